@@ -113,10 +113,10 @@ Tensor batch_forward(const Channels& x, const kernels::Moments* m, const Tensor&
     const Block values(conversion.scratch_bytes()), results(conversion.scratch_bytes());
     for (int64_t i = begin; i < end; ++i) {
       const int64_t c = i % l.channels;
-      char* const to = conversion.is_needed() ? results.get() : conversion.address(out, i);
-      affine(to, conversion.converted(x.values, i, values), l.inner, m[c].mean, m[c].rstd * value_at(weight, c, 1),
-             value_at(bias, c, 0));
-      if (conversion.is_needed()) conversion.write(out, i, to, 1);
+      conversion.store(out, i, results, [&](char* to) {
+        affine(to, conversion.converted(x.values, i, values), l.inner, m[c].mean, m[c].rstd * value_at(weight, c, 1),
+               value_at(bias, c, 0));
+      });
     }
   });
   return out;
@@ -180,11 +180,11 @@ Gradients batch_backward(const Channels& grad, const Channels& x, const Tensor& 
     for (int64_t i = begin; i < end; ++i) {
       const int64_t c = i % l.channels;
       const RowGradient r = line(c);
-      char* const to = conversion.is_needed() ? results.get() : conversion.address(out.input, i);
-      kernels::networks().norm_gradient[x.kind()](to, of_grad.converted(grad.values, i, gradients),
-                                                  conversion.converted(x.values, i, values), nullptr, l.inner,
-                                                  m[c].mean, scale(c), r.of_in, r.constant);
-      if (conversion.is_needed()) conversion.write(out.input, i, to, 1);
+      conversion.store(out.input, i, results, [&](char* to) {
+        kernels::networks().norm_gradient[x.kind()](to, of_grad.converted(grad.values, i, gradients),
+                                                    conversion.converted(x.values, i, values), nullptr, l.inner,
+                                                    m[c].mean, scale(c), r.of_in, r.constant);
+      });
     }
   });
   return out;

@@ -43,20 +43,20 @@ Tensor group_forward(const GroupGeometry& g, const Tensor& x, const Tensor& weig
     const Block values(conversion.scratch_bytes()), results(conversion.scratch_bytes());
     for (int64_t row = begin; row < end; ++row) {
       const char* from = conversion.converted(x, row, values);
-      char* to = conversion.is_needed() ? results.get() : conversion.address(out, row);
       const Sums s = mean_and_variance(double(g.length()), kind, [&](Sums& sums, double centre) {
         table.moments[kind](from, g.length(), &sums.values, &sums.squares, centre);
       });
       m[row] = {s.values, 1 / std::sqrt(s.squares + eps)};
       const int64_t channel = row % g.groups * g.members();
-      if (inner == 1) {
-        table.normalize_row[kind](to, from, bytes_at(weight, channel), bytes_at(bias, channel), g.length(), m[row]);
-      } else {
-        for (int64_t c = 0; c < g.members(); ++c)
-          table.affine[kind](to + c * inner * size, from + c * inner * size, inner, m[row].mean,
-                             m[row].rstd * value_at(weight, channel + c, 1), value_at(bias, channel + c, 0));
-      }
-      if (conversion.is_needed()) conversion.write(out, row, to, 1);
+      conversion.store(out, row, results, [&](char* to) {
+        if (inner == 1) {
+          table.normalize_row[kind](to, from, bytes_at(weight, channel), bytes_at(bias, channel), g.length(), m[row]);
+        } else {
+          for (int64_t c = 0; c < g.members(); ++c)
+            table.affine[kind](to + c * inner * size, from + c * inner * size, inner, m[row].mean,
+                               m[row].rstd * value_at(weight, channel + c, 1), value_at(bias, channel + c, 0));
+        }
+      });
     }
   });
   return statistics;
@@ -78,7 +78,6 @@ Gradients group_backward(const GroupGeometry& g, const Tensor& grad, const Tenso
         results(conversion.scratch_bytes());
     for (int64_t row = begin; row < end; ++row) {
       const char *of = conversion.converted(grad, row, grads_of_row), *from = conversion.converted(x, row, values);
-      char* const to = conversion.is_needed() ? results.get() : conversion.address(out.input, row);
       const int64_t first = row * g.members(), channel = row % g.groups * g.members();
       double mean_grad = 0, mean_product = 0;
       for (int64_t c = 0; c < g.members(); ++c) {
@@ -89,10 +88,11 @@ Gradients group_backward(const GroupGeometry& g, const Tensor& grad, const Tenso
         mean_product += products[first + c] * value_at(weight, channel + c, 1) / double(g.length());
       }
       const RowGradient line(m[row].rstd, mean_grad, mean_product);
-      for (int64_t c = 0; c < g.members(); ++c)
-        table.norm_gradient[kind](to + c * bytes, of + c * bytes, from + c * bytes, nullptr, inner, m[row].mean,
-                                  m[row].rstd * value_at(weight, channel + c, 1), line.of_in, line.constant);
-      if (conversion.is_needed()) conversion.write(out.input, row, to, 1);
+      conversion.store(out.input, row, results, [&](char* to) {
+        for (int64_t c = 0; c < g.members(); ++c)
+          table.norm_gradient[kind](to + c * bytes, of + c * bytes, from + c * bytes, nullptr, inner, m[row].mean,
+                                    m[row].rstd * value_at(weight, channel + c, 1), line.of_in, line.constant);
+      });
     }
   });
   const Tensor total = sum(sums, Shape{1}, false, std::nullopt);

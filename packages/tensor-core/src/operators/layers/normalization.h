@@ -49,6 +49,13 @@ struct RowConversion {
     read(scratch.get(), t, row, 1);
     return scratch.get();
   }
+  // Calls compute(to) with memory for a row in the dtype of the computation. Then stores the row.
+  template <class F>
+  void store(const Tensor& t, int64_t row, const Block& scratch, F&& compute) const {
+    if (!is_needed()) return void(compute(address(t, row)));
+    compute(scratch.get());
+    write(t, row, scratch.get(), 1);
+  }
 
  private:
   void convert(Dtype to_type, char* to, Dtype from_type, const char* from, int64_t rows) const {
