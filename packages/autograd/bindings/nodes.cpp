@@ -77,9 +77,7 @@ py::tuple next_functions(const Node& n) {
 }
 
 // Returns PyTorch's name of a node. The name of a leaf includes its C++ namespace.
-std::string full_name(const Node& n) {
-  return (dynamic_cast<const AccumulateGrad*>(&n) ? "torch::autograd::" : "") + std::string(n.name());
-}
+std::string full_name(const Node& n) { return (n.as_accumulator() ? "torch::autograd::" : "") + std::string(n.name()); }
 
 // Returns for each saved tensor the index of the input to which it is identical, or -1 if that is unknown. Compares the
 // edges of the tensors' gradients. A tensor that is passed as several inputs is assigned to them in order. A single
@@ -175,7 +173,7 @@ py::object metadata(Node& n) {
 }
 
 Tensor variable(const Node& n) {
-  const auto* leaf = dynamic_cast<const AccumulateGrad*>(&n);
+  const AccumulateGrad* leaf = n.as_accumulator();
   if (!leaf) throw py::attribute_error("only AccumulateGrad nodes have a variable");
   return leaf->leaf();
 }

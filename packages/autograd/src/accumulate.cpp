@@ -10,7 +10,6 @@
 namespace flambeau::autograd {
 
 AccumulateGrad::AccumulateGrad(const Tensor& leaf) : Node(nullptr), leaf_(leaf) {
-  name_ = "AccumulateGrad";
   outputs.push_back({leaf.shape(), leaf.dtype()});
   take_number();
   meta_of(leaf).accumulator = this;

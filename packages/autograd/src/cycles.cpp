@@ -71,7 +71,7 @@ class Search {
     }
     Node* const node = objects_[i].node;
     for (const Edge& edge : node->edges) refer(i, nullptr, edge.node.get());
-    if (const auto* leaf = dynamic_cast<AccumulateGrad*>(node)) refer(i, leaf->leaf().impl(), nullptr);
+    if (const AccumulateGrad* leaf = node->as_accumulator()) refer(i, leaf->leaf().impl(), nullptr);
     if (const auto* saving = dynamic_cast<OperatorNode*>(node))
       for (size_t k = 0; k < saving->saved_count(); ++k) refer(i, saving->saved_tensor(k).impl(), nullptr);
   }

@@ -163,7 +163,7 @@ Gradients& Run::waiting(Node* node) {
 
 Gradients& Run::enter(Node* node, Gradients& gradients) {
   gradients.resize(node->outputs.size());
-  const auto* leaf = node->edges.empty() ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
+  const AccumulateGrad* leaf = node->as_accumulator();
   if (leaf && !leaf->is_observed()) {
     leaves.push_back(node);
   } else {
@@ -302,7 +302,7 @@ void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
     if (node->hooks) call_posthooks(*node->hooks, {none.data(), n}, {gradients.data(), gradients.size()});
     return;
   }
-  const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(node) : nullptr;
+  const AccumulateGrad* leaf = node->as_accumulator();
   if (leaf && !leaf->is_observed()) {
     leaf->check(gradients[0]);
     if (gradients[0].defined() || node->hooks) accumulations.push_back({node, std::move(gradients[0])});
@@ -347,7 +347,7 @@ std::vector<Tensor> call_node(Node& node, const std::vector<Tensor>& gradients) 
     given.push_back(g.defined() ? fit(g, node.outputs[i], &node, i) : Tensor());
   }
   const GradientDeviceScope device_scope(given.data(), given.size(), node);
-  if (const auto* leaf = n == 0 ? dynamic_cast<AccumulateGrad*>(&node) : nullptr) {
+  if (const AccumulateGrad* leaf = node.as_accumulator()) {
     if (!given[0].defined()) return {};
     leaf->check(given[0]);
   }

@@ -134,7 +134,7 @@ void stop_retaining(AutogradMeta& meta) {
 }
 
 void call_gradient_hooks(Node& node, Gradients& gradients) {
-  if (AccumulateGrad* leaf = node.edges.empty() ? dynamic_cast<AccumulateGrad*>(&node) : nullptr) {
+  if (const AccumulateGrad* leaf = node.as_accumulator()) {
     if (auto* hooks = static_cast<LeafHooks*>(meta_of(leaf->leaf()).hooks.get())) {
       call(hooks->gradient, {gradients.data(), 1});
       check_unchanged(node, gradients);

@@ -16,6 +16,7 @@
 
 namespace flambeau::autograd {
 
+class AccumulateGrad;
 class Node;
 struct Run;
 
@@ -57,7 +58,8 @@ class FLAMBEAU_API Node : public GraphNode {
  public:
   explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // a string that is never freed
   const char* name() const override;                                           // creates it at first use
-  virtual size_t bytes() const = 0;  // size of the object, for its deallocation
+  virtual size_t bytes() const = 0;                                         // size of the object, for its deallocation
+  virtual const AccumulateGrad* as_accumulator() const { return nullptr; }  // this node, if it is an AccumulateGrad
   // Computes the gradients of the inputs from those of the outputs. `results` has one slot for each edge.
   virtual void apply(const Tensor* gradients, Tensor* results, const bool* needs) = 0;
   virtual void release_saved() {}
@@ -124,7 +126,9 @@ class FLAMBEAU_API AccumulateGrad final : public Node {  // adds a gradient to a
  public:
   explicit AccumulateGrad(const Tensor& leaf);
   ~AccumulateGrad() override;
+  const char* name() const override { return "AccumulateGrad"; }
   size_t bytes() const override { return sizeof(*this); }
+  const AccumulateGrad* as_accumulator() const override { return this; }
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   const Tensor& leaf() const { return leaf_; }
   bool is_observed() const;                  // true if there are hooks to call after accumulation
