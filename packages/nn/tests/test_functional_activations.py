@@ -61,6 +61,23 @@ def test_softmin_and_softmax_without_a_dimension():
     assert F.softmax(fb.arange(3), 0, dtype=fb.float64).dtype is fb.float64
 
 
+@pytest.mark.parametrize("dim", [0, 1, -1])
+@pytest.mark.parametrize("transposed", [False, True])
+def test_glu_writes_both_halves_of_its_gradient(dim, transposed):
+    values = RNG.standard_normal((4, 6, 2))
+    x = fb.tensor(values.swapaxes(1, 2).copy()).mT if transposed else fb.tensor(values)
+    x.requires_grad_()
+    y = F.glu(x, dim)
+    assert type(y.grad_fn).__name__ == "GluBackward0"
+    g = RNG.standard_normal(tuple(y.shape))
+    first, second = np.split(values, 2, dim)
+    gate = 1 / (1 + np.exp(-second))
+    want = np.concatenate([g * gate, g * first * gate * (1 - gate)], dim)
+    for create_graph in (False, True):
+        (found,) = fb.autograd.grad(y, x, fb.tensor(g), retain_graph=True, create_graph=create_graph)
+        np.testing.assert_allclose(found.detach().numpy(), want, rtol=1e-12)
+
+
 def test_rrelu_draws_slopes_between_its_bounds():
     x = fb.full((10_000,), -1.0)
     y = F.rrelu(x, 0.2, 0.4, True)

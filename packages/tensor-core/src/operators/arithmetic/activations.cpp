@@ -1,6 +1,7 @@
 // Activations whose operator does more than the pointwise row, such as checks of arguments.
 #include "flambeau/rows/activations.h"
 #include "flambeau/operator.h"
+#include "operators/pointwise/pointwise_derivative.h"
 
 namespace flambeau {
 
@@ -12,11 +13,38 @@ Tensor gelu(const Tensor& t, std::string_view approximate) {
   return approximate == "none" ? _gelu_erf(t) : _gelu_tanh(t);
 }
 
+Tensor half_of(const Tensor& t, int64_t axis, int which) {
+  const int64_t size = t.shape()[size_t(axis)] / 2;
+  return narrow(t, axis, which * size, size);
+}
+
+// The kernels write both halves of the gradient to their places. Recording narrow() and _gate() instead would pad each
+// half with zeros and add the results.
+Tensor gradient_of_glu(const Tensor& grad, const Tensor& t, int64_t axis) {
+  const Tensor first = half_of(t, axis, 0), second = half_of(t, axis, 1);
+  if (recording_enabled() || grad.is_meta()) {
+    const Tensor gate = sigmoid(second), slope = grad * gate;
+    return cat({slope, slope * first * (Scalar(1) - gate)}, axis);
+  }
+  const Operand values[] = {first, second, 0};
+  const Tensor out = empty(t.shape(), grad.dtype());
+  for (int i = 0; i < 2; ++i) run_derivative(op::_gate, i, grad.dtype(), grad, values, half_of(out, axis, i));
+  return out;
+}
+
 Tensor glu(const Tensor& t, int64_t dim) {
   require(t.dim() > 0, "glu does not support 0-dimensional tensors");
   const int64_t axis = t.wrap_dim(dim), size = t.shape()[size_t(axis)];
   require(size % 2 == 0, "Halving dimension must be even, but dimension ", axis, " is size ", size);
-  return _gate(narrow(t, axis, 0, size / 2), narrow(t, axis, size / 2, size / 2));
+  Tensor out;
+  {
+    NoRecording off;
+    out = _gate(half_of(t, axis, 0), half_of(t, axis, 1));
+  }
+  if (recording(t))
+    record("Glu", out, {&t}, {&t},
+           [axis](const Context& c) { c.set(0, gradient_of_glu(c.gradient(), c.saved(0), axis)); });
+  return out;
 }
 
 // Broadcasts `weight`, which contains the slopes, along dimension 1, the channels.

@@ -45,8 +45,8 @@ struct PointwiseDerivative {
       const Dtype in = type(row, context.gradient(), values);
       // An expression that reads nothing but a real gradient is the gradient itself, without a copy, or one operator.
       const bool fuses = row.reads[i] || is_complex(in);
-      if (const auto kernel = kernels::derivative_of(op, i, in); kernel && fuses && !recording_enabled())
-        context.set(i, fused(row, i, kernel, in, context.gradient(), values));
+      if (fuses && !recording_enabled() && kernels::derivative_of(op, i, in))
+        context.set(i, fused(row, i, in, context.gradient(), values));
       else
         context.set(i, expression(row, i, context.gradient(), values));
     }
@@ -67,27 +67,31 @@ struct PointwiseDerivative {
     return derivative_expression(row, i, grad, tensors);
   }
 
-  Tensor fused(const PointwiseRow& row, int i, PointwiseKernel kernel, Dtype type, const Tensor& grad,
-               const Operand* values) const {
-    Operand read[kMaxOperands + 2] = {grad, 0, 0, 0, 0};
-    int count = 1;
+  Tensor fused(const PointwiseRow& row, int i, Dtype type, const Tensor& grad, const Operand* values) const {
     Shape shape = grad.shape();
     for (int k = 0; k <= row.arity; ++k)
-      if (row.reads[i] >> k & 1) {
-        read[count++] = values[k];
-        if (const Tensor* t = values[k].tensor; t && !(t->shape() == shape)) shape = broadcast(shape, t->shape());
-      }
-    const Dtype in = dtype_of(compute_type(type));
+      if (const Tensor* t = row.reads[i] >> k & 1 ? values[k].tensor : nullptr; t && !(t->shape() == shape))
+        shape = broadcast(shape, t->shape());
     Tensor out = empty(shape, type);
-    if (cuda::runs_on_gpu(out))
-      cuda::pointwise(row, i, out, read, count, in);
-    else
-      run_kernel(kernel, out, in, read, count, in);
+    run_derivative(op, i, type, grad, values, out);
     return out;
   }
 };
 
 }  // namespace
+
+void run_derivative(PointwiseOp op, int i, Dtype type, const Tensor& grad, const Operand* values, const Tensor& out) {
+  const PointwiseRow& row = row_of(op);
+  Operand read[kMaxOperands + 2] = {grad, 0, 0, 0, 0};
+  int count = 1;
+  for (int k = 0; k <= row.arity; ++k)
+    if (row.reads[i] >> k & 1) read[count++] = values[k];
+  const Dtype in = dtype_of(compute_type(type));
+  if (cuda::runs_on_gpu(out))
+    cuda::pointwise(row, i, out, read, count, in);
+  else
+    run_kernel(kernels::derivative_of(op, i, type), out, in, read, count, in);
+}
 
 Tensor derivative_expression(const PointwiseRow& row, int i, const Tensor& grad, const Tensor* values) {
   const bool has_complex_grad = is_complex(grad.dtype());

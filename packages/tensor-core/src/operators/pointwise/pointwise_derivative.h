@@ -17,6 +17,9 @@ inline bool has_gradient(const PointwiseRow& row) {
 // Returns the gradient of operand i as differentiable tensor expressions. `grad`: the gradient of the result. `values`:
 // the operands and then the result; those that the derivative does not read may be undefined.
 Tensor derivative_expression(const PointwiseRow& row, int i, const Tensor& grad, const Tensor* values);
+// Writes the gradient of operand i to `out` without recording. `out` has the broadcast shape, and `type` is the dtype
+// of the gradients. `values`: the operands and then the result; those that the derivative does not read may be missing.
+void run_derivative(PointwiseOp op, int i, Dtype type, const Tensor& grad, const Operand* values, const Tensor& out);
 // Call this before `self` is overwritten. Sets `read` to the operands that the derivative will read, where copies,
 // which are recorded, replace operands that share memory with `self`.
 void keep_originals(const PointwiseRow& row, const Operand* operands, const Tensor& self, Tensor* copies,
