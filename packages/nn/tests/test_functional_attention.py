@@ -1,5 +1,9 @@
 """Attention, compared with its formula."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import scipy.special
@@ -44,6 +48,28 @@ def test_scaled_dot_product_attention_equals_its_definition(queries, keys, dtype
         tensors = {n: fb.tensor(o) if isinstance(o, np.ndarray) else o for n, o in options.items()}
         got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)), **tensors)
         np.testing.assert_allclose(got.numpy(), want, atol=tolerance)
+
+
+@pytest.mark.parametrize(
+    ("queries", "keys", "depth", "width"),
+    [(1, 77, 17, 33), (3, 5, 32, 32), (100, 130, 64, 48), (300, 700, 128, 128), (520, 1100, 40, 24), (9, 20, 4, 4)],
+)
+def test_attention_of_bfloat16_rounds_weights_and_results_only(queries, keys, depth, width):
+    q, k, v = (fb.tensor(draw(2, n, d)).bfloat16() for n, d in ((queries, depth), (keys, depth), (keys, width)))
+    mask, seen = fb.tensor(draw(queries, keys)), fb.tensor(RNG.random((queries, keys)) < 0.7)
+    for options in ({}, {"attn_mask": mask}, {"attn_mask": seen}, {"is_causal": True}, {"scale": 0.3}):
+        got = F.scaled_dot_product_attention(q, k, v, **options)
+        want = F.scaled_dot_product_attention(q.double(), k.double(), v.double(), **options)
+        # Rounding to bfloat16 changes a number by up to 2**-9 of it.
+        assert float((got.double() - want).abs().max()) <= 2**-8 * float(v.double().abs().max())
+
+
+@pytest.mark.parametrize("isa", ["avx512", "avx512bf16"])
+def test_attention_of_bfloat16_with_the_kernels_of_other_processors(isa):
+    only = f"{__file__}::{test_attention_of_bfloat16_rounds_weights_and_results_only.__name__}"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", only]
+    done = subprocess.run(command, env={**os.environ, "FLAMBEAU_ISA": isa}, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("causal", [False, True])

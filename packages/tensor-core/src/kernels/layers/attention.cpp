@@ -1,6 +1,7 @@
 // Operations on the rows of a block of attention scores.
 #include <limits>
 
+#include "flambeau/kernels/halves.h"
 #include "flambeau/kernels/math.h"
 #include "kernels/fold.h"
 #include "kernels/layers/networks.h"
@@ -9,13 +10,15 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// Adds the mask to a row of scores and returns the number of columns to process: the visible ones, rounded up to
-// complete vectors, since exponentials of single elements would take longer. Sets the scores that rounding adds to
-// -infinity, so that their weights are 0, and all later ones to 0.
+// Scales a row of scores, adds the mask to it, and returns the number of columns to process: the visible ones, rounded
+// up to complete vectors, since exponentials of single elements would take longer. Sets the scores that rounding adds
+// to -infinity, so that their weights are 0, and all later ones to 0.
 template <class T>
 int64_t mask_row(const Scores& s, int64_t r, T* row) {
   const int64_t n = s.causal ? minimum(s.columns, maximum(int64_t(0), s.visible + r)) : s.columns;
   const int64_t whole = (n + kScoresUnit - 1) / kScoresUnit * kScoresUnit;
+  if (s.scale != 1)
+    for (int64_t i = 0; i < n; ++i) row[i] *= T(s.scale);
   if (s.mask) {
     const T* mask = static_cast<const T*>(s.mask) + r * s.mask_row;
     for (int64_t i = 0; i < n; ++i) row[i] += mask[i];
@@ -30,20 +33,28 @@ void exponentials(T* x, int64_t n, T shift) {
   for (int64_t i = 0; i < n; ++i) x[i] = exp(x[i] - shift);
 }
 
+// Rounds the weights of a row to bfloat16 while they are in the first-level cache.
+void round_weights(bfloat16* to, const float* row, int64_t n) {
+  auto* const words = reinterpret_cast<uint16_t*>(to);
+  for (int64_t i = 0; i < n; ++i) words[i] = uint16_t(rounded(row[i]) >> 16);
+}
+
 template <class T>
-void attend(const Scores& s, void* scores, void* maxima_, void* sums_, void* out_, int64_t width) {
+void attend(const Scores& s, void* scores, void* weights, void* maxima_, void* sums_, void* out_, int64_t width) {
   constexpr T kNone = -std::numeric_limits<T>::infinity();
   T *maxima = static_cast<T*>(maxima_), *sums = static_cast<T*>(sums_);
   for (int64_t r = 0; r < s.rows; ++r) {
     T* row = static_cast<T*>(scores) + r * s.row;
     const int64_t n = mask_row(s, r, row);
     const T before = maxima[r], now = n ? maximum(before, extreme_of_row<Larger>(row, n)) : before;
-    if (now == kNone) {  // no visible key so far
+    if (now == kNone)  // no visible key so far
       for (int64_t i = 0; i < n; ++i) row[i] = T(0);
-      continue;
-    }
+    else
+      exponentials(row, n, now);
+    if constexpr (sizeof(T) == sizeof(float))
+      if (weights) round_weights(static_cast<bfloat16*>(weights) + r * s.row, row, s.columns);
+    if (now == kNone) continue;
     const T factor = before == kNone ? T(0) : T(std::exp(before - now));
-    exponentials(row, n, now);
     sums[r] = sums[r] * factor + fold<Add, T>(0, n, [row](int64_t i) __attribute__((always_inline)) { return row[i]; });
     maxima[r] = now;
     T* out = static_cast<T*>(out_) + r * width;

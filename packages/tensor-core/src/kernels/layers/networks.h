@@ -46,7 +46,8 @@ inline constexpr int64_t kShortNormalizedBytes = 480, kShortNormGradient = 31;
 
 // A block of attention scores: rows of queries by columns of keys. Rows begin `row` elements apart, a multiple of
 // kScoresUnit. The memory between the last column and the next row may be overwritten. If `causal`, row r sees the
-// first visible + r columns. The mask is added unless it is null; its rows begin `mask_row` elements apart.
+// first visible + r columns. The scores are multiplied by `scale`. Then the mask is added unless it is null; its rows
+// begin `mask_row` elements apart.
 inline constexpr int64_t kScoresUnit = 16;
 struct Scores {
   int64_t rows, columns, row;
@@ -54,6 +55,7 @@ struct Scores {
   int64_t visible;
   const void* mask;
   int64_t mask_row;
+  double scale = 1;
 };
 
 // Bounds of results: NaN stays NaN.
@@ -141,10 +143,11 @@ struct NetworkTable {
                        double* products);
   void (*norm_gradient[2])(char* out, const char* grad, const char* in, const char* weight, int64_t n, double centre,
                            double of_grad, double of_in, double constant);
-  // See Note [Attention] in operators/layers/attention.cpp. attend turns scores into exp(score - maximum), updates
-  // maxima and sums, and rescales the rows of `out`. attend_backward turns scores into probabilities and `products`
-  // into the gradient of the scores.
-  void (*attend[2])(const Scores& s, void* scores, void* maxima, void* sums, void* out, int64_t width);
+  // See Note [Attention] in operators/layers/attention.cpp. attend turns scores into weights, exp(score - maximum),
+  // updates maxima and sums, and rescales the rows of `out`. For float, it also stores the weights as bfloat16 at
+  // `weights`, in rows as long as those of the scores, unless that is null. attend_backward turns scores into
+  // probabilities and `products` into the gradient of the scores.
+  void (*attend[2])(const Scores& s, void* scores, void* weights, void* maxima, void* sums, void* out, int64_t width);
   void (*attend_backward[2])(const Scores& s, void* scores, void* products, const void* logarithms, const void* means,
                              double scale);
 

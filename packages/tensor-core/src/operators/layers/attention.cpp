@@ -5,6 +5,9 @@
 // the maximum and the sum so far; accumulated values are rescaled when a larger maximum occurs (Milakov, Gimelshein
 // 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135). The complete matrix of scores is never stored. The
 // derivative recomputes each block from the logarithms of the sums. A row without visible keys gives zeros.
+//
+// Processors with instructions for products of bfloat16 multiply elements of that dtype. All other half-precision
+// elements are converted to float32, as is everything in the derivative.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -88,49 +91,131 @@ int64_t key_limit(const Geometry& g, int64_t query, int64_t rows) {
   return g.causal ? std::min(g.keys, query + rows) : g.keys;
 }
 
+// The products of a block of queries with elements of type E, float or double. The sums have the same type.
+template <class E>
+class ForwardProducts {
+ public:
+  using Sum = E;
+  ForwardProducts(const Geometry& g, int64_t most) : g_(g), scores_(most * kKeys * int64_t(sizeof(E))) {}
+
+  char* scores() const { return scores_.get(); }
+  char* weights() const { return nullptr; }  // memory for rounded weights, or null: they stay in scores()
+  // Returns the memory for the sums of a block: the rows of the result themselves.
+  E* sums(E* to) const { return to; }
+  kernels::Scores score(const Mask& mask, int64_t batch, int64_t query, int64_t key, int64_t rows, int64_t columns,
+                        const Tensor& q, const Tensor& k) const {
+    return scores_of(g_, mask, batch, query, key, rows, columns, q.bytes(), k.bytes(), scores(), kKind);
+  }
+  // Adds the values, multiplied by the weights, to the sums.
+  void add_values(const kernels::Scores& s, const E* values, E* sums) const {
+    kernels::table().gemm[kKind](s.rows, g_.width, s.columns, 1, {scores(), s.row, 1}, {values, g_.width, 1}, 1, sums,
+                                 g_.width);
+  }
+  void store(const E*, E*, int64_t) const {}
+
+ private:
+  static constexpr int kKind = sizeof(E) == 8;
+  const Geometry& g_;
+  const Block scores_;
+};
+
+// The products of bfloat16 elements, for processors with instructions for them. The sums are float32, and the weights
+// are rounded to bfloat16.
+template <>
+class ForwardProducts<bfloat16> {
+ public:
+  using Sum = float;
+  ForwardProducts(const Geometry& g, int64_t most)
+      : g_(g),
+        scores_(most * kKeys * int64_t(sizeof(float))),
+        weights_(most * kKeys * int64_t(sizeof(bfloat16))),
+        sums_(most * g.width * int64_t(sizeof(float))) {}
+
+  char* scores() const { return scores_.get(); }
+  char* weights() const { return weights_.get(); }
+  float* sums(bfloat16*) const { return reinterpret_cast<float*>(sums_.get()); }
+  kernels::Scores score(const Mask& mask, int64_t batch, int64_t query, int64_t key, int64_t rows, int64_t columns,
+                        const Tensor& q, const Tensor& k) const {
+    const int64_t row = row_of(columns);
+    kernels::table().bfloat16_gemm(rows, columns, g_.depth,
+                                   {q.data<bfloat16>() + (batch * g_.queries + query) * g_.depth, g_.depth, 1},
+                                   {k.data<bfloat16>() + (batch * g_.keys + key) * g_.depth, 1, g_.depth},
+                                   reinterpret_cast<float*>(scores()), row, false);
+    return {rows, columns, row, g_.causal, query - key + 1, mask.at(batch, query, key, g_), g_.keys, g_.scale};
+  }
+  void add_values(const kernels::Scores& s, const bfloat16* values, float* sums) const {
+    kernels::table().bfloat16_gemm(s.rows, g_.width, s.columns, {weights_.get(), s.row, 1}, {values, g_.width, 1}, sums,
+                                   g_.width, true);
+  }
+  void store(const float* sums, bfloat16* to, int64_t n) const {
+    kernels::table().cast[int(Dtype::bfloat16)][int(Dtype::float32)](
+        reinterpret_cast<char*>(to), sizeof(*to), reinterpret_cast<const char*>(sums), sizeof(*sums), n);
+  }
+
+ private:
+  const Geometry& g_;
+  const Block scores_, weights_, sums_;
+};
+
 // Computes the outputs of one block of queries, and the logarithms of the sums of exponentials.
-template <class T>
+template <class E>
 void forward_block(const Geometry& g, const Mask& mask, int64_t batch, int64_t query, int64_t rows, const Tensor& q,
-                   const Tensor& k, const Tensor& v, Tensor& out, Tensor& logarithms, char* scores) {
-  constexpr int kind = sizeof(T) == 8;
+                   const Tensor& k, const Tensor& v, Tensor& out, Tensor& logarithms,
+                   const ForwardProducts<E>& products) {
+  using T = typename ForwardProducts<E>::Sum;
   T maxima[kQueries], sums[kQueries];
   std::fill(maxima, maxima + kQueries, -std::numeric_limits<T>::infinity());
   std::fill(sums, sums + kQueries, T(0));
-  T* to = out.data<T>() + (batch * g.queries + query) * g.width;
+  E* const result = out.data<E>() + (batch * g.queries + query) * g.width;
+  T* const to = products.sums(result);
   std::fill(to, to + rows * g.width, T(0));
   for (int64_t key = 0, limit = key_limit(g, query, rows); key < limit; key += kKeys) {
     const int64_t columns = std::min(kKeys, limit - key);
-    const kernels::Scores s = scores_of(g, mask, batch, query, key, rows, columns, q.bytes(), k.bytes(), scores, kind);
-    kernels::networks().attend[kind](s, scores, maxima, sums, to, g.width);
-    kernels::table().gemm[kind](rows, g.width, columns, 1, {scores, s.row, 1},
-                                {v.data<T>() + (batch * g.keys + key) * g.width, g.width, 1}, 1, to, g.width);
+    const kernels::Scores s = products.score(mask, batch, query, key, rows, columns, q, k);
+    kernels::networks().attend[sizeof(T) == 8](s, products.scores(), products.weights(), maxima, sums, to, g.width);
+    products.add_values(s, v.data<E>() + (batch * g.keys + key) * g.width, to);
   }
   for (int64_t r = 0; r < rows; ++r) {
     const T scale = sums[r] > 0 || sums[r] != sums[r] ? T(1) / sums[r] : T(0);
     for (int64_t i = 0; i < g.width; ++i) to[r * g.width + i] *= scale;
     logarithms.data<T>()[batch * g.queries + query + r] = maxima[r] + std::log(sums[r]);
   }
+  products.store(to, result, rows * g.width);
 }
 
-void forward(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor& k, const Tensor& v, Tensor& out,
-             Tensor& logarithms) {
-  const Dtype type = q.dtype();
-  out = empty({g.batch, g.queries, g.width}, type);
-  logarithms = empty({g.batch, g.queries}, type);
-  if (out.is_meta() || logarithms.numel() == 0) return;
+template <class E>
+void forward_blocks(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor& k, const Tensor& v, Tensor& out,
+                    Tensor& logarithms) {
   constexpr int64_t kShared = 32;  // number of blocks that is enough for many threads
   const int64_t most = queries_of_block(g, kShared), blocks = (g.queries + most - 1) / most;
   const int64_t work = most * g.keys * (g.depth + g.width);
-  dispatch_real(type, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    parallel_items(g.batch * blocks, std::max<int64_t>(1, 100000 / (work + 1)), [&](int64_t begin, int64_t end) {
-      const Block scores(most * kKeys * int64_t(sizeof(T)));
-      for (int64_t i = begin; i < end; ++i) {
-        const int64_t query = i % blocks * most, rows = std::min(most, g.queries - query);
-        forward_block<T>(g, mask, i / blocks, query, rows, q, k, v, out, logarithms, scores.get());
-      }
-    });
+  parallel_items(g.batch * blocks, std::max<int64_t>(1, 100000 / (work + 1)), [&](int64_t begin, int64_t end) {
+    const ForwardProducts<E> products(g, most);
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t query = i % blocks * most, rows = std::min(most, g.queries - query);
+      forward_block<E>(g, mask, i / blocks, query, rows, q, k, v, out, logarithms, products);
+    }
   });
+}
+
+// The operands have the dtype in which their elements are multiplied. The result has the same dtype.
+void forward(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor& k, const Tensor& v, Tensor& out,
+             Tensor& logarithms) {
+  out = empty({g.batch, g.queries, g.width}, q.dtype());
+  logarithms = empty({g.batch, g.queries}, q.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32);
+  if (out.is_meta() || logarithms.numel() == 0) return;
+  const auto run = q.dtype() == Dtype::bfloat16  ? forward_blocks<bfloat16>
+                   : q.dtype() == Dtype::float64 ? forward_blocks<double>
+                                                 : forward_blocks<float>;
+  run(g, mask, q, k, v, out, logarithms);
+}
+
+// Returns the dtype in which the CPU multiplies elements of this dtype.
+Dtype product_dtype(Dtype dtype, const Geometry& g) {
+  constexpr int64_t kMinDepth = 16;  // shorter products take longer than the conversion to float32
+  if (dtype == Dtype::float64) return dtype;
+  const bool has_products = dtype == Dtype::bfloat16 && kernels::table().bfloat16_gemm;
+  return has_products && g.depth >= kMinDepth ? dtype : Dtype::float32;
 }
 
 struct Gradients {
@@ -356,9 +441,9 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
   Tensor out, logarithms;
   {
     NoRecording off;
-    if (!cuda::runs_on_gpu(query))
-      forward(g, Mask(mask, batch, g, type), flat(query, batch, type), flat(key, batch, type), flat(value, batch, type),
-              out, logarithms);
+    if (const Dtype in = product_dtype(query.dtype(), g); !cuda::runs_on_gpu(query))
+      forward(g, Mask(mask, batch, g, type), flat(query, batch, in), flat(key, batch, in), flat(value, batch, in), out,
+              logarithms);
     else if (!forward_on_gpu(g, batch, query, key, value, mask, type, out, logarithms))
       out = matmul(weights_of(g, query, key, mask), value);
     out = to(reshape(out, with(batch, g.queries, g.width)), query.dtype());
