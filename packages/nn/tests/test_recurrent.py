@@ -1,5 +1,7 @@
 """Recurrent layers and cells, compared with loops in NumPy; packed sequences, compared with separate sequences."""
 
+import copy
+
 import numpy as np
 import pytest
 import scipy.special
@@ -161,6 +163,38 @@ def test_recurrent_cells_equal_their_definition(step, cell):
         np.testing.assert_allclose(got, want, rtol=1e-12)
     zeros = tuple(np.zeros((2, 4)) for _ in state)
     np.testing.assert_allclose(arrays(cell(fb.from_numpy(x)))[0], step(x, zeros, weights)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 5, 9, 40])
+@pytest.mark.parametrize("make", [nn.LSTM, nn.GRU, nn.RNN])
+def test_inference_in_bfloat16_is_accurate_and_independent_of_the_number_of_threads(make, batch):
+    model = make(33, 100, 2, bidirectional=True).to(fb.bfloat16)
+    x = fb.tensor(random.standard_normal((20, batch, 33))).to(fb.bfloat16)
+    packed = rnn.pack_padded_sequence(x, [max(1, 20 - i) for i in range(batch)])
+    results = {}
+    threads = fb.get_num_threads()
+    try:
+        for number in (1, 3):
+            fb.set_num_threads(number)
+            with fb.no_grad():
+                results[number] = model(x)[0], model(packed)[0].data
+    finally:
+        fb.set_num_threads(threads)
+    assert all(fb.equal(one, three) for one, three in zip(*results.values(), strict=True))
+    want = copy.deepcopy(model).double()(x.double())[0].detach()
+    assert float((results[1][0].double() - want).abs().max()) <= 2**-8
+
+
+@pytest.mark.parametrize(("sizes", "features"), [((), 33), ((0, 0), 33), ((9, 4), 0)])
+def test_inference_in_bfloat16_without_steps_or_features(sizes, features):
+    input, hidden, weight_ih, weight_hh = (
+        fb.ones(shape, dtype=fb.bfloat16) for shape in ((sum(sizes), features), (9, 64), (64, features), (64, 64))
+    )
+    with fb.no_grad():
+        output, last = fb._core._recurrent_layer("RNN_RELU", input, sizes, False, hidden, weight_ih, weight_hh)
+    assert output.shape == (sum(sizes), 64)
+    assert output[:9].unique().tolist() == ([64] if sum(sizes) else [])
+    assert last.shape == (9, 64)
 
 
 def test_dropout_between_layers_only_in_training():

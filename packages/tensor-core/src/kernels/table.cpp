@@ -35,6 +35,12 @@ void fill_special_scalar(Table& table, NarrowTable& narrow);
 namespace {
 
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
+// FLAMBEAU_ISA=baseline|avx2|avx512|avx512bf16 selects a lower instruction set than the processor's best, for tests.
+std::string_view wanted_set() {
+  const char* variable = std::getenv("FLAMBEAU_ISA");
+  return variable ? variable : "";
+}
+
 // Clang 14 does not know f16c as an argument of __builtin_cpu_supports.
 bool has_f16c() {
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -47,12 +53,6 @@ bool has_avx512bf16() {  // on a processor with AVX-512
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
 }
 #endif
-
-// FLAMBEAU_ISA=baseline|avx2|avx512|avx512bf16 selects a lower instruction set than the processor's best, for tests.
-std::string_view wanted_set() {
-  const char* variable = std::getenv("FLAMBEAU_ISA");
-  return variable ? variable : "";
-}
 
 Table choose(NarrowTable& narrow, TwisterTable& twister) {
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
@@ -93,9 +93,16 @@ const Table& table() { return tables().table; }
 const NarrowTable& narrow_table() { return tables().narrow; }
 const TwisterTable& twister_table() { return tables().twister; }
 
+#ifdef FLAMBEAU_AVX512
 bool uses_amx() {
   static const bool uses = wanted_set() != "avx512bf16" && platform::enable_amx();
   return uses;
 }
+#else
+bool uses_amx() { return false; }
+void amx::multiply_bfloat16(int64_t, int64_t, int64_t, const Matrix&, const Matrix&, float*, int64_t, bool) {
+  std::abort();  // is never called, since uses_amx() is false
+}
+#endif
 
 }  // namespace flambeau::kernels

@@ -7,9 +7,10 @@
 // steps. The derivative loops backwards in the same way and collects the gradients of the gates; the gradients of the
 // weights are one product over all time steps at the end.
 //
-// On the CPU, half-precision layers are computed in float32. On a GPU, products, hidden states and gates are in half
-// precision for its matrix units; values that accumulate over time are in float32: states, a GRU's hidden state, and
-// gradients.
+// On the CPU, half-precision layers are computed in float32, except that processors with instructions for products of
+// bfloat16 use these if no derivative is recorded; hidden states are then rounded before each product. On a GPU,
+// products, hidden states and gates are in half precision for its matrix units; values that accumulate over time are in
+// float32: states, a GRU's hidden state, and gradients.
 #include "operators/layers/recurrent.h"
 
 #include <cstring>
@@ -20,6 +21,8 @@
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
+#include "kernels/linalg/bfloat16_gemm.h"
+#include "operators/products/products.h"
 
 namespace flambeau {
 
@@ -34,7 +37,26 @@ T* row_of(const Tensor& t, int64_t row) {
   return t.defined() ? t.data<T>() + row * t.size(1) : nullptr;
 }
 
-// Processes the sequences [begin, end) through all time steps.
+// Returns true if an inference of the layer multiplies bfloat16 elements instead of converting them to float32.
+// Products of few rows add their terms in another order. So that the results do not depend on how threads share many
+// sequences, all products of such a layer are computed by the kernel for AMX.
+bool multiplies_elements(const RecurrentWalk& w, const Tensor& input, const Tensor& projection) {
+  const int64_t width = w.gates * w.size;
+  return multiplies_bfloat16(input.dtype(), w.rows(), width, input.size(1)) &&
+         multiplies_bfloat16(input.dtype(), w.batch, width, w.outputs) && !projection.defined() &&
+         (w.batch <= kernels::bfloat16_tile::kFewRows || kernels::uses_amx());
+}
+void multiply_rounded(const RecurrentWalk& w, int64_t n, const float* hidden, const Tensor& weight, float* sums,
+                      bool adds, char* rounded) {
+  const bool few = w.batch <= kernels::bfloat16_tile::kFewRows;
+  const auto multiply = few ? kernels::table().bfloat16_gemm : kernels::amx::multiply_bfloat16;
+  const int64_t width = w.gates * w.size;
+  round_sums(rounded, Dtype::bfloat16, hidden, n * w.outputs);
+  multiply(n, width, w.outputs, {rounded, w.outputs, 1}, {weight.bytes(), 1, w.outputs}, sums, width, adds);
+}
+
+// Processes the sequences [begin, end) through all time steps. `weight` is weight_hh itself if it is bfloat16, else its
+// transpose.
 template <class T>
 void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias, const Tensor& projection,
                   const RecurrentBuffers& b, int64_t begin, int64_t end) {
@@ -44,6 +66,8 @@ void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const
   const int64_t width = w.gates * w.size, size = w.size;
   const Block own_gates(w.separate ? (end - begin) * width * int64_t(sizeof(T)) : 1);
   T* own = reinterpret_cast<T*>(own_gates.get());
+  const bool rounds = weight.dtype() == Dtype::bfloat16;
+  const Block rounded(rounds ? (end - begin) * w.outputs * int64_t(sizeof(bfloat16)) : 1);
   for (int64_t step = 0; step < w.times(); ++step) {
     const int64_t t = w.time(step), n = std::min(end, w.sizes[size_t(t)]) - begin;
     if (n <= 0) continue;
@@ -51,8 +75,11 @@ void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const
     T *gates = row_of<T>(b.gates, first), *hidden = row_of<T>(b.hidden, begin), *state = row_of<T>(b.state, begin);
     if (w.separate && bias.defined())
       for (int64_t r = 0; r < n; ++r) std::memcpy(own + r * width, bias.data<T>(), size_t(width) * sizeof(T));
-    gemm(n, width, w.outputs, 1, {hidden, w.outputs, 1}, {weight.data<T>(), width, 1},
-         w.separate && !bias.defined() ? 0 : 1, w.separate ? own : gates, width);
+    T* const sums = w.separate ? own : gates;
+    const bool adds = !w.separate || bias.defined();
+    if constexpr (kind == 0)
+      if (rounds) multiply_rounded(w, n, hidden, weight, sums, adds, rounded.get());
+    if (!rounds) gemm(n, width, w.outputs, 1, {hidden, w.outputs, 1}, {weight.data<T>(), width, 1}, adds, sums, width);
     T* shown = projection.defined() ? row_of<T>(b.shown, first) : hidden;
     for (int64_t r = 0; r < n; ++r) {
       T* const state_of_row = state ? state + r * size : nullptr;
@@ -215,14 +242,26 @@ RecurrentWalk checked_walk(Cell cell, const Tensor& input, const Tensor& hidden,
   return w;
 }
 
-// Computes the layer. If `keep` is false, buffers that only the derivative reads stay undefined.
+// Computes input @ weight.T + bias in float32 from bfloat16 matrices.
+Tensor float32_features(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const int64_t rows = input.size(0), terms = input.size(1), columns = weight.size(0);
+  const Tensor x = contiguous(input), w = contiguous(weight), out = empty({rows, columns}, Dtype::float32);
+  if (bias.defined()) copy_(out, bias);
+  gemm_bfloat16(rows, columns, terms, {x.bytes(), terms, 1}, {w.bytes(), 1, terms}, out.data<float>(), columns,
+                bias.defined());
+  return out;
+}
+
+// Computes the layer. If `keep` is false, buffers that only the derivative reads stay undefined. The buffers have the
+// dtype of `hidden`. If that is float32, input and weights may be bfloat16.
 RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
                      const RecurrentWeights& p, bool keep) {
   NoRecording off;
-  const Dtype dtype = input.dtype();
-  const bool joined = p.bias_ih.defined() && p.bias_hh.defined() && !w.separate;
+  const Dtype dtype = hidden.dtype();
+  const bool joined = p.bias_ih.defined() && p.bias_hh.defined() && !w.separate, rounds = input.dtype() != dtype;
   RecurrentBuffers b;
-  b.gates = linear(input, p.weight_ih, joined ? p.bias_ih + p.bias_hh : p.bias_ih);
+  const Tensor input_bias = joined ? p.bias_ih + p.bias_hh : p.bias_ih;
+  b.gates = (rounds ? float32_features : linear)(input, p.weight_ih, input_bias);
   b.output = empty({w.rows(), w.outputs}, dtype);
   b.hidden = clone(contiguous(hidden));
   if (state.defined()) b.state = clone(contiguous(state));
@@ -235,7 +274,7 @@ RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, con
     cuda::recurrent_forward(cell, w, p.weight_hh, bias, p.projection, b);
     return b;
   }
-  const Tensor weight = contiguous(transpose(p.weight_hh, 0, 1)),
+  const Tensor weight = contiguous(rounds ? p.weight_hh : transpose(p.weight_hh, 0, 1)),
                projection = p.projection.defined() ? contiguous(p.projection) : Tensor();
   dispatch_real(dtype, [&](auto tag) {
     using T = typename decltype(tag)::type;
@@ -255,16 +294,22 @@ RecurrentOutput recurrent_layer(Cell cell, const Tensor& input, const Tensor& hi
   const RecurrentWalk w = checked_walk(cell, input, hidden, state, p, sizes, backwards);
   require<NotImplementedError>(is_floating(input.dtype()), "recurrent layers are not implemented for '", input.dtype(),
                                "'");
+  const bool recorded = recording(input, hidden, state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.projection);
   if (item_size(input.dtype()) == 2 && !cuda::runs_on_gpu(input)) {
     const auto to_float32 = [](const Tensor& t) { return t.defined() ? to(t, Dtype::float32) : t; };
-    const RecurrentOutput r = recurrent_layer(cell, to_float32(input), to_float32(hidden), to_float32(state),
-                                              {to_float32(p.weight_ih), to_float32(p.weight_hh), to_float32(p.bias_ih),
-                                               to_float32(p.bias_hh), to_float32(p.projection)},
-                                              sizes, backwards);
     const auto narrow = [&](const Tensor& t) { return t.defined() ? to(t, input.dtype()) : t; };
+    const Tensor bias_ih = to_float32(p.bias_ih), bias_hh = to_float32(p.bias_hh);
+    if (!recorded && !input.is_meta() && multiplies_elements(w, input, p.projection)) {
+      const RecurrentBuffers b = run(cell, w, input, to_float32(hidden), to_float32(state),
+                                     {p.weight_ih, p.weight_hh, bias_ih, bias_hh, {}}, false);
+      return {narrow(b.output), narrow(b.hidden), narrow(b.state)};
+    }
+    const RecurrentOutput r =
+        recurrent_layer(cell, to_float32(input), to_float32(hidden), to_float32(state),
+                        {to_float32(p.weight_ih), to_float32(p.weight_hh), bias_ih, bias_hh, to_float32(p.projection)},
+                        sizes, backwards);
     return {narrow(r.output), narrow(r.hidden), narrow(r.state)};
   }
-  const bool recorded = recording(input, hidden, state, p.weight_ih, p.weight_hh, p.bias_ih, p.bias_hh, p.projection);
   const RecurrentBuffers b = run(cell, w, input, hidden, state, p, recorded);
   if (recorded) {
     Recording r{kNodes[int(cell)], Recording::kFresh, nullptr, 0, nullptr, 0, nullptr, 0, {}};
