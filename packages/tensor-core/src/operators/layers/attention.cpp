@@ -6,8 +6,8 @@
 // 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135). The complete matrix of scores is never stored. The
 // derivative recomputes each block from the logarithms of the sums. A row without visible keys gives zeros.
 //
-// Processors with instructions for products of bfloat16 multiply elements of that dtype. All other half-precision
-// elements are converted to float32, as is everything in the derivative.
+// With AMX, and for few queries also with AVX512-BF16, elements of bfloat16 are multiplied as such. All other
+// half-precision elements are converted to float32, as is everything in the derivative.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -19,6 +19,7 @@
 #include "flambeau/operators/networks.h"
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
+#include "kernels/linalg/bfloat16_gemm.h"
 
 namespace flambeau {
 
@@ -214,8 +215,10 @@ void forward(const Geometry& g, const Mask& mask, const Tensor& q, const Tensor&
 Dtype product_dtype(Dtype dtype, const Geometry& g) {
   constexpr int64_t kMinDepth = 16;  // shorter products take longer than the conversion to float32
   if (dtype == Dtype::float64) return dtype;
-  const bool has_products = dtype == Dtype::bfloat16 && kernels::table().bfloat16_gemm;
-  return has_products && g.depth >= kMinDepth ? dtype : Dtype::float32;
+  const bool has_products = dtype == Dtype::bfloat16 && kernels::table().bfloat16_gemm && g.depth >= kMinDepth;
+  // Without AMX, packing takes as much time as is saved. Few queries need no packing.
+  const bool is_faster = kernels::uses_amx() || g.queries <= kernels::bfloat16_tile::kFewRows;
+  return has_products && is_faster ? dtype : Dtype::float32;
 }
 
 struct Gradients {

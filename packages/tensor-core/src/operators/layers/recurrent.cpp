@@ -7,10 +7,10 @@
 // steps. The derivative loops backwards in the same way and collects the gradients of the gates; the gradients of the
 // weights are one product over all time steps at the end.
 //
-// On the CPU, half-precision layers are computed in float32, except that processors with instructions for products of
-// bfloat16 use these if no derivative is recorded; hidden states are then rounded before each product. On a GPU,
-// products, hidden states and gates are in half precision for its matrix units; values that accumulate over time are in
-// float32: states, a GRU's hidden state, and gradients.
+// On the CPU, half-precision layers are computed in float32. Only if no derivative is recorded, elements of bfloat16
+// are multiplied as such, with AMX and, for few sequences, also with AVX512-BF16; hidden states are then rounded before
+// each product. On a GPU, products, hidden states and gates are in half precision for its matrix units; values that
+// accumulate over time are in float32: states, a GRU's hidden state, and gradients.
 #include "operators/layers/recurrent.h"
 
 #include <cstring>
