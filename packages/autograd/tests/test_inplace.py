@@ -323,3 +323,10 @@ def test_the_variance_may_be_changed_after_var_mean():
     (gradient,) = grad(variance + mean, x)
     values = np.array([1.0, 2.0, 4.0])
     np.testing.assert_allclose(gradient.numpy(), 3 * (values - values.mean()) + 1 / 3, rtol=1e-12)
+
+
+def test_a_quotient_may_be_changed_in_place():
+    a, b = leaf(1.0, -2.0), leaf(2.0, 8.0)
+    (a / b).clamp_(-1, 1).mul_(3).sum().backward()
+    assert a.grad.tolist() == [3 / 2, 3 / 8]
+    assert b.grad.tolist() == [-3 / 4, 6 / 64]
