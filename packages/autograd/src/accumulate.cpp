@@ -106,9 +106,8 @@ void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf) {
     return;
   }
   if (!slot.defined()) {
-    const bool unshared =
-        gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1 && !gradient.impl()->base;
-    const bool may_share = unshared || (grad_enabled() && gradient.requires_grad());
+    const bool unshared = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1;
+    const bool may_share = !gradient.impl()->base && (unshared || (grad_enabled() && gradient.requires_grad()));
     slot = may_share && has_layout(gradient, leaf) ? gradient : copy_with_layout(gradient, leaf);
     return;
   }

@@ -70,3 +70,12 @@ def test_a_gradient_of_a_leaf_with_replaced_data_is_stored():
     x.data = fb.ones(3, 2).t()
     loss.backward()
     assert x.grad.shape == SHAPE
+
+
+def test_a_stored_gradient_with_a_graph_is_not_a_view():
+    w = fb.tensor([1.0, 2.0, 3.0], requires_grad=True)
+    (w + fb.ones(5, 3)).pow(2).sum().backward(create_graph=True)
+    assert not w.grad._is_view()
+    (second,) = fb.autograd.grad(w.grad.sum(), w)
+    assert second.tolist() == [10, 10, 10]
+    assert not w.grad.detach_().requires_grad
