@@ -357,3 +357,27 @@ def test_errors_name_arguments_of_the_wrong_type() -> None:
         TensorDataset(np.ones(2), [1, 2])
     with pytest.raises(TypeError, match="collate_fn must be a function of a list of samples, got 3"):
         DataLoader([1], collate_fn=3)
+
+
+def test_a_subclass_can_override_the_collation_and_the_sampler_of_indices() -> None:
+    class Batches(DataLoader[Any]):
+        """Reads a whole batch by one access to the dataset."""
+
+        @property
+        def _auto_collation(self) -> bool:
+            return False
+
+        @property
+        def _index_sampler(self) -> Any:
+            return self.batch_sampler
+
+    class Rows(Dataset[Any]):
+        def __len__(self) -> int:
+            return 4
+
+        def __getitem__(self, index: Any) -> Any:
+            return list(index)
+
+    loader = Batches(Rows(), batch_size=2, collate_fn=lambda batch: batch)
+    assert list(loader) == [[0, 1], [2, 3]]
+    assert len(loader) == 2

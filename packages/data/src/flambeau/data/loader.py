@@ -218,7 +218,7 @@ class DataLoader(Generic[T_co]):
     def __len__(self) -> int:
         """Return the number of batches. Raises TypeError if the dataset or the sampler has no length."""
         if not isinstance(self.dataset, IterableDataset):
-            return len(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+            return len(self._index_sampler)
         samples = len(self.dataset)  # type: ignore[arg-type]
         count = samples if self.batch_size is None else batch_count(samples, self.batch_size, self.drop_last)
         self._IterableDataset_len_called = count
@@ -291,8 +291,7 @@ class DataLoader(Generic[T_co]):
         return _state.InitialState.capture(generators, seed), 0, *self._begin(seed)
 
     def _recipe(self) -> Recipe:
-        batched = self.batch_sampler is not None
-        return Recipe(self.dataset, self.collate_fn, batched, self.batch_size, self.drop_last)
+        return Recipe(self.dataset, self.collate_fn, self._auto_collation, self.batch_size, self.drop_last)
 
     def _requests(self) -> Iterator[Any]:
         """Return an iterator with one item per batch: a list of indices, a single index, or None for a stream."""
