@@ -372,6 +372,17 @@ def test_matrix_products_reject_invalid_arguments(call, message):
         call()
 
 
+@pytest.mark.parametrize(
+    ("equation", "shapes"),
+    [("sr,rai->sai", [(1, 1), (1, 2, 2)]), ("bij,bjk->bik", [(3, 2, 1), (3, 1, 2)]), ("i,i->", [(1,), (1,)])],
+)
+def test_einsum_promotes_the_operands_of_sums_over_one_term(equation, shapes):
+    a, b = draw(shapes[0], "float32", 1), draw(shapes[1], "float64", 2)
+    got = fb.einsum(equation, fb.from_numpy(a), fb.from_numpy(b))
+    assert got.dtype == fb.float64
+    np.testing.assert_allclose(got.numpy(), np.einsum(equation, a, b), rtol=1e-12)
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])
 def test_einsum_sums_one_operand_of_integers_in_int64(dtype):
     x = fb.full((300,), 7, dtype=getattr(fb, dtype))

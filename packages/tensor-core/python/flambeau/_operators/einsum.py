@@ -156,7 +156,9 @@ def plan(
 ) -> tuple[_Step, ...]:
     """Return the steps of a parsed contraction. If ``lengths`` is given, the steps reshape to these sizes."""
     steps: list[_Step] = []
-    terms = [_simplify(k, labels, shapes[k], sizes, steps) for k, labels in enumerate(inputs)]
+    # The sum over a dimension of size 1 is its element. Only the sum of a single operand may change the dtype.
+    unsummed = {c for c, n in sizes.items() if n == 1 and c not in output and len(inputs) > 1}
+    terms = [_simplify(k, labels, shapes[k], sizes, unsummed, steps) for k, labels in enumerate(inputs)]
     for i, j in best_order(terms, output, sizes) if len(terms) > 1 else ():
         later = set(output).union(*(t for k, t in enumerate(terms) if k not in (i, j)))
         a, b = (_sum_unused_labels(k, terms[k], later.union(terms[i + j - k]), steps) for k in (i, j))
@@ -171,12 +173,15 @@ def plan(
     return tuple(steps)
 
 
-def _simplify(k: int, labels: Labels, shape: Sequence[int], sizes: dict[str, int], steps: list[_Step]) -> Labels:
-    """Append steps that take the diagonals of operand k and drop dimensions that broadcast, and return its new labels.
+def _simplify(
+    k: int, labels: Labels, shape: Sequence[int], sizes: dict[str, int], unsummed: set[str], steps: list[_Step]
+) -> Labels:
+    """Append steps that take the diagonals of operand k and drop dimensions of size 1, and return its new labels.
 
-    A dimension of size 1 is dropped if another operand has a larger size for the same label.
+    A dimension of size 1 is dropped if another operand has a larger size for the same label, and if its label is in
+    ``unsummed``.
     """
-    small = [d for d, c in enumerate(labels) if shape[d] == 1 and sizes[c] != 1]
+    small = [d for d, c in enumerate(labels) if shape[d] == 1 and (sizes[c] != 1 or c in unsummed)]
     if small:
         steps.append(_operand_step(k, lambda t: t.squeeze(small)))
         labels = tuple(c for d, c in enumerate(labels) if d not in small)
