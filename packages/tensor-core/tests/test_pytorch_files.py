@@ -294,8 +294,8 @@ def test_save_and_load_reject_unsupported_arguments():
     with pytest.raises(NotImplementedError, match="pickle_module"):
         fb.save([], io.BytesIO(), pickle_module=collections)
     with pytest.raises(RuntimeError, match="explicit pickle_module"):
-        load(saved([]), pickle_module=pickle)
-    assert load(saved([]), pickle_module=pickle, weights_only=False) == []
+        load(saved([]), pickle_module=pickle, weights_only=True)
+    assert load(saved([]), pickle_module=pickle) == []
     assert load(saved((1, {2}), pickle_protocol=5)) == (1, {2})
     with pytest.raises(ValueError, match="f must be a file path"):
         load(saved([]), mmap=True)

@@ -139,7 +139,7 @@ def load(
         map_location: where to place the tensors: a device; a dictionary from devices in the file to devices; a function
             that takes a storage and its device in the file and returns the storage to use; or None to use the devices
             in the file.
-        pickle_module: accepted for compatibility with PyTorch. Only allowed with ``weights_only=False``.
+        pickle_module: accepted for compatibility with PyTorch. If it is given, ``weights_only`` is False by default.
         weights_only: False lets a PyTorch file use any class and function, and therefore run any code. Use it only for
             files from a trusted source. Otherwise a restricted unpickler reads the file. It accepts tensors,
             parameters, dictionaries, lists, tuples, sets, numbers, strings, bytes, shapes, dtypes, devices, NumPy's
@@ -160,6 +160,8 @@ def load(
     >>> flambeau.load(path)
     [tensor([0, 1, 2]), inf]
     """
+    if weights_only is None and pickle_module is not None:
+        weights_only = False
     weights_only = _is_restricted(weights_only)
     if weights_only and pickle_module is not None:
         raise RuntimeError("Can not safely load weights when explicit pickle_module is specified")
