@@ -278,3 +278,21 @@ def test_incompatible_keys_are_printed_as_in_pytorch():
 def test_other_objects_than_state_dicts_suggest_the_correct_call(given, hint):
     with pytest.raises(TypeError, match=f"Expected state_dict to be dict-like, got .*; {hint}"):
         nn.Linear(2, 3).load_state_dict(given)
+
+
+def test_values_that_behave_like_tensors_are_loaded():
+    class Wrapped:
+        """A tensor in an object with ``__torch_function__``."""
+
+        is_meta = False
+
+        def __init__(self, tensor):
+            self.tensor, self.shape = tensor, tensor.shape
+
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func(*(a.tensor if isinstance(a, cls) else a for a in args), **(kwargs or {}))
+
+    model = nn.Linear(2, 1)
+    model.load_state_dict({"weight": Wrapped(fb.tensor([[2.0, 3.0]])), "bias": fb.ones(1)})
+    assert model.weight.tolist() == [[2, 3]]

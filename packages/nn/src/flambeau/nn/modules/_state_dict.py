@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from flambeau import Tensor, no_grad
+from flambeau import Tensor, no_grad, overrides
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ..parameter import NO_SHAPE_YET, Parameter, is_lazy
@@ -344,7 +344,7 @@ def _convert_old_scalar(value: Any, current: Tensor) -> Any:
 
 
 def _mismatches(key: str, current: Tensor, value: Any) -> Iterator[str]:
-    if not isinstance(value, Tensor):
+    if not overrides.is_tensor_like(value):
         yield f'"{key}": expected a Tensor from the checkpoint but received {type(value).__name__}'
     elif is_lazy(value) and not is_lazy(current):
         yield f'"{key}" is not initialised in the checkpoint, but is in the current model. {NO_SHAPE_YET}'
