@@ -288,6 +288,7 @@ def test_scalar_tensors_convert_to_python_numbers():
     assert fb.finfo(fb.float32).max == np.finfo(np.float32).max
     assert fb.finfo(fb.float16).tiny == np.finfo(np.float16).tiny
     assert fb.iinfo(fb.int8).min == -128 and fb.iinfo(fb.uint8).max == 255
+    assert fb.finfo(float) == fb.finfo(fb.float64) and fb.iinfo(int) == fb.iinfo(fb.int64)
 
 
 def test_arange_of_integers_from_reals():

@@ -26,7 +26,13 @@ def _require_dtype(function: str, dtype: object) -> None:
         )
 
 
-_CACHE: dict[_core.dtype | SmallFloat | None, Any] = {}
+def _as_dtype(value: Any) -> Any:
+    """Return the dtype of a Python type of numbers, and other values unchanged."""
+    python_types = {int: _core.int64, float: _core.float64, complex: _core.complex128}
+    return python_types.get(value, value) if isinstance(value, type) else value
+
+
+_CACHE: dict[Any, Any] = {}
 
 
 class finfo:
@@ -48,7 +54,7 @@ class finfo:
     resolution: float
     dtype: str
 
-    def __new__(cls, type: _core.dtype | SmallFloat | None = None) -> Self:
+    def __new__(cls, type: _core.dtype | SmallFloat | type[float | complex] | None = None) -> Self:
         """Return the cached object of a dtype, because finfo is often used in inner loops."""
         try:
             made: Self = _CACHE[type]
@@ -57,9 +63,10 @@ class finfo:
         return made
 
     @classmethod
-    def _make(cls, type: _core.dtype | SmallFloat) -> Self:
+    def _make(cls, type: Any) -> Self:
         if isinstance(type, SmallFloat):
             return cls._from_small_float(type)
+        type = _as_dtype(type)
         _require_dtype("finfo", type)
         if not (type.is_floating_point or type.is_complex):
             raise TypeError(f"finfo() requires a floating point input type, got {type}; use iinfo for integers")
@@ -111,14 +118,15 @@ class iinfo:
     127
     """
 
-    def __init__(self, type: _core.dtype) -> None:
-        _require_dtype("iinfo", type)
-        if type.is_floating_point or type.is_complex or type is _core.bool:
-            raise TypeError(f"iinfo() requires an integer input type, got {type}; use finfo for floating-point ones")
-        self.bits = 8 * type.itemsize
-        self.min = -(2 ** (self.bits - 1)) if type.is_signed else 0
-        self.max = 2 ** (self.bits - 1) - 1 if type.is_signed else 2**self.bits - 1
-        self.dtype = _name(type)
+    def __init__(self, type: _core.dtype | type[int]) -> None:
+        dtype = _as_dtype(type)
+        _require_dtype("iinfo", dtype)
+        if dtype.is_floating_point or dtype.is_complex or type is _core.bool:
+            raise TypeError(f"iinfo() requires an integer input type, got {dtype}; use finfo for floating-point ones")
+        self.bits = 8 * dtype.itemsize
+        self.min = -(2 ** (self.bits - 1)) if dtype.is_signed else 0
+        self.max = 2 ** (self.bits - 1) - 1 if dtype.is_signed else 2**self.bits - 1
+        self.dtype = _name(dtype)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, iinfo) and self.dtype == other.dtype
