@@ -85,3 +85,16 @@ def test_lbfgs_stops_at_a_gradient_of_zeros_for_any_tolerance():
     optimizer = optim.LBFGS([param], tolerance_grad=-1.0)
     assert optimizer.step(lambda: fb.tensor(3.0)) == 3.0
     assert param.tolist() == [1.0, 1.0]
+
+
+def test_private_functions_of_the_line_search_have_the_signatures_of_pytorch():
+    def objective(x, length, direction):
+        at = x + length * direction
+        return float(((at - 3) ** 2).sum()), 2 * (at - 3)
+
+    x = fb.zeros(2)
+    loss, gradient = objective(x, 0, x)
+    found = optim.lbfgs._strong_wolfe(objective, x, 1.0, -gradient, loss, gradient, -float(gradient @ gradient))
+    assert found[0] == 0 and found[2] == 0.5
+    assert optim.lbfgs._cubic_interpolate(0.0, 1.0, -1.0, 1.0, 1.0, 1.0) == 0.5
+    assert optim.lbfgs._cubic_interpolate(0.0, 1.0, -1.0, 1.0, 1.0, 1.0, bounds=(0.0, 0.2)) == 0.2

@@ -13,9 +13,6 @@ from .optimizer import Optimizer, check_nonnegative, options
 
 __all__ = ["LBFGS"]
 
-_SUFFICIENT_DECREASE, _CURVATURE = 1e-4, 0.9  # the strong Wolfe conditions' constants
-_MAX_SEARCHES = 25
-
 
 class LBFGS(Optimizer):
     """Limited-memory BFGS, which estimates the inverse Hessian from the last steps.
@@ -103,7 +100,8 @@ class LBFGS(Optimizer):
                 break
             before, calls = loss, 0
             if searching:
-                found, calls = _strong_wolfe(objective, direction, length, _Point(0.0, loss, gradient, slope))
+                start = _Point(0.0, loss, gradient, slope)
+                found, calls = _search(objective.at, direction, length, start, _SearchOptions())
                 length, loss, gradient = found.length, found.loss, found.gradient
                 objective.move(length, direction)
             else:
@@ -202,17 +200,31 @@ class _Point(NamedTuple):
     slope: float
 
 
-def _strong_wolfe(objective: _Objective, direction: Tensor, length: float, start: _Point) -> tuple[_Point, int]:
+class _SearchOptions(NamedTuple):
+    """The constants of the strong Wolfe conditions, the smallest change, and the largest number of evaluations."""
+
+    decrease: float = 1e-4
+    curvature: float = 0.9
+    change: float = 1e-9
+    searches: int = 25
+
+
+_Evaluation = Callable[[float, Tensor], _Point]
+
+
+def _search(
+    at: _Evaluation, direction: Tensor, length: float, start: _Point, options: _SearchOptions
+) -> tuple[_Point, int]:
     """Return a point that satisfies the strong Wolfe conditions, and the number of evaluations."""
 
     def too_high(point: _Point) -> bool:
-        return point.loss > start.loss + _SUFFICIENT_DECREASE * point.length * start.slope
+        return point.loss > start.loss + options.decrease * point.length * start.slope
 
     def flat(point: _Point) -> bool:
-        return abs(point.slope) <= -_CURVATURE * start.slope
+        return abs(point.slope) <= -options.curvature * start.slope
 
-    previous, point, tries = start, objective.at(length, direction), 0
-    while tries < _MAX_SEARCHES:
+    previous, point, tries = start, at(length, direction), 0
+    while tries < options.searches:
         if too_high(point) or (tries > 1 and point.loss >= previous.loss):
             break
         if flat(point):
@@ -220,21 +232,22 @@ def _strong_wolfe(objective: _Objective, direction: Tensor, length: float, start
         if point.slope >= 0:
             break
         bounds = point.length + 0.01 * (point.length - previous.length), point.length * 10
-        previous, point = point, objective.at(_cubic_minimum(previous, point, bounds), direction)
+        previous, point = point, at(_cubic_minimum(previous, point, bounds), direction)
         tries += 1
     else:
         previous = start
-    return _zoom(objective, direction, previous, point, too_high, flat, tries)
+    return _zoom(at, direction, previous, point, too_high, flat, tries, options)
 
 
 def _zoom(
-    objective: _Objective,
+    at: _Evaluation,
     direction: Tensor,
     one: _Point,
     other: _Point,
     too_high: Callable[[_Point], bool],
     flat: Callable[[_Point], bool],
     tries: int,
+    options: _SearchOptions,
 ) -> tuple[_Point, int]:
     """Narrow the bracket between two points by at most ``tries`` evaluations (algorithm 3.6).
 
@@ -242,7 +255,7 @@ def _zoom(
     """
     low, high = (one, other) if one.loss <= other.loss else (other, one)
     stalled, done, reach = False, False, _largest(direction)
-    while not done and tries < _MAX_SEARCHES and abs(high.length - low.length) * reach >= 1e-9:
+    while not done and tries < options.searches and abs(high.length - low.length) * reach >= options.change:
         least, most = sorted((low.length, high.length))
         left, right = (low, high) if low.length == least else (high, low)
         length, margin = _cubic_minimum(left, right, (least, most)), 0.1 * (most - least)
@@ -254,7 +267,7 @@ def _zoom(
                 stalled = True
         else:
             stalled = False
-        point = objective.at(length, direction)
+        point = at(length, direction)
         tries += 1
         if too_high(point) or point.loss >= low.loss:
             high = point
@@ -284,3 +297,42 @@ def _cubic_minimum(one: _Point, other: _Point, bounds: tuple[float, float]) -> f
         return sum(bounds) / 2
     at = right.length - width * ((right.slope + root - mean) / divisor)
     return min(max(at, bounds[0]), bounds[1])
+
+
+# Functions that libraries import although PyTorch declares them private
+
+
+def _strong_wolfe(
+    obj_func: Callable[[Any, float, Tensor], tuple[Any, Tensor]],
+    x: Any,
+    t: float,
+    d: Tensor,
+    f: Any,
+    g: Tensor,
+    gtd: Any,
+    c1: float = 1e-4,
+    c2: float = 0.9,
+    tolerance_change: float = 1e-9,
+    max_ls: int = 25,
+) -> tuple[float, Tensor, float, int]:
+    """Search along ``d`` from ``x``, and return loss, gradient, step length and the number of evaluations.
+
+    ``obj_func(x, length, d)`` returns the loss and the gradient; ``f``, ``g`` and ``gtd`` are loss, gradient and slope
+    at ``x``, and ``t`` is the first step length.
+    """
+
+    def at(length: float, direction: Tensor) -> _Point:
+        loss, gradient = obj_func(x, length, direction)
+        return _Point(length, float(loss), gradient, float(gradient.dot(direction)))
+
+    start = _Point(0.0, float(f), g, float(gtd))
+    found, calls = _search(at, d, t, start, _SearchOptions(c1, c2, tolerance_change, max_ls))
+    return found.loss, found.gradient, found.length, calls
+
+
+def _cubic_interpolate(
+    x1: float, f1: float, g1: float, x2: float, f2: float, g2: float, bounds: tuple[float, float] | None = None
+) -> float:
+    """Return the minimum, within bounds, of the cubic with values ``f1``, ``f2`` and slopes ``g1``, ``g2``."""
+    one, other = (_Point(float(x), float(f), flambeau.empty(0), float(g)) for x, f, g in ((x1, f1, g1), (x2, f2, g2)))
+    return _cubic_minimum(one, other, bounds or (min(one.length, other.length), max(one.length, other.length)))
