@@ -163,13 +163,17 @@ def _names(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def _is_own(module: ModuleType, value: Any) -> bool:
-    """Return True if a module defines a value: in Python, in C++ or, for a package, in one of its submodules."""
+    """Return True if a module defines a value: in Python, in C++ or, for a package, in one of its submodules.
+
+    The modules of ``torch.quantization`` define the names that they import from their successors in ``torch.ao``.
+    """
     home = _defining_module(value)
     if isinstance(value, ModuleType) or type(value).__module__ == "typing":
         return False
     below = hasattr(module, "__path__") and (home or "").startswith(f"{module.__name__}.")
     below = below or (home == "torch" and not is_public(module.__name__))
-    return below or home is None or home == module.__name__ or home.startswith("torch._C")
+    successor = module.__name__.replace("torch.", "torch.ao.", 1)
+    return below or home in (None, module.__name__, successor) or home.startswith("torch._C")
 
 
 def _line(module: ModuleType) -> str:

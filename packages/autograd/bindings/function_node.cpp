@@ -67,7 +67,7 @@ void FunctionNode::take(PyObject* values, Tensor* results, const bool* needs) co
     const Tensor* t = tensor_in(items[i]);
     require<TypeError>(t, "function ", *this, " returned a ", Py_TYPE(items[i])->tp_name, " at position ", i + 1,
                        ", expected a Tensor or None");
-    require(given[i], "function ", *this, " returned a gradient different from None at position ", i + 1,
+    require(given[i], "function ", *this, " returned a gradient different than None at position ", i + 1,
             ", but the corresponding forward input was not a Variable");
     if (needs[i]) results[i] = *t;
   }

@@ -104,7 +104,7 @@ def returning(result):
         ),
         (lambda g: (g.sum(), None), RuntimeError, "invalid gradient at index 0"),
         (lambda g: (1.0, None), TypeError, "float at position 1"),
-        (lambda g: (g, g), RuntimeError, "different from None at position 2"),
+        (lambda g: (g, g), RuntimeError, "different than None at position 2"),
     ],
 )
 def test_invalid_gradients_returned_by_backward_raise(x, result, error, message):

@@ -169,3 +169,15 @@ def test_the_standard_basis_is_split_by_tensors():
     for tensors, numels in (((), ()), ((fb.ones(1),), (1, 2))):
         with pytest.raises(AssertionError, match="expected at least one tensor and a number of elements for each"):
             functional._construct_standard_basis_for(tensors, numels)
+
+
+def test_private_functions_of_pytorch():
+    x = fb.ones(2, requires_grad=True)
+    assert functional._as_tuple(x, "inputs", "f") == (False, (x,))
+    with pytest.raises(TypeError, match="inputs given to f"):
+        functional._as_tuple(3, "inputs", "f")
+    assert functional._tuple_postprocess(((1,),), (False, False)) == 1
+    assert functional._tuple_postprocess((1,), True) == (1,)
+    (leaf,) = functional._grad_preprocess((x,), create_graph=False, need_graph=True)
+    assert leaf.is_leaf and leaf.requires_grad and leaf is not x
+    assert not functional._grad_postprocess(((x,),), create_graph=False)[0][0].requires_grad

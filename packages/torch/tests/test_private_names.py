@@ -352,3 +352,20 @@ def test_shallow_copy_types_depend_on_layout_and_device(run):
         assert can(dense, torch.ones(3, dtype=torch.int8)) and can(sparse, sparse) and can(meta, meta)
         assert not can(dense, sparse) and not can(sparse, dense) and not can(dense, meta)
     """)
+
+
+def test_names_that_published_libraries_import(run):
+    for package in ("jit", "nn", "vision"):
+        pytest.importorskip(f"flambeau.{package}")
+    run(
+        """
+        import torch
+        from torch.quantization.observer import HistogramObserver, MinMaxObserver, PerChannelMinMaxObserver
+        from torchvision._internally_replaced_utils import load_state_dict_from_url
+        assert torch._C._is_tracing() is False
+        assert torch._jit_internal.Optional[int] == int | None
+        assert torch._jit_internal.List[int].__args__ == (int,)
+        assert torch.nn.init._no_grad_uniform_(torch.ones(1), 2.0, 2.0) == 2
+        assert torch.nn.init._no_grad_fill_(torch.ones(1), 3.0) == 3
+        """
+    )

@@ -336,6 +336,46 @@ def _construct_standard_basis_for(tensors: Sequence[Tensor], tensor_numels: Sequ
     return tuple(blocks)
 
 
+# Functions that libraries import although PyTorch declares them private
+
+
+def _as_tuple(inp: Any, arg_name: str | None = None, fn_name: str | None = None) -> tuple[bool, tuple[Tensor, ...]]:
+    """Return True if the argument is a tuple, and the argument as a tuple. Raises: TypeError for other elements."""
+    if arg_name is None and fn_name is None:
+        return isinstance(inp, tuple), inp if isinstance(inp, tuple) else (inp,)
+    return isinstance(inp, tuple), _tuple(inp, str(arg_name), str(fn_name))
+
+
+def _tuple_postprocess(res: Any, to_unpack: Any) -> Any:
+    """Return the elements that single tensors, instead of tuples, had led to.
+
+    ``to_unpack`` is True if the tuple ``res`` stands for a tuple, else False. For a tuple of tuples it is a pair.
+    """
+    if not isinstance(to_unpack, tuple):
+        return res if to_unpack else res[0]
+    outer, inner = to_unpack
+    rows = res if inner else tuple(row[0] for row in res)
+    return rows if outer else rows[0]
+
+
+def _grad_preprocess(inputs: Sequence[Any], create_graph: bool, need_graph: bool) -> tuple[Any, ...]:
+    """Return new tensors to differentiate with respect to. They are connected to the inputs if ``create_graph``."""
+
+    def prepared(value: Any) -> Any:
+        if not isinstance(value, Tensor):
+            return _grad_preprocess(value, create_graph, need_graph)
+        return value.view_as(value) if create_graph else value.detach().requires_grad_(need_graph)
+
+    return tuple(map(prepared, inputs))
+
+
+def _grad_postprocess(inputs: Any, create_graph: bool) -> Any:
+    """Return the tensors, also in nested tuples, detached from the graph unless ``create_graph`` is set."""
+    if isinstance(inputs, Tensor):
+        return inputs if create_graph else inputs.detach()
+    return tuple(_grad_postprocess(value, create_graph) for value in inputs)
+
+
 def _is_dispatched(*tensors: Tensor) -> bool:
     return any(_core._is_dispatching_class(type(t)) for t in tensors)
 

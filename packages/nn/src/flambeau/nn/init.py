@@ -417,6 +417,10 @@ def _deprecated_alias(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return older
 
 
+# Names that libraries import although PyTorch declares them private
+_no_grad_fill_, _no_grad_zero_ = constant_, zeros_
+_no_grad_normal_, _no_grad_trunc_normal_, _no_grad_uniform_ = normal_, trunc_normal_, uniform_
+
 constant = _deprecated_alias(constant_)
 dirac = _deprecated_alias(dirac_)
 eye = _deprecated_alias(eye_)

@@ -25,6 +25,7 @@ __all__ = [
     "_get_privateuse1_backend_name",
     "_get_tracing_state",
     "_is_torch_function_mode_enabled",
+    "_is_tracing",
     "_log_api_usage_once",
     "device",
     "dtype",
@@ -47,6 +48,11 @@ def _get_tracing_state() -> bool | None:
     """Return True while ``jit.trace`` runs a function, else None."""
     jit = sys.modules.get("flambeau.jit")
     return jit.is_tracing() or None if jit else None
+
+
+def _is_tracing() -> bool:
+    """Return True while ``jit.trace`` runs a function."""
+    return bool(_get_tracing_state())
 
 
 def _log_api_usage_once(*_: Any) -> None:
