@@ -20,6 +20,7 @@
 #include "flambeau/parallel.h"
 #include "kernels/layers/networks.h"
 #include "kernels/linalg/bfloat16_gemm.h"
+#include "operators/products/products.h"
 
 namespace flambeau {
 
@@ -149,8 +150,7 @@ class ForwardProducts<bfloat16> {
                                    g_.width, true);
   }
   void store(const float* sums, bfloat16* to, int64_t n) const {
-    kernels::table().cast[int(Dtype::bfloat16)][int(Dtype::float32)](
-        reinterpret_cast<char*>(to), sizeof(*to), reinterpret_cast<const char*>(sums), sizeof(*sums), n);
+    round_sums(reinterpret_cast<char*>(to), Dtype::bfloat16, sums, n);
   }
 
  private:
