@@ -1,5 +1,6 @@
 """Sizes of arguments under `flambeau.compile`: one program serves many sizes."""
 
+import functools
 import pickle
 
 import pytest
@@ -101,3 +102,25 @@ def test_changing_a_local_tensor_keeps_sizes_dynamic():
         x = fb.randn(n, 2)
         assert fb.equal(compiled(x), f(x))
     assert captures(compiled) == 2
+
+
+def test_a_cached_size_of_an_earlier_capture_is_a_plain_number():
+    @functools.lru_cache
+    def doubled(n):
+        return n * 2
+
+    def scaled(x):
+        return x * doubled(x.shape[0])
+
+    def padded(x):
+        n = doubled(x.shape[0])
+        return x.sum() + x.shape[1], x.new_zeros(n - x.shape[1]), n, x.shape[0] * 3 - n, n > x.shape[1]
+
+    x = fb.ones(3, 4)
+    assert fb.equal(fb.compile(scaled, fullgraph=True)(x), scaled(x))
+    compiled = fb.compile(padded, fullgraph=True)
+    for shape in ((3, 4), (3, 5), (4, 2), (3, 1), (3, 6)):
+        x = fb.ones(shape)
+        found, expected = compiled(x), padded(x)
+        assert str(found) == str(expected)
+        assert [type(item) for item in found] == [fb.Tensor, fb.Tensor, int, int, bool]

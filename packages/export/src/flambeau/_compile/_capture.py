@@ -350,9 +350,9 @@ def capture(
     try:
         traced_result = _run(trace, function, *args, **kwargs)
     except Exception as error:
+        trace.open = False
         if isinstance(error, UnsupportedError) or effects.exist():
             raise
-        trace.open = False
         trace.answers.extend(trace.performed)
         flambeau.set_rng_state(effects.rng_state)
         repeat = functools.partial(_run, trace, function) if trace.performed else function
@@ -372,6 +372,7 @@ def capture(
             captured = _program(trace, traced_result, names, state, modules, snapshot.holds, guards, draws)
         except (NotImplementedError, TypeError, ValueError) as error:
             trace.reason = str(error)
+    trace.open = False
     result = plain_result(traced_result, snapshot.holds)
     return (result, captured, "") if captured is not None else _refusal(result, str(trace.reason), fullgraph)
 

@@ -58,16 +58,21 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
     Raises: TypeError for new objects of classes that replays cannot build.
     """
     found, spec = pytree.tree_flatten(result)
-    tensors = [i for i, leaf in enumerate(found) if isinstance(leaf, Tensor) or type(leaf) is Number]
+    tensors = [i for i, leaf in enumerate(found) if _varies(leaf)]
     maker = _ResultBuilder([found[i] for i in tensors], is_reachable)
     leaves: list[Any] = []
     objects = []
     for i, leaf in enumerate(found):
         made = i not in tensors and not isinstance(leaf, CONSTANTS) and not is_reachable(leaf)
         objects += [i] * made
-        leaves.append(maker.build(leaf) if made else None if i in tensors else leaf)
+        leaves.append(maker.build(leaf) if made else None if i in tensors else plain(leaf))
     single = isinstance(result, Tensor)
     return Structure(None if single else spec, tuple(leaves), tuple(tensors), tuple(objects)), maker.outputs
+
+
+def _varies(value: Any) -> bool:
+    """Return True for a tensor and for a number that the program computes, not for one of an earlier trace."""
+    return isinstance(value, Tensor) or (type(value) is Number and value.trace.open)
 
 
 class _ResultBuilder:
@@ -79,7 +84,7 @@ class _ResultBuilder:
         self._builds: dict[int, _Build] = {}
 
     def build(self, value: Any) -> _Build:
-        if isinstance(value, Tensor) or type(value) is Number:
+        if _varies(value):
             index = len(self.outputs)
             self.outputs.append(value)
             return lambda results, made: results[index]

@@ -7,6 +7,9 @@ calls, and an operator with such an argument is recorded with a reference to it.
 ``float``. If Python needs a plain number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``), they return it and record a
 requirement: the program is valid only for inputs with the same number. A run with other inputs raises an error instead
 of computing a wrong result.
+
+A cache such as ``functools.lru_cache`` can keep a traced number beyond the end of its trace. From then on, the object
+acts as the plain number, also in operations with traced numbers of a later trace.
 """
 
 from __future__ import annotations
@@ -169,10 +172,14 @@ class Repeated(list[Any], Opaque):
 
 def _binary_methods(name: str, compute: Callable[[Any, Any], Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def forwards(self: Number, other: Any) -> Any:
-        return self.trace.number(name, compute, self, other) if _is_number(other) else NotImplemented
+        if not self.trace.open:
+            return compute(self.value, other)
+        return self.trace.number(name, compute, self, _operand(other)) if _is_number(other) else NotImplemented
 
     def backwards(self: Number, other: Any) -> Any:
-        if isinstance(other, list) and name == "number_mul" and self.trace.open:
+        if not self.trace.open:
+            return compute(other, self.value)
+        if isinstance(other, list) and name == "number_mul":
             return Repeated(other, self)
         return self.trace.number(name, compute, other, self) if _is_number(other) else NotImplemented
 
@@ -183,12 +190,18 @@ def _comparison(name: str, opposite: str, compute: Callable[[Any, Any], bool]) -
     def compare(self: Number, other: Any) -> Any:
         if not _is_number(other):
             return NotImplemented
+        if not self.trace.open:
+            return compute(self.value, other)
         holds = compute(self.value, plain(other))
-        if self.trace.open:
-            self.trace.decide(name, opposite, self, other, holds)
+        self.trace.decide(name, opposite, self, _operand(other), holds)
         return holds
 
     return compare
+
+
+def _operand(value: Any) -> Any:
+    """Return the plain number of a traced one whose trace has ended; other values are unchanged."""
+    return value.value if isinstance(value, Number) and not value.trace.open else value
 
 
 def _is_number(value: Any) -> bool:

@@ -106,9 +106,9 @@ class Trace(Recorder):
         """Return an argument with `Value` objects in place of tensors and traced numbers."""
         return replaced(argument, (Tensor, *TRACED), self._encoded)
 
-    def _encoded(self, argument: Tensor | Number | Repeated) -> Value:
+    def _encoded(self, argument: Tensor | Number | Repeated) -> Any:
         if isinstance(argument, Number):
-            return Value(argument.name)
+            return Value(argument.name) if argument.trace is self else argument.value
         if isinstance(argument, Repeated):
             return self._record_scalar_call("repeated", [argument.items, argument.times])
         return self.value(argument)
