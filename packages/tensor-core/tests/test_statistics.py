@@ -204,15 +204,15 @@ def test_statistics_functions_reject_invalid_arguments(call, error, text):
         call()
 
 
-@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "min", "prod"])
+@pytest.mark.parametrize("reduce", ["sum", "mean", "max", "amax", "min", "amin", "prod"])
 @pytest.mark.parametrize("initial", [None, 0.5])
 def test_segment_reduce(reduce, initial):
     a, lengths = draw(6, 3), [2, 0, 1, 3]
     parts = [a[begin:end] for begin, end in ((0, 2), (2, 2), (2, 3), (3, 6))]
-    start = (
-        {"sum": 0.0, "mean": 0.0, "max": -np.inf, "min": np.inf, "prod": 1.0}[reduce] if initial is None else initial
-    )
-    fold = {"max": np.max, "min": np.min, "prod": np.prod}.get(reduce, np.sum)
+    starts = {"sum": 0.0, "mean": 0.0, "max": -np.inf, "min": np.inf, "prod": 1.0}
+    kind = reduce.removeprefix("a")  # amax is another name of max, and amin of min
+    start = starts[kind] if initial is None else initial
+    fold = {"max": np.max, "min": np.min, "prod": np.prod}.get(kind, np.sum)
     want = np.stack([fold(np.vstack([np.full((1, 3), start), part]), 0) for part in parts])
     if reduce == "mean":
         with np.errstate(invalid="ignore"):

@@ -8,9 +8,11 @@ from flambeau._operator import operator
 _REDUCTIONS = {
     "sum": ("sum", 0.0),
     "mean": ("sum", 0.0),
+    "prod": ("prod", 1.0),
+    "amax": ("amax", float("-inf")),
+    "amin": ("amin", float("inf")),
     "max": ("amax", float("-inf")),
     "min": ("amin", float("inf")),
-    "prod": ("prod", 1.0),
 }
 
 
@@ -30,7 +32,7 @@ def segment_reduce(
 
     Args:
         data: floating tensor.
-        reduce: sum, mean, max, min or prod.
+        reduce: sum, mean, prod, amax (or max) or amin (or min).
         lengths: lengths of the segments, of shape (*leading dimensions of data, segments).
         offsets: alternative to ``lengths``: the start of each segment, followed by the end of the last one.
         indices: not supported.
