@@ -5,7 +5,7 @@
 
 #include "cuda/runtime/launch.h"
 #include "device/layers/attention_arguments.h"
-#include "flambeau/tensor.h"
+#include "tasks/attention.h"
 
 namespace flambeau::cuda {
 
@@ -36,9 +36,6 @@ Tensor readable(const Tensor& t);
 // dtype, except for the logarithms, which have the dtype of the computation.
 void attend(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& out,
             const Tensor& logarithms);
-struct AttentionGradients {
-  Tensor query, key, value;
-};
 AttentionGradients attend_derivative(AttentionArguments a, const Tensor& query, const Tensor& key, const Tensor& value,
                                      const Tensor& out, const Tensor& logarithms, const Tensor& grad);
 
