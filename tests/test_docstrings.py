@@ -15,6 +15,7 @@ import pytest
 
 import flambeau as fb
 from flambeau._examples import examples
+from flambeau._operator import OPERATOR_TYPES
 
 EXCEPTIONS_FILE = Path(__file__).parent / "docstring_exceptions.toml"
 REFERENCE = re.compile(r"\bSee `([\w.]+)`\.")
@@ -101,7 +102,7 @@ def test_examples_of_operators_run(name: str) -> None:
 
 
 def test_examples_belong_to_operators() -> None:
-    documented = {text for value in PUBLIC.values() if type(value).__name__ == "Operator" for text in [value.__doc__]}
-    methods = {value.__doc__ for value in vars(fb.Tensor).values() if type(value).__name__ == "Operator"}
+    documented = {text for value in PUBLIC.values() if isinstance(value, OPERATOR_TYPES) for text in [value.__doc__]}
+    methods = {value.__doc__ for value in vars(fb.Tensor).values() if isinstance(value, OPERATOR_TYPES)}
     unused = [name for name, text in examples().items() if not any(text in doc for doc in documented | methods)]
     assert unused == []

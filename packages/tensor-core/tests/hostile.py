@@ -28,6 +28,7 @@ import numpy as np
 from hostile_values import HAS_AUTOGRAD, Likely, Meddles, Random, bent, of_kind, tensor, value
 
 import flambeau as fb
+from flambeau._operator import OPERATOR_TYPES
 
 # These change the state of the process or end it, or wait for input that does not exist.
 NOT_CALLED = {"default_generator", "empty_cache", "load", "save", "seed", "manual_seed", "fork_rng"}
@@ -41,13 +42,13 @@ def functions_of(name: str) -> Iterator[tuple[str, Callable[..., Any]]]:
     with contextlib.suppress(ImportError):
         module = importlib.import_module(f"flambeau.{name}")
         for key, member in vars(module).items():
-            if (inspect.isfunction(member) or isinstance(member, type(fb.exp))) and not key.startswith("_"):
+            if (inspect.isfunction(member) or isinstance(member, OPERATOR_TYPES)) and not key.startswith("_"):
                 yield f"{name}.{key}", member
 
 
 def targets() -> dict[str, Callable[..., Any]]:
     """Return all operators by name: functions, methods, and those of the public modules."""
-    kind = type(fb.exp)
+    kind = OPERATOR_TYPES
     found = {name: member for name, member in vars(fb._core).items() if isinstance(member, kind)}
     found |= {f"Tensor.{name}": member for name, member in vars(fb.Tensor).items() if isinstance(member, kind)}
     for module in fb._MODULES:

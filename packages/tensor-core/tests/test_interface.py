@@ -14,7 +14,7 @@ import pytest
 
 import flambeau as fb
 from flambeau import _core
-from flambeau._operator import operator
+from flambeau._operator import OPERATOR_TYPES, operator
 
 FUNCTIONS = [entry["name"] for entry in _core.signatures() if entry["function"]]
 ROWS = [
@@ -23,6 +23,20 @@ ROWS = [
     for name in (row["name"], *row["aliases"])
     if not name.startswith(("_", "special_"))
 ]
+
+
+def test_functions_do_not_bind_to_instances():
+    class Layer:
+        activation = fb.tanh
+        convolve = fb.conv2d
+        reshape = fb.reshape
+        difference = fb.diff
+
+    layer, x = Layer(), fb.ones(1, 1, 3, 3)
+    assert fb.equal(layer.activation(x), x.tanh())
+    assert layer.convolve(x, weight=x).item() == 9
+    assert layer.reshape(x, (9,)).shape == (9,) and layer.difference(x).sum() == 0
+    assert x.tanh.__self__ is x and fb.Tensor.tanh(x).equal(x.tanh())
 
 
 def test_public_names():
@@ -57,7 +71,7 @@ def test_functions_have_docstrings_and_signatures(name):
     assert ("out" in signature.parameters) == (" out=None" in function.__text_signature__)
 
 
-@pytest.mark.parametrize("name", sorted(n for n in vars(fb.Tensor) if type(vars(fb.Tensor)[n]).__name__ == "Operator"))
+@pytest.mark.parametrize("name", sorted(n for n in vars(fb.Tensor) if isinstance(vars(fb.Tensor)[n], OPERATOR_TYPES)))
 def test_methods_have_docstrings_and_signatures(name):
     method = getattr(fb.Tensor, name)
     assert method.__doc__

@@ -154,12 +154,13 @@ bool publish_special(PyObject* module, const PointwiseRow& row, std::string_view
 
 void publish_row(PyObject* module, const PointwiseRow& row, const std::string& name) {
   if (publish_special(module, row, name)) return;
-  const Object function(make_operator(make(row, name, false), call<false>));
-  const Object in_place(make_operator(make(row, name, true), call<true>));
-  add_public(module, name.c_str(), function.get());
-  add_public(module, (name + '_').c_str(), in_place.get());
-  PyDict_SetItemString(tensor_type->tp_dict, name.c_str(), function.get());
-  PyDict_SetItemString(tensor_type->tp_dict, (name + '_').c_str(), in_place.get());
+  for (const bool in_place : {false, true}) {
+    const Binding* const b = make(row, name, in_place);
+    const vectorcallfunc function = in_place ? call<true> : call<false>;
+    const std::string published = in_place ? name + '_' : name;
+    add_public(module, published.c_str(), Object(make_operator(b, function)).get());
+    add_method(published, b, function);
+  }
 }
 
 }  // namespace

@@ -63,18 +63,21 @@ std::vector<Parameter> parse_signature(std::string_view text, std::string& name)
 void add_to_registry(Binding* binding);
 const std::vector<Binding*>& bindings();
 
-// The Python object of a binding, which is used as a function and as a method.
+// The Python object of a binding, a function or a method. Note [Functions and methods]
 struct OperatorObject {
   PyObject_HEAD vectorcallfunc vectorcall;
   const Binding* binding;
   std::atomic<PyObject*> module;  // the interned string assigned to __module__, or null
   PyObject* attributes;           // a dict of the attributes that programs have set, or null
 };
-extern PyTypeObject* operator_type;
+extern PyTypeObject *operator_type, *method_type;
 inline const Binding* binding_of(PyObject* callable) {  // null if it is not an operator
-  return Py_TYPE(callable) == operator_type ? reinterpret_cast<OperatorObject*>(callable)->binding : nullptr;
+  const PyTypeObject* const type = Py_TYPE(callable);
+  return type == operator_type || type == method_type ? reinterpret_cast<OperatorObject*>(callable)->binding : nullptr;
 }
-PyObject* make_operator(const Binding* binding, vectorcallfunc call);
+PyObject* make_operator(const Binding* binding, vectorcallfunc call, bool is_method = false);
+// Adds a method to the type Tensor.
+void add_method(const std::string& name, const Binding* binding, vectorcallfunc call);
 PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames);
 PyObject* call_shortcut(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames);
 

@@ -9,7 +9,7 @@
 
 namespace flambeau::python {
 
-PyTypeObject* operator_type = nullptr;
+PyTypeObject *operator_type = nullptr, *method_type = nullptr;
 
 namespace {
 
@@ -104,24 +104,33 @@ PyMemberDef operator_members[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(OperatorObject, vectorcall), READONLY, nullptr},
     {"__dictoffset__", T_PYSSIZET, offsetof(OperatorObject, attributes), READONLY, nullptr},
     {}};
-PyType_Slot operator_slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
-                                {Py_tp_repr, reinterpret_cast<void*>(operator_repr)},
-                                {Py_tp_descr_get, reinterpret_cast<void*>(operator_bind)},
-                                {Py_tp_getset, operator_attributes},
-                                {Py_tp_methods, operator_methods},
-                                {Py_tp_members, operator_members},
-                                {0, nullptr}};
-// The type is immutable, because the interpreter specialises method calls only for immutable types.
-PyType_Spec operator_spec = {"flambeau._core.Operator", sizeof(OperatorObject), 0,
-                             Py_TPFLAGS_DEFAULT | Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_HAVE_VECTORCALL |
-                                 Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_IMMUTABLETYPE,
-                             operator_slots};
+// Note [Functions and methods]
+// As in PyTorch, a function such as flambeau.tanh does not become a method if a class has it as an attribute
+// (`activation = flambeau.tanh`), but a method of Tensor does. So they are objects of two types.
+// The types are immutable, because the interpreter specialises method calls only for immutable types.
+PyTypeObject* make_type(const char* name, bool is_method) {
+  const auto pointer = [](auto* function) { return reinterpret_cast<void*>(function); };
+  PyType_Slot slots[] = {{Py_tp_call, pointer(PyVectorcall_Call)},
+                         {Py_tp_repr, pointer(operator_repr)},
+                         {Py_tp_getset, operator_attributes},
+                         {Py_tp_methods, operator_methods},
+                         {Py_tp_members, operator_members},
+                         {is_method ? Py_tp_descr_get : 0, is_method ? pointer(operator_bind) : nullptr},
+                         {0, nullptr}};
+  const unsigned flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION |
+                         Py_TPFLAGS_IMMUTABLETYPE | (is_method ? Py_TPFLAGS_METHOD_DESCRIPTOR : 0);
+  PyType_Spec spec{name, sizeof(OperatorObject), 0, flags, slots};
+  return reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
+}
 
 }  // namespace
 
-PyObject* make_operator(const Binding* binding, vectorcallfunc call) {
-  if (!operator_type) operator_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&operator_spec)));
-  OperatorObject* o = PyObject_New(OperatorObject, operator_type);
+PyObject* make_operator(const Binding* binding, vectorcallfunc call, bool is_method) {
+  if (!operator_type) {
+    operator_type = make_type("flambeau._core.Operator", false);
+    method_type = make_type("flambeau._core.OperatorMethod", true);
+  }
+  OperatorObject* o = PyObject_New(OperatorObject, is_method ? method_type : operator_type);
   checked(reinterpret_cast<PyObject*>(o));
   o->vectorcall = call;
   o->binding = binding;
@@ -134,6 +143,11 @@ void add_public(PyObject* module, const char* name, PyObject* value) {
   PyModule_AddObjectRef(module, name, value);
   const Object names(PyObject_GetAttrString(module, "__all__")), text(PyUnicode_FromString(name));
   if (!names || !text || PyList_Append(names.get(), text.get()) < 0) throw PythonError();
+}
+
+void add_method(const std::string& name, const Binding* binding, vectorcallfunc call) {
+  const Object method(make_operator(binding, call, true));
+  if (PyDict_SetItemString(tensor_type->tp_dict, name.c_str(), method.get()) < 0) throw PythonError();
 }
 
 void count_plain_arguments(Binding& b) {
@@ -168,12 +182,12 @@ Binding* another_form(const Binding& b, Binding::Form form, const char* suffix, 
 
 PyObject* publish(PyObject* module, Binding* b) {
   count_plain_arguments(*b);
-  PyObject* methods = tensor_type->tp_dict;
-  Object callable(make_operator(b, b->shortcut ? call_shortcut : call_binding));
+  const vectorcallfunc call = b->shortcut ? call_shortcut : call_binding;
+  Object callable(make_operator(b, call));
   if (b->flags & kFunction) add_public(module, b->name.c_str(), callable.get());
   if (b->flags & kPrivate)
     PyModule_AddObjectRef(module, (b->attribute.empty() ? b->name : b->attribute).c_str(), callable.get());
-  if (b->flags & kMethod) PyDict_SetItemString(methods, b->name.c_str(), callable.get());
+  if (b->flags & kMethod) add_method(b->name, b, call);
   if (b->flags & kInPlace || b->in_place) {
     const int function = b->flags & kInPlace ? b->flags & kFunction : 0;
     Py_DECREF(publish(module, another_form(*b, Binding::InPlace, "_", "In-place form of ", kMethod | function)));

@@ -34,8 +34,7 @@ void forwarded(const char* signature, const char* doc) {
   b->signature = signature;
   b->parameters = parse_signature(signature, b->name);
   b->doc = doc;
-  const Object method(make_operator(b, forward<index>));
-  PyDict_SetItemString(tensor_type->tp_dict, b->name.c_str(), method.get());
+  add_method(b->name, b, forward<index>);
 }
 
 }  // namespace

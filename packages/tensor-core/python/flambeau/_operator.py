@@ -10,6 +10,8 @@ from typing import Any, Literal, TypeVar
 
 from flambeau import _core
 
+OPERATOR_TYPES = (type(_core.add), type(_core.Tensor.add))  # of functions and of methods, Note [Functions and methods]
+
 Definition = TypeVar("Definition", bound=Callable[..., Any])
 Result = TypeVar("Result")
 

@@ -218,7 +218,7 @@ def resolve_name(f: Any) -> str | None:
 
     >>> import flambeau
     >>> resolve_name(flambeau.Tensor.exp), resolve_name(flambeau.exp)
-    ('flambeau.Tensor.exp', 'flambeau.Tensor.exp')
+    ('flambeau.Tensor.exp', 'flambeau.exp')
     """
     name = getattr(f, "__name__", None)
     if name in ("__get__", "__set__"):

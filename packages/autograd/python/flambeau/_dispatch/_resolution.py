@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import flambeau
 from flambeau import Tensor, _core
 from flambeau._naming import own_module
+from flambeau._operator import OPERATOR_TYPES
 from flambeau.library import _aten_schemas
 from flambeau.library._argument_types import bound
 from flambeau.library._aten import aten
@@ -51,7 +52,6 @@ _REFLECTED: dict[str, Callable[[Any, Tensor], Any]] = {
     "div": lambda number, x: flambeau.mul(flambeau.reciprocal(x), number),
 }
 _SCALAR_TYPES = (bool, int, float)
-_NATIVE = type(flambeau.add)
 
 
 class Call(NamedTuple):
@@ -89,7 +89,7 @@ def _target(called: Any) -> _Target | None:
         target = _targets[called] = _find_target(called)
     finally:
         _core._dispatch_enabled(enabled)
-    if target is None and type(called) is _NATIVE:
+    if target is None and type(called) in OPERATOR_TYPES:
         _core._never_dispatch(called)
     return target
 

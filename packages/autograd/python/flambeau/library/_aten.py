@@ -8,12 +8,11 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _extension_points
+from flambeau._operator import OPERATOR_TYPES
 from flambeau._suggestions import unknown_attribute
 
 from . import _aten_operators, _aten_schemas
 from ._overloads import OpOverloadPacket
-
-_FUNCTION = type(flambeau.add)  # type of all operators of the registry
 
 # Names of overloads that files may use for any operator, even if there is no schema of that name.
 _OVERLOADS = frozenset(
@@ -69,7 +68,7 @@ def _operator(name: str) -> Callable[..., Any] | None:
     if (layers := _extension_points.available("aten_layers")) is not None and (layer := layers(name)) is not None:
         return layer  # type: ignore[no-any-return]
     found = vars(flambeau).get(name)  # names that load on first use are not operators of the registry
-    if isinstance(found, _FUNCTION):
+    if isinstance(found, OPERATOR_TYPES):
         return found
     return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None
 

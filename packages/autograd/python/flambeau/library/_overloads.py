@@ -11,10 +11,10 @@ from typing import Any, NoReturn
 
 import flambeau
 from flambeau import _core
+from flambeau._operator import OPERATOR_TYPES
 from flambeau.library._function_schema import FunctionSchema
 
 Function = Callable[..., Any]
-_NATIVE = type(flambeau.add)  # operators whose calls tensor-core hands to __torch_dispatch__ itself
 
 
 class OpOverload(_core._Forwarding):
@@ -40,7 +40,7 @@ class OpOverload(_core._Forwarding):
         self.__module__ = f"torch._ops.{packet.namespace}"
         self.tags: list[Any] = []
         self.composite = False  # True if PyTorch composes it of other operators
-        self._forward = function if type(function) is _NATIVE else None
+        self._forward = function if type(function) in OPERATOR_TYPES else None
 
     @property
     def overloadpacket(self) -> OpOverloadPacket:

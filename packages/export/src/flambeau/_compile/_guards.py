@@ -34,6 +34,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _core
+from flambeau._operator import OPERATOR_TYPES
 from flambeau.nn import Module
 from flambeau.nn.modules._hooks import OF_ALL_MODULES
 
@@ -43,7 +44,7 @@ MAX_BYTES = 4096  # size limit for a NumPy array that a function can reach
 _CONSTANT = (
     bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, enum.Enum,
     flambeau.dtype, flambeau.device, flambeau.Size, flambeau.memory_format, types.BuiltinFunctionType,
-    type(flambeau.add),
+    *OPERATOR_TYPES,
     types.WrapperDescriptorType, types.MethodDescriptorType, types.GetSetDescriptorType, types.MemberDescriptorType,
 )  # fmt: skip
 _LIBRARY_FILES = tuple(

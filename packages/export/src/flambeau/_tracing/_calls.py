@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
-import flambeau
 from flambeau import _core
 from flambeau._naming import own_module
+from flambeau._operator import OPERATOR_TYPES
 from flambeau.overrides import TorchFunctionMode
 
 from . import _decomposed_layers as _decomposed_layers  # imported for its registrations
@@ -20,7 +20,6 @@ from ._numbers import TRACED, plain
 from ._structure import holds_batches, replaced
 
 Rule = Callable[..., Any]  # called with the trace, the intercepted function and its arguments by name
-OPERATOR = type(flambeau.add)
 # Parameters that affect how a result is stored, not its value.
 DROPPED = {"layout", "requires_grad", "pin_memory", "out", "generator", "non_blocking"}
 _PREFIXES = {
@@ -96,7 +95,7 @@ class CallMode(TorchFunctionMode):
             attribute = func.__self__.__name__
             full = f"{attribute}.{name}"
             return attribute if full not in self.rules and self.has(attribute) else full
-        if type(func) is not OPERATOR:
+        if type(func) not in OPERATOR_TYPES:
             return name
         prefixed = _PREFIXES.get(own_module(func), "") + name
         for known in (prefixed, name, ALIASES.get(name, name)):

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import flambeau
 from flambeau import Tensor
 from flambeau._naming import own_module
-from flambeau._tracing._calls import OPERATOR, signature
+from flambeau._operator import OPERATOR_TYPES
+from flambeau._tracing._calls import signature
 from flambeau.nn import functional, init
 from flambeau.overrides import TorchFunctionMode
 
@@ -128,7 +129,7 @@ def _prepare() -> None:
 
 def _redirect(function: Any) -> None:
     inner = function if isinstance(function, FunctionType) else getattr(function, "__wrapped__", None)
-    if not isinstance(inner, FunctionType) or isinstance(function, OPERATOR) or function in _public:
+    if not isinstance(inner, FunctionType) or isinstance(function, OPERATOR_TYPES) or function in _public:
         return
     if inner.__closure__ is not None or not own_module(inner).startswith("flambeau"):
         return

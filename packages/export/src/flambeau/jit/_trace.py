@@ -8,7 +8,8 @@ from typing import Any, ClassVar, TypeVar
 
 import flambeau
 from flambeau import Tensor
-from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, OPERATOR, Rule, bound, draws, run
+from flambeau._operator import OPERATOR_TYPES
+from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, Rule, bound, draws, run
 from flambeau._tracing._numbers import TRACED, Number, Repeated, plain, symbol
 from flambeau._tracing._recorder import RULES, Call, Recorder, Value
 from flambeau._tracing._recorder import rule as recorder_rule
@@ -260,7 +261,7 @@ class Trace(Recorder):
         given = leaves([args, kwargs], Tensor)
         if not leaves(result, Tensor) or (any(result is t for t in given) and name != "contiguous"):
             return result  # also for dropout(x) in evaluation mode
-        if type(func) is not OPERATOR:  # attributes, and methods that are not operators
+        if type(func) not in OPERATOR_TYPES:  # attributes, and methods that are not operators
             if self.varies(args):
                 self.note(name, [*args], result, missing="an attribute that programs do not have")
             return result

@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Any, Self
 
+import flambeau
 from flambeau import Tensor, _public_names
 from flambeau._tracing._calls import CallMode
 from flambeau.fx._table import table
@@ -162,11 +163,16 @@ class _CountingMode(CallMode):
         return name in FORMULAS
 
     def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Callable[..., Any] | None:
-        return None if func in self.counter.custom_mapping else getattr(func, "__wrapped__", None)
+        return getattr(func, "__wrapped__", None) if self._custom_formula(func) is None else None
+
+    def _custom_formula(self, func: Any) -> Callable[..., int] | None:
+        """Return the user's formula for a call. A formula for a function is used for the method of Tensor, too."""
+        mapping = self.counter.custom_mapping
+        return mapping.get(func) or mapping.get(getattr(flambeau, func.__name__, None))
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         result = func(*args, **kwargs)
-        if (formula := self.counter.custom_mapping.get(func)) is not None:
+        if (formula := self._custom_formula(func)) is not None:
             shapes = [_shape(arg) for arg in args]
             named = {name: _shape(arg) for name, arg in kwargs.items()}
             self.counter._count(Count(func, formula(*shapes, **named, out_shape=_shape(result))), result)
