@@ -39,6 +39,21 @@ def test_functions_do_not_bind_to_instances():
     assert x.tanh.__self__ is x and fb.Tensor.tanh(x).equal(x.tanh())
 
 
+def test_sizes_can_be_bools_except_for_the_first():
+    assert fb.zeros(2, True).shape == fb.rand((2, True)).shape == (2, 1)
+    assert fb.ones(6).view(2, True, 3).shape == (2, 1, 3)
+    with pytest.raises(TypeError, match="must be"):
+        fb.zeros((True, 2))
+
+
+def test_products_and_quotients_of_two_numbers_are_tensors():
+    results = {fb.mul(5, 3): 15, fb.multiply(5.0, 3.0): 15.0, fb.true_divide(3, 2): 1.5, fb.floor_divide(5, 3): 1}
+    for result, expected in results.items():
+        assert result.shape == () and result.item() == expected and type(result.item()) is type(expected)
+    with pytest.raises(TypeError, match=r"must be Tensor, not int"):
+        fb.remainder(5, 3)
+
+
 def test_public_names():
     assert not [name for name in _core.__all__ if name.startswith("_")]
     assert len(set(_core.__all__)) == len(_core.__all__)

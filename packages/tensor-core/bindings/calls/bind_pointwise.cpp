@@ -30,7 +30,8 @@ PyObject* run(const Binding& b, PyObject* const* args, size_t count, PyObject* k
     if (row.has_parameters && !row.expression[i] && operands[i].tensor && operands[i].tensor->requires_grad())
       wrong_argument({b.name.c_str(), &b.parameters[size_t(i)], i}, "Number", values[i]);
   }
-  require<TypeError>(operands[0].tensor || operands[1].tensor, b.name,
+  const bool takes_numbers = b.op == op::mul || b.op == op::div || b.op == op::floor_divide;
+  require<TypeError>(operands[0].tensor || operands[1].tensor || (takes_numbers && !in_place), b.name,
                      "(): argument 'input' (position 1) must be Tensor, not ", Py_TYPE(values[0])->tp_name);
   if (in_place) {
     pointwise_(b.op, operands);

@@ -109,6 +109,10 @@ struct From<const Shape&> {
     Shape out;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); ++i) {
       PyObject* const item = PyTuple_GET_ITEM(items, i);
+      if (i > 0 && PyBool_Check(item)) {  // like PyTorch, reject a bool only as the first size
+        out.push_back(item == Py_True);
+        continue;
+      }
       if (!PyIndex_Check(item)) wrong_element(call, "tuple of ints", i, item);
       out.push_back(From<int64_t>::get(call, item));
     }
