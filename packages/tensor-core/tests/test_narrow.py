@@ -181,7 +181,7 @@ def test_half_precision_functions_compute_in_float32_and_round_once(dtype, lengt
             np.testing.assert_array_equal(bits_of(got), rounded(want, dtype))
     np.testing.assert_array_equal(fb.maximum(a, b).to(fb.float32).numpy(), np.maximum(x, y))
     np.testing.assert_array_equal((a < b).numpy(), x < y)
-    np.testing.assert_array_equal((a > 0.1).numpy(), x > np.float32(0.1))
+    np.testing.assert_array_equal((a > 0.1).numpy(), x > fb.tensor(0.1, dtype=getattr(fb, dtype)).float().numpy())
     a += b
     np.testing.assert_array_equal(bits_of(a), rounded(x + y, dtype))
 

@@ -231,3 +231,33 @@ def test_typename():
     assert fb.typename(fb.zeros(1, dtype=fb.int8)) == "flambeau.CharTensor"
     assert fb.typename(5) == "int" and fb.typename(fb.float32) == "flambeau.dtype"
     assert fb.typename(fb.FloatTensor) == "flambeau.FloatTensor"
+
+
+HALF = [fb.float16, fb.bfloat16]
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_comparisons_round_numbers_to_the_half_precision_dtype(dtype):
+    x = fb.tensor([0.123, 3.3, -1.7] * 50, dtype=dtype)
+    for position, number in enumerate((0.123, 3.3, -1.7)):
+        equal = fb.arange(150) % 3 == position
+        assert fb.equal(x == number, equal) and fb.equal(x != number, ~equal)
+        assert fb.equal(x >= number, x >= fb.tensor(number, dtype=dtype))
+        assert fb.equal(x < number, x < fb.tensor(number, dtype=dtype))
+        assert fb.equal(fb.gt(x, number), x > fb.tensor(number, dtype=dtype))
+        assert fb.equal(x.clone().eq_(number) == 1, equal)
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_products_with_tensors_without_dimensions_use_their_precision(dtype):
+    x = fb.randn(100).to(dtype)
+    for factor in (fb.tensor(0.7001), fb.tensor(0.7001, dtype=fb.float64)):
+        exact = x.float() * 0.7001
+        assert fb.equal(x * factor, exact.to(dtype)) and fb.equal(factor * x, exact.to(dtype))
+        assert fb.equal(x.clone().mul_(factor), exact.to(dtype))
+        assert fb.equal(x / factor, (x.float() / 0.7001).to(dtype))
+    pytest.importorskip("flambeau.autograd")
+    w, factor = x.clone().requires_grad_(), fb.tensor(0.7001, requires_grad=True)
+    (w * factor).sum().backward()
+    assert fb.equal(w.grad, fb.full((100,), 0.7001, dtype=dtype))
+    fb.testing.assert_close(factor.grad, x.float().sum(), rtol=0.02, atol=0.1)

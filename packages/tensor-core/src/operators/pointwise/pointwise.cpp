@@ -222,8 +222,30 @@ Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, D
   return item(number).real() == operands[0].scalar.real() ? expand(number, out.shape()) : Tensor();
 }
 
+// Returns the operands with the numbers that PyTorch uses beside half-precision tensors, and stores them in `adjusted`.
+// Comparisons round a number to the dtype of the tensor, so that `tensor([0.1], dtype=float16) == 0.1` is true.
+// Products and quotients by a CPU tensor without dimensions use its value in its own precision.
+const Operand* adjust_numbers(const PointwiseRow& row, Dtype dtype, const Operand* operands, Operand* adjusted) {
+  const bool rounds = row.domain == Domain::Comparison, multiplies = row.op == op::mul, divides = row.op == op::div;
+  if (!rounds && !multiplies && !divides) return operands;
+  for (int k = 0; k < row.arity; ++k) {
+    adjusted[k] = operands[k];
+    const Tensor* const t = operands[k].tensor;
+    if (rounds && !t)
+      adjusted[k].scalar = dtype == Dtype::float16 ? Scalar(double(to_float(operands[k].scalar.to<float16>())))
+                                                   : Scalar(double(to_float(operands[k].scalar.to<bfloat16>())));
+    else if (t && (multiplies || (divides && k == 1)) && t->dim() == 0 && is_floating(t->dtype()) &&
+             t->dtype() != dtype && t->device().type == DeviceType::Cpu)
+      adjusted[k] = Operand(item(*t));
+  }
+  return adjusted;
+}
+
 void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
   const int arity = row_of(op).arity;
+  Operand adjusted[kMaxOperands] = {0, 0, 0};
+  if (types.dtype == Dtype::float16 || types.dtype == Dtype::bfloat16)
+    operands = adjust_numbers(row_of(op), types.dtype, operands, adjusted);
   if (cuda::runs_on_gpu(out)) return cuda::pointwise(row_of(op), cuda::kValue, out, operands, arity, types.in);
   if (item_size(types.dtype) <= 2) {
     if (const Tensor number = number_of_halves(operands, arity, out, types.dtype); number.defined()) {
