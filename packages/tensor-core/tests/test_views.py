@@ -308,3 +308,41 @@ def test_ravel_is_contiguous_and_a_view_if_possible():
     assert x[::2].ravel().is_contiguous() and x[::2].ravel().tolist() == [0, 2, 4, 6, 8]
     x.reshape(2, 5).ravel()[0] = 7.0
     assert x[0].item() == 7.0
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x: x @ x,
+        lambda x: x @ fb.ones(4),
+        lambda x: fb.linalg.cholesky(x.mT @ x + fb.eye(4)),
+        lambda x: fb.linalg.eigh(x.mT @ x)[1],
+        lambda x: x.repeat(2, 1, 1, 1),
+        lambda x: x.roll(1),
+        lambda x: x.topk(2)[0],
+        lambda x: x.median(1)[0],
+        lambda x: fb.linalg.matrix_power(x, 3),
+        lambda x: fb.quantile(x, 0.5),
+    ],
+)
+def test_results_that_are_computed_as_views_of_temporaries_are_no_views(compute):
+    result = compute(fb.randn(2, 3, 4, 4))
+    assert not result._is_view() and result._base is None
+    pytest.importorskip("flambeau.autograd")
+    result.detach_()
+    with fb.no_grad():
+        result = compute(fb.randn(2, 3, 4, 4))
+    result.mul_(fb.ones((), requires_grad=True))  # would raise an error for a view that was created without a graph
+    assert result.requires_grad
+
+
+def test_views_of_temporary_tensors_are_views():
+    view = fb.zeros(4).view(2, 2)
+    assert view._is_view() and view._base.shape == (4,)
+    rows = fb.zeros(2, 2).unbind()
+    assert all(row._is_view() and row._base is rows[0]._base for row in rows)
+
+
+def test_an_address_identifies_a_tensor():
+    x = fb.ones(2)
+    assert x._cdata == x._cdata != x.detach()._cdata

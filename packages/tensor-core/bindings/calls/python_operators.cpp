@@ -68,7 +68,9 @@ PyObject* invoke_python(const Binding& b, PyObject* const* values) {
     arguments.push_back(values[i]);
     named += p.keyword_only;
   }
-  return PyObject_Vectorcall(b.python, arguments.data(), arguments.size() - named, b.keywords);
+  PyObject* const result = PyObject_Vectorcall(b.python, arguments.data(), arguments.size() - named, b.keywords);
+  if (result && is_tensor(result) && tensor_of(result).impl()->base) release_temporary_base(*tensor_of(result).impl());
+  return result;
 }
 
 Parameter parameter_of(PyObject* entry) {  // (name, default or Ellipsis, keyword_only, variadic, kinds)

@@ -120,6 +120,7 @@ FLAMBEAU_GET(real, is_complex(t.dtype()) ? wrap_tensor(real(t)) : Py_NewRef(self
 FLAMBEAU_GET(imag, wrap_tensor(imag(t)))
 FLAMBEAU_GET(itemsize, PyLong_FromLongLong(item_size(t.dtype())))
 FLAMBEAU_GET(nbytes, PyLong_FromLongLong(item_size(t.dtype()) * t.numel()))
+FLAMBEAU_GET(address, PyLong_FromVoidPtr(t.impl()))
 FLAMBEAU_GET(base, t.impl()->base ? wrap_tensor(Tensor(t.impl()->base)) : Py_NewRef(Py_None))
 FLAMBEAU_GET(false, Py_NewRef(Py_False))
 #undef FLAMBEAU_GET
@@ -293,6 +294,7 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("output_nr", get_output_number, nullptr, "Index of the tensor among the outputs of grad_fn."),
     FLAMBEAU_ATTRIBUTE("_version", get_version, nullptr, "Number of in-place changes of the memory."),
     FLAMBEAU_ATTRIBUTE("_base", get_base, nullptr, "Tensor that a view was created from, or None."),
+    FLAMBEAU_ATTRIBUTE("_cdata", get_address, nullptr, "Address of the C++ object, which identifies the tensor."),
     FLAMBEAU_ATTRIBUTE("data", get_data, intercepted_set<set_data>,
                        "Tensor with the same memory that is not part of the graph. Writing to it is not recorded as an "
                        "in-place change."),

@@ -43,6 +43,9 @@ inline bool is_tensor(PyObject* o) {
 }
 inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o)->tensor; }
 PyObject* wrap_tensor(const Tensor& t);
+// Makes a view independent if nothing else refers to its base. Some operators compute their result as a view of a
+// temporary tensor, for example matmul() of batches. It must not be a view for their users.
+void release_temporary_base(TensorImpl& view);
 PyObject* wrap_size(const Shape& shape);
 PyObject* dtype_object(Dtype d);     // returns a borrowed reference
 PyObject* strided_layout();          // returns a borrowed reference

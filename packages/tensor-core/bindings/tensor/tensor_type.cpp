@@ -332,6 +332,14 @@ tensor([[ 4.5000,  7.5000],
 
 }  // namespace
 
+void release_temporary_base(TensorImpl& view) {
+  const TensorImpl& base = *view.base;
+  if (base.use_count() > 1 || base.dual) return;
+  const bool is_recorded = base.requires_grad && view.view_kind < ViewKind::NoGrad;
+  if (is_recorded && (!view.requires_grad || base.autograd->history != view.autograd->base_history)) return;
+  view.base = Ref<TensorImpl>();
+}
+
 PyObject* wrap_tensor(const Tensor& t) {
   if (!t.defined()) Py_RETURN_NONE;
   auto* known = static_cast<PyObject*>(t.impl()->python_object);
@@ -340,6 +348,7 @@ PyObject* wrap_tensor(const Tensor& t) {
     if (FLAMBEAU_UNLIKELY((Py_TYPE(known) != tensor_type) | has_attributes)) reclaim_object(t, known);
     return known;
   }
+  if (t.impl()->base) release_temporary_base(*t.impl());
   TensorObject* o = new_object(tensor_type);
   o->tensor = t;
   link(t, o);
