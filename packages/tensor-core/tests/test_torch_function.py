@@ -335,3 +335,16 @@ def test_an_exception_exits_the_torch_function_mode():
 
 def test_as_subclass_converts_to_a_plain_tensor(logged):
     assert type(logged.as_subclass(Tensor)) is Tensor
+
+
+def test_a_class_is_found_at_its_first_use_beside_a_known_class():
+    class First:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return cls.__name__, [kind.__name__ for kind in types]
+
+    class Second(First):
+        pass
+
+    assert fb.add(First(), 1) == ("First", ["First"])
+    assert fb.add(First(), Second()) == ("Second", ["Second", "First"])

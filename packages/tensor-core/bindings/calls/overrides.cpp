@@ -61,9 +61,15 @@ bool register_override_classes(PyObject* const* args, size_t count) {
 std::vector<Object> overriding(PyObject* const* args, size_t count) {
   std::vector<Object> candidates, out;
   if (!overrides_heeded || overriding_types().empty()) return out;
-  for_each(args, count, [&](PyObject* o) {
-    if (may_override(o)) candidates.emplace_back(Py_NewRef(o));
-  });
+  const auto collect_candidates = [&] {
+    candidates.clear();
+    for_each(args, count, [&](PyObject* o) {
+      if (may_override(o)) candidates.emplace_back(Py_NewRef(o));
+    });
+  };
+  collect_candidates();
+  // Beside a known class, another one may occur for the first time.
+  if (!candidates.empty() && register_override_classes(args, count)) collect_candidates();
   for (Object& held : candidates) {
     PyObject* const o = held.get();
     if (!override_of(o)) continue;
