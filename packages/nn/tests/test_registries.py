@@ -204,3 +204,50 @@ def test_pytrees_flatten_registries_as_dictionaries():
     assert tree_flatten(layer._parameters) == tree_flatten(plain)
     shapes = tree_map(lambda parameter, other: (*parameter.shape, parameter is other), layer._parameters, plain)
     assert type(shapes) is dict and shapes == {"weight": (3, 2, True), "bias": (3, True)}
+
+
+def test_a_new_class_with_its_own_getattr_reads_the_parameters():
+    class Zeroed(nn.Linear):
+        def __getattr__(self, name):
+            value = super().__getattr__(name)
+            return value * 0 if name == "weight" else value
+
+    model = nn.Linear(1, 1, bias=False)
+    weight, x = model.weight, fb.ones(1)
+    model.__class__ = Zeroed
+    assert model(x).item() == 0
+    model.__class__ = nn.Linear
+    assert model.weight is weight and fb.equal(model(x), weight[0])
+    model.__class__ = Zeroed
+    del model.weight
+    assert not hasattr(model, "weight")
+
+
+def test_named_members_takes_a_function_that_returns_pairs():
+    model = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    names = [name for name, _ in model._named_members(lambda module: module._buffers.items(), prefix="net")]
+    assert names == ["net.1.running_mean", "net.1.running_var", "net.1.num_batches_tracked"]
+    assert list(model._named_members(lambda module: module._parameters.items(), recurse=False)) == []
+
+
+def test_a_replica_has_its_own_registries():
+    model = nn.Sequential(nn.Linear(1, 1), nn.BatchNorm1d(1))
+    replica = model._replicate_for_data_parallel()
+    replica.add_module("last", nn.ReLU())
+    assert len(model) == 2 and len(replica) == 3 and replica[0] is model[0] and replica._is_replica
+    norm = model[1]._replicate_for_data_parallel()
+    assert not norm._parameters and "weight" not in vars(norm) and norm.running_mean is model[1].running_mean
+    norm.running_mean = fb.ones(1)
+    assert model[1].running_mean.item() == 0
+
+
+def test_a_second_call_of_init_removes_the_entries():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.plain = nn.Linear(1, 1), 3
+            nn.Module.__init__(self)
+            assert not hasattr(self, "layer") and self.plain == 3
+            self.add_module("layer", nn.ReLU())
+
+    assert list(Twice().named_parameters()) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from flambeau import Tensor
@@ -63,6 +63,8 @@ class Tree:
             self._refuse_arguments(args, kwargs)
         attributes, owner = vars(self), weakref.ref(self)
         for name in ("_parameters", "_buffers", "_modules"):
+            if former := attributes.get(name):  # a second call, as multiple inheritance can cause
+                former.clear()
             attributes[name] = registry = Registry()
             registry._owner = owner
         attributes["_non_persistent_buffers_set"] = set()
@@ -113,8 +115,19 @@ class Tree:
                     return
         if name in REGISTRATION_HOOKS:
             self._replace_registry(name, value)
-        else:
-            object.__setattr__(self, name, value)
+            return
+        object.__setattr__(self, name, value)
+        if name == "__class__":
+            self._move_entries()
+
+    def _move_entries(self) -> None:
+        """Move the registered values to where the class reads them, which another class may have read elsewhere."""
+        attributes = vars(self)
+        for registry in self._registries():
+            for name, value in registry.items():
+                attributes.pop(name, None)
+                if not self._reads_through:
+                    attributes[name] = value
 
     def _replace_registry(self, kind: str, entries: Mapping[str, Any]) -> None:
         """Replace the entries of a registry, and update the attributes."""
@@ -276,14 +289,18 @@ class Tree:
         return (module for _, module in self.named_children())
 
     def _named_members(
-        self, registry: Callable[[Module], Mapping[str, Any]], prefix: str, recurse: bool, remove_duplicate: bool
+        self,
+        get_members_fn: Callable[[Module], Iterable[tuple[str, Any]]],
+        prefix: str = "",
+        recurse: bool = True,
+        remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
         seen: set[int] = set()
         this = cast("Module", self)
         deep = recurse and this._modules
         modules = self.named_modules(None, prefix, remove_duplicate) if deep else ((prefix, this),)
         for path, module in modules:
-            for name, member in registry(module).items():
+            for name, member in get_members_fn(module):
                 if member is None or id(member) in seen:
                     continue
                 if remove_duplicate:
@@ -294,7 +311,7 @@ class Tree:
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
         """Yield the parameters with their paths: this module's, then (with ``recurse``) its submodules', each once."""
-        return self._named_members(lambda module: module._parameters, prefix, recurse, remove_duplicate)
+        return self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
         """Yield the parameters, each once, in the order of registration, for example for an optimizer."""
@@ -304,7 +321,7 @@ class Tree:
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
         """Yield the buffers with their paths, each once."""
-        return self._named_members(lambda module: module._buffers, prefix, recurse, remove_duplicate)
+        return self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """Yield the buffers, each once."""
@@ -355,10 +372,10 @@ class Tree:
         return module._parameters[name]  # type: ignore[return-value]
 
     def get_buffer(self, target: str) -> Tensor:
-        """Return the buffer at a dotted path. Raises: AttributeError naming the step that fails."""
+        """Return the buffer at a dotted path, or None. Raises: AttributeError naming the step that fails."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
-        if module._buffers.get(name) is None:
+        if name not in module._buffers:
             module._raise_missing(name, module._buffers)
         return module._buffers[name]  # type: ignore[return-value]
 

@@ -123,6 +123,14 @@ class Module(Caller, Stateful, Convertible):
         """
         vars(self)["forward"] = flambeau.compile(self.forward, *args, **kwargs)
 
+    def _replicate_for_data_parallel(self) -> Self:
+        """Return a shallow copy without parameters, which `flambeau.nn.parallel.replicate` adds."""
+        replica = object.__new__(type(self))
+        vars(replica).update(vars(self), _is_replica=True)
+        for kind, entries in (("_parameters", {}), ("_buffers", self._buffers), ("_modules", self._modules)):
+            replica._replace_registry(kind, dict(entries))
+        return replica
+
     # Representation
 
     def extra_repr(self) -> str:

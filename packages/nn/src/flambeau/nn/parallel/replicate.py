@@ -44,12 +44,10 @@ def _copy_with_tensors(network: M, tensors: dict[int, Tensor]) -> M:
     """
     replicas: dict[int, Any] = {}
     for module in network.modules():
-        replica = replicas[id(module)] = object.__new__(type(module))
-        vars(replica).update(vars(module))
+        replicas[id(module)] = module._replicate_for_data_parallel()
     for module in network.modules():
-        attributes = vars(replicas[id(module)])
+        replica = vars(replicas[id(module)])
         for registry, others in (("_parameters", tensors), ("_buffers", tensors), ("_modules", replicas)):
-            own = {name: None if value is None else others[id(value)] for name, value in attributes[registry].items()}
-            attributes[registry] = own
-            attributes.update(own)
+            for name, value in vars(module)[registry].items():
+                replica[registry][name] = None if value is None else others[id(value)]
     return replicas[id(network)]  # type: ignore[no-any-return]
