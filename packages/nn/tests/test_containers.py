@@ -173,3 +173,13 @@ def test_empty_containers_do_not_call_update(kind):
         extend = update
 
     assert len(Own()) == 0
+
+
+def test_absolute_string_index():
+    assert nn.ModuleList([nn.ReLU(), nn.Tanh()])._get_abs_string_index(-1) == "1"
+    layers = nn.Sequential(nn.ReLU())
+    layers.__setitem__(idx=0, module=nn.Tanh())
+    assert isinstance(layers.__getitem__(idx=0), nn.Tanh)
+    assert nn.ParameterList([fb.ones(1)])._get_abs_string_index(0) == "0"
+    with pytest.raises(IndexError, match="out of range"):
+        nn.ModuleList()._get_abs_string_index(0)

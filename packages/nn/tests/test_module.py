@@ -416,3 +416,20 @@ def test_summaries_indent_the_lines_of_layers():
     from flambeau.nn.modules.module import _addindent
 
     assert _addindent("one\ntwo\n\nthree", 4) == "one\n    two\n\n    three"
+
+
+def test_get_buffer_returns_none_for_an_empty_buffer():
+    module = nn.Module()
+    module.register_buffer("state", None)
+    assert module.get_buffer("state") is None
+    with pytest.raises(AttributeError, match="no attribute `stat`"):
+        module.get_buffer("stat")
+
+
+def test_moving_to_the_cpu_does_not_call_an_override_of_to():
+    class Fixed(nn.Linear):
+        def to(self, *args, **kwargs):
+            return self.cpu()
+
+    model = Fixed(1, 1)
+    assert model.to("cpu") is model

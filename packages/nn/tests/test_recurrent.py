@@ -333,3 +333,11 @@ def test_packed_sequences_are_converted_like_tensors(name, dtype):
 def test_empty_tensors_cannot_be_packed():
     with pytest.raises(RuntimeError, match="empty tensor"):
         rnn.pack_padded_sequence(fb.zeros(0, 0), [])
+
+
+def test_names_of_the_weights():
+    layer = nn.LSTM(2, 3, num_layers=2, bias=False, bidirectional=True, proj_size=1)
+    names = [name for name, _ in layer.named_parameters()]
+    assert layer._flat_weights_names == names
+    assert layer._all_weights[1] == ["weight_ih_l0_reverse", "weight_hh_l0_reverse", "weight_hr_l0_reverse"]
+    assert all(a is b for a, b in zip(layer._flat_weights, layer.parameters(), strict=True))

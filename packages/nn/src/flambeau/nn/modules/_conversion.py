@@ -85,11 +85,12 @@ class Convertible(Tree):
 
     def cpu(self) -> Self:
         """Move to the CPU."""
-        return self.to(device="cpu")
+        return Convertible.to(self, device="cpu")  # not the method of a subclass, which may call this one
 
     def cuda(self, device: int | str | None = None) -> Self:
         """Move to a GPU, the current one by default."""
-        return self.to(device="cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+        name = "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device
+        return Convertible.to(self, device=name)
 
     def to_empty(self, *, device: Any, recurse: bool = True) -> Self:
         """Move to a device without copying the values; the new values are not initialised."""

@@ -41,7 +41,7 @@ class ParameterList(Module):
         if values is not None:
             self.extend(values)
 
-    def _name_at(self, index: int) -> str:
+    def _get_abs_string_index(self, index: int) -> str:
         position = operator.index(index)
         if not -self._size <= position < self._size:
             raise IndexError(f"index {position} is out of range for {type(self).__name__} of length {self._size}")
@@ -56,10 +56,10 @@ class ParameterList(Module):
     def __getitem__(self, index: int | slice) -> Any:
         if isinstance(index, slice):
             return type(self)(list(self)[index])
-        return getattr(self, self._name_at(index))
+        return getattr(self, self._get_abs_string_index(index))
 
     def __setitem__(self, index: int, value: Any) -> None:
-        setattr(self, self._name_at(index), _as_parameter(value))
+        setattr(self, self._get_abs_string_index(index), _as_parameter(value))
 
     def __len__(self) -> int:
         return self._size

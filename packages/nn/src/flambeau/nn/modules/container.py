@@ -41,7 +41,7 @@ class _Numbered(Module):
     def __contains__(self, module: object) -> bool:
         return any(module is held for held in self)
 
-    def _name_at(self, index: int) -> str:
+    def _get_abs_string_index(self, index: int) -> str:
         """Return the name at a position, counted from the end if negative."""
         position = operator.index(index)
         if not -len(self) <= position < len(self):
@@ -62,27 +62,27 @@ class _Numbered(Module):
             self.add_module(str(position), module)
 
     @overload
-    def __getitem__(self, index: int) -> Any: ...
+    def __getitem__(self, idx: int) -> Any: ...
 
     @overload
-    def __getitem__(self, index: slice) -> Self: ...
+    def __getitem__(self, idx: slice) -> Self: ...
 
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return self._slice(index)
-        return self._modules[self._name_at(index)]
+    def __getitem__(self, idx: int | slice) -> Any:
+        if isinstance(idx, slice):
+            return self._slice(idx)
+        return self._modules[self._get_abs_string_index(idx)]
 
     def _slice(self, index: slice) -> Self:
         return type(self)(list(self)[index])
 
-    def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, self._name_at(index), module)
+    def __setitem__(self, idx: int, module: Module) -> None:
+        setattr(self, self._get_abs_string_index(idx), module)
 
-    def __delitem__(self, index: int | slice) -> None:
+    def __delitem__(self, idx: int | slice) -> None:
         held = list(self)
-        if not isinstance(index, slice):
-            self._name_at(index)
-        del held[index]
+        if not isinstance(idx, slice):
+            self._get_abs_string_index(idx)
+        del held[idx]
         self._fill(held)
 
     def append(self, module: Module) -> Self:

@@ -102,18 +102,23 @@ class RNNBase(Module):
         """Do nothing. PyTorch's method creates a memory layout for cuDNN."""
 
     @property
-    def all_weights(self) -> list[list[Parameter]]:
-        """Parameters of each layer and direction."""
+    def _all_weights(self) -> list[list[str]]:
+        """Names of the parameters of each layer and direction."""
         kinds = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
         kinds += ["weight_hr"] if self.proj_size else []
         suffixes = ("", "_reverse")[: self._directions]
-        layer_suffixes = [f"_l{layer}{suffix}" for layer in range(self.num_layers) for suffix in suffixes]
+        return [[f"{kind}_l{layer}{at}" for kind in kinds] for layer in range(self.num_layers) for at in suffixes]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        return [name for group in self._all_weights for name in group]
+
+    @property
+    def all_weights(self) -> list[list[Parameter]]:
+        """Parameters of each layer and direction."""
         own: dict[str, Any] = self._parameters
         # A pruned or parametrized weight is a plain attribute, which is not in _parameters.
-        return [
-            [own[kind + at] if kind + at in own else getattr(self, kind + at) for kind in kinds]
-            for at in layer_suffixes
-        ]
+        return [[own[name] if name in own else getattr(self, name) for name in group] for group in self._all_weights]
 
     @property
     def _flat_weights(self) -> list[Parameter]:
