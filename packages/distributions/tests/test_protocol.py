@@ -3,6 +3,7 @@
 import copy
 import pickle
 from functools import partial
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -353,3 +354,20 @@ def test_vectors_convert_to_triangular_matrices_and_back():
 
 def test_numpy_scalars_are_accepted_as_parameters():
     assert D.Normal(np.float32(1.0), np.int64(2)).scale == 2
+
+
+def test_a_subclass_with_its_own_parameters_can_extend_expand():
+    class Ranked(D.Categorical):
+        arg_constraints: ClassVar = {"rank": constraints.real_vector}
+
+        def __init__(self, rank):
+            self.rank = rank
+            super().__init__(rank.softmax(-1))
+
+        def expand(self, batch_shape, _instance=None):
+            new = self._get_checked_instance(Ranked, _instance)
+            new.rank = self.rank.expand((*batch_shape, -1))
+            return super().expand(batch_shape, new)
+
+    expanded = Ranked(fb.zeros(3)).expand((2,))
+    assert expanded.rank.shape == expanded.probs.shape == (2, 3)

@@ -228,7 +228,9 @@ class Distribution:
         """Implement ``expand`` for a class ``cls`` whose only state is the parameters in ``arg_constraints``."""
         new = self._get_checked_instance(cls, _instance)
         batch_shape = Size(batch_shape)
-        for name, constraint in self.arg_constraints.items():
+        declared: Any = cls.arg_constraints
+        constraints = declared.__get__(self) if isinstance(declared, property) else declared
+        for name, constraint in constraints.items():
             value = self.__dict__.get(name)
             if value is not None:
                 event = value.shape[value.dim() - constraint.event_dim :]
