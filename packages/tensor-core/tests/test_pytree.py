@@ -153,7 +153,7 @@ def test_a_list_subclass_can_be_registered_with_list_functions():
     )
     doubled = pytree.tree_map(lambda x: 2 * x, {"a": Own([1, 2])})
     assert doubled == {"a": [2, 4]} and type(doubled["a"]) is Own
-    assert pytree._list_flatten_with_keys([5, 6]) == ([("[0]", 5), ("[1]", 6)], None)
+    assert pytree._list_flatten_with_keys([5, 6]) == ([(pytree.SequenceKey(0), 5), (pytree.SequenceKey(1), 6)], None)
 
 
 def test_registered_constants_have_no_leaves():
@@ -172,3 +172,29 @@ def test_registered_constants_have_no_leaves():
 
 def test_arg_tree_leaves_flattens_arguments():
     assert pytree.arg_tree_leaves([1, 2], 3, last={"a": 4}) == [1, 2, 3, 4]
+
+
+def test_paths_consist_of_keys():
+    found = dict(pytree.tree_flatten_with_path({"a": [1]})[0])
+    assert found == {(pytree.MappingKey("a"), pytree.SequenceKey(0)): 1}
+    assert pytree.MappingKey("a").get({"a": 2}) == 2 and pytree.SequenceKey(1).get([3, 4]) == 4
+    assert pytree.GetAttrKey("real").get(5) == 5
+
+
+def test_registered_classes_can_name_their_children():
+    class Named:
+        def __init__(self, *children):
+            self.children = children
+
+    def flatten(tree):
+        return list(tree.children), None
+
+    def flatten_with_keys(tree):
+        return [(pytree.GetAttrKey(f"child{i}"), child) for i, child in enumerate(tree.children)], None
+
+    pytree.register_pytree_node(Named, flatten, lambda c, _: Named(*c), flatten_with_keys_fn=flatten_with_keys)
+    try:
+        paths = [pytree.keystr(path) for path, _ in pytree.tree_flatten_with_path([Named(1, (2,))])[0]]
+    finally:
+        del pytree.SUPPORTED_NODES[Named]
+    assert paths == ["[0].child0", "[0].child1[0]"]

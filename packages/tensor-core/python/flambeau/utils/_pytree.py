@@ -4,31 +4,75 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict, defaultdict, deque, namedtuple
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 from flambeau import Tensor
 
 PyTree = Context = Any
+KeyEntry: TypeAlias = Any
+KeyPath = tuple[KeyEntry, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SequenceKey:
+    """Index of a child in a list, a tuple or another sequence."""
+
+    idx: int
+
+    def __str__(self) -> str:
+        return f"[{self.idx!r}]"
+
+    def get(self, sequence: Sequence[Any]) -> Any:
+        """Return the child."""
+        return sequence[self.idx]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MappingKey:
+    """Key of a child in a dictionary."""
+
+    key: Any
+
+    def __str__(self) -> str:
+        return f"[{self.key!r}]"
+
+    def get(self, mapping: Mapping[Any, Any]) -> Any:
+        """Return the child."""
+        return mapping[self.key]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GetAttrKey:
+    """Name of the attribute that holds a child, as in a named tuple."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f".{self.name}"
+
+    def get(self, obj: Any) -> Any:
+        """Return the child."""
+        return getattr(obj, self.name)
 
 
 class NodeDef(NamedTuple):
     """Functions for one container type: flatten it into children and a context, rebuild it, and name the children.
 
-    ``keys`` returns the accessor of each child as source code, such as ``[0]`` or ``.name``.
+    ``keys`` returns a key for each child, such as `SequenceKey`.
     """
 
     flatten_fn: Callable[[Any], tuple[list[Any], Any]]
     unflatten_fn: Callable[[list[Any], Any], Any]
-    keys: Callable[[Any], list[str]]
+    keys: Callable[[Any], list[KeyEntry]]
 
 
-def _indices(tree: Any) -> list[str]:
-    return [f"[{i}]" for i in range(len(tree))]
+def _indices(tree: Any) -> list[KeyEntry]:
+    return [SequenceKey(i) for i in range(len(tree))]
 
 
-def _names(tree: Any) -> list[str]:
-    return [f"[{key!r}]" for key in tree]
+def _names(tree: Any) -> list[KeyEntry]:
+    return [MappingKey(key) for key in tree]
 
 
 def _mapping(kind: Callable[[Any], Any]) -> NodeDef:
@@ -55,7 +99,7 @@ SUPPORTED_NODES: dict[Any, NodeDef] = {
     namedtuple: NodeDef(  # noqa: PYI024, a key
         lambda t: (list(t), type(t)),
         lambda children, kind: kind(*children),
-        lambda t: [f".{name}" for name in t._fields],
+        lambda t: [GetAttrKey(name) for name in t._fields],
     ),
 }
 
@@ -76,8 +120,10 @@ def register_pytree_node(
         cls: the class.
         flatten_fn: function that returns the children of a container and a context.
         unflatten_fn: function that rebuilds a container from its children and its context.
-        serialized_type_name, to_dumpable_context, from_dumpable_context, flatten_with_keys_fn: accepted for
-            compatibility with PyTorch; no effect.
+        flatten_with_keys_fn: function that returns pairs of a key and a child, and a context. Without it, the keys are
+            the indices of the children.
+        serialized_type_name, to_dumpable_context, from_dumpable_context: accepted for compatibility with PyTorch; no
+            effect.
     Raises: ValueError if the class is already registered.
     """
     if cls in SUPPORTED_NODES:
@@ -87,7 +133,12 @@ def register_pytree_node(
         children, context = flatten_fn(tree)
         return list(children), context
 
-    SUPPORTED_NODES[cls] = NodeDef(flatten, unflatten_fn, lambda tree: _indices(flatten(tree)[0]))
+    def keys(tree: Any) -> list[KeyEntry]:
+        if flatten_with_keys_fn is None:
+            return _indices(flatten(tree)[0])
+        return [key for key, _ in flatten_with_keys_fn(tree)[0]]
+
+    SUPPORTED_NODES[cls] = NodeDef(flatten, unflatten_fn, keys)
 
 
 def register_dataclass(
@@ -121,7 +172,7 @@ def register_dataclass(
         lambda tree: ([getattr(tree, name) for name in names], None),
         lambda children, _: cls(**dict(zip(names, children, strict=True))),
     )
-    SUPPORTED_NODES[cls] = SUPPORTED_NODES[cls]._replace(keys=lambda tree: [f".{name}" for name in names])
+    SUPPORTED_NODES[cls] = SUPPORTED_NODES[cls]._replace(keys=lambda tree: [GetAttrKey(name) for name in names])
 
 
 def register_constant(cls: type) -> None:
@@ -320,7 +371,7 @@ def tree_any_only(kinds: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf:
     return any(map(pred, filter(_chooser(kinds), tree_leaves(tree, is_leaf))))
 
 
-def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[tuple[tuple[str, ...], Any]], TreeSpec]:
+def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[tuple[KeyPath, Any]], TreeSpec]:
     """Return the leaves with their paths, which `keystr` formats, and the structure of a tree.
 
     >>> from flambeau.utils._pytree import keystr, tree_flatten_with_path
@@ -331,7 +382,7 @@ def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[tupl
     return list(zip(_paths(tree, spec, ()), leaves, strict=True)), spec
 
 
-def _paths(tree: Any, spec: TreeSpec, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+def _paths(tree: Any, spec: TreeSpec, path: KeyPath) -> Iterator[KeyPath]:
     if spec.container is None:
         yield path
         return
@@ -347,9 +398,9 @@ def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf
     return _unflatten(map(func, _paths(tree, spec, ()), leaves, *others), spec)
 
 
-def keystr(kp: tuple[str, ...]) -> str:
+def keystr(kp: KeyPath) -> str:
     """Format the path of a leaf as source code, as it follows the name of the tree."""
-    return "".join(kp)
+    return "".join(map(str, kp))
 
 
 def _dict_flatten(d: dict[Any, Any]) -> tuple[list[Any], list[Any]]:
@@ -362,8 +413,8 @@ def _dict_unflatten(values: Iterable[Any], context: Iterable[Any]) -> dict[Any, 
     return dict(zip(context, values, strict=True))
 
 
-def _dict_flatten_with_keys(d: dict[Any, Any]) -> tuple[list[tuple[str, Any]], list[Any]]:
-    """Return pairs of an accessor (such as ``['key']``) and a value, and the keys."""
+def _dict_flatten_with_keys(d: dict[Any, Any]) -> tuple[list[tuple[KeyEntry, Any]], list[Any]]:
+    """Return pairs of a `MappingKey` and a value, and the keys."""
     return list(zip(_names(d), d.values(), strict=True)), list(d)
 
 
@@ -377,6 +428,6 @@ def _list_unflatten(items: Iterable[Any], context: None) -> list[Any]:
     return list(items)
 
 
-def _list_flatten_with_keys(items: list[Any]) -> tuple[list[tuple[str, Any]], None]:
-    """Return pairs of an accessor (such as ``[0]``) and an item, without a context."""
+def _list_flatten_with_keys(items: list[Any]) -> tuple[list[tuple[KeyEntry, Any]], None]:
+    """Return pairs of a `SequenceKey` and an item, without a context."""
     return list(zip(_indices(items), items, strict=True)), None
