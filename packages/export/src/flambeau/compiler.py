@@ -14,6 +14,7 @@ from flambeau._compile import CompiledFunction, CompiledModule
 from flambeau._compile import reset as reset
 from flambeau._compile._capture import Captured, current
 from flambeau._compile._function import Programs, _Leaves
+from flambeau._compile._optimized_module import OptimizedModule
 from flambeau._compile._segments import Tree
 from flambeau._compile._stance import set_stance as set_stance
 from flambeau.nn import Module
@@ -77,7 +78,7 @@ def compile(
         fullgraph: raise RuntimeError with the reason and the line if one program cannot represent the function.
         dynamic: False captures a program for each combination of sizes; otherwise programs serve all sizes.
         mode, options: accepted without effect.
-        backend: "inductor", "cudagraphs" and "aot_eager" select this compiler; "eager" returns the argument unchanged.
+        backend: "inductor", "cudagraphs" and "aot_eager" select this compiler. "eager" does not compile the model.
             A function is called with a `flambeau.fx.GraphModule` and the example tensors, once for each combination of
             shapes and dtypes; its result is called instead of the model.
         disable: return the argument unchanged.
@@ -100,17 +101,30 @@ def compile(
         return partial(
             compile, fullgraph=fullgraph, dynamic=dynamic, backend=backend, mode=mode, options=options, disable=disable
         )
-    if disable or backend == "eager" or isinstance(model, CompiledFunction | CompiledModule):
+    if disable or isinstance(model, CompiledFunction | OptimizedModule):
         return model
     if callable(backend):
         from flambeau.fx._compile import compiled  # imported on first use
 
         return compiled(model, backend)
     if isinstance(model, Module):
+        if backend == "eager":
+            return OptimizedModule(model)
         return CompiledModule(model, fullgraph, dynamic is not False)
     if not callable(model):
         raise TypeError(f"flambeau.compile expects a function or a module, got {type(model).__name__}")
+    if backend == "eager":
+        return _uncompiled(model)
     return CompiledFunction(model, fullgraph, dynamic is not False)
+
+
+def _uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    call._torchdynamo_orig_callable = function  # type: ignore[attr-defined]
+    return call
 
 
 @dataclass

@@ -37,7 +37,7 @@ def test_compile_is_a_decorator_with_options():
     def g(x):
         return x
 
-    assert fb.compile(g, disable=True) is g and fb.compile(g, backend="eager") is g
+    assert fb.compile(g, disable=True) is g
     assert fb.compiler.allow_in_graph(g) is g and fb.compiler.nested_compile_region(g) is g
     assert fb.compiler.substitute_in_graph(len)(g) is g
     with pytest.raises(RuntimeError, match="Unrecognized mode=fast, should be one of: default"):
@@ -187,3 +187,37 @@ def test_the_compiler_log_shows_programs(monkeypatch, capsys):
 def test_list_backends():
     assert fb.compiler.list_backends() == ["cudagraphs", "inductor"]
     assert fb.compiler.cudagraph_mark_step_begin() is None
+
+
+def test_the_backend_eager_wraps_the_model_as_other_backends_do():
+    model = nn.Linear(2, 3)
+    for backend in ("eager", "inductor", lambda graph, examples: graph):
+        wrapped = fb.compile(model, backend=backend)
+        assert wrapped._orig_mod is model and wrapped.in_features == 2
+        assert list(wrapped.state_dict()) == ["_orig_mod.weight", "_orig_mod.bias"]
+        assert fb.compile(wrapped) is wrapped
+        x = fb.randn(4, 2)
+        fb.testing.assert_close(wrapped(x), model(x))
+
+    def f(x):
+        """Double x."""
+        return x * 2
+
+    wrapped = fb.compile(f, backend="eager")
+    assert wrapped is not f and wrapped._torchdynamo_orig_callable is f
+    assert wrapped.__doc__ == "Double x." and wrapped(3) == 6
+
+
+def test_queries_of_autocast_and_of_gpus_are_constants():
+    def f(x):
+        if fb.is_autocast_enabled("cpu") or fb.is_autocast_cache_enabled() is None:
+            return x
+        return x + 1 + fb.cuda.is_available() * fb.cuda.device_count()
+
+    compiled = fb.compile(f, fullgraph=True)
+    x = fb.ones(3)
+    assert fb.equal(compiled(x), f(x))
+    compiled = fb.compile(f)
+    assert fb.equal(compiled(x), f(x))
+    with fb.autocast("cpu"):
+        assert fb.equal(compiled(x), x)

@@ -47,6 +47,7 @@ _QUERIES = {
     "is_sparse_csr", "is_quantized", "is_nested", "is_mps", "is_xpu", "is_mkldnn", "get_device", "ndimension",
     "is_conj", "is_neg", "is_inference", "names", "name", "is_same_size", "__len__", "result_type", "can_cast",
     "promote_types", "is_tensor", "__get__", "is_grad_enabled",
+    "_is_autocast_enabled", "_is_autocast_caching", "_cuda_device_count",
 }  # fmt: skip
 # Calls that programs cannot record, because they change how gradients flow or which memory a tensor uses.
 _UNRECORDED = {"register_hook", "retain_grad", "requires_grad_", "detach_", "share_memory_", "set_", "resize_"}

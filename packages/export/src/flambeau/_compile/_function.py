@@ -20,6 +20,7 @@ from ._capture import CHANGES, Captured, capture
 from ._children import Children
 from ._guards import Compiled
 from ._logs import UnsupportedError, log
+from ._optimized_module import OptimizedModule
 from ._pausing import CONSTANTS
 from ._segments import MAX_PATHS, Tree, UnmatchedRun
 
@@ -329,13 +330,11 @@ class CompiledFunction(Programs):
         return functools.partial(self, instance)
 
 
-class CompiledModule(Module):
-    """Module that runs captured programs; all other attributes are those of the original module, ``_orig_mod``."""
+class CompiledModule(OptimizedModule):
+    """Module that runs captured programs."""
 
     def __init__(self, module: Module, fullgraph: bool, all_sizes: bool = True) -> None:
-        super().__init__()
-        self._orig_mod = module
-        self.training = module.training
+        super().__init__(module)
         object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__, all_sizes))
 
     def __getstate__(self) -> dict[str, Any]:
@@ -352,8 +351,3 @@ class CompiledModule(Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module."""
         return self.programs(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_orig_mod":
-            raise AttributeError(name)
-        return getattr(self._orig_mod, name)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau import Tensor
+from flambeau._compile._optimized_module import OptimizedModule
 from flambeau._settings import warn_once
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
@@ -71,23 +72,16 @@ class Compiled:
         return self.backend(GraphModule(root, graph), tensors)
 
 
-class OptimizedModule(Module):
-    """Module that is called through a backend; all other attributes are those of the original module, ``_orig_mod``."""
+class ModuleOfBackend(OptimizedModule):
+    """Module that is called through a backend."""
 
     def __init__(self, module: Module, backend: Backend) -> None:
-        super().__init__()
-        self._orig_mod = module
-        self.training = module.training
+        super().__init__(module)
         object.__setattr__(self, "_compiled", Compiled(module, backend))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function that the backend returned for arguments of these shapes and dtypes."""
         return self._compiled(*args, **kwargs)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_orig_mod":
-            raise AttributeError(name)
-        return getattr(self._orig_mod, name)
 
 
 def compiled(program: Any, backend: Backend) -> Any:
@@ -97,7 +91,7 @@ def compiled(program: Any, backend: Backend) -> Any:
     program directly. A program that cannot be traced also runs directly, after a warning.
     """
     if isinstance(program, Module):
-        return OptimizedModule(program, backend)
+        return ModuleOfBackend(program, backend)
     calls = Compiled(program, backend)
 
     @functools.wraps(program)

@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 from flambeau import Tensor
-from flambeau.compiler import CompiledModule as OptimizedModule
+from flambeau._compile._optimized_module import OptimizedModule
 from flambeau.compiler import (
     allow_in_graph,
     assume_constant_result,

@@ -1,0 +1,25 @@
+"""Base class of the modules that `flambeau.compile` returns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flambeau.nn import Module
+
+
+class OptimizedModule(Module):
+    """Module that calls another one; all other attributes are those of the original module, ``_orig_mod``."""
+
+    def __init__(self, module: Module) -> None:
+        super().__init__()
+        self._orig_mod = module
+        self.training = module.training
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the module. Subclasses call a compiled form of it."""
+        return self._orig_mod(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_orig_mod":
+            raise AttributeError(name)
+        return getattr(self._orig_mod, name)
