@@ -408,3 +408,12 @@ def test_tensors_of_sizes_and_elements_follow_the_inputs():
             [math.prod(shape)],
         ]
         assert [t.dtype for t in made] == [fb.float32, fb.float32, fb.int64, fb.int64, fb.float64]
+
+
+def test_tensors_of_different_shapes_are_not_equal():
+    def f(x):
+        same = fb.equal(x, x.expand(2, 3)) or fb.equal(x, x.unsqueeze(0))
+        return x if same else x + 1
+
+    traced = fb.jit.trace(f, fb.ones(1, 3))
+    assert fb.equal(traced(fb.zeros(1, 3)), fb.ones(1, 3))

@@ -164,6 +164,8 @@ def test_annotation_types_are_importable():
 def test_trace_calls_only_forward():
     model = fb.nn.Linear(2, 1)
     assert jit.trace_module(model, {"forward": fb.ones(1, 2)})(fb.ones(3, 2)).shape == (3, 1)
+    example = {"forward": (fb.ones(1, 2),)}
+    assert jit.trace_module(model, example, check_inputs=[example])(fb.ones(3, 2)).shape == (3, 1)
     with pytest.raises(NotImplementedError, match="traces only 'forward'"):
         jit.trace_module(model, {"other": fb.ones(1, 2)})
     seen = []

@@ -62,6 +62,7 @@ from ._script import (
 
 __all__ = [
     "Attribute",
+    "Error",
     "Final",
     "Future",
     "ScriptFunction",
@@ -99,6 +100,14 @@ __all__ = [
 
 _fork, _wait = fork, wait  # former names in PyTorch
 _tracing = 0
+
+
+class Error(RuntimeError):
+    """Error of TorchScript's interpreter in PyTorch. flambeau raises the errors of the operators themselves.
+
+    >>> issubclass(fb.jit.Error, RuntimeError)
+    True
+    """
 
 
 def __getattr__(name: str) -> Any:
@@ -244,6 +253,8 @@ def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: 
             f"flambeau.jit.trace_module traces only 'forward', got inputs for {list(inputs)}: trace another method as "
             "a function"
         )
+    if options.get("check_inputs"):
+        options["check_inputs"] = [checked["forward"] for checked in options["check_inputs"]]
     traced: ScriptModule = trace(mod, inputs["forward"], *args, **options)
     return traced
 
