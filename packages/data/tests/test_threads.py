@@ -169,3 +169,14 @@ def test_a_thread_timeout_raises() -> None:
     with pytest.raises(RuntimeError, match=r"timed out after 0\.1 seconds"):
         next(batches)
     release.set()
+
+
+def test_iterator_holds_the_persistent_workers() -> None:
+    loader = DataLoader([1, 2, 3], num_workers=2, persistent_workers=True)
+    assert loader._iterator is None
+    list(loader)
+    assert loader._iterator is not None
+    loader._iterator._shutdown_workers()
+    assert sum(len(batch) for batch in loader) == 3  # new workers
+    loader._iterator = None
+    assert sum(len(batch) for batch in loader) == 3

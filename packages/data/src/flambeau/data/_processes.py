@@ -246,6 +246,8 @@ class WorkerProcesses:
             process.close()
         self._channels, self._processes = [], []
 
+    _shutdown_workers = stop  # PyTorch's name
+
 
 def _start_process(process: Any, forked: bool) -> None:
     with warnings.catch_warnings():

@@ -176,6 +176,8 @@ class WorkerThreads:
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.0, deadline - time.monotonic()))
 
+    _shutdown_workers = stop  # PyTorch's name
+
 
 def _work(
     worker: int,

@@ -299,6 +299,17 @@ class DataLoader(Generic[T_co]):
             return itertools.repeat(None)
         return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
+    @property
+    def _iterator(self) -> Workers | None:
+        """Persistent workers of earlier passes, or None. Programs call their ``_shutdown_workers``."""
+        return self._workers
+
+    @_iterator.setter
+    def _iterator(self, value: None) -> None:
+        if self._workers is not None:
+            self._workers.stop()
+        self._workers = value
+
     def _take_workers(self) -> Workers:
         """Return the persistent workers if they exist, else new workers."""
         if self._workers is not None and not self._workers.stopped:
