@@ -45,36 +45,42 @@ __all__ = [
 reductions.install()
 
 
-def get_all_sharing_strategies() -> set[str]:
-    """Return the supported strategies for sharing memory: ``{"file_descriptor"}``.
+_strategy = "file_descriptor"
 
-    >>> fb.multiprocessing.get_all_sharing_strategies()
-    {'file_descriptor'}
+
+def get_all_sharing_strategies() -> set[str]:
+    """Return the names of the strategies for sharing memory.
+
+    >>> sorted(fb.multiprocessing.get_all_sharing_strategies())
+    ['file_descriptor', 'file_system']
     """
-    return {"file_descriptor"}
+    return {"file_descriptor", "file_system"}
 
 
 def get_sharing_strategy() -> str:
-    """Return the current strategy for sharing memory: ``"file_descriptor"``.
+    """Return the name that `set_sharing_strategy` was given, at first ``"file_descriptor"``.
 
     >>> fb.multiprocessing.get_sharing_strategy()
     'file_descriptor'
     """
-    return "file_descriptor"
+    return _strategy
 
 
 def set_sharing_strategy(new_strategy: str) -> None:
-    """Set the strategy for sharing memory.
+    """Set the strategy for sharing memory. It has no effect: memory is always shared by file descriptors.
 
-    Raises: ValueError unless it is ``"file_descriptor"``.
+    If a process reaches its limit of open files, raise it with
+    ``resource.setrlimit(resource.RLIMIT_NOFILE, ...)``.
+
+    Raises: ValueError unless it is one of `get_all_sharing_strategies`.
 
     >>> fb.multiprocessing.set_sharing_strategy("file_descriptor")
     """
+    global _strategy
     if new_strategy not in get_all_sharing_strategies():
-        raise ValueError(
-            f"set_sharing_strategy: {new_strategy!r} is not supported; use 'file_descriptor'. If a process reaches "
-            "its limit of open files, raise it with resource.setrlimit(resource.RLIMIT_NOFILE, ...)"
-        )
+        names = " or ".join(map(repr, sorted(get_all_sharing_strategies())))
+        raise ValueError(f"set_sharing_strategy: expected {names}, got {new_strategy!r}")
+    _strategy = new_strategy
 
 
 def __dir__() -> list[str]:
