@@ -400,12 +400,12 @@ def test_sparse_operators_allocate_no_dense_matrix():
     assert (s * s)._nnz() <= 1000 and fb.sparse.softmax(s, 1).shape == (n, n) and (s.sin() ** 2).shape == (n, n)
 
 
-@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
+@pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin", "max", "min"])
 def test_sparse_mm_with_a_reduction(reduce):
     s, dense = random((4, 5), 9, "csr")
     right = RNG.normal(size=(5, 3))
     expected = np.zeros((4, 3))
-    combine = {"sum": np.sum, "mean": np.mean, "amax": np.max, "amin": np.min}[reduce]
+    combine = {"sum": np.sum, "mean": np.mean, "amax": np.max, "amin": np.min, "max": np.max, "min": np.min}[reduce]
     for row in range(4):
         if stored := np.flatnonzero(dense[row]).tolist():
             expected[row] = combine(dense[row, stored, None] * right[stored], axis=0)

@@ -115,3 +115,16 @@ def test_make_tensor_draws_values_that_the_dtype_can_represent():
     assert set(make_tensor(100, dtype=fb.int8, low=125.5, high=1000).tolist()) == {126, 127}
     with pytest.raises(ValueError, match=r"but flambeau.uint8 only supports \[0, 256\)"):
         make_tensor(2, dtype=fb.uint8, low=300, high=400)
+
+
+def test_assert_close_accepts_tensors_as_tolerances():
+    assert_close(fb.ones(3), fb.ones(3) + 0.1, rtol=0, atol=fb.tensor(0.2))
+    with pytest.raises(AssertionError, match="not close"):
+        assert_close(fb.ones(3), fb.ones(3) + 0.1, rtol=fb.tensor(0.0), atol=fb.tensor(0.05))
+
+
+def test_assert_close_compares_numbers_of_numpy_as_those_of_python():
+    assert_close(1.0, np.float64(1.0))
+    assert_close(np.float32(0.5), 0.5)
+    with pytest.raises(AssertionError, match="int != float"):
+        assert_close(np.int64(1), 1.0)

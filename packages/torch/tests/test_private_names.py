@@ -71,7 +71,9 @@ def test_private_names_of_pytorch_can_be_imported(run):
         sums = torch._segment_reduce(torch.arange(4.0), "sum", offsets=torch.tensor([0, 1, 4]))
         assert sums.tolist() == [0, 6]
 
-        from torch._utils import _flatten_dense_tensors, _unflatten_dense_tensors
+        from torch._utils import _flatten_dense_tensors, _get_available_device_type, _unflatten_dense_tensors
+
+        assert _get_available_device_type() == ("cuda" if torch.cuda.is_available() else None)
         parts = [torch.ones(2, 3), torch.zeros(4)]
         flat = _flatten_dense_tensors(parts)
         assert [p.tolist() for p in _unflatten_dense_tensors(flat, parts)] == [p.tolist() for p in parts]

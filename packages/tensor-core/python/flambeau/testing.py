@@ -52,8 +52,9 @@ def assert_close(
             differ.
         allow_subclasses: if True, a tensor and an instance of a subclass can be compared. If False, the types must be
             identical.
-        rtol, atol: relative and absolute tolerance. Give both or neither. The defaults depend on the dtype (float32:
-            1.3e-6 and 1e-5). For two different dtypes, the larger tolerances apply.
+        rtol, atol: relative and absolute tolerance, numbers or tensors with one element. Give both or neither. The
+            defaults depend on the dtype (float32: 1.3e-6 and 1e-5). For two different dtypes, the larger tolerances
+            apply.
         equal_nan: if True, two NaNs are equal.
         check_device, check_dtype, check_layout, check_stride: if True, this attribute must be equal.
         msg: an error message, or a function that maps the generated message to the final one.
@@ -64,6 +65,8 @@ def assert_close(
     """
     if (rtol is None) != (atol is None):
         raise ValueError(f"rtol and atol must both be specified or both be unspecified, but got {rtol=} and {atol=}")
+    if rtol is not None and atol is not None:
+        rtol, atol = float(rtol), float(atol)  # they may be tensors
     attributes = {"device": check_device, "dtype": check_dtype, "layout": check_layout, "stride": check_stride}
     problem = _Comparison(rtol, atol, equal_nan, allow_subclasses, attributes).difference(actual, expected, "")
     if problem is not None:
@@ -137,7 +140,10 @@ class _Comparison:
             return f"{'Expected None' if expected is None else 'None'} mismatch: {actual!r} is not {expected!r}"
         if not self.subclasses and type(actual) is not type(expected):
             return f"Except for subclasses, the types must be identical: {type(actual)} != {type(expected)}"
-        scalar = isinstance(actual, (int, float, complex)) and isinstance(expected, (int, float, complex))
+        numbers = (int, float, complex, np.generic)
+        scalar = isinstance(actual, numbers) and isinstance(expected, numbers)
+        if scalar:
+            actual, expected = (v.item() if isinstance(v, np.generic) else v for v in (actual, expected))
         if scalar and type(actual) is not type(expected) and "dtype" in self.attributes:
             return f"The types of the numbers do not match: {type(actual).__name__} != {type(expected).__name__}"
         first, second = _as_tensor(actual, expected), _as_tensor(expected, actual)

@@ -152,13 +152,15 @@ def mm(input: Any, mat2: Any) -> Tensor:
 
 
 _REDUCTIONS = ("sum", "mean", "amax", "amin")
+_ALIASES = {"max": "amax", "min": "amin"}
 
 
 def mm_reduced(mat1: Any, mat2: Any, reduce: str) -> Tensor:
     """Multiply a CSR matrix by a strided matrix, with the reduction ``reduce`` in place of the sum over products.
 
-    ``reduce`` is sum, mean, amax or amin. Gradient: defined for both matrices.
+    ``reduce`` is sum, mean, amax (or max) or amin (or min). Gradient: defined for both matrices.
     """
+    reduce = _ALIASES.get(reduce, reduce)
     if reduce not in _REDUCTIONS:
         raise RuntimeError(f"sparse.mm: reduce must be one of {', '.join(_REDUCTIONS)}, got {reduce!r}")
     if not isinstance(mat1, CsrTensor) or isinstance(mat2, SparseTensor):

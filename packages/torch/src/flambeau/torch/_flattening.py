@@ -5,13 +5,14 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
-from flambeau import Tensor, cat, dtype, layout
+from flambeau import Tensor, cat, cuda, dtype, layout
 
 __all__ = [
     "ExceptionWrapper",
     "KeyErrorMessage",
     "_element_size",
     "_flatten_dense_tensors",
+    "_get_available_device_type",
     "_rebuild_sparse_tensor",
     "_unflatten_dense_tensors",
 ]
@@ -65,6 +66,11 @@ def _element_size(dtype: dtype) -> int:
 def _flatten_dense_tensors(tensors: Iterable[Tensor]) -> Tensor:
     """Concatenate the elements of tensors of one dtype."""
     return cat([tensor.reshape(-1) for tensor in tensors])
+
+
+def _get_available_device_type() -> str | None:
+    """Return ``"cuda"`` if there is a GPU, otherwise None."""
+    return "cuda" if cuda.is_available() else None
 
 
 def _unflatten_dense_tensors(flat: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
