@@ -198,3 +198,11 @@ def test_registered_classes_can_name_their_children():
     finally:
         del pytree.SUPPORTED_NODES[Named]
     assert paths == ["[0].child0", "[0].child1[0]"]
+
+
+def test_sizes_and_named_results_are_containers():
+    assert pytree.tree_flatten(fb.Size([2, 3]))[0] == [2, 3]
+    assert pytree.tree_map(lambda n: n + 1, fb.Size([2, 3])) == (3, 4)
+    largest = pytree.tree_map(lambda t: t + 1, fb.tensor([[1, 3], [2, 0]]).max(0))
+    assert type(largest) is fb.return_types.max
+    assert largest.values.tolist() == [3, 4] and largest.indices.tolist() == [2, 1]

@@ -7,7 +7,7 @@ from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
-from flambeau import Tensor
+from flambeau import Size, Tensor
 
 PyTree = Context = Any
 KeyEntry: TypeAlias = Any
@@ -88,10 +88,16 @@ def _rebuild_default(children: list[Any], context: Any) -> Any:
     return defaultdict(factory, zip(keys, children, strict=True))
 
 
+class _NamedResults:
+    """Type for the entry of all types in `flambeau.return_types` and other struct sequences in `SUPPORTED_NODES`."""
+
+
 # Maps each container type to its functions. All named tuples share the entry ``namedtuple``.
 SUPPORTED_NODES: dict[Any, NodeDef] = {
     tuple: NodeDef(lambda t: (list(t), None), lambda children, _: tuple(children), _indices),
     list: NodeDef(lambda t: (t, None), lambda children, _: list(children), _indices),
+    Size: NodeDef(lambda t: (list(t), None), lambda children, _: tuple(children), _indices),
+    _NamedResults: NodeDef(lambda t: (list(t), type(t)), lambda children, kind: kind(children), _indices),
     deque: NodeDef(lambda t: (list(t), t.maxlen), lambda children, most: deque(children, maxlen=most), _indices),
     dict: _mapping(dict),
     OrderedDict: _mapping(OrderedDict),
@@ -196,7 +202,7 @@ def _get_node_type(tree: Any) -> Any:
         if hasattr(tree, "_fields"):
             return namedtuple  # noqa: PYI024
         if hasattr(tree, "n_sequence_fields"):
-            return tuple
+            return _NamedResults
     return getattr(kind, "_stands_for", kind) if isinstance(tree, dict) else kind
 
 
