@@ -60,7 +60,7 @@ CACHED_BUILD = {  # ccache hits in every clone at any path, also with precompile
     "CCACHE_NAMESPACE": "comments",  # no results that were stored without that option
 }
 # A process for each core, as most tests run on one thread. With "logical" instead of a number, --pdb uses one process.
-IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8")
+IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal")
 
 
 def group(name: str) -> list[str]:
