@@ -417,3 +417,18 @@ def test_tensors_of_different_shapes_are_not_equal():
 
     traced = fb.jit.trace(f, fb.ones(1, 3))
     assert fb.equal(traced(fb.zeros(1, 3)), fb.ones(1, 3))
+
+
+def test_a_comparison_of_shapes_is_required_in_all_runs():
+    def f(x, y):
+        return x if fb.equal(x, y) else x + 1
+
+    compiled = fb.compile(f)
+    pairs = [(2, 3), (2, 2), (4, 4), (5, 1)]
+    for first, second in pairs:
+        x, y = fb.ones(first), fb.ones(second)
+        assert fb.equal(compiled(x, y), f(x, y))
+    traced = fb.jit.trace(f, (fb.ones(2), fb.ones(3)))
+    assert fb.equal(traced(fb.ones(4), fb.ones(5)), fb.ones(4) + 1)
+    with pytest.raises(RuntimeError, match="traced with inputs for which"):
+        traced(fb.ones(3), fb.ones(3))

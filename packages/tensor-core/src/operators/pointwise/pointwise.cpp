@@ -222,9 +222,9 @@ Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, D
   return item(number).real() == operands[0].scalar.real() ? expand(number, out.shape()) : Tensor();
 }
 
-// Returns the operands with the numbers that PyTorch uses beside half-precision tensors, and stores them in `adjusted`.
-// Comparisons round a number to the dtype of the tensor, so that `tensor([0.1], dtype=float16) == 0.1` is true.
-// Products and quotients by a CPU tensor without dimensions use its value in its own precision.
+// Returns the operands with the numbers that PyTorch uses in operators on half-precision tensors, and stores them in
+// `adjusted`. Comparisons round a number to the dtype of the tensor, so that `tensor([0.1], dtype=float16) == 0.1` is
+// true. Products and quotients by a CPU tensor without dimensions use its value in its own precision.
 const Operand* adjust_numbers(const PointwiseRow& row, Dtype dtype, const Operand* operands, Operand* adjusted) {
   const bool rounds = row.domain == Domain::Comparison, multiplies = row.op == op::mul, divides = row.op == op::div;
   if (!rounds && !multiplies && !divides) return operands;
