@@ -181,3 +181,9 @@ def test_the_environment_report_says_what_to_install():
 def test_an_invalid_seed_raises_without_a_gpu():
     with pytest.raises(RuntimeError, match="manual_seed expected an int, but got str"):
         fb.cuda.manual_seed("a")
+
+
+@pytest.mark.parametrize("name", ["end_capture", "launch_graph", "destroy_graph"])
+def test_an_integer_that_is_no_graph_is_rejected(name):
+    with pytest.raises(ValueError, match="expected a CUDA graph that has not been destroyed"):
+        getattr(fb._core, f"_cuda_{name}")(12345)

@@ -45,7 +45,21 @@ struct Graph {
 namespace {
 
 std::mutex mutex;
-std::vector<Graph*> captures;  // captures in progress
+std::vector<Graph*> graphs;    // all graphs that exist
+std::vector<Graph*> captures;  // those whose capture is in progress
+
+// Python represents graphs by integers. Raises an error for an integer that is not the address of a graph.
+void require_graph(const Graph* graph) {
+  const std::lock_guard lock(mutex);
+  require<ValueError>(std::find(graphs.begin(), graphs.end(), graph) != graphs.end(),
+                      "expected a CUDA graph that has not been destroyed");
+}
+
+void add_generator(Graph* graph, Generator* generator) {
+  const OnDevice scope{Device(DeviceType::Cuda, graph->device)};
+  const uint64_t settings = (generator ? *generator : default_generator()).settings();
+  graph->numbers.push_back({generator, settings, 0, empty({2}, Dtype::uint64)});
+}
 
 // Returns the graph that captures this thread's work on the GPU, even if the current stream has only joined the
 // capture. Returns null if there is none.
@@ -160,20 +174,21 @@ Graph* begin_capture(int device, StreamHandle* stream) {
   require(stream,
           "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
   auto graph = std::make_unique<Graph>(Graph{device, stream});
-  register_generator(graph.get(), nullptr);  // allocates memory: if this fails, no capture has begun
+  add_generator(graph.get(), nullptr);  // allocates memory: if this fails, no capture has begun
   check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "starting to capture a graph");
   graph->capture = capture_status(device, stream).number;
   graph->pool = begin_pool(device, graph->capture);
   const std::lock_guard lock(mutex);
+  graphs.push_back(graph.get());
   captures.push_back(graph.get());
   return graph.release();
 }
 void register_generator(Graph* graph, Generator* generator) {
-  const OnDevice scope{Device(DeviceType::Cuda, graph->device)};
-  const uint64_t settings = (generator ? *generator : default_generator()).settings();
-  graph->numbers.push_back({generator, settings, 0, empty({2}, Dtype::uint64)});
+  require_graph(graph);
+  add_generator(graph, generator);
 }
 void end_capture(Graph* graph) {
+  require_graph(graph);
   {
     const std::lock_guard lock(mutex);
     std::erase(captures, graph);
@@ -190,6 +205,7 @@ void end_capture(Graph* graph) {
     if (n.groups) require_unset(n);
 }
 void launch_graph(Graph* graph) {
+  require_graph(graph);
   StreamHandle* stream = current_stream(graph->device);
   const Driver& d = activate(graph->device);
   const auto draws = [](const NumbersOfGraph& n) { return n.groups > 0; };
@@ -210,7 +226,12 @@ void launch_graph(Graph* graph) {
   record_event(graph->device, graph->launched, stream);
 }
 void destroy_graph(Graph* graph) {
+  require_graph(graph);
   const Driver& d = activate(graph->device);  // raises in a forked process, because the graph belongs to the parent
+  {
+    const std::lock_guard lock(mutex);
+    std::erase(graphs, graph);
+  }
   const std::unique_ptr<Graph> ended(graph);
   int code = 0;
   if (graph->launched) {  // wait for the last launch, because the next user of the memory may use another stream
