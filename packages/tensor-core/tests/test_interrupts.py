@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+import flambeau as fb
+
 PRELUDE = """
 import signal, threading, time, os
 import flambeau as fb
@@ -105,3 +107,23 @@ def test_a_keyboard_interrupt_ends_a_program_inside_an_operator():
         finally:
             process.kill()
     assert "KeyboardInterrupt" in error and process.returncode == -signal.SIGINT
+
+
+def test_tolist_runs_signal_handlers_between_the_numbers():
+    x, called = fb.arange(2_000_000).view(500_000, 4), []
+
+    def handle(*_):
+        x.untyped_storage().resize_(0)  # tolist() must not lose the memory that it reads
+        called.append(time.process_time())
+
+    previous = signal.signal(signal.SIGALRM, handle)
+    try:
+        started = time.process_time()
+        signal.setitimer(signal.ITIMER_REAL, 1e-3)
+        result = x.tolist()
+        ended = time.process_time()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert called[0] - started < 0.7 * (ended - started)
+    assert result[0] == [0, 1, 2, 3] and result[-1] == [1_999_996, 1_999_997, 1_999_998, 1_999_999]

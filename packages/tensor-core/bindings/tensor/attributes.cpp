@@ -39,17 +39,30 @@ PyObject* number(const T* value) {
     return PyFloat_FromDouble(convert<double>(*value));
 }
 
+// Creates nested lists of Python numbers. The GIL is held throughout, so signals are handled between the numbers.
 template <class T>
-PyObject* list_from(const Tensor& t, const T* data, size_t dim) {
-  const int64_t size = t.shape()[dim], stride = t.strides()[dim];
-  Object list(checked(PyList_New(Py_ssize_t(size))));
-  const bool innermost = dim + 1 == t.shape().size();
-  for (int64_t i = 0; i < size; ++i) {
-    const T* at = data + i * stride;  // address of an element that exists; a dimension of size 1 may have any stride
-    PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(innermost ? number(at) : list_from(t, at, dim + 1)));
+struct ListWriter {
+  const Tensor& t;
+  int64_t until_signals = kBetweenSignals;
+  static constexpr int64_t kBetweenSignals = 1 << 18;  // numbers; takes about 5 ms
+
+  PyObject* list_from(const T* data, size_t dim) {
+    const int64_t size = t.shape()[dim], stride = t.strides()[dim];
+    Object list(checked(PyList_New(Py_ssize_t(size))));
+    PyObject_GC_UnTrack(list.get());  // signal handlers must not find a list that has empty slots
+    const bool innermost = dim + 1 == t.shape().size();
+    for (int64_t i = 0; i < size; ++i) {
+      const T* at = data + i * stride;  // address of an element that exists; a dimension of size 1 may have any stride
+      PyList_SET_ITEM(list.get(), Py_ssize_t(i), checked(innermost ? number(at) : list_from(at, dim + 1)));
+      if (FLAMBEAU_UNLIKELY(--until_signals < 0)) {
+        until_signals = kBetweenSignals;
+        if (PyErr_CheckSignals() < 0) throw PythonError();
+      }
+    }
+    PyObject_GC_Track(list.get());
+    return list.release();
   }
-  return list.release();
-}
+};
 
 constexpr const char kReversalDeprecated[] =
     "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will throw an "
@@ -270,8 +283,9 @@ PyObject* to_list(const Tensor& given) {
                        ? to(detach(given), DeviceType::Cpu)
                        : alias(given);  // the garbage collector may run code that changes the memory of `given`
   return dispatch_all(t.dtype(), [&](auto tag) {
-    const auto* data = t.data<typename decltype(tag)::type>();
-    return t.dim() ? list_from(t, data, 0) : number(data);
+    using T = typename decltype(tag)::type;
+    const T* data = t.data<T>();
+    return t.dim() ? ListWriter<T>{t}.list_from(data, 0) : number(data);
   });
 }
 
