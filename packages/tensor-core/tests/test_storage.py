@@ -80,6 +80,9 @@ def test_typed_storages_can_be_created_by_their_legacy_names():
 def test_views_share_a_storage():
     x = fb.arange(4.0)
     assert x.untyped_storage()._cdata == x[1:].storage()._cdata != x.clone().storage()._cdata
+    empty, meta = fb.empty(0), fb.empty(3, device="meta")  # these have no elements in memory
+    assert empty.untyped_storage()._cdata != fb.empty(0).untyped_storage()._cdata
+    assert meta.untyped_storage()._cdata == meta[1:].untyped_storage()._cdata != empty.untyped_storage()._cdata
     assert x[1:]._is_view() and not x._is_view() and not (x + 1)._is_view()
 
 

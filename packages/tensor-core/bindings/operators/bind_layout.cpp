@@ -52,6 +52,8 @@ void bind_layout() {
       "Return all bytes of the tensor's storage as a uint8 tensor that shares its memory.", [](const Tensor& t) {
         return from_storage(t.impl()->storage, {int64_t(t.storage().bytes())}, {1}, 0, Dtype::uint8);
       });
+  def("_storage_identifier(input)", kPrivate, "Return the address of the object that owns the tensor's memory.",
+      [](const Tensor& t) { return int64_t(reinterpret_cast<intptr_t>(&t.storage())); });
   def("_resize_storage(input, nbytes)", kPrivate, "Resize the tensor's storage.", [](const Tensor& t, int64_t nbytes) {
     require(nbytes >= 0, "resize_: the size in bytes must not be negative, got ", nbytes);
     wait_for_operators();

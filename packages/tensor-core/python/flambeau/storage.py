@@ -133,7 +133,7 @@ class UntypedStorage(StorageBase):
     @property
     def _cdata(self) -> int:
         """An identifier that is equal only for storages over the same memory."""
-        return self.data_ptr()
+        return _core._storage_identifier(self._bytes)
 
     def tolist(self) -> list[int]:
         """Return the bytes as a list of integers."""
@@ -344,7 +344,7 @@ class TypedStorage(StorageCasts):
     @property
     def _cdata(self) -> int:
         """An identifier that is equal only for storages over the same memory."""
-        return self.data_ptr()
+        return self._untyped_storage._cdata
 
     def tolist(self) -> list[Any]:
         """Return the elements as a list of numbers."""

@@ -4,7 +4,7 @@ import importlib
 import sys
 from typing import Any
 
-from flambeau import Generator, Size, Tensor, device, dtype, get_default_device, layout, memory_format
+from flambeau import Generator, Size, Tensor, _core, device, dtype, get_default_device, layout, memory_format
 from flambeau._core import _disabled_torch_dispatch_impl
 from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
@@ -24,6 +24,7 @@ __all__ = [
     "_get_default_device",
     "_get_privateuse1_backend_name",
     "_get_tracing_state",
+    "_is_alias_of",
     "_is_torch_function_mode_enabled",
     "_is_tracing",
     "_log_api_usage_once",
@@ -63,6 +64,11 @@ def _are_functorch_transforms_active() -> bool:
     """Return True while vmap runs, because tensors may be batched. Other transforms use plain tensors."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders is not None and bool(placeholders.maps.running)
+
+
+def _is_alias_of(input: Tensor, other: Tensor) -> bool:
+    """Return True if the tensors share their memory's owner, so that one may be a view of the other."""
+    return _core._storage_identifier(input) == _core._storage_identifier(other)
 
 
 def _get_default_device() -> str:
