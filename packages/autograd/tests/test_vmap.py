@@ -45,12 +45,12 @@ def test_vmap_accepts_containers_and_unmapped_arguments():
     def function(pair, named, number, *, scale):
         return {"sum": pair[0] + pair[1] * number, "scaled": (named["x"] * scale,)}
 
-    a, b, x, scale = fb.randn(3), fb.randn(2), fb.randn(2, 3), fb.randn(3)
+    a, b, x, scale = fb.randn(3), fb.randn(2), fb.randn(2, 3), fb.randn(2)
     result = vmap(function, in_dims=((0, None), {"x": 1}, None), out_dims={"sum": -1, "scaled": 0})(
         (a, b), {"x": x}, 3, scale=scale
     )
     assert fb.equal(result["sum"], fb.stack([v + b * 3 for v in a], 1))
-    assert fb.equal(result["scaled"][0], (x * scale).T)
+    assert fb.equal(result["scaled"][0], x.T * scale)  # keyword arguments are the same for all examples
 
 
 def test_vmap_expands_a_result_that_does_not_depend_on_the_batch():

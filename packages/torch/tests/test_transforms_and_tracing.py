@@ -37,16 +37,50 @@ def test_functorch_has_the_deprecated_make_functional(run):
     """)
 
 
-def test_private_parts_of_vmap_can_be_imported(run):
+def test_libraries_can_extend_vmap_to_their_containers(run):
+    pytest.importorskip("flambeau.func")
     run("""
-        import torch._functorch.vmap as vmap_src
-        from torch._functorch.vmap import _add_batch_dim, tree_flatten
-        vmap_src._process_batched_inputs = lambda *args: None
-        assert tree_flatten([1, 2])[0] == [1, 2]
+        import torch
+        import torch._functorch.vmap as source
+        from torch._C._functorch import _add_batch_dim, _remove_batch_dim, get_unwrapped, maybe_get_bdim
+        from torch._C._functorch import maybe_get_level
+
+        class Pair:
+            def __init__(self, a, b):
+                self.a, self.b = a, b
+
+        unwrap = source._unwrap_batched
+
+        def process(in_dims, args, func):
+            flat, spec = source.tree_flatten(args)
+            return len(args[0].a), source._broadcast_to_and_flatten(in_dims, spec), flat, spec
+
+        def create(dims, flat, level, spec):
+            pairs = [Pair(_add_batch_dim(pair.a, dim, level), pair.b) for dim, pair in zip(dims, flat)]
+            return source.tree_unflatten(pairs, spec)
+
+        def unwrap_pair(output, out_dims, level, size, func):
+            if not isinstance(output, Pair):
+                return unwrap(output, out_dims, level, size, func)
+            b = source._maybe_remove_batch_dim(source._get_name(func), output.b, level, size, out_dims)
+            return Pair(_remove_batch_dim(output.a, level, size, out_dims), b)
+
+        source._process_batched_inputs, source._create_batched_inputs = process, create
+        source._unwrap_batched = unwrap_pair
+
+        def double(pair):
+            assert pair.a.shape == (3,) and maybe_get_level(pair.a) == 1 and maybe_get_bdim(pair.a) == 0
+            assert get_unwrapped(pair.a).shape == (2, 3) and maybe_get_level(pair.b) == maybe_get_bdim(pair.b) == -1
+            return Pair(pair.a * 2, pair.b)
+
+        x = torch.arange(6.0).view(2, 3)
+        result = torch.vmap(double, out_dims=1)(Pair(x, torch.ones(3)))
+        assert result.a.tolist() == (2 * x.T).tolist() and result.b.tolist() == torch.ones(3, 2).tolist()
+        assert torch.vmap(lambda pair: pair.a.sum())(Pair(x, None)).tolist() == [3, 12]
         try:
-            _add_batch_dim(1, 0, 0)
-        except NotImplementedError as error:
-            assert "use torch.vmap()" in str(error)
+            get_unwrapped(x)
+        except RuntimeError as error:
+            assert "batched inside vmap" in str(error)
         else:
             raise AssertionError
     """)
@@ -67,6 +101,7 @@ def test_private_queries_about_transforms_and_tracing(run):
             assert torch._C._is_torch_function_mode_enabled()
         assert not torch._C._is_torch_function_mode_enabled()
         assert isinstance(x.untyped_storage(), torch.StorageBase)
+        assert torch._C._is_alias_of(x, x[1:]) and not torch._C._is_alias_of(x, x.clone())
     """)
 
 

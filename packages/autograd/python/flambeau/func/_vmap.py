@@ -7,8 +7,8 @@ from typing import Any, ParamSpec, TypeVar
 import flambeau
 from flambeau import Tensor
 from flambeau._core import _placeholder, _running_maps
-from flambeau.func._placeholders import BatchedTensor, Level, maps
-from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
+from flambeau.func._placeholders import BatchedTensor, Level, is_batched_at, maps
+from flambeau.utils._pytree import LEAF, TreeSpec, _broadcast_to_and_flatten, tree_flatten, tree_unflatten
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def vmap(
             tensors or pytrees of tensors.
         in_dims: dimension of each argument to map over, or None for an argument that is the same for all examples. One
             int for all arguments, or a structure like that of the arguments (or a prefix of it). Negative dimensions
-            count from the end. Keyword arguments are mapped over their first dimension.
+            count from the end. Keyword arguments are the same for all examples.
         out_dims: position of the batch dimension in each result, or None for a result that does not depend on the
             batch.
         randomness: behaviour of operators that draw random numbers: ``"error"`` raises, ``"different"`` draws for every
@@ -68,54 +68,62 @@ def vmap(
 
     @functools.wraps(func)
     def mapped(*args: P.args, **kwargs: P.kwargs) -> T:
-        size, dims, leaves, spec = _inputs(func, in_dims, args, kwargs)
+        size, dims, leaves, spec = _process_batched_inputs(in_dims, args, func)
+        called = functools.partial(func, **kwargs) if kwargs else func
         if chunk_size is None or chunk_size >= size:
-            result: T = _vmap_once(func, size, dims, leaves, spec, out_dims, randomness)
+            result: T = _vmap_once(func, called, size, dims, leaves, spec, out_dims, randomness)
             return result
-        joined: T = _vmap_in_chunks(func, size, dims, leaves, spec, out_dims, randomness, chunk_size)
+        joined: T = _vmap_in_chunks(func, called, size, dims, leaves, spec, out_dims, randomness, chunk_size)
         return joined
 
     return mapped
 
 
-def _name(func: Any) -> str:
+# The functions below have the names, arguments and results of those of torch._functorch.vmap. Libraries replace some of
+# them for containers that add and remove the batch dimension themselves, so they are looked up at every call.
+
+
+def _get_name(func: Any) -> str:
     return getattr(func, "__name__", None) or repr(func)
 
 
-def _inputs(
-    func: Any, in_dims: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+def _process_batched_inputs(
+    in_dims: Any, args: tuple[Any, ...], func: Any
 ) -> tuple[int, list[int | None], list[Any], TreeSpec]:
     """Return the batch size, the mapped dimension of each leaf of the arguments, the leaves, and their structure."""
-    where = f"vmap({_name(func)}, in_dims={in_dims}, ...)(<inputs>): "
+    where = f"vmap({_get_name(func)}, in_dims={in_dims}, ...)(<inputs>): "
     if not isinstance(in_dims, (int, tuple, list)) or isinstance(in_dims, bool):
         raise ValueError(
             where + "expected `in_dims` to be int or a (potentially nested) tuple matching the structure of inputs, "
             f"got: {type(in_dims)}."
         )
-    if not args and not kwargs:
+    if not args:
         raise ValueError(
-            f"vmap({_name(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to vmap "
-            "over a function with no inputs. The latter is unsupported."
+            f"vmap({_get_name(func)})(<inputs>): got no inputs. Maybe you forgot to add inputs, or you are trying to "
+            "vmap over a function with no inputs. The latter is unsupported."
         )
-    leaves, spec = tree_flatten((args, kwargs))
-    positional = _flat_dims(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec.children[0])
-    if positional is None:
+    leaves, spec = tree_flatten(args)
+    given = _broadcast_to_and_flatten(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec)
+    if given is None:
         raise ValueError(
             where + "in_dims is not compatible with the structure of `inputs`. in_dims has structure "
             f"{_structure(in_dims)} but inputs has structure {_structure(args)}."
         )
-    given = positional + [0] * (len(leaves) - len(positional))
     dims = [_checked_dim(where, dim, leaf) for dim, leaf in zip(given, leaves, strict=True)]
-    sizes = {leaf.shape[dim] for leaf, dim in zip(leaves, dims, strict=True) if dim is not None}
+    return _validate_and_get_batch_size(dims, leaves), dims, leaves, spec
+
+
+def _validate_and_get_batch_size(flat_in_dims: list[int | None], flat_args: list[Any]) -> int:
+    sizes = [leaf.shape[dim] for leaf, dim in zip(flat_args, flat_in_dims, strict=True) if dim is not None]
     if not sizes:
         raise ValueError("vmap: Expected at least one Tensor to vmap over")
-    if len(sizes) > 1:
+    if len(set(sizes)) > 1:
         raise ValueError(
-            "vmap: Expected all tensors to have the same size in the mapped dimension, got sizes "
-            f"{[leaf.shape[dim] for leaf, dim in zip(leaves, dims, strict=True) if dim is not None]} for the mapped "
-            "dimension"
+            f"vmap: Expected all tensors to have the same size in the mapped dimension, got sizes {sizes} for the "
+            "mapped dimension"
         )
-    return sizes.pop(), dims, leaves, spec
+    size: int = sizes[0]
+    return size
 
 
 def _structure(tree: Any) -> str:
@@ -127,33 +135,6 @@ def _structure(tree: Any) -> str:
 class _LeafPlaceholder:
     def __repr__(self) -> str:
         return "*"
-
-
-def _leaf_count(spec: TreeSpec) -> int:
-    return 1 if spec.container is None else sum(map(_leaf_count, spec.children))
-
-
-def _flat_dims(dims: Any, spec: TreeSpec) -> list[Any] | None:
-    """Return one dimension per leaf, repeated for whole subtrees. None if the structures do not match."""
-    _, own = tree_flatten(dims)
-    if own.container is None:
-        return [dims] * _leaf_count(spec)
-    if spec.container is not own.container or len(spec.children) != len(own.children):
-        return None
-    if isinstance(dims, dict):
-        if set(dims) != set(spec.context if isinstance(spec.context, list) else spec.context[1]):
-            return None
-        keys = spec.context if isinstance(spec.context, list) else spec.context[1]
-        entries = [dims[key] for key in keys]
-    else:
-        entries = list(dims)
-    flat: list[Any] = []
-    for entry, child in zip(entries, spec.children, strict=True):
-        part = _flat_dims(entry, child)
-        if part is None:
-            return None
-        flat += part
-    return flat
 
 
 def _checked_dim(where: str, dim: Any, leaf: Any) -> int | None:
@@ -177,85 +158,112 @@ def _checked_dim(where: str, dim: Any, leaf: Any) -> int | None:
 
 
 def _vmap_once(
-    func: Any, size: int, dims: list[int | None], leaves: list[Any], spec: TreeSpec, out_dims: Any, randomness: str
+    func: Any,
+    called: Any,
+    size: int,
+    dims: list[int | None],
+    leaves: list[Any],
+    spec: TreeSpec,
+    out_dims: Any,
+    randomness: str,
 ) -> Any:
-    results, result_spec, out = _run(func, size, dims, leaves, spec, out_dims, randomness)
-    return tree_unflatten(
-        [t if d is None or d == 0 else t.movedim(0, d) for t, d in zip(results, out, strict=True)], result_spec
-    )
-
-
-def _run(
-    func: Any, size: int, dims: list[int | None], leaves: list[Any], spec: TreeSpec, out_dims: Any, randomness: str
-) -> tuple[list[Tensor], TreeSpec, list[int | None]]:
-    """Return the results with the batch in the first dimension, their structure, and the final batch dimensions."""
+    """Call ``called``, which is ``func`` with its keyword arguments, with placeholders for the whole batch."""
     levels, former = maps.running, _running_maps(0)
     _running_maps(former)
     hidden, level = levels[former:], former + 1  # a rule that calls vmap must not see the levels above it
     levels[former:] = [Level(size, randomness)]
     try:
-        inputs = [
-            leaf if dim is None else _placeholder(leaf if dim == 0 else leaf.movedim(dim, 0), level)
-            for leaf, dim in zip(leaves, dims, strict=True)
-        ]
+        args = _create_batched_inputs(dims, leaves, level, spec)
         _running_maps(level)
-        args, kwargs = tree_unflatten(inputs, spec)
-        output = func(*args, **kwargs)
+        output = called(*args)
     finally:
         levels[former:] = hidden
         _running_maps(former)
-    outputs, output_spec = tree_flatten(output)
-    out = _out_dims(func, out_dims, outputs, output_spec, level)
-    return [_value(t, size, level, d) for t, d in zip(outputs, out, strict=True)], output_spec, out
+    return _unwrap_batched(output, out_dims, level, size, func)
 
 
-def _value(t: Tensor, size: int, level: int, dim: int | None) -> Tensor:
-    if type(t) is BatchedTensor and t.level == level:
-        return t.value
-    return t if dim is None else t.unsqueeze(0).expand(size, *t.shape)
+def _create_batched_inputs(
+    flat_in_dims: list[int | None], flat_args: list[Any], vmap_level: int, args_spec: TreeSpec
+) -> Any:
+    """Return the arguments of the mapped function, with placeholders for the leaves that are mapped over."""
+    inputs = [
+        leaf if dim is None else _add_batch_dim(leaf, dim, vmap_level)
+        for leaf, dim in zip(flat_args, flat_in_dims, strict=True)
+    ]
+    return tree_unflatten(inputs, args_spec)
 
 
-def _out_dims(func: Any, out_dims: Any, outputs: list[Any], spec: TreeSpec, level: int) -> list[int | None]:
-    """Return the position of the batch dimension in each result."""
-    where = f"vmap({_name(func)}, ..., out_dims={out_dims})"
-    if spec is LEAF and isinstance(out_dims, tuple) and len(out_dims) == 1:
-        out_dims = out_dims[0]
-    flat = _flat_dims(out_dims, spec)
+def _add_batch_dim(tensor: Tensor, in_dim: int, level: int) -> Tensor:
+    """Return a placeholder for the examples along ``in_dim`` of the tensor."""
+    return _placeholder(tensor if in_dim == 0 else tensor.movedim(in_dim, 0), level)
+
+
+def _remove_batch_dim(tensor: Tensor, level: int, batch_size: int, out_dim: int) -> Tensor:
+    """Return the values of a placeholder, with the batch in ``out_dim``. Other tensors are repeated for each example.
+
+    Raises: IndexError if ``out_dim`` is out of range.
+    """
+    if not -tensor.ndim - 1 <= out_dim <= tensor.ndim:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-tensor.ndim - 1}, {tensor.ndim}], but got "
+            f"{out_dim})"
+        )
+    if isinstance(tensor, BatchedTensor) and tensor.level == level:
+        values = tensor.value
+    else:
+        values = tensor.unsqueeze(0).expand(batch_size, *tensor.shape)
+    return values if out_dim == 0 else values.movedim(0, out_dim)
+
+
+def _unwrap_batched(batched_outputs: Any, out_dims: Any, vmap_level: int, batch_size: int, func: Any) -> Any:
+    """Return the results, with the values of placeholders of this level in their place."""
+    leaves, spec = tree_flatten(batched_outputs)
+    flat = _flat_out_dims(out_dims, spec)
     if flat is None:
         raise ValueError(
-            where + "(<inputs>): out_dims is not compatible with the structure of `outputs`. out_dims has structure "
-            f"{_structure(out_dims)} but outputs has structure {_structure(tree_unflatten(outputs, spec))}."
+            f"vmap({_get_name(func)}, ..., out_dims={out_dims})(<inputs>): out_dims is not compatible with the "
+            f"structure of `outputs`. out_dims has structure {_structure(out_dims)} but outputs has structure "
+            f"{_structure(batched_outputs)}."
         )
-    return [_checked_out_dim(func, where, d, t, level) for d, t in zip(flat, outputs, strict=True)]
-
-
-def _checked_out_dim(func: Any, where: str, dim: Any, t: Any, level: int) -> int | None:
-    if dim is None:
-        if type(t) is BatchedTensor and t.level == level:
+    for dim in flat:
+        if dim is not None and (not isinstance(dim, int) or isinstance(dim, bool)):
             raise ValueError(
-                f"vmap({_name(func)}, ...): `{_name(func)}` can not return a BatchedTensor when out_dim is None"
+                f"vmap({_get_name(func)}, ..., out_dims={out_dims}): `out_dims` must be an int, None or a python "
+                "collection of ints representing where in the outputs the vmapped dimension should appear."
             )
-        return None
-    if not isinstance(t, Tensor):
+    name = _get_name(func)
+    results = [
+        _maybe_remove_batch_dim(name, leaf, vmap_level, batch_size, dim) for leaf, dim in zip(leaves, flat, strict=True)
+    ]
+    return tree_unflatten(results, spec)
+
+
+def _flat_out_dims(out_dims: Any, spec: TreeSpec) -> list[Any] | None:
+    """Return the position of the batch in each result. None if ``out_dims`` does not match the results."""
+    if spec is LEAF and isinstance(out_dims, tuple) and len(out_dims) == 1:
+        out_dims = out_dims[0]
+    return _broadcast_to_and_flatten(out_dims, spec)
+
+
+def _maybe_remove_batch_dim(
+    name: str, batched_output: Any, vmap_level: int, batch_size: int, out_dim: int | None
+) -> Any:
+    """Return a result with the batch in ``out_dim``, or unchanged if ``out_dim`` is None."""
+    if out_dim is None:
+        if is_batched_at(batched_output, vmap_level):
+            raise ValueError(f"vmap({name}, ...): `{name}` can not return a BatchedTensor when out_dim is None")
+        return batched_output
+    if not isinstance(batched_output, Tensor):
         raise ValueError(
-            f"vmap({_name(func)}, ...): `{_name(func)}` must only return Tensors, got type {type(t)}. Did you "
-            "mean to set out_dims= to None for output?"
+            f"vmap({name}, ...): `{name}` must only return Tensors, got type {type(batched_output)}. Did you mean to "
+            "set out_dims= to None for output?"
         )
-    if not isinstance(dim, int) or isinstance(dim, bool):
-        raise ValueError(
-            where
-            + ": `out_dims` must be an int, None or a python collection of ints representing where in the outputs "
-            "the vmapped dimension should appear."
-        )
-    if not -t.ndim - 1 <= dim <= t.ndim:
-        raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-t.ndim - 1}, {t.ndim}], but got {dim})"
-        )
-    return dim % (t.ndim + 1)
+    return _remove_batch_dim(batched_output, vmap_level, batch_size, out_dim)
 
 
 def _vmap_in_chunks(
     func: Any,
+    called: Any,
     size: int,
     dims: list[int | None],
     leaves: list[Any],
@@ -274,10 +282,10 @@ def _vmap_in_chunks(
         chunk = [
             leaf if dim is None else leaf.narrow(dim, start, count) for leaf, dim in zip(leaves, dims, strict=True)
         ]
-        parts.append(_run(func, count, dims, chunk, spec, out_dims, randomness))
-    results, result_spec, out = zip(*parts, strict=True)
+        parts.append(tree_flatten(_vmap_once(func, called, count, dims, chunk, spec, out_dims, randomness)))
+    flat_parts, specs = zip(*parts, strict=True)
     joined = [
-        tensors[0] if d is None else flambeau.cat(tensors).movedim(0, d)
-        for d, *tensors in zip(out[0], *results, strict=True)
+        tensors[0] if dim is None else flambeau.cat(tensors, dim)
+        for dim, *tensors in zip(_flat_out_dims(out_dims, specs[0]) or (), *flat_parts, strict=True)
     ]
-    return tree_unflatten(joined, result_spec[0])
+    return tree_unflatten(joined, specs[0])

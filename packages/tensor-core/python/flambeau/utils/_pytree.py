@@ -269,6 +269,32 @@ def _flatten_into(leaves: list[Any], tree: Any, is_leaf: IsLeaf) -> TreeSpec:
     return TreeSpec(kind, context, tuple(_flatten_into(leaves, child, is_leaf) for child in children))
 
 
+def _broadcast_to_and_flatten(tree: Any, treespec: TreeSpec) -> list[Any] | None:
+    """Return one value per leaf of a structure, from a tree of values with this structure or a prefix of it.
+
+    A value in the place of a subtree is repeated for each of its leaves. Returns None if the structures do not match.
+    """
+    _, own = tree_flatten(tree)
+    if own.container is None:
+        return [tree] * treespec.num_leaves
+    if treespec.container is not own.container or len(treespec.children) != len(own.children):
+        return None
+    if isinstance(tree, dict):
+        keys = treespec.context if isinstance(treespec.context, list) else treespec.context[1]
+        if set(tree) != set(keys):
+            return None
+        entries = [tree[key] for key in keys]
+    else:
+        entries = list(tree)
+    flat: list[Any] = []
+    for entry, child in zip(entries, treespec.children, strict=True):
+        part = _broadcast_to_and_flatten(entry, child)
+        if part is None:
+            return None
+        flat += part
+    return flat
+
+
 def tree_unflatten(leaves: Iterable[Any], treespec: TreeSpec) -> Any:
     """Rebuild a tree from its leaves and its structure.
 

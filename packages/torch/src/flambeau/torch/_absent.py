@@ -20,7 +20,6 @@ SENTENCES = {
     "torch._decomp": "flambeau does not decompose operators into others",
     "torch._dynamo": "flambeau does not have the internals of PyTorch's compiler; use torch.compile()",
     "torch._functorch": "flambeau does not have the internals of torch.func; use torch.func",
-    "torch._functorch.vmap": "flambeau does not have the internals of PyTorch's vmap; use torch.vmap()",
     "torch._inductor": "flambeau does not have the internals of PyTorch's compiler; use torch.compile()",
     "torch._prims": "flambeau does not decompose operators into others",
     "torch._refs": "flambeau does not compose operators of others; use the operators of torch",

@@ -1,10 +1,11 @@
-"""Functions of ``torch._C._functorch``, PyTorch's private module, that detect batched tensors inside vmap."""
+"""Functions of ``torch._C._functorch``, PyTorch's private module, about batched tensors inside vmap."""
 
 import sys
+from typing import Any
 
 from flambeau import Tensor
 
-__all__ = ["is_batchedtensor", "is_legacy_batchedtensor"]
+__all__ = ["get_unwrapped", "is_batchedtensor", "is_legacy_batchedtensor", "maybe_get_bdim", "maybe_get_level"]
 
 
 def is_batchedtensor(tensor: Tensor) -> bool:
@@ -16,3 +17,29 @@ def is_batchedtensor(tensor: Tensor) -> bool:
 def is_legacy_batchedtensor(tensor: Tensor) -> bool:
     """Return False: only PyTorch's `autograd.grad(is_grads_batched=True)` uses such tensors."""
     return False
+
+
+def get_unwrapped(tensor: Tensor) -> Tensor:
+    """Return the values of a batched tensor, with the batch in the first dimension."""
+    if not is_batchedtensor(tensor):
+        raise RuntimeError("get_unwrapped expects a tensor that is batched inside vmap")
+    values: Tensor = tensor.value  # type: ignore[attr-defined]
+    return values
+
+
+def maybe_get_level(tensor: Tensor) -> int:
+    """Return the level of the vmap that batches the tensor, or -1 if none does."""
+    return tensor.level if is_batchedtensor(tensor) else -1  # type: ignore[attr-defined]
+
+
+def maybe_get_bdim(tensor: Tensor) -> int:
+    """Return the batch dimension of `get_unwrapped`'s result, which is 0, or -1 for other tensors."""
+    return 0 if is_batchedtensor(tensor) else -1
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("_add_batch_dim", "_remove_batch_dim"):
+        raise AttributeError(name)
+    from flambeau.func import _vmap
+
+    return getattr(_vmap, name)
