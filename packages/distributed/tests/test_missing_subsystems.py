@@ -1,5 +1,6 @@
 """Test that names of PyTorch's unsupported subsystems exist and raise errors."""
 
+import functools
 import importlib
 
 import pytest
@@ -27,3 +28,13 @@ def test_an_unsupported_subsystem_raises_a_clear_error_when_used(module, name):
 def test_all_names_of_an_unsupported_subsystem_exist(module):
     found = importlib.import_module(f"flambeau.distributed.{module}")
     assert all(hasattr(found, name) for name in found.__all__)
+
+
+def test_policies_that_choose_modules_to_shard():
+    fsdp = importlib.import_module("flambeau.distributed.fsdp")
+    by_class = functools.partial(fsdp.transformer_auto_wrap_policy, transformer_layer_cls={list, dict})
+    by_function = functools.partial(fsdp.lambda_auto_wrap_policy, lambda_fn=bool)
+    assert by_class([], False, 0) and by_class((), True, 0) and not by_class((), False, 0)
+    assert by_function((1,), False, 0) and by_function((), True, 0) and not by_function((), False, 0)
+    either = functools.partial(fsdp._or_policy, policies=[by_class, by_function])
+    assert either([], False, 0) and either((1,), False, 0) and not either((), False, 0)

@@ -162,7 +162,7 @@ def test_private_printing_functions(run):
     run(
         """
         import torch
-        from torch._tensor_str import PRINT_OPTS, _add_suffixes, _tensor_str, printoptions
+        from torch._tensor_str import PRINT_OPTS, _add_suffixes, _str_intern, _tensor_str, printoptions
         x = torch.tensor([1.5, 2.25])
         text = _tensor_str(x, 6)
         assert text == "[1.5000, 2.2500]"
@@ -171,6 +171,39 @@ def test_private_printing_functions(run):
         with printoptions(precision=1):
             assert PRINT_OPTS.precision == 1 and str(x) == "tensor([1.5, 2.2])"
         assert PRINT_OPTS.precision == 4
+
+        class Keys(torch.Tensor):
+            def __repr__(self):
+                return _str_intern(self, tensor_contents="[keys]")
+
+        assert _str_intern(x) == repr(x) and repr(x.to(torch.float64).as_subclass(Keys)) == (
+            "Keys([keys], dtype=torch.float64)"
+        )
+        """
+    )
+
+
+def test_backends_that_record_graphs(run):
+    pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
+    run(
+        """
+        import torch
+        from torch._dynamo.testing import CompileCounter, CompileCounterWithBackend, EagerAndRecordGraphs
+
+        def f(x):
+            return x.sin() * 2
+
+        x = torch.linspace(0, 1, 5)
+        for backend in (CompileCounter(), CompileCounterWithBackend("inductor"), EagerAndRecordGraphs()):
+            g = torch.compile(f, backend=backend)
+            assert torch.equal(g(x), f(x)) and torch.equal(g(x + 1), f(x + 1))
+            if not isinstance(backend, EagerAndRecordGraphs):
+                assert (backend.frame_count, backend.op_count) == (1, 2)
+            if not isinstance(backend, CompileCounter) or isinstance(backend, CompileCounterWithBackend):
+                assert [node.op for node in backend.graphs[0].graph.nodes].count("placeholder") == 1
+            if isinstance(backend, CompileCounter):
+                backend.clear()
+                assert backend.frame_count == backend.op_count == 0
         """
     )
 

@@ -1,8 +1,9 @@
-"""Configuration classes of fully sharded data parallelism, which is not implemented."""
+"""Configuration of fully sharded data parallelism, which is not implemented."""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -17,6 +18,7 @@ __all__ = [
     "OffloadPolicy",
     "ShardingStrategy",
     "fully_shard",
+    "lambda_auto_wrap_policy",
     "transformer_auto_wrap_policy",
 ]
 
@@ -84,6 +86,18 @@ def transformer_auto_wrap_policy(
 ) -> bool:
     """Return True if ``recurse`` (visit the submodules) or if ``module`` is an instance of a class in the set."""
     return recurse or isinstance(module, tuple(transformer_layer_cls))
+
+
+def lambda_auto_wrap_policy(
+    module: Any, recurse: bool, nonwrapped_numel: int, lambda_fn: Callable[[Any], bool]
+) -> bool:
+    """Return True if ``recurse`` (visit the submodules) or if the function returns True for ``module``."""
+    return recurse or lambda_fn(module)
+
+
+def _or_policy(module: Any, recurse: bool, nonwrapped_numel: int, policies: Iterable[Callable[..., bool]]) -> bool:
+    """Return True if one of the policies returns True."""
+    return any(policy(module=module, recurse=recurse, nonwrapped_numel=nonwrapped_numel) for policy in policies)
 
 
 def fully_shard(module: Any, **_: Any) -> NoReturn:

@@ -25,6 +25,7 @@ _MOVED = {
         ("torch._dynamo", "torch._dynamo._trace_wrapped_higher_order_op", "torch._dynamo.eval_frame"),
         "flambeau.torch._dynamo",
     ),
+    "torch._dynamo.testing": "flambeau.torch._dynamo_testing",
     **dict.fromkeys(("torch._higher_order_ops", "torch._higher_order_ops.associative_scan"), "flambeau.torch._scans"),
     "torch._inductor.decomposition": "flambeau.torch._decompositions",
     "torch._higher_order_ops.out_dtype": "flambeau.torch._output_dtypes",

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from flambeau import Tensor, _formatting, set_printoptions
+from flambeau.overrides import DisableTorchFunctionSubclass
 
-__all__ = ["PRINT_OPTS", "_add_suffixes", "_tensor_str", "printoptions"]
+__all__ = ["PRINT_OPTS", "_add_suffixes", "_str_intern", "_tensor_str", "printoptions"]
 
 
 class _Current:
@@ -33,6 +34,12 @@ def printoptions(**options: Any) -> Iterator[None]:
 def _tensor_str(self: Tensor, indent: int) -> str:
     """Return the text of the elements; lines after the first are indented by ``indent``."""
     return _formatting._content(self, _formatting._options, indent)
+
+
+def _str_intern(inp: Tensor, *, tensor_contents: str | None = None) -> str:
+    """Return the text of a tensor, with ``tensor_contents`` instead of the text of its elements."""
+    with DisableTorchFunctionSubclass():
+        return _formatting.format_tensor(inp, tensor_contents=tensor_contents)
 
 
 def _add_suffixes(tensor_str: str, suffixes: list[str], indent: int, force_newline: bool) -> str:
