@@ -245,3 +245,9 @@ def test_get_proxy_mode_is_none():
     from flambeau.fx.experimental.proxy_tensor import get_proxy_mode
 
     assert get_proxy_mode() is None
+
+
+def test_a_marked_function_may_be_deleted_from_its_module():
+    variables = {"__name__": __name__, "fx": fx}
+    exec("@fx.wrap\ndef positive(x): ...\ndel positive", variables)
+    assert "relu" in fx.symbolic_trace(lambda x: x.relu()).code

@@ -102,7 +102,8 @@ def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
             Module.__getattribute__ = _traced_read  # type: ignore[method-assign, assignment]
     try:
         for (_, name), variables in list(wrapped.items()):
-            patched.replace(variables, name, variables[name] if name in variables else getattr(builtins, name))
+            if name in variables or hasattr(builtins, name):  # the module may have deleted it
+                patched.replace(variables, name, variables[name] if name in variables else getattr(builtins, name))
         for searched in (getattr(function, "__globals__", {}), *map(vars, tracer._autowrap_search)):
             patched.autowrap(searched)
         with intercept_calls():
