@@ -1,9 +1,13 @@
 """Guards of `flambeau.compile`: changes that need another program, and changes that do not."""
 
 import os
+from random import choice
+
+import pytest
 
 import flambeau as fb
 from flambeau import nn
+from flambeau._compile import UnsupportedError
 
 from .captured_programs import captures, programs_of
 
@@ -143,3 +147,23 @@ def test_code_that_does_not_run_is_not_guarded():
     assert fb.equal(compiled(fb.ones(2), False), fb.full((2,), 2.0)) and captures(compiled) == 1
     dict.__setitem__(table, "a", 3.0)
     assert fb.equal(compiled(fb.ones(2), False), fb.full((2,), 4.0)) and captures(compiled) == 2
+
+
+class Named(nn.Module):
+    """Module whose constructor, but not its forward pass, draws from Python's random numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.name = choice("ab")
+
+    def forward(self, x):
+        return x + 1
+
+
+def test_random_generators_in_code_that_does_not_run_are_no_obstacle():
+    assert fb.compile(Named(), fullgraph=True)(fb.ones(1)).item() == 2
+
+
+def test_random_generators_in_code_that_runs_are_an_obstacle():
+    with pytest.raises(UnsupportedError, match=r"Random\.getrandbits cannot be captured"):
+        fb.compile(lambda x: x * choice([1.0, 2.0]), fullgraph=True)(fb.ones(1))

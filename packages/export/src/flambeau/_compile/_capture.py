@@ -363,6 +363,8 @@ def capture(
         _remove_traced_numbers(snapshot)
         trace.reason = trace.reason or f"{CHANGES} ({changed})"
     trace.reason = trace.reason or effects.unrecorded()
+    if trace.executed is None and snapshot.problem:
+        trace.reason = trace.reason or snapshot.problem
     draws = not flambeau.equal(flambeau.get_rng_state(), effects.rng_state)
     captured: Captured | Tree | None = None
     if trace.reason is None and trace.pauses and trace.has_effects_before_decision:
@@ -371,7 +373,7 @@ def capture(
         try:
             guards = snapshot if trace.executed is None else snapshot.narrowed(frozenset(trace.executed))
             captured = _program(trace, traced_result, names, state, modules, snapshot.holds, guards, draws)
-        except (NotImplementedError, TypeError, ValueError) as error:
+        except (NotImplementedError, TypeError, UnguardedError, ValueError) as error:
             trace.reason = str(error)
     trace.open = False
     result = plain_result(traced_result, snapshot.holds)

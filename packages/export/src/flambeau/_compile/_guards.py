@@ -118,6 +118,7 @@ class Snapshot:
         tensors: tensors by id, with a path for messages.
         containers, contents: what `_core._first_changed` compares; `paths` names them.
         arrays: NumPy arrays, with their contents and paths.
+        problem: why the function cannot be compiled if it uses an object that code of unknown use can reach, or "".
     """
 
     def __init__(self, roots: dict[str, Any], executed: frozenset[types.CodeType] | None = None) -> None:
@@ -127,6 +128,7 @@ class Snapshot:
         self._contents: list[tuple[Any, ...]] = []
         self.paths: list[str] = []
         self.arrays: list[tuple[Any, bytes, str]] = []  # NumPy arrays, their contents and paths
+        self.problem = ""
         self._seen: dict[int, Any] = {}  # keeps objects alive, so that ids stay unique
         self._names: set[str] = set()  # names that the function's code uses
         self._texts: set[str] = set()  # strings in code of the function
@@ -322,7 +324,10 @@ class Snapshot:
             self._entries(vars(value), ["disable"], path)
             return
         if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
-            raise UnguardedError(f"{path} is a random generator of Python or NumPy: draw random numbers with flambeau")
+            problem = f"{path} is a random generator of Python or NumPy: draw random numbers with flambeau"
+            if self.executed is not None:
+                raise UnguardedError(problem)
+            self.problem = problem
         self._spaces.setdefault(id(cls), (cls, path, set()))
         self._work += [(container, cls.__name__) for container in getattr(cls, "_read_globals", ())]
         attributes = getattr(value, "__dict__", None)
