@@ -72,7 +72,7 @@ def test_wrong_arguments():
     model = nn.Linear(4, 3)
     with pytest.raises(RuntimeError, match="sum or mean, got none"):
         call_for_per_sample_grads(model, loss_reduction="none")
-    with pytest.raises(RuntimeError, match="must be nn.Module, got function"):
+    with pytest.raises(RuntimeError, match=r"must be nn\.Module, got function"):
         call_for_per_sample_grads(lambda x: x)
     with pytest.raises(RuntimeError, match="must be None or an integer, got float"):
         call_for_per_sample_grads(model, batch_size=2.0)
