@@ -25,8 +25,9 @@ std::atomic<int> foreign_storages{0};  // number of storages that are not on the
 struct Interceptable {
   PyObject_HEAD vectorcallfunc vectorcall;
   PyObject* function;
-  bool always;  // if true, vmap handles every call, even if no argument is a placeholder
-  int policy;   // the autocast flags of the function; Note [Autocast]
+  PyObject* identity;  // what the handlers receive: the object that programs call
+  bool always;         // if true, vmap handles every call, even if no argument is a placeholder
+  int policy;          // the autocast flags of the function; Note [Autocast]
 };
 
 PyTypeObject* interceptable_type = nullptr;
@@ -176,12 +177,17 @@ PyObject* call_interceptable(PyObject* self, PyObject* const* args, size_t nargs
   if (caller.intercepts(self, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames)) return caller.result;
   return PyObject_Vectorcall(reinterpret_cast<Interceptable*>(self)->function, args, nargsf, kwnames);
 }
-PyObject* call_autocasting(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
+// Calls a function that consists of operators. Classes and modes handle the call as a whole, and autocast applies to
+// it. The other mechanisms apply to the operators that the function calls.
+PyObject* call_composite(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* kwnames) {
   const Interceptable& o = *reinterpret_cast<Interceptable*>(self);
-  if (const int policy = FLAMBEAU_UNLIKELY(interceptions) ? autocast_policy(o.policy) : 0)
-    return guarded<PyObject*>(
-        nullptr, [&] { return call_autocast(o.function, policy, args, size_t(PyVectorcall_NARGS(nargsf)), kwnames); });
-  return PyObject_Vectorcall(o.function, args, nargsf, kwnames);
+  if (FLAMBEAU_LIKELY(!interceptions)) return PyObject_Vectorcall(o.function, args, nargsf, kwnames);
+  return guarded<PyObject*>(nullptr, [&] {
+    const auto count = size_t(PyVectorcall_NARGS(nargsf));
+    if (Object result = call_function_handler(o.identity, args, count, kwnames)) return result.release();
+    if (const int policy = autocast_policy(o.policy)) return call_autocast(o.function, policy, args, count, kwnames);
+    return PyObject_Vectorcall(o.function, args, nargsf, kwnames);
+  });
 }
 PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // __name__, __doc__ and others are those of the function
   PyObject* function = reinterpret_cast<Interceptable*>(self)->function;
@@ -199,24 +205,52 @@ PyType_Spec interceptable_spec = {"flambeau._core.Interceptable", sizeof(Interce
                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                                   interceptable_slots};
 
-PyObject* make_interceptable(PyObject* function, bool always) {  // never freed
+PyObject* make(vectorcallfunc call, PyObject* function) {  // never freed
   if (!interceptable_type)
     interceptable_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&interceptable_spec)));
   Interceptable* o = PyObject_New(Interceptable, interceptable_type);
   checked(reinterpret_cast<PyObject*>(o));
-  o->vectorcall = call_interceptable;
+  o->vectorcall = call;
   o->function = Py_NewRef(function);
-  o->always = always;
+  o->identity = reinterpret_cast<PyObject*>(o);
+  o->always = false;
   o->policy = 0;
   return reinterpret_cast<PyObject*>(o);
 }
 
-PyObject* make_autocasting(PyObject* function, int64_t policy) {
-  PyObject* out = make_interceptable(function, false);
-  reinterpret_cast<Interceptable*>(out)->vectorcall = call_autocasting;
-  reinterpret_cast<Interceptable*>(out)->policy = int(policy);
-  return out;
+// These are plain functions, not operators, because modes would intercept operators.
+PyObject* make_interceptable(PyObject*, PyObject* args) {
+  PyObject* function;
+  int always = 0;
+  if (!PyArg_ParseTuple(args, "O|p:_interceptable", &function, &always)) return nullptr;
+  return guarded<PyObject*>(nullptr, [&] {
+    PyObject* const out = make(call_interceptable, function);
+    reinterpret_cast<Interceptable*>(out)->always = always;
+    return out;
+  });
 }
+
+PyObject* make_composite(PyObject*, PyObject* args) {
+  PyObject *function, *identity = nullptr;
+  int policy;
+  if (!PyArg_ParseTuple(args, "Oi|O:_composite", &function, &policy, &identity)) return nullptr;
+  return guarded<PyObject*>(nullptr, [&] {
+    PyObject* const out = make(call_composite, function);
+    reinterpret_cast<Interceptable*>(out)->policy = policy;
+    if (identity) reinterpret_cast<Interceptable*>(out)->identity = Py_NewRef(identity);
+    return out;
+  });
+}
+
+PyMethodDef makers[] = {
+    {"_interceptable", make_interceptable, METH_VARARGS,
+     "_interceptable(function, always=False)\n\nWrap a function so that placeholders and derived classes can handle "
+     "its calls."},
+    {"_composite", make_composite, METH_VARARGS,
+     "_composite(function, policy, identity=...)\n\nWrap a function that consists of operators, so that autocast casts "
+     "its tensors by `policy`, and so that classes and modes can handle its calls. They receive `identity`, by default "
+     "the wrapper."},
+    {}};
 
 }  // namespace
 
@@ -226,10 +260,7 @@ void bind_interception(PyObject* module) {
   bind_dispatch(module);
   bind_placeholders(module);
   bind_nan_check(module);
-  def("_interceptable(function, always=False)", kPrivate,
-      "Wrap a function so that placeholders and derived classes can handle its calls.", make_interceptable);
-  def("_autocasting(function, policy)", kPrivate,
-      "Wrap a function so that autocast casts its tensors, as for an operator.", make_autocasting);
+  if (PyModule_AddFunctions(module, makers) < 0) throw PythonError();
 }
 
 }  // namespace flambeau::python

@@ -5,7 +5,7 @@
 //   - Classes with __torch_function__. A class derived from Tensor handles calls with its instances by a class method
 //     __torch_function__(func, types, args, kwargs), as in PyTorch (flambeau.overrides). A class that is not derived
 //     from Tensor is discovered when an operator rejects one of its instances, and handles calls from then on
-//     (register_override_classes).
+//     (register_override_classes). Note [Overridable functions] is about functions that call operators.
 //   - Modes. An active flambeau.overrides.TorchFunctionMode handles all calls of its thread, before the classes.
 //   - vmap. While a function is mapped over a batch (flambeau.func.vmap), one placeholder object represents all tensors
 //     of the batch. It has the shape and dtype of one of them and no elements. The handler that vmap has registered

@@ -1,7 +1,8 @@
 #include "calls/overrides.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <atomic>
+#include <unordered_map>
 
 #include "calls/call_arguments.h"
 #include "calls/define.h"
@@ -12,15 +13,42 @@ namespace flambeau::python {
 
 namespace {
 
-thread_local std::vector<PyObject*> modes;  // active modes, the innermost last; owned references
+struct Mode {
+  PyObject* object;  // an owned reference
+  bool handles_functions;
+};
+thread_local std::vector<Mode> modes;       // active modes, the innermost last
 thread_local bool overrides_heeded = true;  // false within flambeau.overrides.DisableTorchFunctionSubclass
 PyObject* disabled_override = nullptr;      // value of __torch_function__ that disables it for a class
 
-// The classes that have a __torch_function__. References to classes derived from Tensor are borrowed. A class may
-// therefore have been deleted, and another one may have its address, so override_of() looks up the method again.
-std::unordered_set<PyTypeObject*>& overriding_types() {
-  static auto* once = new std::unordered_set<PyTypeObject*>;
+// The classes that have a __torch_function__, and whether they handle functions. References to classes derived from
+// Tensor are borrowed. A class may therefore have been deleted, and another one may have its address, so override_of()
+// looks up the method again.
+std::unordered_map<PyTypeObject*, bool>& overriding_types() {
+  static auto* once = new std::unordered_map<PyTypeObject*, bool>;
   return *once;
+}
+
+std::atomic<int> function_handlers{0};  // number of classes and active modes that handle functions
+PyObject* on_change = nullptr;          // called if function_handlers becomes 0 or is 0 no longer
+
+void count_function_handlers(int by) {
+  const int before = function_handlers.fetch_add(by);
+  if ((before == 0) != (before + by == 0) && on_change) Object(checked(PyObject_CallNoArgs(on_change)));
+}
+
+// Returns true unless a class or mode handles only operators, not functions that call operators.
+bool handles_functions(PyObject* handler) {
+  Object declared(PyObject_GetAttrString(handler, "_handles_functions"));
+  if (!declared) PyErr_Clear();
+  return declared.get() != Py_False;
+}
+
+void add_overriding_type(PyTypeObject* type) {
+  const auto [added, is_new] = overriding_types().emplace(type, handles_functions(reinterpret_cast<PyObject*>(type)));
+  if (!is_new) return;
+  ++interceptions;
+  count_function_handlers(added->second);
 }
 
 // Returns the __torch_function__ of an argument's class, or null if the class has none or disables it.
@@ -47,8 +75,7 @@ bool register_override_classes(PyObject* const* args, size_t count) {
     if (!method) return PyErr_Clear();
     if (method.get() == disabled_override) return;
     Py_INCREF(type);  // keeps the class alive, so that no other class can have its address
-    overriding_types().insert(type);
-    ++interceptions;
+    add_overriding_type(type);
     found = true;
   });
   if (!found) return PyErr_Restore(kind, value, trace), false;
@@ -99,10 +126,10 @@ Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObje
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
   const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);
   const Object named = dictionary_of(kwnames, args + count), method(PyUnicode_FromString("__torch_function__"));
-  PyObject* const mode = modes.back();
+  const Mode mode = modes.back();
   modes.pop_back();
-  PyObject* const result =
-      PyObject_CallMethodObjArgs(mode, method.get(), callable, types.get(), positional.get(), named.get(), nullptr);
+  PyObject* const result = PyObject_CallMethodObjArgs(mode.object, method.get(), callable, types.get(),
+                                                      positional.get(), named.get(), nullptr);
   modes.push_back(mode);
   return Object(checked(result));
 }
@@ -124,29 +151,72 @@ PyObject* call_classes(PyObject* callable, const std::vector<Object>& overriding
 
 namespace {
 
+// Returns false for arguments that cannot have a handler. Most calls have only such arguments.
+bool may_have_handler(PyObject* o) {
+  if (Py_TYPE(o) == tensor_type) return false;
+  if (PyTuple_CheckExact(o) || PyList_CheckExact(o)) return true;
+  return PyType_HasFeature(Py_TYPE(o), Py_TPFLAGS_HEAPTYPE) && (!is_tensor(o) || may_override(o));
+}
+
+}  // namespace
+
+Object call_function_handler(PyObject* function, PyObject* const* args, size_t count, PyObject* kwnames) {
+  const size_t all = count + named_count(kwnames);
+  if (!in_mode() && std::none_of(args, args + all, may_have_handler)) return Object();
+  if (in_mode() && modes.back().handles_functions) {
+    Object result = call_mode(function, args, count, kwnames);
+    if (result.get() != Py_NotImplemented) return result;
+  }
+  register_override_classes(args, all);
+  std::vector<Object> handlers = overriding(args, all);
+  std::erase_if(handlers, [](const Object& o) { return !overriding_types().at(Py_TYPE(o.get())); });
+  return handlers.empty() ? Object() : Object(call_classes(function, handlers, args, count, kwnames));
+}
+
+namespace {
+
 PyObject* set_overrides_heeded(PyObject*, PyObject* heeded) {
   const int wanted = PyObject_IsTrue(heeded);
   return wanted < 0 ? nullptr : PyBool_FromLong(std::exchange(overrides_heeded, bool(wanted)));
 }
 
 PyObject* push_mode(PyObject*, PyObject* mode) {
-  modes.push_back(Py_NewRef(mode));
-  ++interceptions;
-  Py_RETURN_NONE;
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    modes.push_back({Py_NewRef(mode), handles_functions(mode)});
+    ++interceptions;
+    count_function_handlers(modes.back().handles_functions);
+    Py_RETURN_NONE;
+  });
 }
 
 PyObject* pop_mode(PyObject*, PyObject*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require(!modes.empty(), "no TorchFunctionMode is active in this thread");
-    PyObject* const mode = modes.back();
+    const Mode mode = modes.back();
     modes.pop_back();
     --interceptions;
-    return mode;
+    count_function_handlers(-int(mode.handles_functions));
+    return mode.object;
   });
 }
 
 PyObject* forget_overrides(PyObject*, PyObject* type) {
-  interceptions -= int(overriding_types().erase(reinterpret_cast<PyTypeObject*>(type)));
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    const auto found = overriding_types().find(reinterpret_cast<PyTypeObject*>(type));
+    if (found != overriding_types().end()) {
+      const bool handled_functions = found->second;
+      overriding_types().erase(found);
+      --interceptions;
+      count_function_handlers(-int(handled_functions));
+    }
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* functions_are_handled(PyObject*, PyObject*) { return PyBool_FromLong(function_handlers > 0); }
+
+PyObject* watch_function_handlers(PyObject*, PyObject* hook) {
+  on_change = Py_NewRef(hook);
   Py_RETURN_NONE;
 }
 
@@ -158,6 +228,10 @@ PyMethodDef controls[] = {
      "_forget_overrides(type)\n\nIgnore the __torch_function__ of a class derived from Tensor from now on."},
     {"_push_function_mode", push_mode, METH_O,
      "_push_function_mode(mode)\n\nMake mode.__torch_function__ handle all calls of this thread."},
+    {"_functions_are_handled", functions_are_handled, METH_NOARGS,
+     "_functions_are_handled()\n\nReturn True if a class or mode handles functions that call operators."},
+    {"_watch_function_handlers", watch_function_handlers, METH_O,
+     "_watch_function_handlers(hook)\n\nSet the function that is called when _functions_are_handled() changes."},
     {"_pop_function_mode", pop_mode, METH_NOARGS, "_pop_function_mode()\n\nRemove the innermost mode and return it."},
     {}};
 
@@ -190,8 +264,7 @@ PyObject* as_subclass(const Tensor& t, PyObject* type) {
 void note_subclass(PyObject* type) {
   const Object method(checked(PyObject_GetAttrString(type, "__torch_function__")));
   if (method.get() == disabled_override) return;
-  overriding_types().insert(reinterpret_cast<PyTypeObject*>(type));
-  ++interceptions;
+  add_overriding_type(reinterpret_cast<PyTypeObject*>(type));
 }
 
 void bind_overrides(PyObject* module) {

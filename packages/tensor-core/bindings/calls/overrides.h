@@ -23,6 +23,9 @@ PyObject* call_classes(PyObject* callable, const std::vector<Object>& overriding
 bool in_mode();
 Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
+// Calls the mode or the class that handles a function, which is not an operator. Returns null if there is none.
+Object call_function_handler(PyObject* function, PyObject* const* args, size_t count, PyObject* kwnames);
+
 void bind_overrides(PyObject* module);
 
 }  // namespace flambeau::python

@@ -67,7 +67,7 @@ def autocasts(policy: str) -> Callable[[Definition], Definition]:
     """Return a decorator that applies an autocast policy to a function that is not an operator. See `operator`."""
 
     def wrap(function: Definition) -> Definition:
-        wrapped: Definition = _core._autocasting(function, _core._autocast_policies[policy])
+        wrapped: Definition = _core._composite(function, _core._autocast_policies[policy])
         return wrapped
 
     return wrap

@@ -80,6 +80,8 @@ class TorchFunctionMode:
     3
     """
 
+    _handles_functions = True  # Note [Overridable functions]
+
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Handle ``func(*args, **kwargs)``. ``types`` are the classes that would handle the call without the mode."""
         raise NotImplementedError(f"{type(self).__name__} has to define __torch_function__")

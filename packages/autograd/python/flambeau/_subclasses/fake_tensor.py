@@ -380,6 +380,8 @@ class FakeCopyMode(TorchFunctionMode):
     {'weight': FakeTensor(..., device='cpu', size=(1000, 1000))}
     """
 
+    _handles_functions = False
+
     def __init__(self, fake_mode: FakeTensorMode) -> None:
         self.fake_mode = fake_mode
 

@@ -7,6 +7,7 @@ from typing import Any, Literal, overload
 
 import flambeau
 from flambeau import Tensor, strided
+from flambeau._overridable import overridable
 from flambeau.autograd import _engine
 from flambeau.autograd._nodes import GradientEdge
 
@@ -108,6 +109,7 @@ def grad(
     is_grads_batched: bool = ...,
     materialize_grads: bool = ...,
 ) -> tuple[Tensor | None, ...]: ...
+@overridable
 def grad(
     outputs: Tensors,
     inputs: Tensors,

@@ -19,6 +19,8 @@ class emit_nvtx(TorchFunctionMode):
     ...     x = fb.ones(2).exp()
     """
 
+    _handles_functions = False
+
     def __init__(self, enabled: bool = True, record_shapes: bool = False) -> None:
         self.enabled = enabled
         self.record_shapes = record_shapes

@@ -22,6 +22,8 @@ class ShapeRecorder(TorchFunctionMode):
     has the time of the operator.
     """
 
+    _handles_functions = False
+
     def __init__(self) -> None:
         self._arguments: list[_Arguments] = []  # of each range, in the order of the ranges
 

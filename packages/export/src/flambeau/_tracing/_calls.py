@@ -49,6 +49,8 @@ class CallMode(TorchFunctionMode):
         opening: name of the call that is currently being decomposed, or an empty string.
     """
 
+    _handles_functions = False
+
     rules: ClassVar[Mapping[str, Rule]] = {}
     opening = ""
 

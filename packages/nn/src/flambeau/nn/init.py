@@ -11,6 +11,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _suggestions, no_grad, randperm
 from flambeau import eye as identity
+from flambeau._overridable import overridable
 
 __all__ = [
     "calculate_fan",
@@ -100,6 +101,7 @@ def calculate_fan(tensor: Tensor) -> tuple[int, int]:
     return fan_in * area, fan_out * area
 
 
+@overridable
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
     """Draw from the uniform distribution on [a, b).
 
@@ -111,6 +113,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
         return tensor.uniform_(a, b, **_generator_option(generator))
 
 
+@overridable
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Draw from the normal distribution.
 
@@ -122,6 +125,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any 
         return tensor.normal_(mean, std, **_generator_option(generator))
 
 
+@overridable
 def constant_(tensor: Tensor, val: float) -> Tensor:
     """Fill ``tensor`` with ``val``.
 
@@ -344,6 +348,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / sum(calculate_fan(tensor))), generator)
 
 
+@overridable
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:

@@ -58,6 +58,7 @@ class SparseTensor(Tensor):
 
     is_sparse: ClassVar[bool] = False
     is_sparse_csr: ClassVar[bool] = False
+    _handles_functions: ClassVar[bool] = False
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

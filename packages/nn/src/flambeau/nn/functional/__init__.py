@@ -5,6 +5,7 @@ submodule holds one family of functions; this module lists the public names.
 """
 
 from flambeau import (
+    _overridable,
     adaptive_avg_pool1d,
     avg_pool1d,
     avg_pool2d,
@@ -272,3 +273,6 @@ __all__ = [
     "upsample_bilinear",
     "upsample_nearest",
 ]
+
+for _name in __all__:
+    _overridable.overridable(globals()[_name])

@@ -10,6 +10,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._overridable import overridable
 
 from . import _activations, _distances, _dropout, _losses, _pooling, _sampling
 from ._ctc import ctc_loss as _ctc_loss
@@ -24,11 +25,13 @@ def _named(reduction: int) -> str:
     return ("none", "mean", "sum")[reduction]
 
 
+@overridable
 def kl_div(input: Tensor, target: Tensor, reduction: int = 1, *, log_target: bool = False) -> Tensor:
     """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.kl_div`."""
     return _losses.divergence(input, target, _named(reduction), log_target)
 
 
+@overridable
 def ctc_loss(
     log_probs: Tensor,
     targets: Tensor,
@@ -42,6 +45,7 @@ def ctc_loss(
     return _ctc_loss(log_probs, targets, input_lengths, target_lengths, blank, _named(reduction), zero_infinity)
 
 
+@overridable
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
 ) -> Tensor:
@@ -49,6 +53,7 @@ def cosine_embedding_loss(
     return _distances.cosine_embedding_loss(input1, input2, target, margin, reduction=_named(reduction))
 
 
+@overridable
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 1
 ) -> Tensor:
@@ -56,6 +61,7 @@ def margin_ranking_loss(
     return _distances.margin_ranking_loss(input1, input2, target, margin, reduction=_named(reduction))
 
 
+@overridable
 def triplet_margin_loss(
     anchor: Tensor,
     positive: Tensor,
@@ -71,16 +77,19 @@ def triplet_margin_loss(
     return _distances.triplet_margin_loss(anchor, positive, negative, **options, reduction=_named(reduction))
 
 
+@overridable
 def hinge_embedding_loss(input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 1) -> Tensor:
     """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.hinge_embedding_loss`."""
     return _losses.hinge_embedding_loss(input, target, margin, reduction=_named(reduction))
 
 
+@overridable
 def poisson_nll_loss(input: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: int) -> Tensor:
     """Compute the loss with ``reduction`` 0 (none), 1 (mean) or 2 (sum). See `nn.functional.poisson_nll_loss`."""
     return _losses.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=_named(reduction))
 
 
+@overridable
 def binary_cross_entropy_with_logits(
     input: Tensor,
     target: Tensor,
@@ -97,6 +106,7 @@ def binary_cross_entropy_with_logits(
     )
 
 
+@overridable
 def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
     """Return adaptive maximum pooling over one dimension, and the positions of the maxima.
 
@@ -112,6 +122,7 @@ def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor
     return values, indices
 
 
+@overridable
 def rrelu(
     input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
 ) -> Tensor:
@@ -123,6 +134,7 @@ def rrelu(
     return _activations.rrelu(input, lower, upper, training)
 
 
+@overridable
 def rrelu_(
     input: Tensor, lower: float = 1 / 8, upper: float = 1 / 3, training: bool = False, generator: Any = None
 ) -> Tensor:
@@ -138,16 +150,19 @@ def _default_generator_only(name: str, generator: Any) -> None:
         )
 
 
+@overridable
 def dropout_(input: Tensor, p: float, train: bool) -> Tensor:
     """Apply dropout in place. See `nn.functional.dropout`."""
     return _dropout.dropout(input, p, train, True)
 
 
+@overridable
 def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tensor:
     """Return the sampling grid of affine maps. See `nn.functional.affine_grid`."""
     return _sampling.affine_grid(theta, list(size), align_corners)
 
 
+@overridable
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
     """Return the norm over all dimensions except ``dim``, kept with size 1; over all dimensions for ``dim=-1``.
 

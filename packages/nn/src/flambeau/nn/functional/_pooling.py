@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, Literal, overload
 
 from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from flambeau._overridable import overridable
 
 Size = int | Sequence[int]
 OptionalSize = int | None | Sequence[int | None]
@@ -157,7 +158,7 @@ def _with_indices(pool: Callable[..., Any], position: int, example: str) -> Call
 
     name = with_indices.__name__ = with_indices.__qualname__ = f"{pool.__name__}_with_indices"
     with_indices.__doc__ = _WITH_INDICES.format(pool=pool.__name__, name=name, example=example)
-    return with_indices
+    return overridable(with_indices)
 
 
 _LINE, _IMAGE, _VOLUME = (f"fb.arange(4.0).reshape({shape})" for shape in ("1, 4", "1, 2, 2", "1, 1, 2, 2"))

@@ -1,0 +1,117 @@
+"""``__torch_function__`` handles functions that consist of operators. Note [Overridable functions]."""
+
+import subprocess
+import sys
+from types import FunctionType
+
+import pytest
+
+import flambeau as fb
+from flambeau import nn
+from flambeau.nn import functional as F
+
+FUNCTIONS = {name: getattr(F, name) for name in F.__all__ if type(getattr(F, name)) is not type(fb.add)}
+FUNCTIONS |= {f"init.{name}": getattr(nn.init, name) for name in ("uniform_", "normal_", "kaiming_uniform_")}
+FUNCTIONS |= {f"flambeau.{name}": getattr(fb, name) for name in ("kl_div", "ctc_loss", "adaptive_max_pool1d")}
+
+
+@pytest.fixture
+def seen():
+    return []
+
+
+@pytest.fixture
+def recorder(seen):
+    class Recorder(fb.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            seen.append((func, types, args, kwargs))
+            return "handled"
+
+    yield fb.ones(2).as_subclass(Recorder)
+    fb._core._forget_overrides(Recorder)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_class_receives_the_function_and_the_arguments_of_the_call(name, recorder, seen):
+    assert FUNCTIONS[name](1, [recorder], mode=3) == "handled"
+    [(func, types, args, kwargs)] = seen
+    assert func is FUNCTIONS[name] and types == (type(recorder),)
+    assert args[0] == 1 and args[1][0] is recorder and kwargs == {"mode": 3}
+
+
+def test_a_handler_that_calls_the_function_gets_its_result():
+    calls = []
+
+    class Logged(fb.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            calls.append(func)
+            return super().__torch_function__(func, types, args, kwargs)
+
+    x = fb.randn(3, 4)
+    result = F.dropout(F.layer_norm(x.as_subclass(Logged), (4,)), 0.5, training=False)
+    assert type(result) is Logged and calls == [F.layer_norm, F.dropout]
+    with fb.overrides.DisableTorchFunctionSubclass():
+        assert fb.equal(result, F.layer_norm(x, (4,)))
+
+
+def test_a_class_that_is_no_tensor_is_handled_once_an_operator_has_received_it():
+    class Length:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func
+
+    assert fb.relu(Length()) is fb.relu
+    for function in (F.softmax, F.normalize, F.l1_loss, F.group_norm):
+        assert function(Length(), 1) is function
+
+
+def test_a_mode_handles_the_functions_only_while_it_is_active():
+    code = """
+import inspect
+import flambeau as fb
+from flambeau.nn import functional as F
+from flambeau.overrides import TorchFunctionMode
+calls = []
+class Recording(TorchFunctionMode):
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        calls.append(func)
+        return func(*args, **(kwargs or {}))
+code, x = F.softmax.__code__, fb.randn(3)
+expected, handled = F.softmax(x, 0), []
+with Recording():
+    with Recording():
+        handled += [F.softmax(x, 0), F.mse_loss(x, x), F.max_pool1d_with_indices(x[None], 2)[0]]
+    assert F.softmax.__code__ is not code and "dim" in inspect.signature(F.softmax).parameters
+assert calls == 2 * [F.softmax] + 2 * [F.mse_loss] + calls[4:6] + 2 * [F.max_pool1d_with_indices], calls
+assert F.softmax.__code__ is code and not hasattr(F.softmax, "__wrapped__")
+assert fb.equal(handled[0], expected) and fb.equal(F.softmax(x, 0), expected) and len(calls) == 8
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_errors_and_wrong_arguments_are_those_of_the_function(recorder):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'dims'"):
+        F.softmax(fb.ones(2), dims=0)
+    with pytest.raises(ValueError, match="dropout probability"):
+        F.dropout(fb.ones(2), 2.0)
+
+
+def test_sparse_tensors_handle_only_the_operators():
+    pytest.importorskip("flambeau.sparse")
+    x = fb.tensor([[0.0, -2.0], [3.0, 0.0]]).to_sparse()
+    assert F.relu(x).to_dense().tolist() == [[0, 0], [3, 0]]
+
+
+def test_gradients_of_objects_that_are_no_tensors(recorder, seen):
+    pytest.importorskip("flambeau.autograd")
+    assert fb.autograd.grad([recorder], fb.ones(2)) == "handled" and seen[0][0] is fb.autograd.grad
+
+
+def test_all_functions_in_python_are_overridable():
+    registered = fb._overridable._functions
+    missing = [name for name in F.__all__ if isinstance(getattr(F, name), FunctionType)]
+    missing = [name for name in missing if getattr(F, name) not in registered]
+    assert not missing

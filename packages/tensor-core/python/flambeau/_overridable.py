@@ -1,0 +1,94 @@
+"""Functions that consist of operators, and whose calls ``__torch_function__`` can handle.
+
+Note [Overridable functions]: an operator itself asks modes and classes with ``__torch_function__`` to handle its call.
+A function in Python, such as ``nn.functional.dropout``, only calls operators. If it asked as well, each call would take
+longer, although few programs define such a class. Therefore, the functions are registered here, and their code objects
+are replaced as long as there is a class or a mode to ask. The replacement asks first, and then runs the original code.
+So the handlers receive the function itself, no matter how a program has imported it, and calls have no overhead
+otherwise.
+
+A mode or class with the attribute ``_handles_functions = False`` handles only operators, also those that a function
+calls. A class that is not derived from Tensor is known after the first operator has received one of its instances.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple, TypeVar
+
+from flambeau import _core
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Overridable(NamedTuple):
+    original: FunctionType  # a copy of the function that keeps the original code
+    replacement: CodeType
+
+
+_functions: dict[FunctionType, _Overridable] = {}
+_lock = threading.RLock()  # a signal handler may enter a mode during _switch()
+_replaced = False
+
+
+def overridable(function: Function) -> Function:
+    """Let ``__torch_function__`` handle the calls of a function; return the function.
+
+    A function with a closure, whose code has the variables of the closure, becomes an object that always asks.
+    """
+    if not isinstance(function, FunctionType):
+        return function
+    if function.__closure__ is not None:
+        return _core._composite(function, 0)
+    if function not in _functions:
+        original = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
+        original.__kwdefaults__ = function.__kwdefaults__
+        original.__annotations__ = function.__annotations__
+        known = _Overridable(original, _replacement(original, function))
+        with _lock:
+            _functions[function] = known
+            if _replaced:
+                _install(function, known, True)
+    return function
+
+
+def original(function: Any) -> Any:
+    """Return a function with the original code of an overridable function. Other objects are returned unchanged."""
+    known = _functions.get(function) if isinstance(function, FunctionType) else None
+    return function if known is None else known.original
+
+
+def _template(*args: Any, **kwargs: Any) -> Any:
+    composite: Any = "composite"
+    return composite(*args, **kwargs)
+
+
+def _replacement(original: FunctionType, function: FunctionType) -> CodeType:
+    """Return the code of `_template` with the function that asks the handlers as its constant."""
+    composite: Any = _core._composite(original, 0, function)
+    constants: Any = tuple(composite if each == "composite" else each for each in _template.__code__.co_consts)
+    code = original.__code__
+    return _template.__code__.replace(co_consts=constants, co_name=code.co_name, co_qualname=code.co_qualname)
+
+
+def _install(function: Any, known: _Overridable, replaced: bool) -> None:
+    function.__code__ = known.replacement if replaced else known.original.__code__
+    if replaced:
+        function.__wrapped__ = known.original  # for inspect.signature
+    else:
+        vars(function).pop("__wrapped__", None)
+
+
+def _switch() -> None:
+    """Replace the code of all functions if there is a handler; restore it if there is none."""
+    global _replaced
+    with _lock:
+        while _replaced != (wanted := _core._functions_are_handled()):  # it may change during the loop
+            for function, known in _functions.items():
+                _install(function, known, wanted)
+            _replaced = wanted
+
+
+_core._watch_function_handlers(_switch)
