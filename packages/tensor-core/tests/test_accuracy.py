@@ -183,3 +183,11 @@ SAME_EVERYWHERE = fb.randint(-(2**62), 2**62, (5,), generator=fb.Generator().man
 
 def test_other_kernels_are_accurate():
     check_other_kernels()
+
+
+@pytest.mark.parametrize("name", ["tanh", "sin", "tan", "asin", "atan", "sinh", "asinh", "atanh", "erf", "erfinv"])
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16], ids=str)
+def test_odd_functions_are_exactly_odd(name, dtype):
+    x = fb.linspace(0, 1 if name in ("asin", "atanh", "erfinv") else 10, 2000, dtype=fb.float64).to(dtype)
+    function = getattr(fb, name)
+    assert fb.equal(function(-x), -function(x))

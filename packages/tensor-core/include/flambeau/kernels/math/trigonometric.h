@@ -214,9 +214,9 @@ FLAMBEAU_INLINE V sinh(V x) {
   return x != x ? x : std::copysign(near ? V(0.5) * (quotient + t) : V(0.5) * quotient + half, x);
 }
 template <class V>
-FLAMBEAU_INLINE V tanh(V x) {  // 1 beyond the limit; -0 keeps its sign
+FLAMBEAU_INLINE V tanh(V x) {  // exactly odd; 1 beyond the limit; -0 keeps its sign
   constexpr V limit = sizeof(V) == 4 ? V(18.1) : V(38.2);
-  const V e = moderate_expm1(within(x + x, -limit, limit));
+  const V a = std::fabs(x), e = moderate_expm1(within(a + a, V(0), limit));
   return std::copysign(e / (e + V(2)), x);
 }
 
