@@ -278,6 +278,10 @@ def test_opcheck_accepts_correct_and_rejects_wrong_operators():
 def test_operators_of_flambeau_are_in_the_namespace_ops():
     aten, x = fb.ops.aten, fb.arange(6.0).reshape(2, 3)
     assert aten.mm.default(x, x.mT).tolist() == (x @ x.mT).tolist() and aten.mm(x, x.mT).shape == (2, 2)
+    with pytest.raises(IndexError, match=r"expected to be in range of \[-2, 1\], but got 5"):
+        aten.slice.Tensor(x, 5, 0, 1)
+    with pytest.raises(RuntimeError, match="slice step must be positive"):
+        aten.slice.Tensor(x, 1, 0, 1, 0)
     assert aten.slice.Tensor(x, 1, 1, 3).tolist() == [[1, 2], [4, 5]] and aten.alias(x).data_ptr() == x.data_ptr()
     assert aten.index.Tensor(x, [None, fb.tensor([2, 0])]).tolist() == [[2, 0], [5, 3]]
     assert aten._to_copy.default(x, dtype=fb.float64, device=None).dtype is fb.float64

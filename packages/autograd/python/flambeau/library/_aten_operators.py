@@ -40,6 +40,11 @@ _MODULES = ("fft", "linalg", "special")  # aten::fft_rfft is flambeau.fft.rfft
 def _slice(
     input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor | list[Any]:
+    if not -input.dim() <= dim < input.dim():
+        limits = f"[{-input.dim()}, {input.dim() - 1}]"
+        raise IndexError(f"Dimension out of range (expected to be in range of {limits}, but got {dim})")
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
     return input[(slice(None),) * (dim % input.dim()) + (slice(start, end, step),)]
 
 
