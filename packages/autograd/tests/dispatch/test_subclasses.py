@@ -334,3 +334,30 @@ def test_matmul_with_a_quantised_weight_subclass():
     np.testing.assert_allclose(result.detach().numpy(), x @ rounded.T, rtol=1e-12)
     result.sum().backward()
     np.testing.assert_allclose(given.grad.numpy(), np.ones((3, 4)) @ rounded, rtol=1e-12)
+
+
+def test_a_class_with_torch_dispatch_does_not_inherit_torch_function():
+    class Wrapper(fb.Tensor):
+        @staticmethod
+        def __new__(cls, inner):
+            made = fb.Tensor._make_wrapper_subclass(cls, inner.shape, dtype=inner.dtype)
+            made.inner = inner
+            return made
+
+        @classmethod
+        def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+            return func(*(x.inner if isinstance(x, Wrapper) else x for x in args), **(kwargs or {}))
+
+    class Derived(Wrapper): ...
+
+    class Both(Wrapper):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return "handled"
+
+    disabled = fb.overrides._disabled_torch_function_impl
+    assert Wrapper.__torch_function__ is disabled and Derived.__torch_function__ is disabled
+    for kind in (Wrapper, Derived):
+        wrapped = kind(fb.eye(3))
+        assert {type(result) for result in (wrapped + 1, wrapped.sum(), wrapped[0])} == {fb.Tensor}
+    assert Both(fb.eye(3)) + 1 == "handled"

@@ -7,6 +7,7 @@
 #include "calls/conversions.h"
 #include "calls/define.h"
 #include "calls/intercept.h"
+#include "calls/overrides.h"
 #include "calls/python_recording.h"
 #include "flambeau/dispatched_gradients.h"
 #include "tensor/peer.h"
@@ -391,6 +392,7 @@ void note_dispatching_class(PyTypeObject* type) {
   Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_dispatch__"));
   if (!method) return PyErr_Clear();
   if (method.get() == disabled_dispatch) return;
+  disable_default_override(reinterpret_cast<PyObject*>(type));
   dispatched_gradients = &kGradients;
   dispatching_types().insert(type);
   ++interceptions;

@@ -267,6 +267,16 @@ void note_subclass(PyObject* type) {
   add_overriding_type(reinterpret_cast<PyTypeObject*>(type));
 }
 
+void disable_default_override(PyObject* type) {
+  const Object own(checked(PyObject_GetAttrString(type, "__torch_function__")));
+  const Object inherited(
+      checked(PyObject_GetAttrString(reinterpret_cast<PyObject*>(tensor_type), "__torch_function__")));
+  if (PyMethod_Check(own.get()) && PyMethod_Check(inherited.get()) &&
+      PyMethod_GET_FUNCTION(own.get()) == PyMethod_GET_FUNCTION(inherited.get()) &&
+      PyObject_SetAttrString(type, "__torch_function__", disabled_override) < 0)
+    throw PythonError();
+}
+
 void bind_overrides(PyObject* module) {
   disabled_override = checked(PyCFunction_New(&disabled_definition, nullptr));
   PyModule_AddObjectRef(module, "_disabled_torch_function_impl", disabled_override);

@@ -26,6 +26,10 @@ Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObje
 // Calls the mode or the class that handles a function, which is not an operator. Returns null if there is none.
 Object call_function_handler(PyObject* function, PyObject* const* args, size_t count, PyObject* kwnames);
 
+// Disables the __torch_function__ that a class with __torch_dispatch__ inherits from Tensor, which would convert the
+// results of __torch_dispatch__ to this class.
+void disable_default_override(PyObject* type);
+
 void bind_overrides(PyObject* module);
 
 }  // namespace flambeau::python

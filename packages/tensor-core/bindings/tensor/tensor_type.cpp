@@ -232,8 +232,8 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
     const Object next(checked(PyObject_GetAttrString(bases.get(), "__init_subclass__")));
     Object result(checked(PyObject_Call(next.get(), args, kwargs)));
     reinterpret_cast<PyTypeObject*>(type)->tp_dealloc = dealloc;
-    note_subclass(type);
     note_dispatching_class(reinterpret_cast<PyTypeObject*>(type));
+    note_subclass(type);
     return result.release();
   });
 }
