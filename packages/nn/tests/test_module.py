@@ -93,14 +93,19 @@ def test_assigning_none_keeps_a_parameter_registered():
 def test_assigning_another_type_changes_the_registry():
     module = nn.Module()
     module.member = 3
-    module.member = nn.Parameter(fb.zeros(1))
-    assert list(module._parameters) == ["member"]
     module.member = nn.ReLU()
     assert list(module._modules) == ["member"]
-    assert not module._parameters
+    module.member = nn.Parameter(fb.zeros(1))
+    assert list(module._parameters) == ["member"]
+    assert not module._modules
+    del module.member
+    module.member = nn.Buffer(fb.zeros(1))
+    module.member = nn.ReLU()
+    assert list(module._modules) == ["member"]
+    assert not module._buffers
+    del module.member
     module.member = nn.Buffer(fb.zeros(1), persistent=False)
     assert list(module._buffers) == ["member"]
-    assert not module._modules
     assert not module.state_dict()
     module.member = fb.ones(1)
     assert module.get_buffer("member") is module.member
@@ -433,3 +438,44 @@ def test_moving_to_the_cpu_does_not_call_an_override_of_to():
 
     model = Fixed(1, 1)
     assert model.to("cpu") is model
+
+
+def test_a_module_may_have_the_name_of_an_attribute_of_its_class():
+    class Model(nn.Module):
+        act = 3
+
+        @property
+        def layer(self):
+            return "property"
+
+        @layer.setter
+        def layer(self, value):
+            raise AssertionError("the setter ran")
+
+        def call(self): ...
+
+    model = Model()
+    model.act, model.layer, model.call, model.mro = (child := nn.ReLU()), nn.Tanh(), nn.GELU(), nn.SiLU()
+    assert list(model._modules) == ["act", "layer", "call", "mro"] and model._modules["act"] is child
+    assert (model.act, model.layer, callable(model.call)) == (3, "property", True)
+    assert type(model.mro) is nn.SiLU
+    with pytest.raises(KeyError, match="attribute 'call' already exists"):
+        Model().add_module("call", child)
+    with pytest.raises(KeyError, match="attribute 'act' already exists"):
+        Model().act = nn.Parameter(fb.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kind"),
+    [
+        (nn.Parameter(fb.ones(1)), nn.ReLU(), "parameter"),
+        (nn.Parameter(fb.ones(1)), nn.Buffer(fb.ones(1)), "parameter"),
+        (nn.ReLU(), nn.Buffer(fb.ones(1)), "child module"),
+    ],
+)
+def test_an_assignment_does_not_replace_a_member_that_pytorch_keeps(first, second, kind):
+    module = nn.Module()
+    module.member = first
+    with pytest.raises(TypeError, match=f"cannot assign '{type(second).__name__}' object as {kind} 'member' of Module"):
+        module.member = second
+    assert module.member is first

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,6 +46,19 @@ REGISTRATION_HOOKS: dict[str, OrderedDict[int, Callable[..., Any]]] = {
 }
 
 
+# What a registry contains, and the expected class.
+_KINDS = {
+    "_parameters": ("parameter", "Parameter"),
+    "_modules": ("child module", "Module"),
+    "_buffers": ("buffer", "Tensor"),
+}
+
+
+def _is_attribute_of(cls: type, name: str) -> bool:
+    """Return True if instances of the class have the attribute, unlike attributes of the metaclass."""
+    return any(name in vars(base) for base in cls.__mro__)
+
+
 class Tree:
     """The part of `Module` that registers and finds parameters, buffers and submodules: see Note [Registries]."""
 
@@ -87,8 +99,10 @@ class Tree:
             else:
                 self._register_by_override(name, value)
         elif isinstance(value, Tree):
+            self._require_absent(name, value, "_parameters")
             self._enter("_modules", name, value)
         elif isinstance(value, Buffer):
+            self._require_absent(name, value, "_parameters", "_modules")
             self._enter("_buffers", name, value)
             self._set_persistence(name, value.persistent)
         else:
@@ -102,14 +116,10 @@ class Tree:
 
     def _set_plain(self, name: str, value: Any) -> None:
         registries = vars(self)
-        for registry, expected in (("_parameters", "Parameter"), ("_modules", "Module"), ("_buffers", "Tensor")):
+        for registry in _KINDS:
             if name in registries.get(registry, ()):
                 if value is not None and not (registry == "_buffers" and isinstance(value, Tensor)):
-                    kind = "child module" if registry == "_modules" else registry[1:-1]
-                    raise TypeError(
-                        f"cannot assign {type(value).__name__!r} object as {kind} {name!r} of {type(self).__name__} "
-                        f"({expected} or None expected); to keep a plain value there, `del` the attribute first"
-                    )
+                    self._require_absent(name, value, registry)
                 dict.__setitem__(registries[registry], name, value)
                 if self._reads_through:
                     return
@@ -119,6 +129,16 @@ class Tree:
         object.__setattr__(self, name, value)
         if name == "__class__":
             self._move_entries()
+
+    def _require_absent(self, name: str, value: Any, *registries: str) -> None:
+        """Raise TypeError if one of the registries contains the name, to which ``value`` cannot be assigned."""
+        for registry in registries:
+            if name in vars(self).get(registry, ()):
+                kind, expected = _KINDS[registry]
+                raise TypeError(
+                    f"cannot assign {type(value).__name__!r} object as {kind} {name!r} of {type(self).__name__} "
+                    f"({expected} or None expected); to keep another value there, `del` the attribute first"
+                )
 
     def _move_entries(self) -> None:
         """Move the registered values to where the class reads them, which another class may have read elsewhere."""
@@ -143,17 +163,18 @@ class Tree:
             replaced = hook(self, name, value)
             value = value if replaced is None else replaced
         registry: dict[str, Any] = getattr(self, kind)
+        attributes = vars(self)
         if name not in registry:
-            self._check_name(name, type(value).__name__, replaces=vars(self))
+            if kind != "_modules":  # a module may have the name of an attribute of the class, which hides it
+                self._check_name(name, type(value).__name__, replaces=attributes)
             for other in (self._parameters, self._buffers, self._modules):
                 dict.pop(other, name, None)
             self._non_persistent_buffers_set.discard(name)
         dict.__setitem__(registry, name, value)  # the attribute is set below
-        if self._reads_through:
-            vars(self).pop(name, None)
-            return
-        with contextlib.suppress(AttributeError):  # if the name is a property without a setter
-            object.__setattr__(self, name, value)
+        if self._reads_through or (hasattr(type(self), name) and _is_attribute_of(type(self), name)):
+            attributes.pop(name, None)
+        else:
+            attributes[name] = value
 
     def _check_name(self, name: str, kind: str, replaces: Mapping[str, Any]) -> None:
         if not isinstance(name, str):
