@@ -1,5 +1,6 @@
 """Symbolic tracing. The expected code is that of PyTorch 2.13 for the same programs, with flambeau's names."""
 
+import functools
 import math
 import operator
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 
 import flambeau
 from flambeau import Tensor, fx, nn
+from flambeau.fx import _symbolic_trace as private
 from flambeau.fx.proxy import Attribute, TraceError
 from flambeau.nn import functional
 
@@ -251,3 +253,43 @@ def test_a_marked_function_may_be_deleted_from_its_module():
     variables = {"__name__": __name__, "fx": fx}
     exec("@fx.wrap\ndef positive(x): ...\ndel positive", variables)
     assert "relu" in fx.symbolic_trace(lambda x: x.relu()).code
+
+
+class OwnTracer(fx.Tracer):
+    """Tracer with its own `trace`, as libraries write it with private names of PyTorch."""
+
+    def trace(self, root, concrete_args=None):
+        self.root, self.graph, self.tensor_attrs = root, fx.Graph(tracer_cls=OwnTracer), {}
+        function, args = self.create_args_for_root(type(root).forward, True, concrete_args)
+
+        def call(module, *args, **kwargs):
+            return self.call_module(module, functools.partial(private._orig_module_call, module), args, kwargs)
+
+        with private._Patcher() as patcher:
+            patcher.patch_method(nn.Module, "__getattr__", call, deduplicate=False)
+            patcher.patch_method(nn.Module, "__call__", call, deduplicate=False)
+            private._patch_wrapped_functions(patcher)
+            for variables in (function.__globals__, *map(vars, self._autowrap_search)):
+                private._autowrap_check(patcher, variables, self._autowrap_function_ids)
+            self.create_node("output", "output", (self.create_arg(function(*args)),), {})
+        return self.graph
+
+
+def test_libraries_can_write_their_own_tracers():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(2, 2)
+
+        def forward(self, x):
+            return functional.dropout(self.layer(x), p=0.5, training=self.training) * math.sqrt(x.sum())
+
+    model = Model().eval()
+    graph = OwnTracer().trace(model)
+    kinds = [(node.op, getattr(node.target, "__name__", node.target)) for node in graph.nodes]
+    assert kinds == [
+        *(("placeholder", "x"), ("call_module", "layer"), ("call_function", "dropout"), ("call_method", "sum")),
+        *(("call_function", "sqrt"), ("call_function", "mul"), ("output", "output")),
+    ]
+    x = flambeau.rand(3, 2)
+    assert flambeau.equal(fx.GraphModule(model, graph)(x), model(x)) and "__call__" not in vars(nn.Module)

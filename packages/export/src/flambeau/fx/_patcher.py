@@ -1,0 +1,81 @@
+"""Private names of ``torch.fx._symbolic_trace`` with which libraries write their own `Tracer.trace`.
+
+flambeau's tracer does not use them.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any, Self
+
+from flambeau.nn import Module
+from flambeau.nn._leaf_functions import wrapped
+
+from ._functions import intercept_calls
+from ._patches import _wrapper
+
+_orig_module_call = Module.__call__
+_orig_module_getattr = getattr
+
+
+class ScriptObject:
+    """Class of TorchScript objects, which do not exist in flambeau, for ``isinstance`` checks."""
+
+
+class _Patcher:
+    """Context in which functions and methods are replaced, and in which functions of flambeau become nodes."""
+
+    def __init__(self) -> None:
+        self._context = ExitStack()
+        self._visited: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._context.enter_context(intercept_calls())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._context.close()
+
+    def patch(
+        self, frame_dict: dict[str, Any], name: str, new_fn: Callable[..., Any], deduplicate: bool = True
+    ) -> None:
+        """Replace a global variable. ``deduplicate``: do nothing if it is replaced already."""
+        former = frame_dict[name] if name in frame_dict else getattr(builtins, name)
+        if self._claim(former, new_fn, deduplicate):
+            undo = (frame_dict.__setitem__, name, former) if name in frame_dict else (frame_dict.pop, name, None)
+            self._context.callback(*undo)
+            frame_dict[name] = new_fn
+
+    def patch_method(self, cls: type, name: str, new_fn: Callable[..., Any], deduplicate: bool = True) -> None:
+        """Replace a method, if the class has it. `Module` has no ``__getattr__``."""
+        if hasattr(cls, name) and self._claim(getattr(cls, name), new_fn, deduplicate):
+            undo = (setattr, cls, name, vars(cls)[name]) if name in vars(cls) else (delattr, cls, name)
+            self._context.callback(*undo)
+            setattr(cls, name, new_fn)
+
+    def _claim(self, former: Any, new_fn: Any, deduplicate: bool) -> bool:
+        new_fn.__fx_already_patched = deduplicate
+        return not getattr(former, "__fx_already_patched", False)
+
+    def visit_once(self, thing: object) -> bool:
+        """Return True at the first call for an object."""
+        is_new = id(thing) not in self._visited
+        self._visited[id(thing)] = thing  # keeps the object alive, so that its id stays unique
+        return is_new
+
+
+def _autowrap_check(patcher: _Patcher, frame_dict: dict[str, Any], function_ids: set[int]) -> None:
+    """Replace the global variables whose values have one of these ids by functions that become nodes."""
+    if patcher.visit_once(frame_dict):
+        for name, value in list(frame_dict.items()):
+            if not name.startswith("_") and callable(value) and id(value) in function_ids:
+                patcher.patch(frame_dict, name, _wrapper(value))
+
+
+def _patch_wrapped_functions(patcher: _Patcher) -> None:
+    """Replace the functions that `wrap` has marked."""
+    for (_, name), variables in list(wrapped.items()):
+        if name in variables or hasattr(builtins, name):
+            patcher.patch(variables, name, _wrapper(variables[name] if name in variables else getattr(builtins, name)))
