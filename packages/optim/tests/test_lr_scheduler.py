@@ -329,3 +329,13 @@ def test_replacing_the_step_method_of_an_optimizer_warns():
     with pytest.warns(UserWarning, match=r"`optimizer.step\(\)` has been overridden"):
         schedule.step()
     assert "_steps_by" not in schedule.state_dict()
+
+
+def test_an_override_of_the_reduction_replaces_it():
+    calls = []
+    optimizer = optim.SGD([fb.zeros(1)], lr=1.0)
+    scheduler = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+    scheduler._reduce_lr = calls.append
+    for metric in (1.0, 2.0, 3.0):
+        scheduler.step(metric)
+    assert calls == [2, 3] and optimizer.param_groups[0]["lr"] == 1.0
