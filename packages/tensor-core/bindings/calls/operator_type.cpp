@@ -14,8 +14,13 @@ PyTypeObject *operator_type = nullptr, *method_type = nullptr;
 namespace {
 
 PyObject* operator_repr(PyObject* self) {
-  return PyUnicode_FromFormat("<%s operator %s>", library_name(),
-                              reinterpret_cast<OperatorObject*>(self)->binding->name.c_str());
+  const char* const name = reinterpret_cast<OperatorObject*>(self)->binding->name.c_str();
+  if (imported_as_torch()) {  // programs recognise PyTorch's operators in fx graphs by this text
+    return Py_TYPE(self) == method_type
+               ? PyUnicode_FromFormat("<method '%s' of 'torch._C.TensorBase' objects>", name)
+               : PyUnicode_FromFormat("<built-in method %s of type object at %p>", name, Py_TYPE(self));
+  }
+  return PyUnicode_FromFormat("<%s operator %s>", library_name(), name);
 }
 // Returns a bound method. A direct method call does not need one (Py_TPFLAGS_METHOD_DESCRIPTOR).
 PyObject* operator_bind(PyObject* self, PyObject* object, PyObject*) {
