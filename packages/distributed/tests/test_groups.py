@@ -194,3 +194,8 @@ def test_collectives_on_a_device_without_a_backend_raise():
             dist.all_reduce(fb.ones(2, device="meta"))
     finally:
         dist.destroy_process_group()
+
+
+def test_a_process_outside_of_a_group_is_recognised():
+    assert dist.groups._rank_not_in_group(NOBODY)
+    assert not dist.groups._rank_not_in_group(None) and not dist.groups._rank_not_in_group(object())

@@ -296,3 +296,14 @@ def test_values_that_behave_like_tensors_are_loaded():
     model = nn.Linear(2, 1)
     model.load_state_dict({"weight": Wrapped(fb.tensor([[2.0, 3.0]])), "bias": fb.ones(1)})
     assert model.weight.tolist() == [[2, 3]]
+
+
+def test_libraries_can_call_the_hooks_of_the_state():
+    layer = nn.Linear(1, 1)
+    hooks = ["_state_dict_pre_hooks", "_state_dict_hooks", "_load_state_dict_pre_hooks", "_load_state_dict_post_hooks"]
+    assert [len(getattr(layer, name)) for name in hooks] == [0, 0, 0, 0]
+    hook = lambda module, state, prefix, metadata: None  # noqa: E731
+    handle = layer._register_state_dict_hook(hook)
+    assert list(layer._state_dict_hooks.values()) == [hook]
+    handle.remove()
+    assert not layer._state_dict_hooks

@@ -206,3 +206,19 @@ def test_sizes_and_named_results_are_containers():
     largest = pytree.tree_map(lambda t: t + 1, fb.tensor([[1, 3], [2, 0]]).max(0))
     assert type(largest) is fb.return_types.max
     assert largest.values.tolist() == [3, 4] and largest.indices.tolist() == [2, 1]
+
+
+def test_types_of_named_results_are_struct_sequences():
+    values = fb.ones(2, 2).max(0)
+    for known, other in ((values, (1, 2)), (type(values), tuple)):
+        assert pytree.is_structseq(known) and not pytree.is_structseq(other)
+    assert pytree.is_structseq_instance(values) and not pytree.is_structseq_instance(type(values))
+    assert pytree.is_structseq_class(type(values)) and not pytree.is_structseq_class(tuple)
+
+
+def test_values_for_a_prefix_of_a_tree():
+    _, spec = pytree.tree_flatten({"a": (1, [2, 3]), "b": 4})
+    assert pytree._broadcast_to_and_flatten({"a": (0, 1), "b": None}, spec) == [0, 1, 1, None]
+    assert pytree._broadcast_to_and_flatten(5, spec) == [5] * 4
+    assert pytree._broadcast_to_and_flatten({"a": (0, 1, 2), "b": 3}, spec) is None
+    assert pytree._broadcast_to_and_flatten({"a": 0, "c": 3}, spec) is None

@@ -252,3 +252,14 @@ def test_the_address_of_an_empty_tensor_is_0():
     x = fb.ones(3)
     assert x.data_ptr() == x[:0].storage().data_ptr() != 0
     assert x[:0].data_ptr() == fb.empty(2, 0).data_ptr() == fb.empty(0).untyped_storage().data_ptr() == 0
+
+
+def test_new_storages_in_shared_memory():
+    x = fb.ones(2, 3)
+    shared = x.untyped_storage()._new_shared(x.nbytes, device=x.device)
+    assert shared.is_shared() and shared.nbytes() == 24
+    out = x.new(shared).resize_(3, 2)
+    fb.stack(list(x), 1, out=out)
+    assert out.untyped_storage()._cdata == shared._cdata and out.sum() == 6
+    typed = x.storage()._new_shared(5)
+    assert typed.is_shared() and typed.dtype is x.dtype and len(typed) == 5

@@ -218,3 +218,8 @@ def test_focal_loss() -> None:
         ops.sigmoid_focal_loss(*given, reduction="max")
     with pytest.raises(ValueError, match="Invalid alpha value: 2"):
         ops.sigmoid_focal_loss(*given, alpha=2)
+
+
+def test_intersections_and_unions_of_boxes():
+    first, second = fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[1.0, 1.0, 3.0, 3.0]])
+    assert [t.tolist() for t in ops._box_inter_union(first, second)] == [[[1.0]], [[7.0]]]

@@ -103,6 +103,11 @@ class UntypedStorage(StorageBase):
         """Return a storage over the bytes of a file. See `from_file`."""
         return cls(from_file(filename, shared, nbytes, dtype=_core.uint8))
 
+    @classmethod
+    def _new_shared(cls, size: int, *, device: Any = "cpu") -> UntypedStorage:
+        """Return a new storage of ``size`` bytes in memory that other processes can map."""
+        return cls(size, device=device).share_memory_()
+
     def nbytes(self) -> int:
         """Return the number of bytes."""
         return self._bytes.numel()
@@ -299,6 +304,10 @@ class TypedStorage(StorageCasts):
         elif contents:
             raise RuntimeError("TypedStorage: give either contents or wrap_storage, not both")
         self._untyped_storage = wrap_storage
+
+    def _new_shared(self, size: int, *, device: Any = "cpu") -> TypedStorage:
+        """Return a new storage of ``size`` elements of the same dtype in memory that other processes can map."""
+        return TypedStorage(size, dtype=self.dtype, device=device).share_memory_()
 
     @property
     def _bytes(self) -> Tensor:

@@ -268,6 +268,11 @@ def member(group: Any) -> ProcessGroup | None:
     return group
 
 
+def _rank_not_in_group(group: Any) -> bool:
+    """Return True if this process is not a member of the group."""
+    return group is not None and group is GroupMember.NON_GROUP_MEMBER
+
+
 def get_rank(group: ProcessGroup | None = None) -> int:
     """Return this process's rank in a group, by default the default group; -1 if it does not belong to it."""
     found = member(group)

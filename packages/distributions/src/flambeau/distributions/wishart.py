@@ -133,16 +133,16 @@ class Wishart(ExponentialFamily):
     def rsample(self, sample_shape: Shape = Size(), max_try_correction: int | None = None) -> Tensor:
         """Draw samples. Samples that are singular by rounding are redrawn up to ``max_try_correction`` (10) times."""
         sample_shape = Size(sample_shape)
-        sample = self._bartlett(sample_shape)
+        sample = self._bartlett_sampling(sample_shape)
         singular = ~self.support.check(sample)
         for _ in range(10 if max_try_correction is None else max_try_correction):
             if not singular.any():
                 break
-            sample = fb.where(singular[..., None, None], self._bartlett(sample_shape), sample)
+            sample = fb.where(singular[..., None, None], self._bartlett_sampling(sample_shape), sample)
             singular = ~self.support.check(sample)
         return sample
 
-    def _bartlett(self, sample_shape: Size) -> Tensor:
+    def _bartlett_sampling(self, sample_shape: Size) -> Tensor:
         """Draw ``L A A^T L^T``; ``A`` has normal variables below its diagonal, and roots of chi-squared ones on it."""
         shape = self._extended_shape(sample_shape)
         p = shape[-1]

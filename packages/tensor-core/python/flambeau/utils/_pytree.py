@@ -206,6 +206,21 @@ def _get_node_type(tree: Any) -> Any:
     return getattr(kind, "_stands_for", kind) if isinstance(tree, dict) else kind
 
 
+def is_structseq_class(cls: type) -> bool:
+    """Return True for a type of named results such as ``return_types.max``, or another struct sequence of CPython."""
+    return cls.__bases__ == (tuple,) and isinstance(getattr(cls, "n_sequence_fields", None), int)
+
+
+def is_structseq_instance(obj: object) -> bool:
+    """Return True for an instance of a class for which `is_structseq_class` returns True."""
+    return is_structseq_class(type(obj))
+
+
+def is_structseq(obj: object) -> bool:
+    """Return True for a class or an instance for which `is_structseq_class` or `is_structseq_instance` return True."""
+    return is_structseq_class(obj if isinstance(obj, type) else type(obj))
+
+
 class TreeSpec(NamedTuple):
     """Structure of a tree. ``type`` is None for a leaf."""
 

@@ -226,6 +226,24 @@ class Stateful(Tree):
             object.__setattr__(self, "_state_hooks", StateHooks())
         return self._state_hooks  # type: ignore[return-value]
 
+    # Libraries that implement state_dict() themselves call these hooks.
+
+    @property
+    def _state_dict_pre_hooks(self) -> OrderedDict[int, Callable[..., Any]]:
+        return self._own_state_hooks().before_saving
+
+    @property
+    def _state_dict_hooks(self) -> OrderedDict[int, Callable[..., Any]]:
+        return self._own_state_hooks().after_saving
+
+    @property
+    def _load_state_dict_pre_hooks(self) -> OrderedDict[int, Callable[..., Any]]:
+        return self._own_state_hooks().before_loading
+
+    @property
+    def _load_state_dict_post_hooks(self) -> OrderedDict[int, Callable[..., Any]]:
+        return self._own_state_hooks().after_loading
+
     def register_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call ``hook(module, prefix, keep_vars)`` before the state is saved."""
         return new_handle(self._own_state_hooks().before_saving, hook)

@@ -25,7 +25,7 @@ def box_area(boxes: fb.Tensor) -> fb.Tensor:
     return (wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])
 
 
-def _overlaps(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
+def _box_inter_union(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
     """Return the areas of intersection and union of all pairs, ``(N, M)``."""
     check_boxes(boxes1, "boxes1")
     check_boxes(boxes2, "boxes2")
@@ -47,7 +47,7 @@ def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
     >>> box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[1.0, 0.0, 3.0, 2.0]]))
     tensor([[0.3333]])
     """
-    intersection, union = _overlaps(boxes1, boxes2)
+    intersection, union = _box_inter_union(boxes1, boxes2)
     return intersection / union
 
 
@@ -65,7 +65,7 @@ def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
     >>> generalized_box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[4.0, 0.0, 6.0, 2.0]]))
     tensor([[-0.3333]])
     """
-    intersection, union = _overlaps(boxes1, boxes2)
+    intersection, union = _box_inter_union(boxes1, boxes2)
     low = fb.minimum(boxes1[:, None, :2], boxes2[:, :2])
     high = fb.maximum(boxes1[:, None, 2:], boxes2[:, 2:])
     hull = (high - low)[..., 0] * (high - low)[..., 1]
