@@ -432,3 +432,29 @@ def test_a_comparison_of_shapes_is_required_in_all_runs():
     assert fb.equal(traced(fb.ones(4), fb.ones(5)), fb.ones(4) + 1)
     with pytest.raises(RuntimeError, match="traced with inputs for which"):
         traced(fb.ones(3), fb.ones(3))
+
+
+def test_programs_of_pointwise_operators_and_linear_layers_accept_any_number_of_dimensions():
+    f = fb.jit.trace(lambda x, y: (x.tanh() * y + 1).relu(), (fb.ones(3), fb.ones(3)))
+    model = nn.Sequential(nn.Linear(2, 3), nn.GELU(), nn.Linear(3, 1))
+    traced = fb.jit.trace(model, fb.ones(4, 2))
+    for shape in ((2,), (5, 2), (3, 1, 5, 2)):
+        x = fb.randn(shape)
+        assert fb.equal(f(x, x[0]), (x.tanh() * x[0] + 1).relu())
+        fb.testing.assert_close(traced(x), model(x))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.sin() if x.dim() == 2 else x.cos(),
+        lambda x: x.sin() if x.ndim == 2 else x.cos(),
+        lambda x: x.sin() if len(x.shape) == 2 else x.cos(),
+        lambda x: x.sin() if len(x.size()) == 2 else x.cos(),
+        lambda x: x.sum(-1).sin(),
+    ],
+)
+def test_programs_that_may_depend_on_the_number_of_dimensions_check_it(function):
+    traced = fb.jit.trace(function, fb.ones(2, 3), check_trace=False)
+    with pytest.raises(RuntimeError, match="traced with a tensor of 2 dimensions"):
+        traced(fb.ones(3))

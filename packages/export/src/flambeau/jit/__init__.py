@@ -11,7 +11,6 @@ and `flambeau::Program::load` reads it in a C++ program that links only ``libfla
 >>> for line in traced.code.splitlines():
 ...     print(line.partition("  #")[0])
 input %0 input
-check_input(%0, 'input', 2)
 %1 = linear(%0, @0.weight, @0.bias)
 %2 = relu(%1)
 return %2

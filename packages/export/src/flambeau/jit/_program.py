@@ -201,6 +201,8 @@ def compiled(
         prepare(trace, {**dict(zip(names, args, strict=True)), **kwargs})
     with traced_lengths(), trace.watching_extensions(), trace:
         result = function(*args, **kwargs)
+    if prepare is None:
+        trace.allow_any_rank()
     outputs: list[Any] = []
     form = Signature.of(result, outputs, (Tensor, Number), "outputs").form
     text = written(trace, flat, outputs, modules)

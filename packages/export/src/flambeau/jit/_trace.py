@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau._operator import OPERATOR_TYPES
 from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, Rule, bound, draws, run
 from flambeau._tracing._numbers import TRACED, Number, Repeated, plain, symbol
@@ -22,6 +22,8 @@ T = TypeVar("T")
 # Operators whose results have undefined or random elements.
 _UNSET = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided", "_rrelu"}
 _TRAINING = {"batch_norm": 5, "instance_norm": 5}  # index of the argument that enables updates of running statistics
+# Operators that have the same meaning for any number of dimensions.
+_OF_ANY_RANK = {row["name"] for row in _core.pointwise_rows()} | {"linear", "gelu", "clamp", "to", "detach", "alias"}
 _RULES: dict[str, Rule] = dict(RULES)
 
 
@@ -52,6 +54,7 @@ class Trace(Recorder):
             if self.known(tensor) is None:
                 self._keep(tensor, Value(f"@{quoted(name)}"))
         self._measured: dict[tuple[str, str, int], Number] = {}
+        self._read_metadata = False
         self._required: set[tuple[str, str, str]] = set()
         self.inputs: list[Value] = []
         for name, tensor in inputs.items():
@@ -155,6 +158,16 @@ class Trace(Recorder):
         """True if a second run gives the same result: there are no random numbers and no in-place changes."""
         checks = ("check_input", "require_", "without_derivative")
         return not any(call.lasting and not call.name.startswith(checks) for call in self.calls)
+
+    def allow_any_rank(self) -> None:
+        """Accept inputs with any number of dimensions if it makes no difference to the program.
+
+        This holds if the program has only pointwise operators and linear layers, and if Python has read no sizes or
+        other properties of a traced tensor.
+        """
+        names = {call.name for call in self.calls if call.name != "check_input"}
+        if not self._read_metadata and names <= _OF_ANY_RANK:
+            self.calls = [call for call in self.calls if call.name != "check_input"]
 
     def number(self, name: str, compute: Callable[..., Any], *operands: Any) -> Any:
         """Compute a number from numbers and record the computation."""
@@ -260,6 +273,7 @@ class Trace(Recorder):
         result = run(func, args, kwargs)
         given = leaves([args, kwargs], Tensor)
         if not leaves(result, Tensor) or (any(result is t for t in given) and name != "contiguous"):
+            self._read_metadata = self._read_metadata or self.varies(given)
             return result  # also for dropout(x) in evaluation mode
         if type(func) not in OPERATOR_TYPES:  # attributes, and methods that are not operators
             if self.varies(args):
