@@ -9,6 +9,7 @@ import pytest
 import flambeau as fb
 from flambeau import nn
 from flambeau._compile import UnsupportedError
+from flambeau.utils import _pytree as pytree
 
 from .captured_programs import captures, programs_of
 
@@ -171,3 +172,54 @@ def test_functions_run_uncompiled_for_tensor_subclasses():
     compiled = fb.compile(lambda x: x * 2 + 1)
     compiled(fb.ones(2))
     assert type(compiled(fb.ones(2).as_subclass(Logged))) is Logged
+
+
+def sets_an_item(batch):
+    batch["y"] = batch["x"] * 2
+    return batch["y"]
+
+
+def replaces_an_item(batch):
+    batch["x"] = batch["x"] + 1
+
+
+def appends(batch):
+    batch["list"].append(batch["x"] + 1)
+
+
+def returns_the_argument(batch):
+    return batch["x"] * 2, [batch["list"]]
+
+
+@pytest.mark.parametrize("function", [sets_an_item, replaces_an_item, appends, returns_the_argument])
+def test_changed_and_returned_containers_are_those_of_the_caller(function):
+    compiled, x = fb.compile(function), fb.ones(2)
+    for _ in range(4):
+        found, expected = ({"x": x, "list": [x]} for _ in range(2))
+        result, wanted = compiled(found), function(expected)
+        for one, other in ((result, wanted), (found, expected)):
+            leaves, structure = pytree.tree_flatten(one)
+            others, of_others = pytree.tree_flatten(other)
+            assert structure == of_others and all(a is b or fb.equal(a, b) for a, b in zip(leaves, others, strict=True))
+        if function is returns_the_argument:
+            assert result[1][0] is found["list"]
+    assert captures(compiled) == 0
+
+
+def test_classes_that_are_no_tensors_are_compiled():
+    class Wrapped:
+        def __init__(self, value):
+            self.value = value
+
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return cls(func([each.value for each in args[0]], *args[1:]))
+
+    def f(x, y):
+        return fb.cat([Wrapped(x), Wrapped(y)], 0).value + 1
+
+    compiled = fb.compile(f, fullgraph=True)
+    for value in (1.0, 2.0):
+        x, y = fb.full((2,), value), fb.ones(3)
+        assert fb.equal(compiled(x, y), f(x, y))
+    assert captures(compiled) == 1

@@ -123,7 +123,8 @@ Object classes_of(const std::vector<Object>& overriding_args) {
 // Calls the innermost mode. The mode is inactive during the call, so that the outer modes handle the operators that it
 // calls.
 Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
-  const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
+  const size_t all = count + named_count(kwnames);
+  register_override_classes(args, all);
   const Object types = classes_of(overriding(args, all)), positional = tuple_of(args, count);
   const Object named = dictionary_of(kwnames, args + count), method(PyUnicode_FromString("__torch_function__"));
   const Mode mode = modes.back();

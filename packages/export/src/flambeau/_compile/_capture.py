@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import random
 import sys
 import threading
@@ -183,6 +184,8 @@ class CaptureTrace(PausingTrace):
             self.give_up("programs support only the default generator")
         elif self.open and (kwargs or {}).get("requires_grad"):
             self.give_up(f"programs do not support {func.__name__}() with requires_grad=True")
+        elif self.open and not all(issubclass(kind, Tensor) for kind in types):
+            return NotImplemented  # the class of an argument handles the call by operators, which are recorded
         if not self.open:
             uses_state = func.__name__ == "_optimizer_step"  # `run` would copy the state, which the step updates
             return func(*args) if uses_state else run(func, args, kwargs or {})
@@ -309,6 +312,34 @@ class _Effects:
         return [tensor for tensor, version in self._versions if tensor._version != version]
 
 
+def _mutable_containers(tree: Any) -> Iterator[Any]:
+    """Yield the containers in a pytree that are not tuples."""
+    node = pytree.SUPPORTED_NODES.get(pytree._get_node_type(tree))
+    if node is not None:
+        if not isinstance(tree, tuple):
+            yield tree
+        for child in node.flatten_fn(tree)[0]:
+            yield from _mutable_containers(child)
+
+
+class _Contents:
+    """The leaves and the structure of the arguments before the call."""
+
+    def __init__(self, arguments: Any) -> None:
+        self._arguments = arguments
+        self.leaves, self._structure = pytree.tree_flatten(arguments)
+
+    def shares_container_with(self, result: Any) -> bool:
+        """Return True if a container in the result is one of the arguments, which a program would copy."""
+        own = {id(each) for each in _mutable_containers(self._arguments)}
+        return bool(own) and any(id(each) in own for each in _mutable_containers(result))
+
+    def have_changed(self) -> bool:
+        """Return True if a container among the arguments has other contents now."""
+        leaves, structure = pytree.tree_flatten(self._arguments)
+        return structure != self._structure or not all(map(operator.is_, leaves, self.leaves))
+
+
 def _generator_states() -> tuple[Any, ...]:
     """Return the states of the global random generators of Python and, if it is imported, of NumPy."""
     states: list[Any] = [random.getstate()]
@@ -334,7 +365,8 @@ def capture(
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
     """
-    objects = [leaf for leaf in pytree.tree_leaves((args, kwargs)) if not isinstance(leaf, (Tensor, *CONSTANTS))]
+    contents = _Contents((args, kwargs))
+    objects = [leaf for leaf in contents.leaves if not isinstance(leaf, (Tensor, *CONSTANTS))]
     try:
         snapshot = Snapshot({"function": function, **{f"argument {i}": leaf for i, leaf in enumerate(objects)}})
     except UnguardedError as error:
@@ -362,6 +394,10 @@ def capture(
     if (changed := snapshot.first_change()) is not None:
         _remove_traced_numbers(snapshot)
         trace.reason = trace.reason or f"{CHANGES} ({changed})"
+    if contents.have_changed():
+        trace.reason = trace.reason or f"{CHANGES} (argument that is a list, dictionary or other container)"
+    if contents.shares_container_with(traced_result):
+        trace.reason = trace.reason or "the function returns a list, dictionary or other container that is an argument"
     trace.reason = trace.reason or effects.unrecorded()
     if trace.executed is None and snapshot.problem:
         trace.reason = trace.reason or snapshot.problem
