@@ -13,7 +13,7 @@ def x():
 
 def test_is_leaf_and_requires_grad_of_leaves_and_results(x):
     y = x * 2
-    assert x.is_leaf and x.requires_grad and x.grad_fn is None and x.grad is None
+    assert x.is_leaf and x.requires_grad and x.grad_fn is None and x.grad is None and x._grad is None
     assert not y.is_leaf and y.requires_grad and y.grad_fn.name() == "MulBackward0"
     assert fb.ones(3).is_leaf and not fb.ones(3).requires_grad
 

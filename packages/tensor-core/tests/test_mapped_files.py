@@ -187,3 +187,16 @@ def test_mapping_a_file_closes_its_descriptor(path):
     for _ in range(20):
         fb.load(path, mmap=True)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_empty_shared_tensor_creates_no_file(tmp_path):
+    assert fb.from_file(tmp_path / "a", shared=True, size=0).shape == (0,) and not (tmp_path / "a").exists()
+    with pytest.raises(FileNotFoundError):
+        fb.from_file(tmp_path / "a", size=0)
+
+
+def test_a_storage_knows_its_shared_file(tmp_path):
+    path = tmp_path / "a"
+    assert fb.UntypedStorage.from_file(path, True, 8).filename == str(path)
+    assert fb.UntypedStorage.from_file(path, False, 8).filename is None
+    assert fb.ones(2).untyped_storage().filename is None

@@ -222,3 +222,15 @@ def test_values_for_a_prefix_of_a_tree():
     assert pytree._broadcast_to_and_flatten(5, spec) == [5] * 4
     assert pytree._broadcast_to_and_flatten({"a": (0, 1, 2), "b": 3}, spec) is None
     assert pytree._broadcast_to_and_flatten({"a": 0, "c": 3}, spec) is None
+
+
+def test_named_tuples_and_leaves_are_recognised():
+    pair = namedtuple("pair", "a b")  # noqa: PYI024
+    assert pytree.is_namedtuple(pair) and pytree.is_namedtuple_instance(pair(1, 2)) and pytree.is_namedtuple_class(pair)
+    assert not pytree.is_namedtuple((1,)) and not pytree.is_namedtuple_instance(pair)
+    assert pytree.tree_is_leaf(1) and not pytree.tree_is_leaf([1]) and pytree.tree_is_leaf([1], lambda x: x == [1])
+    assert list(pytree.tree_iter({"a": [1, 2]})) == [1, 2]
+    seen, tree = [], [1, "a", (2.5, 3)]
+    assert pytree.tree_map_only_(int, seen.append, tree) is tree and seen == [1, 3]
+    paths = pytree.tree_leaves_with_path({"a": [1, 2]})
+    assert [(pytree.keystr(path), leaf) for path, leaf in paths] == [("['a'][0]", 1), ("['a'][1]", 2)]

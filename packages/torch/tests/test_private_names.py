@@ -215,6 +215,7 @@ def test_private_names_of_the_compiler_and_of_rpc(run):
         """
         import torch._dynamo
         assert not torch._dynamo.is_compiling()
+        torch._dynamo.reset_code_caches()
         torch._dynamo.config.cache_size_limit = 64
         model = torch.nn.Linear(2, 2)
         assert isinstance(torch.compile(model), torch._dynamo.OptimizedModule)

@@ -302,6 +302,7 @@ PyGetSetDef tensor_attributes[] = {
     FLAMBEAU_ATTRIBUTE("is_leaf", get_is_leaf, nullptr,
                        "True if the tensor is not the result of a recorded operation."),
     FLAMBEAU_ATTRIBUTE("grad", get_grad, intercepted_set<set_grad>, "Accumulated gradient, or None."),
+    FLAMBEAU_ATTRIBUTE("_grad", get_grad, intercepted_set<set_grad>, "Other name of `grad`."),
     FLAMBEAU_ATTRIBUTE("grad_fn", get_grad_fn, nullptr, "Node of the graph that computed the tensor, or None."),
     FLAMBEAU_ATTRIBUTE("retains_grad", get_retains_grad, nullptr,
                        "True if a non-leaf tensor stores its gradient in .grad."),

@@ -54,6 +54,8 @@ def from_file(
     if size < 0:
         raise ValueError(f"from_file: size must not be negative, got {size}")
     needed = size * kind.itemsize
+    if not needed and shared:
+        return _core.empty(0, dtype=kind, requires_grad=requires_grad)  # a file is created only if it has contents
     descriptor = os.open(filename, os.O_RDWR | os.O_CREAT if shared else os.O_RDONLY, 0o666)
     try:
         found = os.fstat(descriptor).st_size
@@ -93,6 +95,7 @@ class UntypedStorage(StorageBase):
     """
 
     is_sparse = False
+    _filename: str | None = None
 
     def __init__(self, size: int | Sequence[int] | Tensor = 0, *, device: Any = None) -> None:
         made = _core.zeros if isinstance(size, int) else _core.tensor
@@ -101,7 +104,14 @@ class UntypedStorage(StorageBase):
     @classmethod
     def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, nbytes: int = 0) -> UntypedStorage:
         """Return a storage over the bytes of a file. See `from_file`."""
-        return cls(from_file(filename, shared, nbytes, dtype=_core.uint8))
+        made = cls(from_file(filename, shared, nbytes, dtype=_core.uint8))
+        made._filename = os.fspath(filename) if shared and nbytes else None
+        return made
+
+    @property
+    def filename(self) -> str | None:
+        """The file whose bytes `from_file` has mapped with ``shared=True``; None for other storages."""
+        return self._filename
 
     @classmethod
     def _new_shared(cls, size: int, *, device: Any = "cpu") -> UntypedStorage:

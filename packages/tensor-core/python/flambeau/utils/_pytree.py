@@ -221,6 +221,21 @@ def is_structseq(obj: object) -> bool:
     return is_structseq_class(obj if isinstance(obj, type) else type(obj))
 
 
+def is_namedtuple_class(cls: type) -> bool:
+    """Return True for a class made by ``collections.namedtuple`` or ``typing.NamedTuple``, or derived from one."""
+    return isinstance(cls, type) and issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
+
+
+def is_namedtuple_instance(obj: object) -> bool:
+    """Return True for an instance of a class for which `is_namedtuple_class` returns True."""
+    return is_namedtuple_class(type(obj))
+
+
+def is_namedtuple(obj: object) -> bool:
+    """Return True for a class or an instance of a named tuple. See `is_namedtuple_class`."""
+    return is_namedtuple_class(obj if isinstance(obj, type) else type(obj))
+
+
 class TreeSpec(NamedTuple):
     """Structure of a tree. ``type`` is None for a leaf."""
 
@@ -332,6 +347,24 @@ def tree_leaves(tree: Any, is_leaf: IsLeaf = None) -> list[Any]:
     return tree_flatten(tree, is_leaf)[0]
 
 
+def tree_iter(tree: Any, is_leaf: IsLeaf = None) -> Iterator[Any]:
+    """Iterate over the leaves of a tree.
+
+    >>> list(tree_iter({"a": [1, 2]}))
+    [1, 2]
+    """
+    return iter(tree_leaves(tree, is_leaf))
+
+
+def tree_is_leaf(tree: Any, is_leaf: IsLeaf = None) -> bool:
+    """Return True if a tree is a single leaf.
+
+    >>> tree_is_leaf(1), tree_is_leaf([1])
+    (True, False)
+    """
+    return tree_structure(tree, is_leaf) is LEAF
+
+
 def arg_tree_leaves(*args: Any, **kwargs: Any) -> list[Any]:
     """Return the leaves of the arguments of a call."""
     return tree_leaves((args, kwargs))
@@ -398,6 +431,14 @@ def tree_map_only(type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree
     return tree_map(lambda leaf: func(leaf) if chosen(leaf) else leaf, tree, is_leaf=is_leaf)
 
 
+def tree_map_only_(
+    type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree: Tree, is_leaf: IsLeaf = None
+) -> Tree:
+    """Call ``func`` for its effects with the leaves that `tree_map_only` selects; return the tree."""
+    tree_map_only(type_or_types_or_pred, func, tree, is_leaf)
+    return tree
+
+
 def tree_all(pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
     """Return True if the predicate is true for every leaf."""
     return all(map(pred, tree_leaves(tree, is_leaf)))
@@ -427,6 +468,11 @@ def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[tupl
     """
     leaves, spec = tree_flatten(tree, is_leaf)
     return list(zip(_paths(tree, spec, ()), leaves, strict=True)), spec
+
+
+def tree_leaves_with_path(tree: Any, is_leaf: IsLeaf = None) -> list[tuple[KeyPath, Any]]:
+    """Return the leaves of a tree with their paths. See `tree_flatten_with_path`."""
+    return tree_flatten_with_path(tree, is_leaf)[0]
 
 
 def _paths(tree: Any, spec: TreeSpec, path: KeyPath) -> Iterator[KeyPath]:

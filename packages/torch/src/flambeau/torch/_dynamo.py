@@ -32,6 +32,7 @@ __all__ = [
     "mark_static_address",
     "maybe_mark_dynamic",
     "reset",
+    "reset_code_caches",
     "set_stance",
     "substitute_in_graph",
 ]
@@ -57,6 +58,11 @@ def mark_static(t: Any, index: Any = None) -> None:
 
 def mark_static_address(t: Any, guard: bool = False) -> None:
     """Do nothing: no graph depends on memory addresses."""
+
+
+def reset_code_caches() -> None:
+    """Forget all compiled programs, like `reset`."""
+    reset()
 
 
 class TransformGetItemToIndex(contextlib.nullcontext[None]):

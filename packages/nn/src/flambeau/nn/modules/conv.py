@@ -85,10 +85,11 @@ class _ConvNd(Module):
         function = type(self).function
         if self.padding_mode == "zeros":
             return function(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
-        padded = F.pad(input, self._both_sides(), self.padding_mode)
+        padded = F.pad(input, self._reversed_padding_repeated_twice, self.padding_mode)
         return function(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
 
-    def _both_sides(self) -> tuple[int, ...]:
+    @property
+    def _reversed_padding_repeated_twice(self) -> tuple[int, ...]:
         """Return the padding in the format of `functional.pad`; for ``"same"``, the end gets the odd element."""
         if self.padding == "valid":
             return (0,) * (2 * self.dimensions)
