@@ -206,6 +206,18 @@ def test_changed_and_returned_containers_are_those_of_the_caller(function):
     assert captures(compiled) == 0
 
 
+def test_a_warning_says_that_a_function_of_containers_runs_uncompiled():
+    compiled = fb.compile(sets_an_item, fullgraph=True)
+    with pytest.warns(
+        UserWarning, match=r"sets_an_item runs uncompiled in spite of fullgraph=True: .* \(argument that"
+    ):
+        compiled({"x": fb.ones(1)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batch = {"x": fb.ones(1)}
+        assert compiled(batch) is batch["y"]
+
+
 def test_classes_that_are_no_tensors_are_compiled():
     class Wrapped:
         def __init__(self, value):

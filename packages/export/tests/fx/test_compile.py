@@ -76,3 +76,19 @@ def test_tracing_does_not_affect_other_threads() -> None:
 
     fx.symbolic_trace(program)
     assert found == [expected]
+
+
+@pytest.mark.parametrize("change", [lambda batch: batch.update(y=batch["x"] * 2), lambda batch: batch])
+def test_functions_that_change_or_return_a_container_run_uncompiled(change):
+    def f(batch):
+        return change(batch), batch["x"] + 1
+
+    f.__name__ = f"f_{id(change)}"  # each name is warned of once
+    batch = {"x": flambeau.ones(1)}
+    compiled = flambeau.compile(f, backend=lambda graph, inputs: graph.forward)
+    with pytest.warns(UserWarning, match="it changes or returns an argument"):
+        first = compiled(batch)
+    for result in (first, compiled(batch)):
+        assert result[0] is None or result[0] is batch
+        assert flambeau.equal(result[1], flambeau.full((1,), 2.0))
+    assert "y" not in batch or flambeau.equal(batch["y"], flambeau.full((1,), 2.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 import random
 import sys
 import threading
@@ -25,12 +24,13 @@ from flambeau.jit._trace import Trace
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
+from ._containers import Contents
 from ._guards import Snapshot, UnguardedError, is_numpy_array
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS, PausingTrace, pausing_at_print
 from ._results import Structure, plain_result, plain_value, structure_of
 from ._segments import Recording, Tree, UnmatchedRun, path_of, source_files
-from ._training import CHANGES, RULES, Option, Training
+from ._training import CHANGES, RULES, USES_CONTAINERS, Option, Training
 from ._watched_calls import watch_calls
 
 _running = threading.local()  # the capture of this thread
@@ -312,34 +312,6 @@ class _Effects:
         return [tensor for tensor, version in self._versions if tensor._version != version]
 
 
-def _mutable_containers(tree: Any) -> Iterator[Any]:
-    """Yield the containers in a pytree that are not tuples."""
-    node = pytree.SUPPORTED_NODES.get(pytree._get_node_type(tree))
-    if node is not None:
-        if not isinstance(tree, tuple):
-            yield tree
-        for child in node.flatten_fn(tree)[0]:
-            yield from _mutable_containers(child)
-
-
-class _Contents:
-    """The leaves and the structure of the arguments before the call."""
-
-    def __init__(self, arguments: Any) -> None:
-        self._arguments = arguments
-        self.leaves, self._structure = pytree.tree_flatten(arguments)
-
-    def shares_container_with(self, result: Any) -> bool:
-        """Return True if a container in the result is one of the arguments, which a program would copy."""
-        own = {id(each) for each in _mutable_containers(self._arguments)}
-        return bool(own) and any(id(each) in own for each in _mutable_containers(result))
-
-    def have_changed(self) -> bool:
-        """Return True if a container among the arguments has other contents now."""
-        leaves, structure = pytree.tree_flatten(self._arguments)
-        return structure != self._structure or not all(map(operator.is_, leaves, self.leaves))
-
-
 def _generator_states() -> tuple[Any, ...]:
     """Return the states of the global random generators of Python and, if it is imported, of NumPy."""
     states: list[Any] = [random.getstate()]
@@ -365,7 +337,7 @@ def capture(
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
     """
-    contents = _Contents((args, kwargs))
+    contents = Contents((args, kwargs))
     objects = [leaf for leaf in contents.leaves if not isinstance(leaf, (Tensor, *CONSTANTS))]
     try:
         snapshot = Snapshot({"function": function, **{f"argument {i}": leaf for i, leaf in enumerate(objects)}})
@@ -395,9 +367,9 @@ def capture(
         _remove_traced_numbers(snapshot)
         trace.reason = trace.reason or f"{CHANGES} ({changed})"
     if contents.have_changed():
-        trace.reason = trace.reason or f"{CHANGES} (argument that is a list, dictionary or other container)"
+        trace.reason = trace.reason or USES_CONTAINERS[0]
     if contents.shares_container_with(traced_result):
-        trace.reason = trace.reason or "the function returns a list, dictionary or other container that is an argument"
+        trace.reason = trace.reason or USES_CONTAINERS[1]
     trace.reason = trace.reason or effects.unrecorded()
     if trace.executed is None and snapshot.problem:
         trace.reason = trace.reason or snapshot.problem
@@ -417,7 +389,7 @@ def capture(
 
 
 def _refusal(result: Any, reason: str, fullgraph: bool) -> tuple[Any, None, str]:
-    if fullgraph and not reason.startswith(CHANGES):
+    if fullgraph and not reason.startswith((CHANGES, *USES_CONTAINERS)):
         raise UnsupportedError(f"{reason} (fullgraph=True)")
     return result, None, reason
 

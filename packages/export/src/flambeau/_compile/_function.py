@@ -16,7 +16,7 @@ from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
 from . import _stance
-from ._capture import CHANGES, Captured, capture
+from ._capture import CHANGES, USES_CONTAINERS, Captured, capture
 from ._children import Children
 from ._guards import Compiled
 from ._logs import UnsupportedError, log
@@ -274,7 +274,7 @@ class Programs(Compiled):
 
         If the reason is a change of a Python object, this starts with the `MAX_CHANGES`-th such call.
 
-        Raises: UnsupportedError if ``fullgraph`` is set.
+        Raises: UnsupportedError if ``fullgraph`` is set, unless PyTorch can compile such functions.
         """
         kind = leaves.kind
         self._reasons[kind] = reason
@@ -284,7 +284,9 @@ class Programs(Compiled):
                 return
         self._refused.add(kind)
         self._captured.pop(leaves.key, None)
-        if self.fullgraph:
+        if self.fullgraph and reason in USES_CONTAINERS:
+            _warn_of_containers(self._name, reason)
+        elif self.fullgraph:
             raise UnsupportedError(f"{reason} (fullgraph=True)")
 
 
@@ -295,6 +297,12 @@ def _warn_of_paths(name: str, reason: str) -> None:
         f"flambeau.compile: {name} took {MAX_PATHS} different paths and runs uncompiled from now on: {reason}",
         stacklevel=5,
     )
+
+
+def _warn_of_containers(name: str, reason: str) -> None:
+    import warnings
+
+    warnings.warn(f"flambeau.compile: {name} runs uncompiled in spite of fullgraph=True: {reason}", stacklevel=5)
 
 
 def _warn_of_limit(name: str, reason: str) -> None:

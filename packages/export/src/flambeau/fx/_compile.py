@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flambeau import Tensor
+from flambeau._compile._containers import Contents
 from flambeau._compile._optimized_module import OptimizedModule
 from flambeau._settings import warn_once
 from flambeau.nn import Module
@@ -35,7 +36,11 @@ class _TensorArguments(Module):
         given = iter(tensors)
         leaves = [next(given) if constant is PH else constant for constant in self.constants]
         args, kwargs = pytree.tree_unflatten(leaves, self.spec)
-        return self.program(*args, **kwargs)
+        contents = Contents((args, kwargs))
+        result = self.program(*args, **kwargs)
+        if contents.have_changed() or contents.shares_container_with(result):
+            raise NotImplementedError("it changes or returns an argument that is a list, dictionary or other container")
+        return result
 
 
 class Compiled:
