@@ -15,6 +15,11 @@ FUNCTIONS |= {f"init.{name}": getattr(nn.init, name) for name in ("uniform_", "n
 FUNCTIONS |= {f"flambeau.{name}": getattr(fb, name) for name in ("kl_div", "ctc_loss", "adaptive_max_pool1d")}
 
 
+def run(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.fixture
 def seen():
     return []
@@ -88,8 +93,44 @@ assert calls == 2 * [F.softmax] + 2 * [F.mse_loss] + calls[4:6] + 2 * [F.max_poo
 assert F.softmax.__code__ is code and not hasattr(F.softmax, "__wrapped__")
 assert fb.equal(handled[0], expected) and fb.equal(F.softmax(x, 0), expected) and len(calls) == 8
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stderr
+    run(code)
+
+
+def test_threads_enter_and_leave_modes_at_the_same_time():
+    run(
+        """
+import os, sys, threading
+import flambeau as fb
+from flambeau.nn import functional as F
+from flambeau.overrides import TorchFunctionMode
+sys.setswitchinterval(1e-6)
+wrong = []
+class Recording(TorchFunctionMode):
+    def __init__(self):
+        self.seen = []
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.seen.append(func)
+        return func(*args, **(kwargs or {}))
+def use(x):
+    for _ in range(100):
+        with Recording() as mode:
+            F.softmax(x, 0)
+        F.softmax(x, 0)
+        if mode.seen != [F.softmax]:
+            wrong.append(mode.seen)
+code, x = F.softmax.__code__, fb.ones(3)
+threads = [threading.Thread(target=use, args=(x,)) for _ in range(4)]
+for thread in threads: thread.start()
+children = [os.fork()]
+if children == [0]:
+    with Recording() as mode:
+        F.softmax(x, 0)
+    os._exit(mode.seen != [F.softmax])
+for thread in threads: thread.join()
+assert os.waitpid(children[0], 0)[1] == 0 and not wrong, wrong
+assert F.softmax.__code__ is code
+"""
+    )
 
 
 def test_errors_and_wrong_arguments_are_those_of_the_function(recorder):

@@ -30,11 +30,12 @@ std::unordered_map<PyTypeObject*, bool>& overriding_types() {
 }
 
 std::atomic<int> function_handlers{0};  // number of classes and active modes that handle functions
-PyObject* on_change = nullptr;          // called if function_handlers becomes 0 or is 0 no longer
+PyObject* on_change = nullptr;          // called if a handler is added, and if function_handlers becomes 0
 
 void count_function_handlers(int by) {
-  const int before = function_handlers.fetch_add(by);
-  if ((before == 0) != (before + by == 0) && on_change) Object(checked(PyObject_CallNoArgs(on_change)));
+  const int now = function_handlers += by;
+  // A new handler calls it even if there are others, because another thread may be removing the last one at this time.
+  if ((by > 0 || (by < 0 && now == 0)) && on_change) Object(checked(PyObject_CallNoArgs(on_change)));
 }
 
 // Returns true unless a class or mode handles only operators, not functions that call operators.
@@ -170,7 +171,10 @@ Object call_function_handler(PyObject* function, PyObject* const* args, size_t c
   }
   register_override_classes(args, all);
   std::vector<Object> handlers = overriding(args, all);
-  std::erase_if(handlers, [](const Object& o) { return !overriding_types().at(Py_TYPE(o.get())); });
+  std::erase_if(handlers, [](const Object& o) {
+    const auto type = overriding_types().find(Py_TYPE(o.get()));
+    return type == overriding_types().end() || !type->second;
+  });
   return handlers.empty() ? Object() : Object(call_classes(function, handlers, args, count, kwnames));
 }
 
@@ -183,9 +187,10 @@ PyObject* set_overrides_heeded(PyObject*, PyObject* heeded) {
 
 PyObject* push_mode(PyObject*, PyObject* mode) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    modes.push_back({Py_NewRef(mode), handles_functions(mode)});
+    const bool handles = handles_functions(mode);
+    count_function_handlers(handles);
+    modes.push_back({Py_NewRef(mode), handles});
     ++interceptions;
-    count_function_handlers(modes.back().handles_functions);
     Py_RETURN_NONE;
   });
 }
@@ -232,7 +237,8 @@ PyMethodDef controls[] = {
     {"_functions_are_handled", functions_are_handled, METH_NOARGS,
      "_functions_are_handled()\n\nReturn True if a class or mode handles functions that call operators."},
     {"_watch_function_handlers", watch_function_handlers, METH_O,
-     "_watch_function_handlers(hook)\n\nSet the function that is called when _functions_are_handled() changes."},
+     "_watch_function_handlers(hook)\n\nSet the function that is called when _functions_are_handled() may have "
+     "changed."},
     {"_pop_function_mode", pop_mode, METH_NOARGS, "_pop_function_mode()\n\nRemove the innermost mode and return it."},
     {}};
 

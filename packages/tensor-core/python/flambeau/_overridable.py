@@ -13,6 +13,7 @@ calls. A class that is not derived from Tensor is known after the first operator
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from types import CodeType, FunctionType
@@ -30,7 +31,7 @@ class _Overridable(NamedTuple):
 
 _functions: dict[FunctionType, _Overridable] = {}
 _lock = threading.RLock()  # a signal handler may enter a mode during _switch()
-_replaced = False
+_replaced: bool | None = False  # None if only some functions are replaced
 
 
 def overridable(function: Function) -> Function:
@@ -49,7 +50,7 @@ def overridable(function: Function) -> Function:
         known = _Overridable(original, _replacement(original, function))
         with _lock:
             _functions[function] = known
-            if _replaced:
+            if _replaced is not False:
                 _install(function, known, True)
     return function
 
@@ -85,10 +86,19 @@ def _switch() -> None:
     """Replace the code of all functions if there is a handler; restore it if there is none."""
     global _replaced
     with _lock:
-        while _replaced != (wanted := _core._functions_are_handled()):  # it may change during the loop
+        while _replaced is not (wanted := _core._functions_are_handled()):  # it may change during the loop
+            _replaced = None  # an exception or a fork may interrupt the loop
             for function, known in _functions.items():
                 _install(function, known, wanted)
             _replaced = wanted
 
 
+def _renew_lock() -> None:
+    """Replace the lock in a forked process, in which the thread that held it does not exist."""
+    global _lock
+    _lock = threading.RLock()
+
+
 _core._watch_function_handlers(_switch)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
