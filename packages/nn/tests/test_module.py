@@ -479,3 +479,22 @@ def test_an_assignment_does_not_replace_a_member_that_pytorch_keeps(first, secon
     with pytest.raises(TypeError, match=f"cannot assign '{type(second).__name__}' object as {kind} 'member' of Module"):
         module.member = second
     assert module.member is first
+
+
+def test_an_override_of_call_can_call_the_implementation():
+    class Doubled(nn.Linear):
+        def __call__(self, *args, **kwargs):
+            return 2 * self._call_impl(*args, **kwargs)
+
+    layer, seen = Doubled(2, 2), []
+    layer.register_forward_hook(lambda module, args, output: seen.append(output))
+    x = fb.ones(2)
+    assert fb.equal(layer(x), 2 * layer.forward(x)) and len(seen) == 1
+
+
+def test_a_compiled_module_is_recognised():
+    pytest.importorskip("flambeau.compiler")
+    layer = nn.Linear(2, 2)
+    assert layer._compiled_call_impl is None
+    layer.compile()
+    assert layer._compiled_call_impl is layer.forward

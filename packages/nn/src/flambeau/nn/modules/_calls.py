@@ -44,6 +44,8 @@ class Caller(Tree):
             add_layer_path(error, cast("Module", self))
             raise
 
+    _call_impl = __call__  # overrides of __call__ in libraries call it by this name
+
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:
             object.__setattr__(self, "_hooks", Hooks())

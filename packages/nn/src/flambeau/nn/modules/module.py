@@ -123,6 +123,12 @@ class Module(Caller, Stateful, Convertible):
         """
         vars(self)["forward"] = flambeau.compile(self.forward, *args, **kwargs)
 
+    @property
+    def _compiled_call_impl(self) -> Any:
+        """The compiled ``forward``, or None."""
+        forward = vars(self).get("forward")
+        return forward if getattr(forward, "bound_to_original", False) else None
+
     def _replicate_for_data_parallel(self) -> Self:
         """Return a shallow copy without parameters, which `flambeau.nn.parallel.replicate` adds."""
         replica = object.__new__(type(self))
