@@ -38,6 +38,19 @@ def test_scalars(tmp_path: Path) -> None:
     assert writer.log_dir == writer.get_logdir() == str(tmp_path)
 
 
+def test_flush_writes_all_events(tmp_path: Path) -> None:
+    writer = SummaryWriter(tmp_path)
+    for step in range(30):
+        writer.add_scalar("loss", step / 2, step)
+        if step in (4, 29):
+            writer.add_scalars("both", {"train": 1.0}, step)
+            writer.flush()
+            assert [event.step for event in read(tmp_path).Scalars("loss")] == [*range(step + 1)]
+            assert len(read(tmp_path / "both" / "train").Scalars("both")) == (1 if step == 4 else 2)
+    writer.close()
+    writer.flush()  # has no effect after close()
+
+
 def test_histograms(tmp_path: Path) -> None:
     values = fb.linspace(-1, 1, 101)
     with SummaryWriter(tmp_path) as writer:

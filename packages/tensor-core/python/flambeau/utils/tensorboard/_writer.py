@@ -67,6 +67,16 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
         super().__init__(log_dir, comment, purge_step, max_queue, flush_secs, filename_suffix, **options)
         self.log_dir = self.logdir
 
+    def flush(self) -> None:
+        """Write all events that were added before. tensorboardX's method leaves those in the queue of its thread."""
+        for writer in (self.all_writers or {}).values():
+            events = getattr(writer, "event_writer", None)  # a writer that does not write to disk has none
+            if events is not None and not events._closed:
+                events._worker.stop()  # writes the events in the queue first
+                events._worker = type(events._worker)(events._event_queue, events._ev_writer, events._flush_secs)
+                events._worker.start()
+        super().flush()
+
     def get_logdir(self) -> str:
         """Return the folder of the event file."""
         return str(self.logdir)
