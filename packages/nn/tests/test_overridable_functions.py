@@ -151,6 +151,39 @@ def test_gradients_of_objects_that_are_no_tensors(recorder, seen):
     assert fb.autograd.grad([recorder], fb.ones(2)) == "handled" and seen[0][0] is fb.autograd.grad
 
 
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        (nn.ReLU(), F.relu),
+        (nn.LeakyReLU(), F.leaky_relu),
+        (nn.BatchNorm1d(4), F.batch_norm),
+        (nn.LayerNorm(4), F.layer_norm),
+        (nn.Dropout(), F.dropout),
+        (nn.CrossEntropyLoss(label_smoothing=0.1), F.cross_entropy),
+        (nn.NLLLoss(ignore_index=1), F.nll_loss),
+        (nn.MSELoss(), F.mse_loss),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_modules_call_the_functions_that_they_call_in_pytorch(module, function):
+    calls, x = [], fb.rand(3, 4)
+    given = [fb.tensor([0, 2, 1])] if function in (F.cross_entropy, F.nll_loss) else []
+    given = [fb.rand(3, 4)] if function is F.mse_loss else given
+
+    class Recorder(fb.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            calls.append(func)
+            return super().__torch_function__(func, types, args, kwargs)
+
+    fb.manual_seed(0)
+    found = module(x.as_subclass(Recorder), *given)
+    assert function in calls and type(found) is Recorder
+    fb._core._forget_overrides(Recorder)
+    fb.manual_seed(0)
+    assert fb.equal(found, module(x, *given))
+
+
 def test_all_functions_in_python_are_overridable():
     registered = fb._overridable._functions
     missing = [name for name in F.__all__ if isinstance(getattr(F, name), FunctionType)]

@@ -6,6 +6,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from flambeau import Tensor, cross_entropy, nll_loss
+from flambeau._overridable import handled_as
 
 from .. import functional as F
 from ._loss import _Loss, _WeightedLoss
@@ -43,6 +44,16 @@ class CrossEntropyLoss(_WeightedLoss):
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
+    @handled_as(
+        lambda self, input, target: F.cross_entropy(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+            label_smoothing=self.label_smoothing,
+        )
+    )
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         options = (self.weight, self.ignore_index, self.reduction, self.label_smoothing)
         return cross_entropy(input, target, *options)
@@ -66,6 +77,11 @@ class NLLLoss(_WeightedLoss):
         super().__init__(weight, size_average, reduce, reduction)
         self.ignore_index = ignore_index
 
+    @handled_as(
+        lambda self, input, target: F.nll_loss(
+            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+        )
+    )
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from flambeau import Tensor, empty, gelu, relu, sigmoid, softplus, tanh
+from flambeau._overridable import handled_as
 
 from .. import functional as F
 from .. import init
@@ -46,6 +47,7 @@ class ReLU(_Inplace):
     tensor([0., 2.])
     """
 
+    @handled_as(lambda self, input: F.relu(input, self.inplace))
     def forward(self, input: Tensor) -> Tensor:
         return input.relu_() if self.inplace else relu(input)
 

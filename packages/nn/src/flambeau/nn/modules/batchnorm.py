@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flambeau import Tensor, _extension_points, batch_norm
+from flambeau import Tensor, _extension_points
 from flambeau.autograd._batch_statistics import BatchStatistics
 
+from .. import functional as F
 from ._norm import _NormBase as _NormBase
 from .module import Module
 
@@ -19,12 +20,12 @@ class _BatchNorm(BatchStatistics, _NormBase):
         if momentum is None and counted is not None:
             momentum = 1.0 / (counted.item() + 1)
         ignores_running = self.training and not self.track_running_stats
-        result = batch_norm(
+        result = F.batch_norm(
             input,
-            self.weight,
-            self.bias,
             None if ignores_running else self.running_mean,
             None if ignores_running else self.running_var,
+            self.weight,
+            self.bias,
             self.training or self.running_mean is None,
             0.0 if momentum is None else momentum,
             self.eps,
