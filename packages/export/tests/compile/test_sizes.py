@@ -124,3 +124,16 @@ def test_a_cached_size_of_an_earlier_capture_is_a_plain_number():
         found, expected = compiled(x), padded(x)
         assert str(found) == str(expected)
         assert [type(item) for item in found] == [fb.Tensor, fb.Tensor, int, int, bool]
+
+
+def test_strides_are_those_of_each_call():
+    def f(x):
+        y = (x * 2).T
+        return y.as_strided((2, 2), (y.stride(0), y.stride(1))) + x.stride(0) * y.stride(-1), y.stride()
+
+    compiled, traced = fb.compile(f, fullgraph=True), fb.jit.trace(lambda x: f(x)[0], fb.ones(3, 3))
+    for x in (fb.rand(2, 3), fb.rand(4, 5), fb.rand(4, 5).T, fb.rand(3, 8)[:, ::2], fb.rand(5, 2)):
+        (found, strides), (expected, of_expected) = compiled(x), f(x)
+        assert fb.equal(found, expected) and fb.equal(traced(x), expected) and strides == of_expected
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        fb.compile(lambda x: x + x.stride(2))(fb.ones(2, 2))

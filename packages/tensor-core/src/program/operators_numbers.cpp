@@ -95,6 +95,7 @@ Family number_operators() {
   };
   return {
       op("size", [](const Tensor& t, int64_t dim) { return t.size(dim); }),
+      op("stride", [](const Tensor& t, int64_t dim) { return t.stride(dim); }),
       op("item", element),
       op("repeated", repeated),
       op("without_derivative", without_derivative),

@@ -16,7 +16,7 @@ from ._capture import Captured
 from ._segments import Node, Tree, result_key
 
 _CALL = re.compile(r"(?:(?P<results>%\d+(?:, %\d+)*) = )?(?P<name>[\w:]+)\(")
-_BOOKKEEPING = re.compile(r"check_input|require_|without_derivative|size$|numel$|dim$")
+_BOOKKEEPING = re.compile(r"check_input|require_|without_derivative|size$|stride$|numel$|dim$")
 _PRODUCTS = re.compile(
     r"conv|linear|matmul|b?mm$|addmm|baddbmm|einsum|scaled_dot_product|lstm|gru|rnn|embedding_bag|dot$|outer$"
 )

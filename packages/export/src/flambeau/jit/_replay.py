@@ -157,6 +157,7 @@ def _write_out(out: Any, result: Any) -> Any:
 _OWN: dict[str, Callable[..., Any]] = {
     "check_input": _check_input,
     "size": lambda tensor, dim: tensor.shape[dim],
+    "stride": lambda tensor, dim: tensor.stride(dim),
     "numel": lambda tensor: tensor.numel(),
     "item": lambda tensor: tensor.item(),
     "without_derivative": _refuse_derivative,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any, NoReturn
 
 import flambeau
@@ -19,6 +20,15 @@ from ._trace import Trace, rule
 @rule("numel", "nelement")
 def _numel(trace: Trace, func: Any, input: Tensor) -> Number | int:
     return trace.measured("numel", input, None, input.numel()) if trace.varies(input) else input.numel()
+
+
+@rule("stride")
+def _stride(trace: Trace, func: Any, input: Tensor, dim: Any = None) -> Any:
+    if dim is None:
+        return tuple(_stride(trace, func, input, each) for each in range(input.dim()))
+    value = func(input, plain(dim))  # raises an error if dim is out of range
+    at = operator.index(plain(dim)) % max(input.dim(), 1)
+    return trace.measured("stride", input, at, value) if trace.varies(input) else value
 
 
 # --- elements ---
