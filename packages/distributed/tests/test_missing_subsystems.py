@@ -8,7 +8,6 @@ import pytest
 NAMES = {
     "checkpoint": ["save", "load", "async_save", "FileSystemReader", "FileSystemWriter", "DefaultSavePlanner"],
     "checkpoint.hf_storage": ["HuggingFaceStorageReader", "HuggingFaceStorageWriter"],
-    "checkpoint.state_dict": ["get_model_state_dict", "set_optimizer_state_dict", "StateDictOptions"],
     "fsdp": ["FullyShardedDataParallel", "fully_shard"],
     "pipelining": ["pipeline", "PipelineStage", "ScheduleGPipe"],
     "rpc": ["init_rpc", "rpc_sync", "rpc_async", "remote", "shutdown"],
