@@ -361,3 +361,19 @@ def test_a_class_with_torch_dispatch_does_not_inherit_torch_function():
         wrapped = kind(fb.eye(3))
         assert {type(result) for result in (wrapped + 1, wrapped.sum(), wrapped[0])} == {fb.Tensor}
     assert Both(fb.eye(3)) + 1 == "handled"
+
+
+def test_a_class_at_the_address_of_a_deleted_one_does_not_dispatch():
+    for _ in range(50):
+
+        class Dispatching(fb.Tensor):
+            @classmethod
+            def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
+                raise AssertionError
+
+        del Dispatching
+        gc.collect()
+
+        class Plain(fb.Tensor): ...
+
+        assert fb.ones(2).as_subclass(Plain).tolist() == [1, 1]

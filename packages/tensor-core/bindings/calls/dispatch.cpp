@@ -389,6 +389,7 @@ PyObject* wrapper(PyObject* type, const Shape& size, const Shape& strides, int64
 }  // namespace
 
 void note_dispatching_class(PyTypeObject* type) {
+  if (dispatching_types().erase(type)) --interceptions;  // a deleted class had the same address
   Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_dispatch__"));
   if (!method) return PyErr_Clear();
   if (method.get() == disabled_dispatch) return;
