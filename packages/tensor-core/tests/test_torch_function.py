@@ -1,11 +1,13 @@
 """Tests of ``__torch_function__``: classes that override calls with their instances."""
 
 import copy
+import operator
 import pickle
 import sys
 import threading
 from typing import ClassVar
 
+import numpy as np
 import pytest
 
 import flambeau as fb
@@ -348,3 +350,45 @@ def test_a_class_is_found_at_its_first_use_beside_a_known_class():
 
     assert fb.add(First(), 1) == ("First", ["First"])
     assert fb.add(First(), Second()) == ("Second", ["Second", "First"])
+
+
+class Handling(fb.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        return super().__torch_function__(func, types, args, kwargs)
+
+
+class Reflected:
+    def __radd__(self, other):
+        return "reflected"
+
+
+@pytest.mark.parametrize("cls", [Plain, Handling])
+def test_operators_of_subclasses_accept_other_operands_like_those_of_tensors(cls):
+    x, numbers = fb.full((2,), 4.0).as_subclass(cls), np.full(2, 2.0)
+    assert (x == None) is False and (x != "a") is True and "a" not in [x]  # noqa: E711
+    assert x + Reflected() == "reflected" and x.__eq__("a") is NotImplemented and x.__iadd__("a") is NotImplemented
+    for found, expected in ((x * numbers, 8), (x / numbers, 2), (x == numbers, 0), (x**numbers, 16)):
+        assert type(found) is cls and found.tolist() == [expected] * 2
+    for use in (operator.add, operator.lt, operator.pow, operator.matmul, operator.and_, operator.ifloordiv):
+        with pytest.raises(TypeError, match=r"(unsupported operand type|not supported between instances)"):
+            use(x, "a")
+    with pytest.raises(RuntimeError, match="do not broadcast"):
+        x + fb.ones(3)
+
+
+def test_a_type_error_of_a_handler_is_kept_if_the_operands_are_supported():
+    class Refusing(fb.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            raise TypeError("refused")
+
+    x = fb.ones(2).as_subclass(Refusing)
+    for use in (lambda: x + 1, lambda: x == 1, lambda: 2**x, lambda: x @ fb.ones(2)):
+        with pytest.raises(TypeError, match="refused"):
+            use()
+
+
+def test_functions_and_methods_are_pickled_as_such():
+    for each in (Tensor.add, fb.add, Tensor.exp, fb.linalg.qr):
+        assert pickle.loads(pickle.dumps(each)) is each and copy.deepcopy(each) is each

@@ -52,6 +52,15 @@ void add_overriding_type(PyTypeObject* type) {
   count_function_handlers(added->second);
 }
 
+void remove_overriding_type(PyTypeObject* type) {
+  const auto found = overriding_types().find(type);
+  if (found == overriding_types().end()) return;
+  const bool handled_functions = found->second;
+  overriding_types().erase(found);
+  --interceptions;
+  count_function_handlers(-int(handled_functions));
+}
+
 // Returns the __torch_function__ of an argument's class, or null if the class has none or disables it.
 Object override_of(PyObject* o) {
   if (!may_override(o) || is_placeholder(o)) return Object();
@@ -208,13 +217,7 @@ PyObject* pop_mode(PyObject*, PyObject*) {
 
 PyObject* forget_overrides(PyObject*, PyObject* type) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
-    const auto found = overriding_types().find(reinterpret_cast<PyTypeObject*>(type));
-    if (found != overriding_types().end()) {
-      const bool handled_functions = found->second;
-      overriding_types().erase(found);
-      --interceptions;
-      count_function_handlers(-int(handled_functions));
-    }
+    remove_overriding_type(reinterpret_cast<PyTypeObject*>(type));
     Py_RETURN_NONE;
   });
 }
@@ -269,6 +272,7 @@ PyObject* as_subclass(const Tensor& t, PyObject* type) {
 }  // namespace
 
 void note_subclass(PyObject* type) {
+  remove_overriding_type(reinterpret_cast<PyTypeObject*>(type));  // a deleted class may have had the same address
   const Object method(checked(PyObject_GetAttrString(type, "__torch_function__")));
   if (method.get() == disabled_override) return;
   add_overriding_type(reinterpret_cast<PyTypeObject*>(type));

@@ -1,11 +1,29 @@
 // The number slots of the type Tensor, which call the pointwise rows directly.
 #include "calls/intercept.h"
 #include "calls/overrides.h"
+#include "calls/placeholders.h"
 #include "calls/watch.h"
 #include "tensor/library_name.h"
 #include "tensor/tensor_type.h"
 
 namespace flambeau::python {
+
+bool is_unsupported(PyObject* result, PyObject* a, PyObject* b) {
+  if (result || !PyErr_ExceptionMatches(PyExc_TypeError)) return false;
+  PyObject *kind, *value, *trace;
+  PyErr_Fetch(&kind, &value, &trace);
+  const auto is_operand = [](PyObject* o) {
+    Operand unused(0);
+    const bool found = is_placeholder(o) || to_operand(o, unused);
+    PyErr_Clear();
+    return found;
+  };
+  if (is_operand(a) && is_operand(b)) return PyErr_Restore(kind, value, trace), false;
+  Py_XDECREF(kind);
+  Py_XDECREF(value);
+  Py_XDECREF(trace);
+  return true;
+}
 
 namespace {
 
@@ -35,7 +53,8 @@ PyObject* beside_array(PyObject* a, PyObject* b) {
 template <PointwiseOp op>
 PyObject* binary(PyObject* a, PyObject* b) {
   Caller caller;
-  if (caller.intercepts(row_of(op).name, a, b)) return caller.result;
+  if (caller.intercepts(row_of(op).name, a, b))
+    return is_unsupported(caller.result, a, b) ? beside_array<binary<op>, op == op::div>(a, b) : caller.result;
   Operand operands[2] = {0, 0};
   if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1])))
     return beside_array<binary<op>, op == op::div>(a, b);
@@ -46,7 +65,8 @@ template <PointwiseOp op>
 PyObject* in_place(PyObject* a, PyObject* b) {
   static const std::string name = std::string(row_of(op).name) + '_';
   Caller caller;
-  if (caller.intercepts(name.c_str(), a, b)) return caller.result;
+  if (caller.intercepts(name.c_str(), a, b))
+    return is_unsupported(caller.result, a, b) ? beside_array<in_place<op>>(a, b) : caller.result;
   Operand operands[2] = {0, 0};
   if (!to_operand(a, operands[0]) || !operands[0].tensor || !to_operand(b, operands[1]))
     return beside_array<in_place<op>>(a, b);
@@ -78,11 +98,11 @@ PyObject* invert(PyObject* a) {
 }
 
 PyObject* power(PyObject* a, PyObject* b, PyObject*) {
+  constexpr auto beside = beside_array<[](PyObject* x, PyObject* y) { return power(x, y, Py_None); }>;
   Caller caller;
-  if (caller.intercepts("pow", a, b)) return caller.result;
+  if (caller.intercepts("pow", a, b)) return is_unsupported(caller.result, a, b) ? beside(a, b) : caller.result;
   Operand operands[2] = {0, 0};
-  if (!to_operand(a, operands[0]) || !to_operand(b, operands[1]))
-    return beside_array<[](PyObject* x, PyObject* y) { return power(x, y, Py_None); }>(a, b);
+  if (!to_operand(a, operands[0]) || !to_operand(b, operands[1])) return beside(a, b);
   return watched("pow", [&] { return wrap_tensor(power(operands[0], operands[1])); });
 }
 
@@ -90,7 +110,8 @@ PyObject* in_place_power(PyObject* a, PyObject* b, PyObject*) { return in_place<
 
 PyObject* multiply_matrices(PyObject* a, PyObject* b) {
   Caller caller;
-  if (caller.intercepts("matmul", a, b)) return caller.result;
+  if (caller.intercepts("matmul", a, b))
+    return is_unsupported(caller.result, a, b) ? beside_array<multiply_matrices>(a, b) : caller.result;
   if (!is_tensor(a) || !is_tensor(b)) return beside_array<multiply_matrices>(a, b);
   return watched("matmul", [&] { return wrap_tensor(matmul(tensor_of(a), tensor_of(b))); });
 }

@@ -291,20 +291,26 @@ int contains(PyObject* self, PyObject* value) {
 
 Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tensor_of(self).impl()) >> 4); }
 
+PyObject* compare(PyObject* self, PyObject* other, int op);
+
+// Compares with a NumPy array. Returns NotImplemented for other objects.
+PyObject* compare_with_array(PyObject* self, PyObject* other, int op) {
+  if (PyErr_Occurred()) return nullptr;
+  if (!is_numpy_array(other)) Py_RETURN_NOTIMPLEMENTED;
+  const Object array(guarded<PyObject*>(nullptr, [&] {
+    const OnDevice cpu(DeviceType::Cpu);
+    return wrap_tensor(tensor_from_buffer(other));
+  }));
+  return array.get() ? compare(self, array.get(), op) : nullptr;
+}
+
 PyObject* compare(PyObject* self, PyObject* other, int op) {
   constexpr PointwiseOp table[] = {op::lt, op::le, op::eq, op::ne, op::gt, op::ge};
   Caller caller;
-  if (caller.intercepts(row_of(table[op]).name, self, other)) return caller.result;
+  if (caller.intercepts(row_of(table[op]).name, self, other))
+    return is_unsupported(caller.result, self, other) ? compare_with_array(self, other, op) : caller.result;
   Operand operands[2] = {tensor_of(self), 0};
-  if (!to_operand(other, operands[1])) {
-    if (PyErr_Occurred()) return nullptr;
-    if (!is_numpy_array(other)) Py_RETURN_NOTIMPLEMENTED;
-    const Object array(guarded<PyObject*>(nullptr, [&] {
-      const OnDevice cpu(DeviceType::Cpu);
-      return wrap_tensor(tensor_from_buffer(other));
-    }));
-    return array.get() ? compare(self, array.get(), op) : nullptr;
-  }
+  if (!to_operand(other, operands[1])) return compare_with_array(self, other, op);
   return watched(row_of(table[op]).name, [&] { return wrap_tensor(pointwise(table[op], operands)); });
 }
 

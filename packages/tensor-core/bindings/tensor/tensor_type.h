@@ -6,6 +6,9 @@
 namespace flambeau::python {
 
 void add_number_slots(PyType_Slot*& slot);  // number_protocol.cpp
+// Returns true, and clears the error, if a handler of a + b, a == b or similar has raised a TypeError, and if one of
+// the operands is neither a tensor nor a number. As in PyTorch, such an operand may then implement the operator.
+bool is_unsupported(PyObject* result, PyObject* a, PyObject* b);
 extern PyGetSetDef tensor_attributes[];     // attributes.cpp
 void create_tensor_type();                  // tensor_type.cpp
 void create_small_types(PyObject* module);  // small_types.cpp: dtype and Size
