@@ -215,6 +215,10 @@ def test_torch_check_functions_raise_if_a_condition_is_false(name, error):
 def test_sizes_and_elements_are_checked():
     fb._check_is_size(3, max=3)
     fb._check_tensor_all(fb.ones(2) > 0)
+    fb._check_with(ValueError, True)
+    fb._check_tensor_all_with(ValueError, fb.ones(2) > 0, lambda: "not shown")
+    with pytest.raises(ValueError, match="of this type"):
+        fb._check_tensor_all_with(ValueError, fb.ones(2) > fb.tensor([0, 1]), lambda: "of this type")
     for check, argument in ((fb._check_is_size, -1), (fb._check_tensor_all, fb.ones(2) > fb.tensor([0, 1]))):
         with pytest.raises(RuntimeError, match="no"):
             check(argument, lambda: "no")
@@ -354,3 +358,13 @@ def test_deprecated_ways_to_convert_and_print_a_tensor():
     assert f"{shapeless}" == repr(shapeless)
     with pytest.raises(RuntimeError, match=r"not supported; use flambeau.as_tensor"):
         fb.zeros(1).new(fb.zeros(1), device="cpu")
+
+
+def test_defaults_of_operators_can_be_read_like_those_of_functions():
+    assert fb.meshgrid.__kwdefaults__ == {"indexing": "ij"} and fb.meshgrid.__defaults__ is None
+    assert fb.stack.__defaults__ == (0,) and fb.stack.__kwdefaults__ is None
+    assert fb.sum.__defaults__ == (None, False) and fb.sum.__kwdefaults__ == {"dtype": None}
+
+
+def test_settings_of_backends_are_never_frozen():
+    assert fb.backends.flags_frozen() is False

@@ -96,6 +96,7 @@ def test_private_queries_about_transforms_and_tracing(run):
         assert not torch._C._are_functorch_transforms_active() and torch._C._get_tracing_state() is None
         assert not {"flambeau.jit", "flambeau.func"} & sys.modules.keys()
         assert torch._C._get_default_device() == "cpu"
+        assert torch._C._get_accelerator() == (torch.accelerator.current_accelerator() or torch.device("cpu"))
         assert torch._C._get_privateuse1_backend_name() == "privateuseone" and torch._C.Future is torch.Future
         with torch.overrides.TorchFunctionMode():
             assert torch._C._is_torch_function_mode_enabled()

@@ -32,10 +32,14 @@ def compile(
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,
-    backend: str | Callable[..., Any] = "inductor",
+    backend: str | Callable[..., Any] | None = None,
     mode: str | None = None,
     options: dict[str, Any] | None = None,
+    name: str | None = None,
     disable: bool = False,
+    recompile_limit: int | None = None,
+    isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
 ) -> Callable[[F], F]: ...
 
 
@@ -45,10 +49,14 @@ def compile(
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,
-    backend: str | Callable[..., Any] = "inductor",
+    backend: str | Callable[..., Any] | None = None,
     mode: str | None = None,
     options: dict[str, Any] | None = None,
+    name: str | None = None,
     disable: bool = False,
+    recompile_limit: int | None = None,
+    isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
 ) -> F: ...
 
 
@@ -57,10 +65,14 @@ def compile(
     *,
     fullgraph: bool = False,
     dynamic: bool | None = None,
-    backend: str | Callable[..., Any] = "inductor",
+    backend: str | Callable[..., Any] | None = None,
     mode: str | None = None,
     options: dict[str, Any] | None = None,
+    name: str | None = None,
     disable: bool = False,
+    recompile_limit: int | None = None,
+    isolate_recompiles: bool = False,
+    shapes_spec: Any = None,
 ) -> Any:
     """Compile a function or module. Can be used as a decorator.
 
@@ -77,8 +89,9 @@ def compile(
     Args:
         fullgraph: raise RuntimeError with the reason and the line if one program cannot represent the function.
         dynamic: False captures a program for each combination of sizes; otherwise programs serve all sizes.
-        mode, options: accepted without effect.
-        backend: "inductor", "cudagraphs" and "aot_eager" select this compiler. "eager" does not compile the model.
+        mode, options, name, recompile_limit, isolate_recompiles, shapes_spec: accepted without effect.
+        backend: None, "inductor", "cudagraphs" and "aot_eager" select this compiler. "eager" does not compile the
+            model.
             A function is called with a `flambeau.fx.GraphModule` and the example tensors, once for each combination of
             shapes and dtypes; its result is called instead of the model.
         disable: return the argument unchanged.
@@ -95,6 +108,7 @@ def compile(
         raise RuntimeError("Either mode or options can be specified, but both can't be specified at the same time.")
     if mode is not None and mode not in _MODES:
         raise RuntimeError(f"Unrecognized mode={mode}, should be one of: {', '.join(_MODES)}")
+    backend = "inductor" if backend is None else backend
     if isinstance(backend, str) and backend not in (*_BACKENDS, "eager"):
         raise RuntimeError(f"Invalid backend: {backend!r}, see `compiler.list_backends()` for available backends.")
     if model is None:

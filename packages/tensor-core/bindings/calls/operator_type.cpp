@@ -1,5 +1,6 @@
 // The Python type of operators, and their publication in the module and in the type Tensor.
 #include "calls/binding.h"
+#include "calls/call_arguments.h"
 
 #include <structmember.h>
 
@@ -69,6 +70,21 @@ PyObject* operator_signature(PyObject* self, void*) {
   const Object text(operator_text_signature(self, nullptr));
   return text ? PyObject_CallMethod(signatures.get(), "parse", "O", text.get()) : nullptr;
 }
+// Returns __defaults__ and __kwdefaults__, which some of PyTorch's operators have, because they are Python functions.
+PyObject* operator_defaults(PyObject* self, void*) {
+  std::vector<PyObject*> found;
+  for (const Parameter& p : reinterpret_cast<OperatorObject*>(self)->binding->parameters)
+    if (p.fallback && !p.keyword_only && !p.variadic) found.push_back(p.fallback);
+  if (found.empty()) Py_RETURN_NONE;
+  return guarded<PyObject*>(nullptr, [&] { return tuple_of(found.data(), found.size()).release(); });
+}
+PyObject* operator_keyword_defaults(PyObject* self, void*) {
+  Object found(PyDict_New());
+  for (const Parameter& p : reinterpret_cast<OperatorObject*>(self)->binding->parameters)
+    if (found && p.fallback && p.keyword_only && PyDict_SetItem(found.get(), p.name, p.fallback) < 0) return nullptr;
+  if (found && PyDict_GET_SIZE(found.get()) == 0) Py_RETURN_NONE;
+  return found.release();
+}
 PyObject* operator_parameters(PyObject* self, void*) {
   const Binding& b = *reinterpret_cast<OperatorObject*>(self)->binding;
   PyObject* names = PyTuple_New(Py_ssize_t(b.parameters.size()));
@@ -89,7 +105,11 @@ PyObject* operator_batched(PyObject* self, void*) {
   return b.batched == &b ? Py_NewRef(self) : make_operator(b.batched, call_binding);
 }
 PyObject* operator_reduce(PyObject* self, PyObject*) {  // pickles operators by their global names
-  return operator_name(self, nullptr);
+  const Object name(operator_name(self, nullptr));
+  if (!name || Py_TYPE(self) != method_type) return Py_XNewRef(name.get());
+  const Object builtins(PyImport_ImportModule("builtins"));
+  const Object getattr(builtins ? PyObject_GetAttrString(builtins.get(), "getattr") : nullptr);
+  return getattr ? Py_BuildValue("O(OO)", getattr.get(), tensor_type, name.get()) : nullptr;
 }
 
 PyGetSetDef operator_attributes[] = {
@@ -100,6 +120,8 @@ PyGetSetDef operator_attributes[] = {
     {"__doc__", operator_doc, nullptr, nullptr, nullptr},
     {"__text_signature__", operator_text_signature, nullptr, nullptr, nullptr},
     {"__signature__", operator_signature, nullptr, nullptr, nullptr},
+    {"__defaults__", operator_defaults, nullptr, nullptr, nullptr},
+    {"__kwdefaults__", operator_keyword_defaults, nullptr, nullptr, nullptr},
     {"__wrapped__", operator_wrapped, nullptr, nullptr, nullptr},
     {"batched", operator_batched, nullptr, "Operator for tensors with a leading batch dimension, or None.", nullptr},
     {"parameters", operator_parameters, nullptr, "Names of the parameters, in the order of the signature.", nullptr},

@@ -57,17 +57,17 @@ def _shape_as_tensor(self: Tensor) -> Tensor:
 Message = Callable[[], object] | None
 
 
-def _check_with(error: type[Exception], condition: Any, message: Message) -> None:
+def _check_with(error_type: type[Exception], cond: Any, message: Message = None) -> None:
     """Raise an error with the text of ``message()`` if a condition, which must be a bool, is false."""
-    if not isinstance(condition, bool):
-        raise TypeError(f"cond must be a bool, but got {type(condition)}")
-    if condition:
+    if not isinstance(cond, bool):
+        raise TypeError(f"cond must be a bool, but got {type(cond)}")
+    if cond:
         return
     if message is None:
-        raise error("Expected cond to be True, but got False.")
+        raise error_type("Expected cond to be True, but got False.")
     if not callable(message):
         raise TypeError("message must be a callable")
-    raise error(str(message()))
+    raise error_type(str(message()))
 
 
 def _check(cond: Any, message: Message = None) -> None:
@@ -101,11 +101,16 @@ def _check_not_implemented(cond: Any, message: Message = None) -> None:
 
 def _check_tensor_all(cond: Any, message: Message = None) -> None:
     """Raise RuntimeError if an element of a bool tensor is false. See `_check`."""
+    _check_tensor_all_with(RuntimeError, cond, message)
+
+
+def _check_tensor_all_with(error_type: type[Exception], cond: Any, message: Message = None) -> None:
+    """Raise an error if an element of a bool tensor is false. See `_check_with`."""
     if not isinstance(cond, Tensor):
         raise TypeError(f"cond must be a tensor, but got {type(cond)}")
     if cond.dtype != bool_:
         raise TypeError(f"cond tensor must have dtype {bool_}, but got {cond.dtype}")
-    _check(bool(cond.all().item()), message)
+    _check_with(error_type, bool(cond.all().item()), message)
 
 
 def _check_is_size(i: Any, message: Message = None, *, max: int | None = None) -> None:

@@ -26,6 +26,11 @@ def __allow_nonbracketed_mutation() -> Iterator[None]:
     yield
 
 
+def flags_frozen() -> bool:
+    """Return False: settings can be changed at any time."""
+    return False
+
+
 if not TYPE_CHECKING:  # so that type checkers report names that do not exist
 
     def __getattr__(name: str) -> ModuleType:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flambeau import Generator, Size, Tensor, _core, device, dtype, get_default_device, layout, memory_format
 from flambeau._core import _disabled_torch_dispatch_impl
+from flambeau.accelerator import current_accelerator
 from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
 from flambeau.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
@@ -21,6 +22,7 @@ __all__ = [
     "_are_functorch_transforms_active",
     "_disabled_torch_dispatch_impl",
     "_disabled_torch_function_impl",
+    "_get_accelerator",
     "_get_default_device",
     "_get_privateuse1_backend_name",
     "_get_tracing_state",
@@ -69,6 +71,11 @@ def _are_functorch_transforms_active() -> bool:
 def _is_alias_of(input: Tensor, other: Tensor) -> bool:
     """Return True if the tensors share their memory's owner, so that one may be a view of the other."""
     return _core._storage_identifier(input) == _core._storage_identifier(other)
+
+
+def _get_accelerator() -> device:
+    """Return the type of the accelerator as a device, or the CPU if no accelerator is available."""
+    return current_accelerator() or device("cpu")
 
 
 def _get_default_device() -> str:
