@@ -320,3 +320,8 @@ def test_tensors_of_one_element_are_accepted_in_a_list_of_numbers(shape):
     assert fb.tensor([np.array([1.0]), np.array([2.0])]).tolist() == [[1], [2]]  # NumPy's arrays keep their dimension
     with pytest.raises(ValueError, match="expected"):
         fb.tensor([one, fb.ones(2)])
+
+
+def test_elements_of_linspace_are_rounded_as_in_pytorch():
+    assert fb.linspace(1e-4, 0.02, 1000)[333].item().hex() == "0x1.b946980000000p-8"
+    assert fb.linspace(0, 1, 7)[3].item() == 0.5 and fb.linspace(3.3, 9.9, 64)[-1] == fb.tensor(9.9)

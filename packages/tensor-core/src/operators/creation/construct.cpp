@@ -142,7 +142,9 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
   }
   Tensor out = empty({steps}, dtype);
   const double first = rounded(start, dtype).real(), last = rounded(end, dtype).real();
-  const double step = steps > 1 ? (last - first) / double(steps - 1) : 0;
+  double step = steps > 1 ? (last - first) / double(steps - 1) : 0;
+  if (dtype == Dtype::float32 && steps > 1)  // rounded as in PyTorch, so that the elements are the same
+    step = double(float(last - first) / float(steps - 1));
   const double half = double(steps == 1 ? 1 : steps / 2);
   // The first half is computed from the start and the rest from the end, so that the last value is exact.
   fill_line(out, LinearSequence{first, step, half, last, double(steps - 1)});
