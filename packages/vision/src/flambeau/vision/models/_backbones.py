@@ -84,7 +84,8 @@ def register_on_backbone(
             trained = asked is not None or weights_backbone not in (None, False)
             network = make_network(weights_backbone, trained, progress)
             if stages is not None:
-                options["trainable_layers"] = _trainable(trained, trainable_backbone_layers, stages, learning)
+                trainable = _validate_trainable_layers(trained, trainable_backbone_layers, stages, learning)
+                options["trainable_layers"] = trainable
             model = builder(network, num_classes or classes, **options)
             if asked is not None:
                 asked.load_into(model, progress)
@@ -107,14 +108,18 @@ def _set_eps(model: nn.Module, eps: float | None) -> None:
             module.eps = eps
 
 
-def _trainable(trained: bool, asked: int | None, stages: int, usual: int) -> int:
-    if not trained and asked is not None:
+def _validate_trainable_layers(
+    is_trained: bool, trainable_backbone_layers: int | None, max_value: int, default_value: int
+) -> int:
+    """Return the number of trainable stages of a backbone: all if it has no trained weights."""
+    if not is_trained and trainable_backbone_layers is not None:
         warnings.warn(
             "Changing trainable_backbone_layers has no effect if neither pretrained nor pretrained_backbone have been "
-            f"set to True, falling back to trainable_backbone_layers={stages} so that all layers are trainable",
+            f"set to True, falling back to trainable_backbone_layers={max_value} so that all layers are trainable",
             stacklevel=3,
         )
-    layers = stages if not trained else usual if asked is None else asked
-    if not 0 <= layers <= stages:
-        raise ValueError(f"Trainable backbone layers should be in the range [0,{stages}], got {layers}")
+    usual = default_value if trainable_backbone_layers is None else trainable_backbone_layers
+    layers = usual if is_trained else max_value
+    if not 0 <= layers <= max_value:
+        raise ValueError(f"Trainable backbone layers should be in the range [0,{max_value}], got {layers}")
     return layers

@@ -11,6 +11,7 @@ from flambeau import nn
 
 from ...ops import FrozenBatchNorm2d
 from ...ops.feature_pyramid_network import ExtraFPNBlock, FeaturePyramidNetwork, LastLevelMaxPool
+from .._backbones import _validate_trainable_layers as _validate_trainable_layers
 from .._intermediate_layers import IntermediateLayerGetter
 from .._registry import get_model_builder
 
