@@ -235,3 +235,15 @@ def test_classes_that_are_no_tensors_are_compiled():
         x, y = fb.full((2,), value), fb.ones(3)
         assert fb.equal(compiled(x, y), f(x, y))
     assert captures(compiled) == 1
+
+
+def test_a_registered_class_that_creates_its_leaves_is_compiled():
+    class Scaled:
+        def __init__(self, value):
+            self.value = value
+
+    pytree.register_pytree_node(Scaled, lambda s: ([s.value * 1], None), lambda leaves, _: Scaled(leaves[0]))
+    compiled = fb.compile(lambda scaled, x: x + 1, fullgraph=True)
+    for _ in range(2):
+        assert compiled(Scaled(fb.ones(1)), fb.ones(1)).item() == 2
+    assert captures(compiled) == 1

@@ -356,7 +356,7 @@ def capture(
         traced_result = _run(trace, function, *args, **kwargs)
     except Exception as error:
         trace.open = False
-        if isinstance(error, UnsupportedError) or effects.exist():
+        if isinstance(error, UnsupportedError) or effects.exist() or contents.have_changed():
             raise
         trace.answers.extend(trace.performed)
         flambeau.set_rng_state(effects.rng_state)

@@ -25,6 +25,11 @@ class Contents:
     def __init__(self, arguments: Any) -> None:
         self._arguments = arguments
         self.leaves, self._structure = pytree.tree_flatten(arguments)
+        # A registered class may create its leaves at each flattening.
+        self._keeps_leaves = self._has_leaves(pytree.tree_leaves(arguments))
+
+    def _has_leaves(self, leaves: list[Any]) -> bool:
+        return len(leaves) == len(self.leaves) and all(map(operator.is_, leaves, self.leaves))
 
     def shares_container_with(self, result: Any) -> bool:
         """Return True if a container in the result is one of the arguments, which a program would copy."""
@@ -34,4 +39,4 @@ class Contents:
     def have_changed(self) -> bool:
         """Return True if a container among the arguments has other contents now."""
         leaves, structure = pytree.tree_flatten(self._arguments)
-        return structure != self._structure or not all(map(operator.is_, leaves, self.leaves))
+        return structure != self._structure or (self._keeps_leaves and not self._has_leaves(leaves))
