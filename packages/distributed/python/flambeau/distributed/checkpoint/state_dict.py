@@ -14,6 +14,7 @@ from typing import Any
 from flambeau import Tensor
 from flambeau.distributed.data_parallel import DistributedDataParallel
 from flambeau.nn import Module
+from flambeau.nn.modules._state_dict import _IncompatibleKeys
 from flambeau.optim import Optimizer
 from flambeau.utils._pytree import tree_map_only
 
@@ -77,7 +78,7 @@ def get_model_state_dict(
 
 def set_model_state_dict(
     model: Module, model_state_dict: dict[str, Any], *, options: StateDictOptions | None = None
-) -> Any:
+) -> _IncompatibleKeys:
     """Load the state that `get_model_state_dict` returned into a model.
 
     Returns: ``missing_keys`` and ``unexpected_keys``, like `Module.load_state_dict`.
@@ -166,9 +167,10 @@ def set_state_dict(
     model_state_dict: dict[str, Any],
     optim_state_dict: dict[str, Any],
     options: StateDictOptions | None = None,
-) -> Any:
+) -> _IncompatibleKeys:
     """Load the state that `get_state_dict` returned; return the result of `set_model_state_dict`."""
-    loaded = set_model_state_dict(model, model_state_dict, options=options) if model_state_dict else None
+    keys = _IncompatibleKeys([], [])
+    loaded = set_model_state_dict(model, model_state_dict, options=options) if model_state_dict else keys
     if optim_state_dict:
         set_optimizer_state_dict(model, optimizers, optim_state_dict, options=options)
     return loaded
