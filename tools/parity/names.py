@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gzip
 import importlib
 import io
 import os
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-FILE = Path(__file__).parents[2] / "packages/torch/src/flambeau/torch/interface.txt"
+FILE = Path(__file__).parents[2] / "packages/torch/src/flambeau/torch/interface.txt.gz"
 
 # Folders and modules that programs do not import: they are generated, run as programs, or test PyTorch itself.
 _SKIPPED = (
@@ -196,7 +197,7 @@ def write() -> None:
         wanted = is_public(name) and not name.startswith(_SKIPPED) and name.partition(".")[0] in ("torch", "functorch")
         if name in PRIVATE or wanted:
             lines.add(_line(module))
-    FILE.write_text("\n".join(sorted(lines)) + "\n")
+    FILE.write_bytes(gzip.compress(("\n".join(sorted(lines)) + "\n").encode(), mtime=0))
     print(f"{len(lines)} modules in {FILE}", flush=True)
     os._exit(0)  # some of PyTorch's optional modules abort the interpreter when it ends
 
@@ -214,7 +215,7 @@ def check(verbose: bool, at_least: float) -> bool:
 
     rows = {"documented": Counter[str](), "public": Counter[str](), "private": Counter[str]()}
     by_module: dict[str, Counter[str]] = {}
-    for line in FILE.read_text().splitlines():
+    for line in gzip.decompress(FILE.read_bytes()).decode().splitlines():
         module, *fields = line.split("|")
         names = [name.partition("@")[0] for field in fields for name in field.split()]
         counter = by_module[module] = Counter()

@@ -1,11 +1,12 @@
 """PyTorch's modules and their names, collected from PyTorch by ``tools/parity/names.py``.
 
-A line of ``interface.txt`` is ``module|classes|functions|values``, where ``name@home`` is defined in another module.
+A line of ``interface.txt.gz`` is ``module|classes|functions|values``, where ``name@home`` is defined in another module.
 """
 
 from __future__ import annotations
 
 import functools
+import zlib
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,8 @@ class Entry(NamedTuple):
 
 @functools.cache
 def _lines() -> dict[str, str]:
-    text = (Path(__file__).parent / "interface.txt").read_text()
+    packed = (Path(__file__).parent / "interface.txt.gz").read_bytes()
+    text = zlib.decompress(packed, wbits=31).decode()  # 31: with a header of gzip
     return {line[: line.index("|")]: line for line in text.splitlines()}
 
 
