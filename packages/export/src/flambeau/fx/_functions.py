@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import flambeau
@@ -44,7 +42,7 @@ def find_proxy(*values: Any) -> Proxy | None:
 
 
 class ProxyDispatchMode(TorchFunctionMode):
-    """Mode that turns each call of an operator with a `Proxy` among its arguments into a node."""
+    """Mode that turns each call of an operator or function with a `Proxy` among its arguments into a node."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         proxy = find_proxy(args, kwargs or {})
@@ -93,10 +91,3 @@ def normalized_arguments(
     required = [name for name, p in known.parameters.items() if p.default is p.empty and p.kind != p.KEYWORD_ONLY]
     positional = tuple(bound.arguments[name] for name in required)
     return positional, {name: value for name, value in bound.arguments.items() if name not in required}
-
-
-@contextmanager
-def intercept_calls() -> Iterator[None]:
-    """Turn calls of functions and operators with traced values into nodes in this context."""
-    with ProxyDispatchMode():
-        yield

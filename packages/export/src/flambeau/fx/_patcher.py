@@ -11,10 +11,9 @@ from contextlib import ExitStack
 from typing import Any, Self
 
 from flambeau.nn import Module
-from flambeau.nn._leaf_functions import wrapped
 
-from ._functions import intercept_calls
-from ._patches import _wrapper
+from ._functions import ProxyDispatchMode
+from ._patches import _wrapper, marked_functions
 
 _orig_module_call = Module.__call__
 _orig_module_getattr = getattr
@@ -32,7 +31,7 @@ class _Patcher:
         self._visited: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
-        self._context.enter_context(intercept_calls())
+        self._context.enter_context(ProxyDispatchMode())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,6 +75,5 @@ def _autowrap_check(patcher: _Patcher, frame_dict: dict[str, Any], function_ids:
 
 def _patch_wrapped_functions(patcher: _Patcher) -> None:
     """Replace the functions that `wrap` has marked."""
-    for (_, name), variables in list(wrapped.items()):
-        if name in variables or hasattr(builtins, name):
-            patcher.patch(variables, name, _wrapper(variables[name] if name in variables else getattr(builtins, name)))
+    for variables, name, function in marked_functions():
+        patcher.patch(variables, name, _wrapper(function))

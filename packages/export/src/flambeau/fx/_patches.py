@@ -18,7 +18,7 @@ from flambeau import Tensor
 from flambeau.nn import Module
 from flambeau.nn._leaf_functions import wrapped
 
-from ._functions import find_proxy, intercept_calls
+from ._functions import ProxyDispatchMode, find_proxy
 
 if TYPE_CHECKING:
     from ._symbolic_trace import Tracer
@@ -101,12 +101,11 @@ def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
             Module.__call__ = _traced_call  # type: ignore[method-assign, assignment]
             Module.__getattribute__ = _traced_read  # type: ignore[method-assign, assignment]
     try:
-        for (_, name), variables in list(wrapped.items()):
-            if name in variables or hasattr(builtins, name):  # the module may have deleted it
-                patched.replace(variables, name, variables[name] if name in variables else getattr(builtins, name))
+        for variables, name, value in marked_functions():
+            patched.replace(variables, name, value)
         for searched in (getattr(function, "__globals__", {}), *map(vars, tracer._autowrap_search)):
             patched.autowrap(searched)
-        with intercept_calls():
+        with ProxyDispatchMode():
             yield
     finally:
         patched.restore()
@@ -114,6 +113,15 @@ def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
             _traces.remove(trace)
             if not _traces:
                 del Module.__call__, Module.__getattribute__
+
+
+def marked_functions() -> Iterator[tuple[dict[str, Any], str, Any]]:
+    """Yield the functions that `wrap` has marked, as variables of a module, name and function."""
+    for (_, name), variables in list(wrapped.items()):
+        if name in variables:
+            yield variables, name, variables[name]
+        elif hasattr(builtins, name):  # otherwise the module has deleted the function
+            yield variables, name, getattr(builtins, name)
 
 
 def _wrapper(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from flambeau.nn import Module
 
 from ._codegen import last_uses
-from ._functions import intercept_calls
+from ._functions import ProxyDispatchMode
 from ._symbolic_trace import Tracer
 from .graph import Graph
 from .graph_module import GraphModule
@@ -205,7 +205,7 @@ class Transformer(Interpreter):
 
     def transform(self) -> GraphModule:
         """Return the module of the new graph; it shares the parameters of the original."""
-        with intercept_calls():
+        with ProxyDispatchMode():
             result = super().run(enable_io_processing=False)
         if result is None:
             raise RuntimeError("a graph without an output cannot be transformed")
