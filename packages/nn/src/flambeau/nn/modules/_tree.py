@@ -46,7 +46,7 @@ REGISTRATION_HOOKS: dict[str, OrderedDict[int, Callable[..., Any]]] = {
 }
 
 
-# What a registry contains, and the expected class.
+# For each registry, the kind of its members and the name of their class, for error messages.
 _KINDS = {
     "_parameters": ("parameter", "Parameter"),
     "_modules": ("child module", "Module"),
