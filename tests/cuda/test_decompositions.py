@@ -1,4 +1,4 @@
-"""Derivatives of decompositions and Fourier transforms on the GPU are the CPU's."""
+"""Tests that derivatives of decompositions and Fourier transforms on the GPU equal those on the CPU."""
 
 import cupy_stand_in
 import pytest

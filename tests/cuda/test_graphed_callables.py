@@ -163,7 +163,7 @@ def test_a_module_in_the_other_training_mode_runs_without_the_graph():
     layer.eval()
     expected = F.batch_norm(x, layer.running_mean, layer.running_var, layer.weight, layer.bias)
     assert_close(layer(x), expected)
-    assert_close(layer(x[:2]), expected[:2])  # of any size
+    assert_close(layer(x[:2]), expected[:2])  # evaluation does not replay the graph, so any batch size is allowed
     layer.train()
     assert_close(layer(x), F.batch_norm(x, None, None, layer.weight, layer.bias, training=True))
 
@@ -269,7 +269,7 @@ def test_unsupported_callables_are_rejected():
         make(lambda x: x * x.sum().item(), (x,))
     with fb.autocast("cuda"), pytest.raises(RuntimeError, match="cache_enabled=False"):
         make(fb.exp, (x,))
-    assert_close(outcome(make(fb.exp, (x,)), [x]), outcome(fb.exp, [x]))  # and nothing is left behind
+    assert_close(outcome(make(fb.exp, (x,)), [x]), outcome(fb.exp, [x]))  # errors do not affect later captures
 
 
 def test_graphed_callables_in_half_precision():

@@ -100,7 +100,7 @@ def test_pinning_with_persistent_workers():
     left = iter(loader)
     next(left)
     assert len(list(loader)) == 5
-    next(left)  # was pinned before the other pass began
+    next(left)  # this batch was pinned before the other pass began
     with pytest.raises(RuntimeError, match="a later iterator over the DataLoader ended this one"):
         list(left)
 

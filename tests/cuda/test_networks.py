@@ -1,4 +1,4 @@
-"""Derivatives of layers on the GPU are those on the CPU."""
+"""Tests that derivatives of layers on the GPU equal those on the CPU."""
 
 import ctypes
 import os
@@ -113,7 +113,7 @@ def test_pools(function):
         (9, 7, 8, 4, {}),
         (40, 70, 40, 24, {"is_causal": True}),
         (20, 34, 100, 20, {"scale": 0.2}),
-        (2, 1100, 16, 16, {}),  # in parts
+        (2, 1100, 16, 16, {}),  # the keys are divided into parts
         (3, 4, 260, 5, {}),
     ],
 )
@@ -158,7 +158,7 @@ def attention_derivatives(q, k, v, grad, mask, scale, causal):
         (1, 33, 100, 128, 80, {"scale": -0.1}),
         (1, 70, 50, 80, 80, {}),
         (3, 5, 3, 8, 24, {"mask": "bool"}),
-        (2, 5, 1100, 16, 16, {"mask": "bool"}),  # in parts
+        (2, 5, 1100, 16, 16, {"mask": "bool"}),  # the keys are divided into parts
         (2, 50, 90, 40, 56, {"mask": "float"}),
         (128, 65, 70, 16, 16, {"is_causal": True}),  # tiles of 128 rows
     ],

@@ -103,10 +103,10 @@ def test_half_precision_accumulates_the_state_in_float32(make):
     layer, times = make(1, 1, bias=True).to(fb.bfloat16).requires_grad_(False), 400
     for parameter in layer.parameters():
         parameter.zero_()
-    if make is nn.LSTM:  # the state grows by 2**-11 at a time: gates of 1, 1, 2**-11, 1/2
+    if make is nn.LSTM:  # each step adds 2**-11 to the state, because the gates are 1, 1, 2**-11 and 1/2
         layer.bias_ih_l0.copy_(fb.tensor([20.0, 20.0, 2.0**-11, 0.0]))
         expected = times * 2.0**-11 + 1
-    else:  # the hidden state shrinks by a two-thousandth at a time
+    else:  # each step reduces the hidden state by about 1/2000
         layer.bias_ih_l0.copy_(fb.tensor([0.0, 7.625, 0.0]))
         expected = float((1 / (1 + fb.tensor(-7.625).exp())) ** times)
     state = fb.ones(1, 1, 1, dtype=fb.bfloat16, device="cuda")

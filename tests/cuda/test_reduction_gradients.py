@@ -1,4 +1,4 @@
-"""Derivatives of reductions, softmax, losses, normalisations and scans on the GPU are those of the CPU."""
+"""Tests that derivatives of reductions, softmax, losses, normalisations and scans on the GPU equal those on the CPU."""
 
 import pytest
 

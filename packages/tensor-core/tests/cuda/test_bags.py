@@ -1,4 +1,4 @@
-"""Tests that embedding bags on the GPU give the sums, means and maxima of the CPU."""
+"""Tests that the sums, means and maxima of embedding bags on the GPU equal those on the CPU."""
 
 import pytest
 

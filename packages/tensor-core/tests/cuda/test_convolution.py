@@ -1,4 +1,4 @@
-"""Convolutions on the GPU give what they give on the CPU; the transposed ones are the gradients of the input."""
+"""Tests that convolutions on the GPU equal those on the CPU. Transposed convolutions are gradients of the input."""
 
 import pytest
 

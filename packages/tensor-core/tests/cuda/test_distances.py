@@ -1,4 +1,4 @@
-"""Distances between rows on the GPU are the CPU's."""
+"""Tests that distances between rows on the GPU equal those on the CPU."""
 
 import pytest
 

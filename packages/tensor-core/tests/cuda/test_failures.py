@@ -314,7 +314,7 @@ print(len({each.data_ptr() for each in held}), fb.cuda.memory_reserved() == rese
 
 def test_empty_cache_releases_memory_only_after_its_last_use():
     code = """
-x = fb.ones(1 << 23, device="cuda")  # a segment of its own
+x = fb.ones(1 << 23, device="cuda")  # a tensor of this size has a separate memory segment
 side = fb.cuda.Stream()
 side.wait_stream(fb.cuda.current_stream())
 with fb.cuda.stream(side):
@@ -372,7 +372,7 @@ side.synchronize()
 held += [fb.empty(1 << 20, device="cuda:0") for _ in range(5)]
 print(place in {each.data_ptr() for each in held})
 default = fb.cuda.default_stream("cuda:1")
-x = fb.empty(1 << 23, device="cuda:0")  # a segment of its own
+x = fb.empty(1 << 23, device="cuda:0")  # a tensor of this size has a separate memory segment
 x.record_stream(default)
 del x
 reserved = fb.cuda.memory_reserved("cuda:0")

@@ -1,4 +1,4 @@
-"""Normalisations on the GPU give what they give on the CPU."""
+"""Tests that normalisations on the GPU equal those on the CPU."""
 
 import pytest
 

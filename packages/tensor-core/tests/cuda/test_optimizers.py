@@ -1,4 +1,4 @@
-"""A step of every optimizer on the GPU gives what it gives on the CPU."""
+"""Tests that a step of every optimizer on the GPU equals the step on the CPU."""
 
 import ctypes
 import os

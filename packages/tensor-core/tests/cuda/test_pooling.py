@@ -1,4 +1,4 @@
-"""Pools, interpolation and padding on the GPU give what they give on the CPU."""
+"""Tests that pools, interpolation and padding on the GPU equal those on the CPU."""
 
 import pytest
 

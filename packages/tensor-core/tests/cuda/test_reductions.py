@@ -1,4 +1,4 @@
-"""Reductions on the GPU give what they give on the CPU."""
+"""Tests that reductions on the GPU equal those on the CPU."""
 
 import pytest
 

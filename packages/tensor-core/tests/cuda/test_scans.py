@@ -1,4 +1,4 @@
-"""Cumulative sums, products and extremes on the GPU give what they give on the CPU."""
+"""Tests that cumulative sums, products and extremes on the GPU equal those on the CPU."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Softmax and losses of classes on the GPU give what they give on the CPU."""
+"""Tests that softmax and classification losses on the GPU equal those on the CPU."""
 
 import pytest
 
