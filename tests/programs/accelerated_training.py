@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch.amp import GradScaler, autocast
 from torch.profiler import ProfilerActivity, profile, record_function
 
-warnings.filterwarnings("ignore")  # compilers that are not there
+warnings.filterwarnings("ignore")  # warnings about missing compilers
 torch.manual_seed(0)
 torch.cuda.manual_seed_all(0)
 torch.set_num_threads(1)

@@ -18,7 +18,7 @@ assert w.grad.shape == w.shape
 assert torch.allclose(b.grad, torch.sigmoid(z.detach()) / 3)
 assert torch.allclose(w.grad, b.grad.expand(5, 3))
 
-# Not tracked
+# Tensors whose operations are not recorded
 with torch.no_grad():
     assert not (torch.matmul(x, w) + b).requires_grad
 assert not z.detach().requires_grad and w.is_leaf and not z.is_leaf
@@ -33,7 +33,7 @@ def evaluate(x):
 
 assert not evaluate(x).requires_grad
 
-# Gradients of tensors, by a vector; they accumulate until they are cleared
+# Vector-Jacobian products; gradients accumulate until they are cleared
 inp = torch.eye(4, 5, requires_grad=True)
 out = (inp + 1).pow(2).t()
 out.backward(torch.ones_like(out), retain_graph=True)
@@ -44,7 +44,7 @@ inp.grad.zero_()
 out.backward(torch.ones_like(out))
 assert torch.equal(inp.grad, first) and first[0, 0] == 4
 
-# The gradient of a result that is no leaf
+# The gradient of a tensor that is not a leaf
 a = torch.tensor([2.0, 3.0], requires_grad=True)
 b = torch.tensor([6.0, 4.0], requires_grad=True)
 middle = a * a
@@ -54,7 +54,7 @@ Q.backward(gradient=torch.tensor([1.0, 1.0]))
 assert torch.equal(a.grad, 9 * a.detach() ** 2) and torch.equal(b.grad, -2 * b.detach())
 assert torch.equal(middle.grad, torch.zeros(2))
 
-# A graph that data decide
+# A graph that depends on the data
 x = torch.randn(3, requires_grad=True)
 y = x * 2
 doublings = 1

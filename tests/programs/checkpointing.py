@@ -73,7 +73,7 @@ print(f"uninterrupted {uninterrupted:.6f}, resumed {continued:.6f}, lr {schedule
 assert uninterrupted == continued
 assert all(torch.equal(a, b) for a, b in zip(model.state_dict().values(), resumed.state_dict().values()))
 
-# Only the weights, a whole model, and a model with other layers
+# Save and load the weights, a complete model, and weights for a model with other layers
 torch.save(model.state_dict(), "weights.pt")
 torch.save(model, "model.pt")
 whole = torch.load("model.pt", weights_only=False)
@@ -112,7 +112,7 @@ assert b[0] == 7
 torch.save(small.clone(), "small.pt")
 assert os.path.getsize("small.pt") < os.path.getsize("shared.pt") and torch.load("small.pt").tolist() == [0, 1, 2, 3, 4]
 
-# Activations computed again instead of kept
+# Activation checkpointing: recompute activations instead of storing them
 deep = nn.Sequential(*(nn.Sequential(nn.Linear(16, 16), nn.Tanh(), nn.Dropout(0.2)) for _ in range(6)))
 again = copy.deepcopy(deep)
 inputs = torch.randn(8, 16, requires_grad=True)

@@ -80,7 +80,7 @@ class Exp(Function):
         raise NotImplementedError
 
 
-# A sine by a + b P3(c + d x)
+# Fit a + b P3(c + d x) to a sine
 x = torch.linspace(-math.pi, math.pi, 2000)
 y = torch.sin(x)
 a, b, c, d = (torch.full((), value, requires_grad=True) for value in (0.0, -1.0, 0.0, 0.3))

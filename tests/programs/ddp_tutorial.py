@@ -81,7 +81,7 @@ def demo_checkpoint(rank, world_size, port, path):
     ddp_model = DDP(ToyModel())
     if rank == 0:
         torch.save(ddp_model.state_dict(), path)
-    dist.barrier()  # no process loads before the first has saved
+    dist.barrier()  # wait until the first process has saved the file
 
     train(ddp_model, 5)
     map_location = {"cuda:0": f"cuda:{rank}"}
@@ -96,7 +96,7 @@ def demo_checkpoint(rank, world_size, port, path):
     assert same_everywhere(ddp_model)
     assert not torch.equal(ddp_model.module.net1.weight, before["module.net1.weight"])
 
-    dist.barrier()  # no process has gone on to something else while others read
+    dist.barrier()  # wait until all processes have read the file
     if rank == 0:
         os.remove(path)
     cleanup()

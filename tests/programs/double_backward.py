@@ -58,7 +58,7 @@ spread = made[:, 0].abs().mean().item(), made[:, 1].abs().mean().item()
 print(f"mean |x| {spread[0]:.2f} (2.00), mean |y| {spread[1]:.2f} (0.08)")
 assert 1.2 < spread[0] < 3 and spread[1] < 1 and 0.15 < (made[:, 0] > 0).float().mean() < 0.85
 
-# MAML: a start from which one step fits any sine
+# MAML: initial parameters from which one step fits any sine
 model = nn.Sequential(nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1))
 meta = torch.optim.Adam(model.parameters(), lr=5e-3)
 

@@ -76,7 +76,7 @@ for i in range(6):
 norms = torch.stack([g.flatten(1).norm(dim=1) for g in per_sample.values()]).norm(dim=0)
 print("norms of the gradients of each sample:", norms)
 
-# An ensemble, trained at once
+# An ensemble whose models are trained together
 x = torch.linspace(-3, 3, 64).unsqueeze(1)
 y = torch.sin(2 * x)
 models = [nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1)) for _ in range(5)]

@@ -62,7 +62,7 @@ assert names == ["x", "conv1", "nested_1", "relu", "wrapped_mod", "output"], nam
 assert "bn1" not in dict(traced.named_modules())
 
 
-# How long each node takes
+# Time of each node
 
 
 class Profiler(fx.Interpreter):
@@ -84,7 +84,7 @@ assert all(len(seconds) == 2 for seconds in profiler.seconds.values())
 assert {node.op for node in profiler.seconds} == {"placeholder", "call_module", "call_function", "output"}
 
 
-# Operations by others, by proxies
+# Decomposition of operations with proxies
 
 
 def decompose(module, rules):
@@ -120,7 +120,7 @@ angles = torch.linspace(-1, 1, 5)
 torch.testing.assert_close(inverse(torch.exp(torch.sin(angles))), angles)
 
 
-# Patterns, and copies that learn
+# Replacement of patterns; a copy of a graph module has separate parameters, which can be trained
 
 rewritten = copy.deepcopy(decomposed)
 matches = fx.replace_pattern(rewritten, lambda x: (x > 0) * x, lambda x: torch.clamp(x, min=0.0))

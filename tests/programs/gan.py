@@ -58,7 +58,7 @@ def train(G, D, real, noise, steps, lr=2e-3):
             print(f"{step}: D ({d_real_error.item():.3f} real, {d_fake_error.item():.3f} fake) G {g_error.item():.3f}")
 
 
-# A normal distribution, by Wasserstein's distance: a critic without a sigmoid, whose weights are clipped
+# A Wasserstein GAN learns a normal distribution: the critic has no sigmoid, and its weights are clipped
 G = Generator(1, 16, 1, nn.functional.elu)
 critic = Discriminator(1, 32).model[:-1]
 c_optimizer = optim.RMSprop(critic.parameters(), lr=3e-3)

@@ -59,7 +59,7 @@ x = torch.linspace(-3, 3, 40)[:, None]
 y = truth(x).squeeze(1) + 0.1 * torch.randn(40)
 process = Process()
 
-# The likelihood is that of a multivariate normal distribution, and its derivative that of differences.
+# Compare the likelihood with a multivariate normal distribution, and its derivative with finite differences.
 with torch.no_grad():
     covariance = process.kernel(x, x) + process.noise * torch.eye(40)
     expected = -MultivariateNormal(torch.zeros(40), covariance).log_prob(y)
@@ -102,11 +102,11 @@ draws = mean + torch.randn(2000, 25) @ (vectors * values.clamp_min(0).sqrt()).T
 assert (draws.mean(0) - mean).abs().max() < 0.05
 assert (draws.std(0) - deviation).abs().max() < 0.05
 
-# A far point knows nothing: back to the prior.
+# Far from the data, the prediction equals the prior.
 mean, covariance = process.predict(x, y, torch.tensor([[50.0]]))
 assert mean.abs() < 1e-6 and torch.allclose(covariance.squeeze(), process.scale)
 
-# Features enough, and least squares with a ridge come close to the same line.
+# With enough features, ridge regression fits nearly the same curve.
 centres = torch.linspace(-3, 3, 15)
 features = torch.exp(-0.5 * (x - centres).square() / process.length.detach() ** 2)
 ridge = torch.cat([features, 0.05 * torch.eye(15)])

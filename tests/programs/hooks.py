@@ -51,7 +51,7 @@ order.clear()
 model(x)
 assert order == [] and not model._forward_hooks
 
-# A hook that changes what passes through
+# A forward hook that replaces the output
 double = model.classifier.register_forward_hook(lambda module, args, out: 2 * out)
 with_hook = model.eval()(x)
 double.remove()
@@ -72,7 +72,7 @@ w.register_post_accumulate_grad_hook(lambda p: accumulated.append(p.grad.clone()
 (w * 3).sum().backward()
 assert torch.equal(accumulated[0], torch.full((3,), 3.0))
 
-# Gradients that are clipped as they flow
+# Clip gradients during the backward pass
 for p in model.parameters():
     p.register_hook(lambda grad: torch.clamp(grad, -0.01, 0.01))
 model.zero_grad()

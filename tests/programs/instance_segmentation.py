@@ -92,7 +92,7 @@ def get_model_instance_segmentation(num_classes):
         mask_roi_pool=torchvision.ops.MultiScaleRoIAlign(["0"], output_size=8, sampling_ratio=2),
         mask_head=torchvision.models.detection.mask_rcnn.MaskRCNNHeads(64, (256,), 1),
     )
-    # The heads are those of 91 classes: put ones for these classes in their place.
+    # Replace the heads, which are for 91 classes, by heads for these classes.
     in_features = model.roi_heads.box_predictor.cls_score.in_features
     model.roi_heads.box_predictor = FastRCNNPredictor(in_features, num_classes)
     in_features_mask = model.roi_heads.mask_predictor.conv5_mask.in_channels

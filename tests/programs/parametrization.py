@@ -65,7 +65,7 @@ parametrize.remove_parametrizations(layer, "weight")
 assert torch.dist(layer.weight.T @ layer.weight, torch.eye(4)) < 1e-5
 assert list(dict(layer.named_parameters())) == ["bias", "weight"] or "weight" in dict(layer.named_parameters())
 
-# An orthogonal recurrent network remembers the first input of many
+# Train a recurrent network with an orthogonal weight to remember the first of 30 inputs
 rnn = nn.Linear(32, 32, bias=False)
 parametrize.register_parametrization(rnn, "weight", Skew())
 parametrize.register_parametrization(rnn, "weight", MatrixExponential())
@@ -84,7 +84,7 @@ for step in range(100):
 print(f"remembering: loss {loss.item():.4f}")
 assert loss.item() < 0.15 and torch.dist(rnn.weight.T @ rnn.weight, torch.eye(32)) < 1e-3
 
-# Those that come with the library
+# Parametrizations of the library
 linear = orthogonal(nn.Linear(5, 3))
 assert torch.allclose(linear.weight @ linear.weight.T, torch.eye(3), atol=1e-5)
 linear = spectral_norm(nn.Linear(20, 20), n_power_iterations=30)

@@ -41,7 +41,7 @@ assert (module.bias_mask == 0).sum() == 3
 smallest = module.bias_orig.abs().topk(3, largest=False).indices
 assert (module.bias_mask[smallest] == 0).all()
 
-# Again, along a dimension
+# Structured pruning of a tensor that is already pruned
 prune.ln_structured(module, name="weight", amount=0.5, n=2, dim=0)
 assert (module.weight.flatten(1).abs().sum(1) == 0).sum() == 3
 assert any(isinstance(hook, prune.PruningContainer) for hook in module._forward_pre_hooks.values())
@@ -50,7 +50,7 @@ assert "conv1.weight_orig" in state and "conv1.weight_mask" in state
 prune.remove(module, "weight")
 assert "weight" in dict(module.named_parameters()) and not hasattr(module, "weight_mask")
 
-# The whole model at once
+# Global pruning of the model
 model = LeNet()
 parameters_to_prune = tuple((m, "weight") for m in (model.conv1, model.conv2, model.fc1, model.fc2, model.fc3))
 prune.global_unstructured(parameters_to_prune, pruning_method=prune.L1Unstructured, amount=0.2)

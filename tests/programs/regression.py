@@ -31,7 +31,7 @@ exact = torch.linalg.lstsq(torch.cat([features, torch.ones(1000, 1)], 1), labels
 found = torch.cat([net[0].weight.data.reshape(true_w.shape), net[0].bias.data])
 assert torch.allclose(found, exact, atol=5e-3) and abs(found[2] - true_b) < 1e-2
 
-# A polynomial of the fourth degree, endless batches until the error is small
+# A polynomial of the fourth degree: train on new batches until the error is small
 POLY_DEGREE = 4
 W_target = torch.randn(POLY_DEGREE, 1) * 5
 b_target = torch.randn(1) * 5

@@ -32,7 +32,7 @@ class SkipGramModel(nn.Module):
         return torch.mean(score + neg_score)
 
 
-# Words of ten topics: those of one stand near each other.
+# Words of ten topics. Words of the same topic occur near each other.
 words, topics = 2000, 10
 model = SkipGramModel(words, 16)
 optimizer = optim.SparseAdam(list(model.parameters()), lr=0.05)
@@ -91,7 +91,7 @@ for step in range(400):
 print(f"recommender: loss {sum(losses[:10]) / 10:.3f} to {sum(losses[-10:]) / 10:.3f}")
 assert sum(losses[-10:]) < 0.6 * sum(losses[:10])
 
-# Gradients of several passes add up, and optimizers without a rule for them say so.
+# Gradients of several passes are added. An optimizer that does not support sparse gradients raises an error.
 table = nn.Embedding(10, 3, sparse=True)
 for _ in range(2):
     table(torch.tensor([1, 1, 4])).sum().backward()

@@ -152,7 +152,7 @@ with Profile() as profile:
     torch.ones(3).exp().sum()
 assert profile.names == ["ones", "exp", "sum"], profile.names
 
-# A copy keeps together what lies in one memory.
+# deepcopy() copies memory that several tensors share only once.
 table = torch.zeros(2, 3)
 rows = copy.deepcopy({"table": table, "first": table[0], "turned": table.T})
 rows["table"][0, 1] = 7

@@ -38,14 +38,14 @@ assert table[6, 7].item() == 56 and table.view(2, 5, -1).permute(2, 0, 1).contig
 mean, std = torch.randn(10000, 3).mul_(2).add_(1).mean(0), torch.randn(10000).std()
 assert torch.all((mean - 1).abs() < 0.1) and abs(std.item() - 1) < 0.05
 
-# The bridge to NumPy shares memory
+# Memory shared with NumPy
 t = torch.ones(5)
 n = t.numpy()
 t.add_(1)
 np.add(n, 1, out=n)
 assert t.tolist() == [3.0] * 5 and isinstance(n, np.ndarray)
 
-# Choosing
+# Sorting and selection
 x = torch.tensor([3.0, 1.0, 2.0, float("nan")])
 values, order = x[:3].sort(descending=True)
 top = torch.topk(x[:3], k=2)

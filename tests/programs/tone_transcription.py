@@ -99,7 +99,7 @@ with torch.no_grad():
 print(f"{right} of {len(held_out)} melodies read without a mistake")
 assert right >= 0.8 * len(held_out)
 
-# Noise is taken out where a frequency is weak, and the rest is sound again.
+# Remove noise: set weak frequencies of the spectrum to 0, and convert the spectrum back to sound.
 clean = play([1, 3, 2], noise=0.0)
 noisy = clean + 0.2 * torch.randn_like(clean)
 spectrum = torch.stft(noisy, FFT, HOP, window=WINDOW, return_complex=True)

@@ -16,7 +16,7 @@ exact_weight = dist.Beta(1.0 + flips.sum(), 1.0 + len(flips) - flips.sum())
 precision = torch.tensor(1.0 + len(heights))
 exact_mean = dist.Normal(heights.sum() / precision, precision.rsqrt())
 
-# Unconstrained parameters of the guides, moved into their constraints.
+# Unconstrained parameters of the guides, which transforms map to values that satisfy the constraints.
 positive = transform_to(constraints.positive)
 raw = {name: torch.zeros(2, requires_grad=True) for name in ("rate", "weight", "mean")}
 with torch.no_grad():

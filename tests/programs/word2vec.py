@@ -73,7 +73,7 @@ for _ in range(60):
 print(f"bags of words: {loss.item():.4f}")
 assert loss.item() < 0.1
 
-# Skip-grams: words of one topic stand together
+# Skip-grams: words of the same topic occur together
 TOPICS = [["cat", "dog", "bird", "horse"], ["red", "green", "blue", "black"], ["one", "two", "three", "four"]]
 words = [word for topic in TOPICS for word in topic]
 index = {word: i for i, word in enumerate(words)}
