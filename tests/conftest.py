@@ -17,7 +17,7 @@ PROJECTS = {
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes ``package`` once for each of them."""
+    """Run each test with a parameter ``package`` once for every package."""
     if "package" in metafunc.fixturenames:
         metafunc.parametrize("package", PROJECTS)
 

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-# From the lowest; a layer may include those that its row names, and itself.
+# The layers, the lowest first, and the other layers whose headers the files of each may include.
 MAY_INCLUDE = {
-    "plain": set(),  # numbers, errors, macros: headers that know no tensor
-    "platform": set(),  # calls of the operating system
+    "plain": set(),  # numbers, errors, macros: headers that do not use tensors
+    "platform": set(),  # calls to the operating system
     "kernels": {"plain", "platform"},  # loops over memory
     "core": {"plain", "platform", "kernels"},  # tensors, copies, memory, threads
-    "tasks": {"plain", "kernels", "core"},  # what operators ask of backends: sizes of a convolution, places to write to
+    "tasks": {"plain", "kernels", "core"},  # arguments for backends, such as the sizes of a convolution
     "device": {"plain", "kernels"},  # kernels of GPUs, compiled at run time
     "cuda": {"plain", "platform", "kernels", "device", "core", "tasks"},  # the GPU's runtime and launches
     "operators": {"plain", "kernels", "core", "tasks", "cuda"},
     "program": {"plain", "core", "cuda", "operators"},
 }
-# The layer of each public header include/flambeau/*.h. Headers in a folder below belong to the layer of its name.
+# The public headers include/flambeau/*.h of each layer. A header in a subfolder belongs to the layer with its name.
 HEADERS = {
     "plain": "checksum complex dtype element errors fork_safe_mutex macros pointwise_op row_domain scalar scalar_type "
     "signature small_vector",

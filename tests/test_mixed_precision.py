@@ -48,5 +48,5 @@ def test_gradient_scaling_prevents_underflow_of_small_gradients() -> None:
         assert weight.grad is not None
         return weight.grad.item() / factor
 
-    assert gradient(1.0) == 0  # 1e-9 is nothing in float16
+    assert gradient(1.0) == 0  # 1e-9 underflows to 0 in float16
     assert math.isclose(gradient(2.0**16), 1e-9, rel_tol=1e-2)

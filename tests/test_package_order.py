@@ -19,7 +19,7 @@ import pytest
 import flambeau
 from flambeau._distributions import DISTRIBUTIONS, REGISTERED_BY
 
-# They list public names, some of which other packages bring.
+# These modules list public names, some of which are defined in other packages.
 FACADE = "packages/tensor-core/python/flambeau/__init__.py"
 FACADES = (FACADE, "packages/nn/src/flambeau/nn/parallel/distributed.py")
 

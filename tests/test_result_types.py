@@ -9,7 +9,7 @@ from typing import Any, get_overloads
 
 import flambeau as fb
 
-# Functions whose result has a type that only the caller knows, by reason.
+# Functions whose result type depends on values of the caller, grouped by what determines it.
 DECIDED_BY_THE_CALLER = {
     # the result of a function or module that the caller passes
     "flambeau.autograd.checkpoint.checkpoint_sequential",
@@ -21,7 +21,7 @@ DECIDED_BY_THE_CALLER = {
     # the content of a file
     "flambeau.jit.load",
     "flambeau.serialization.load",
-    # a structure like that of the argument, or the array type of what is installed
+    # the structure of the argument, or the array type of the installed libraries
     "flambeau.data.collate.collate",
     "flambeau.data.collate.collate_float_fn",
     "flambeau.data.collate.collate_int_fn",
@@ -33,14 +33,14 @@ DECIDED_BY_THE_CALLER = {
     "flambeau.fx.node.map_aggregate",
     "flambeau.fx.node.map_arg",
     "flambeau.nn.parallel.scatter_gather.gather",
-    # one of the numbers that it is given
+    # the type of the numbers that are passed
     "flambeau._control_flow.sym_ite",
     "flambeau._control_flow.sym_max",
     "flambeau._control_flow.sym_min",
     "flambeau._control_flow.sym_sum",
-    # a group, or the object that stands for none
+    # a group, or an object that marks non-members
     "flambeau.distributed.groups.new_group",
-    # pycocotools' index if that is installed
+    # an index of pycocotools if that is installed
     "flambeau.vision.datasets._coco_index.read_annotations",
 }
 OPTIONAL = ("flambeau.onnx", "flambeau.torch", "flambeau.utils.tensorboard")

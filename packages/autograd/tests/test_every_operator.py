@@ -206,15 +206,15 @@ def public(name):
 
 @functools.cache
 def has_derivative(result):
-    """Return whether a result requires grad, and not only for an error in the backward pass."""
+    """Return True if a result requires grad and has a derivative other than one that only raises an error."""
     node = result.grad_fn  # None for an operator that returns its argument
     return result.requires_grad and not (node and node.name().startswith("NotImplemented"))
 
 
 def results_of(name):
-    """Return True if a call succeeded, and the results for arguments that require grad.
+    """Return whether a call of the operator succeeded, and its results for arguments that require grad.
 
-    It stops at the first arguments with differentiable results.
+    No further arguments are tried after a call with a differentiable result.
     """
     called, results = False, []
     if sampled := [sample for sample in SAMPLES if sample.operator.__name__ == name]:

@@ -37,7 +37,10 @@ class Draw:
         return tuple(sizes)
 
     def each(self, dims: int, *values: Any, odd: tuple[Any, ...] = ()) -> Any:
-        """Return one of ``values`` for all dimensions, or a tuple with one for each; rarely, the tuple is too long."""
+        """Return one of ``values`` for all dimensions, or a tuple with one value for each dimension.
+
+        With probability 1/32, the tuple has one value too many.
+        """
         if self.rarely(2):
             return self.choice(*values, odd=odd)
         return tuple(self.choice(*values, odd=odd) for _ in range(dims if not self.rarely(32) else dims + 1))

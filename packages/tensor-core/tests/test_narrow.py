@@ -236,7 +236,7 @@ def test_functions_of_long_byte_vectors(dtype):
     np.testing.assert_allclose(fb.cos(many, out=out).numpy(), np.cos(many.numpy().astype("float32")), atol=1e-6)
 
 
-FUNCTIONS = {  # of one tensor, with what NumPy or SciPy gives in double precision
+FUNCTIONS = {  # functions of one tensor, and their references in NumPy or SciPy (double precision)
     "sin": (fb.sin, np.sin),
     "sigmoid": (fb.sigmoid, special.expit),
     "lgamma": (fb.lgamma, special.gammaln),

@@ -11,7 +11,7 @@ from scipy import special
 
 import flambeau as fb
 
-# Their functions accept numbers in place of some operands of the row. See test_arithmetic.py.
+# Operators whose functions accept numbers instead of some operands of the row. See test_arithmetic.py.
 COMPOSITES = {"celu", "softshrink"}
 
 

@@ -226,7 +226,7 @@ def test_samples_do_not_depend_on_the_number_of_threads(name):
     for other in results[1:]:
         assert fb.equal(results[0][0], other[0]) and fb.equal(results[0][1], other[1])
     assert not fb.equal(results[0][0], DRAWS[name](generator(12)))
-    assert not fb.equal(results[0][0], DRAWS[name](g))  # the stream has moved on
+    assert not fb.equal(results[0][0], DRAWS[name](g))  # the position in the stream has advanced
 
 
 def test_random_streams_of_elements_do_not_overlap():
