@@ -24,7 +24,7 @@ std::unordered_map<const AutogradMeta*, TensorImpl*>& leaves_with_graphs() {
 
 class Search {
  public:
-  // Returns the leaves among them that nothing else references.
+  // Returns the leaves with graphs that no object in use refers to. Note [Cycles of gradients]
   std::vector<Ref<TensorImpl>> garbage() {
     for (const auto& [meta, leaf] : leaves_with_graphs()) add(leaf, nullptr);
     for (size_t i = 0; i < objects_.size(); ++i) add_references(i);

@@ -8,10 +8,10 @@
 //
 // Note [Leaves last]
 // Gradients are added to the leaves after all other nodes have run. Therefore a run that fails (a freed graph, a
-// changed saved tensor, an exception in a derivative) changes no .grad. The exception are leaves with hooks after
-// accumulation, which exist to consume gradients early. They are processed right after the last node whose gradients
-// reach them. A search of the graph finds this node. The sequence number of the leaf does not suffice, since an earlier
-// graph that still exists may have created the leaf's node.
+// changed saved tensor, an exception in a derivative) changes no .grad. Leaves with hooks after accumulation are an
+// exception, because such hooks exist to consume gradients early. These leaves are processed right after the last node
+// whose gradients reach them. A search of the graph finds this node. The sequence number of the leaf does not suffice,
+// since an earlier graph that still exists may have created the leaf's node.
 //
 // Note [Undefined gradients]
 // A derivative may leave the gradient of an input undefined. The nodes behind this input run nevertheless, so that

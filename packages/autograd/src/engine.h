@@ -35,14 +35,15 @@ FLAMBEAU_API std::vector<Tensor> call_node(Node& node, const std::vector<Tensor>
 void backward_in_program(const Tensor& t, const Tensor& gradient, bool keep_graph, bool create_graph,
                          const std::vector<Tensor>* inputs);
 
-// State of the run in this thread. current_run() returns its number, or -1 if there is none, and current_node() the
-// node that is running, or null. run_reaches() returns true if the run reaches the node.
+// Properties of the backward pass that runs in this thread. current_run() returns the number of the pass, or -1 if none
+// is running. current_node() returns the node that is running, or null. run_reaches() returns true if the pass reaches
+// the node.
 FLAMBEAU_API int64_t current_run();
 FLAMBEAU_API Node* current_node();
 FLAMBEAU_API bool run_reaches(Node* node);
 FLAMBEAU_API bool run_captures(Node* node);  // returns true if the run returns gradients of outputs of the node
 FLAMBEAU_API bool run_is_selective();        // returns true if only nodes on paths to given inputs run
-// Adds a callback that is called at the end of the current run. Raises an error if there is none.
+// Adds a callback that is called at the end of the current backward pass. Raises an error if no pass is running.
 FLAMBEAU_API void call_at_end(std::function<void()> callback);
 
 }  // namespace flambeau::autograd

@@ -105,7 +105,7 @@ std::vector<Object> overriding(PyObject* const* args, size_t count) {
     });
   };
   collect_candidates();
-  // Beside a known class, another one may occur for the first time.
+  // The arguments may also contain instances of a class that is not registered yet.
   if (!candidates.empty() && register_override_classes(args, count)) collect_candidates();
   for (Object& held : candidates) {
     PyObject* const o = held.get();

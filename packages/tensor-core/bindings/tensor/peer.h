@@ -3,7 +3,7 @@
 // Note [Preserved objects]
 // Some tensors must not get a new Python object while C++ code holds them, since the object has attributes or a class
 // that the new one would lack. These are the instances of classes with __torch_dispatch__, and gradients that have
-// attributes or an own class. Normally the Python object owns the tensor. If Python has no more references to such an
+// attributes or a derived class. Normally the Python object owns the tensor. If Python has no references to such an
 // object, but C++ code still holds the tensor (for example as the .grad of another tensor), the ownership is reversed:
 // the deallocation of the object is cancelled, the tensor owns the object, and the object releases its reference to the
 // tensor. wrap_tensor() restores the normal ownership when the tensor is passed to Python again.

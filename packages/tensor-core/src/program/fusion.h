@@ -6,10 +6,10 @@
 // the CPU and have one floating dtype. On a GPU, a group of pointwise operators runs as generated kernels
 // (gpu_chain.h). If a tensor needs a gradient, this applies to groups of pointwise operators only, whose backward pass
 // is a chain as well (Note [Derivatives of groups]). Otherwise the group runs its operators one by one, so results,
-// gradients and errors are those of the operators. A group knows no shapes: the same program serves all sizes. It keeps
-// a plan for each of the last few layouts of its arguments (group_plan.h).
+// gradients and errors are those of the operators. A group does not depend on shapes, so one program serves all sizes.
+// It caches a plan for each of the last few layouts of its arguments (group_plan.h).
 //
-// `lowered` gives the step that computes an operator. An operator without a step runs by itself. The environment
+// `lowered` returns the step that computes an operator. An operator without a step runs separately. The environment
 // variable FLAMBEAU_FUSION=0 disables fusion for programs that are read afterwards.
 #pragma once
 

@@ -342,7 +342,7 @@ namespace {
 
 void find_last_uses(Instruction& instruction, std::set<int>& later);
 
-// Finds the last uses of an instruction that is part of `outer`. They count as last uses of `outer`.
+// Finds the registers that `inner`, a part of `outer`, is the last instruction to use. Adds them to those of `outer`.
 void find_inner_last_uses(Instruction& outer, Instruction& inner, std::set<int>& later) {
   find_last_uses(inner, later);
   outer.last.insert(outer.last.end(), inner.last.begin(), inner.last.end());

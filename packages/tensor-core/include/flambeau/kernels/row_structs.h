@@ -1,5 +1,5 @@
 // A struct for each row, name_row: its expressions as functions generic in the value type, and whether they compile for
-// a type. Include this file once in each namespace whose functions the expressions shall call. Therefore it has no
+// a type. Include this file once in each namespace whose functions the expressions should call. Therefore it has no
 // include guard. Note [Rows]
 //
 // The members of a struct:

@@ -14,7 +14,7 @@ Grid blocks_for(int64_t count) { return {unsigned(divide_up(count, kThreads))}; 
 
 enum MaxPoolKernel { kValues, kDerivative, kDerivativeOfPacks };
 
-// Returns the height and width of windows for which there is a kernel of their own, otherwise 0.
+// Returns the height and width of the windows if a separate kernel for this size exists, otherwise 0.
 int64_t constant_size(const PoolWindows& w) {
   const int64_t size = w.kernel[2];
   return !w.adaptive && w.kernel[1] == size && (size == 2 || size == 3) ? size : 0;

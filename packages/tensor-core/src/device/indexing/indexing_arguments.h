@@ -23,7 +23,7 @@ struct PickArguments {
   Reporter reporter;
 };
 
-// Converts offsets to 32-bit row numbers (offset / step), which are sorted in place of the offsets.
+// Converts offsets to 32-bit row numbers (offset / step), which are sorted instead of the offsets.
 struct RowArguments {
   const int64_t* offsets;
   uint32_t* rows;

@@ -124,8 +124,8 @@ struct alignas(kPixels * sizeof(T) < 16 ? kPixels * sizeof(T) : 16) Pixels {
   T values[kPixels];
 };
 
-// Computes kPixels adjacent pixels of a row, or those that are left. `whole`: none of these groups is incomplete, and
-// their addresses are aligned.
+// Computes a group of kPixels adjacent pixels of a row; the last group of a row may have fewer. `whole`: all groups are
+// complete, and their addresses are aligned.
 template <class T, bool whole>
 inline void max_pool_derivative(const MaxPoolArguments& a) {
   using V = Compared<T>;

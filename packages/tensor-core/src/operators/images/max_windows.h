@@ -11,7 +11,7 @@
 
 namespace flambeau {
 
-// Returns `values` as one value for each of `dims` dimensions. It may be a single value.
+// Returns one value for each of `dims` dimensions. `values` has these values, or a single value for all dimensions.
 Shape one_per_dimension(const char* name, const char* argument, const Shape& values, int dims);
 // Checks the number of dimensions of t, and that no dimension from `first` on is empty.
 void check_pool_input(const char* name, int dims, const Tensor& t, int first);

@@ -43,7 +43,7 @@ struct PointwiseDerivative {
       require<NotImplementedError>(row.expression[i], row.name, "(): the derivative for '", parameter_name(row, i),
                                    "' is not implemented");
       const Dtype in = type(row, context.gradient(), values);
-      // An expression that reads nothing but a real gradient is the gradient itself, without a copy, or one operator.
+      // An expression that reads only a real gradient returns the gradient itself without a copy, or is one operator.
       const bool fuses = row.reads[i] || is_complex(in);
       if (fuses && !recording_enabled() && kernels::derivative_of(op, i, in))
         context.set(i, fused(row, i, in, context.gradient(), values));
