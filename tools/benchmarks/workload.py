@@ -152,7 +152,9 @@ def expression(
     compare: bool = True,
     **shapes: tuple[int, ...],
 ) -> Callable[[Library], Code]:
-    """Time ``statement`` over random float32 tensors of the given shapes: normal, positive or ``within`` bounds.
+    """Return a function that prepares ``statement`` with random float32 tensors of the given shapes for measurement.
+
+    The elements are normally distributed, uniform between the bounds ``within``, or positive if ``positive`` is True.
 
     In the statement, ``fb`` is the library and ``F`` its ``nn.functional``. ``requires_grad`` lists the names of the
     tensors that require grad, separated by spaces.

@@ -77,7 +77,10 @@ class Attack:
         return f"exit code {running.returncode}\n{errors.read_text()[-6000:]}" if running.returncode else None
 
     def share(self, share: list[str]) -> list[str]:
-        """Call the targets, in a new process after each failure. Return the failures with commands that repeat them."""
+        """Call the targets named in ``share``, and return the failures with commands that repeat them.
+
+        After a failure, a new process continues with the next target.
+        """
         found = []
         with tempfile.TemporaryDirectory() as folder:
             while share and time.monotonic() < self.end:

@@ -104,7 +104,10 @@ def title(info: ModuleInfo) -> str:
 
 
 def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
-    """Yield the cells of one class in one mode, over all samples of the table that PyTorch itself runs."""
+    """Run all samples of a class in one mode (train or eval), and yield a cell with the failures of each kind of check.
+
+    Samples without a forward input are skipped.
+    """
     cells = {kind: Cell(title(info), mode, kind) for kind in KINDS[1:-1]}
     torch.manual_seed(0)
     table = info.module_inputs_func

@@ -16,8 +16,8 @@ from .building import PYTHON_TAGS, distribution, is_native
 from .commands import ROOT, run
 from .older_system import LIMITS, read_dynamic_symbols
 
-# W002: the headers that stand for PyTorch's have equal contents. W004: libraries for C++ are not modules. W007, W008:
-# the metapackage is empty.
+# Warnings of check-wheel-contents that are intended. W002: several of the headers that replace those of PyTorch have
+# equal contents. W004: the C++ libraries are not Python modules. W007, W008: the metapackage is empty.
 IGNORED = "W002,W004,W007,W008"
 
 

@@ -23,8 +23,8 @@ from typing import NamedTuple
 LIMITS = {"GLIBC": (2, 28), "GLIBCXX": (3, 4, 24), "CXXABI": (1, 3, 11)}
 LOADERS = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}
 
-# Functions that the system's headers declare and an older C library lacks, implemented with what it has. They are
-# hidden: each library that needs them contains its own.
+# Functions that the system's headers declare, but an older C library lacks. They are implemented with functions of the
+# older library. Their symbols are hidden, so each library that needs them contains a copy.
 COMPATIBLE = r"""
 #include <pthread.h>
 #include <sys/stat.h>

@@ -114,7 +114,7 @@ class Musl(Target):
         super().__init__("musllinux-x86_64", musl.PLATFORM, work)
         self.compiler = musl.write_compiler(self.work)
         self.libc = musl.write_libc(self.compiler, self.work)
-        # scikit-build-core leaves out the ABI of Python for a platform of musl. auditwheel finds out that it is musl.
+        # For a platform name with musl, scikit-build-core omits Python's ABI tag. auditwheel detects musl later.
         self.environment = {"_PYTHON_HOST_PLATFORM": "linux-x86_64"}
 
     def settings(self) -> dict[str, str]:
@@ -124,8 +124,8 @@ class Musl(Target):
             "CMAKE_SYSTEM_PROCESSOR": "x86_64",
             "CMAKE_CXX_COMPILER": str(self.compiler),
             "CMAKE_CXX_STANDARD_LIBRARIES": shlex.quote(str(self.libc)),
-            # CMake's tests do not link. For those of link-time optimisation, which no target uses, Zig would compile
-            # its C++ library again.
+            # Do not link CMake's test programs. Zig would compile its C++ library again for the tests of link-time
+            # optimisation, which no target uses.
             "CMAKE_TRY_COMPILE_TARGET_TYPE": "STATIC_LIBRARY",
             **python_settings("x86_64-linux-musl"),
         }
@@ -155,7 +155,8 @@ class MacOS(Target):
             "CMAKE_SYSTEM_NAME": "Darwin",
             "CMAKE_SYSTEM_PROCESSOR": "arm64",
             "CMAKE_CXX_COMPILER": str(self.compiler),
-            # The linker signs libraries, as macOS requires on these processors. Changes would break the signature.
+            # macOS requires signed libraries on these processors. The linker signs them, and later changes, such as
+            # those by strip, would invalidate the signature.
             "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
             "CMAKE_INSTALL_NAME_TOOL": nothing,
             "CMAKE_STRIP": nothing,

@@ -53,7 +53,7 @@ def allocator() -> str:
 
 
 def streams() -> str:
-    """Pass a tensor from stream to stream with events, so that a missing wait gives another sum."""
+    """Pass a tensor from stream to stream with events. If a stream does not wait, the final elements are wrong."""
     steps, size = (20, 1000) if SMALL else (2000, 1_000_000)
     made = [cuda.Stream() for _ in range(4)]
     x = fb.zeros(size, dtype=fb.int64, device="cuda")
