@@ -194,9 +194,10 @@ def _split_out(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any]) -> d
 
 
 def _resolve_out(called: Any, target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Resolve a call that matches no schema. With ``out=``, run it without and copy the result to ``out``.
+    """Resolve a call that matches no schema.
 
-    Otherwise, return a call of an operator in the namespace ``flambeau``.
+    If the call has an argument ``out``, run it without this argument and copy the result to ``out``. Otherwise, return
+    a call of an operator in the namespace ``flambeau``.
     """
     if isinstance(out := kwargs.get("out"), Tensor):
         result = called(*args, **{name: value for name, value in kwargs.items() if name != "out"})

@@ -340,16 +340,21 @@ def _construct_standard_basis_for(tensors: Sequence[Tensor], tensor_numels: Sequ
 
 
 def _as_tuple(inp: Any, arg_name: str | None = None, fn_name: str | None = None) -> tuple[bool, tuple[Tensor, ...]]:
-    """Return True if the argument is a tuple, and the argument as a tuple. Raises: TypeError for other elements."""
+    """Return whether the argument is a tuple, and the argument as a tuple.
+
+    Raises: TypeError, if a name is given, for elements that are not tensors.
+    """
     if arg_name is None and fn_name is None:
         return isinstance(inp, tuple), inp if isinstance(inp, tuple) else (inp,)
     return isinstance(inp, tuple), _tuple(inp, str(arg_name), str(fn_name))
 
 
 def _tuple_postprocess(res: Any, to_unpack: Any) -> Any:
-    """Return the elements that single tensors, instead of tuples, had led to.
+    """Convert a tuple of results, or a tuple of tuples, to the structure that the caller of a function expects.
 
-    ``to_unpack`` is True if the tuple ``res`` stands for a tuple, else False. For a tuple of tuples it is a pair.
+    Args:
+        to_unpack: True to keep the tuple, False to return its only element. For a tuple of tuples, a pair of these: for
+            the outer tuple and for the inner ones.
     """
     if not isinstance(to_unpack, tuple):
         return res if to_unpack else res[0]

@@ -33,7 +33,10 @@ FIRST_PAUSE, LAST_PAUSE = 0.001, 0.05
 
 
 def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = default_pg_timeout) -> float:
-    """Return a timeout in seconds. Raises: TypeError if it is not a time, ValueError if it is not positive."""
+    """Return a timeout in seconds, or ``otherwise`` in seconds if the timeout is None.
+
+    Raises: TypeError if the timeout is not a time, ValueError if it is not positive.
+    """
     if timeout is None:
         timeout = otherwise
     if not isinstance(timeout, (timedelta, int, float)) or isinstance(timeout, bool):

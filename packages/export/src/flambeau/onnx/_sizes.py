@@ -140,12 +140,10 @@ class Samples:
         return Size({(name,): Fraction(1)})
 
     def _from_measured_sizes(self, seen: Sequence[int]) -> int | Size | None:
-        """Return a function of measured sizes with the values ``seen``, or None.
+        """Return a function of measured sizes that has the values ``seen`` in the traces; None if there is none.
 
-        It is a linear function of one measured size, a multiple of a product with a measured size, or a minimum.
-
-        Args:
-            seen: the number in each trace.
+        The function is linear in one measured size, a multiple of a product that contains a measured size, or the
+        minimum of a measured size and a constant.
         """
         for name, sizes in self.measured.items():
             steps = zip(itertools.pairwise(seen), itertools.pairwise(sizes), strict=True)

@@ -2,9 +2,8 @@
 
 The table ``FUNCTIONS`` lists them. Tensors and CuPy arrays share memory. CuPy uses flambeau's current stream, so only
 the status checks of the decompositions synchronise. Without CuPy, these operators run on the CPU. They also run on the
-CPU
-if a matrix is not finite or if cuSOLVER reports an error: the CPU implementation then raises the error that names the
-matrix, as for a CPU tensor.
+CPU if a matrix is not finite or if cuSOLVER reports an error: the CPU implementation then raises the error that names
+the matrix, as for a CPU tensor.
 """
 
 from __future__ import annotations

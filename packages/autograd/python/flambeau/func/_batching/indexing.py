@@ -23,7 +23,7 @@ def _is_basic(key: Any) -> bool:
 
 
 class _Positions:
-    """Index tensors by the dimension that they index. An index of the batch elements comes first."""
+    """Index tensors and the dimensions that they index, for tensors with a leading batch dimension."""
 
     def __init__(self, call: Call, indices: list[Any]) -> None:
         self.call = call
@@ -51,7 +51,7 @@ class _Positions:
         return list(range(1, 1 + self.dims)), list(range(1 + first, 1 + first + self.dims))
 
     def arranged(self, given: Tensor, is_batched: bool, target: Tensor) -> Tensor:
-        """Expand and permute the values ``given`` to the shape of ``target[keys()]``, to which they are written."""
+        """Expand and permute values so that they can be written to ``target[self.keys()]``."""
         selected = flambeau.broadcast_shapes(*(k.shape for k in self.indices))
         shape = [self.call.size, *selected, *target.shape[len(self.index_dims) + 1 :]]
         if is_batched:

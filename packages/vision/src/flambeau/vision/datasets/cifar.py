@@ -28,14 +28,14 @@ class CIFAR10(VisionDataset):
     (N, 32, 32, 3), ``targets`` a list of ints.
 
     Args:
-        root: the folder above that of the files.
+        root: the folder that contains ``cifar-10-batches-py``.
         train: True for the training images, False for the test images.
         transform, target_transform: functions applied to each image and to each label.
         download: if True, download and unpack the archive if a file is missing, with a progress bar and a checksum. An
             interrupted download is resumed.
     Raises:
         RuntimeError: if a file is missing, or the archive cannot be downloaded completely.
-        ValueError: naming the file, if it is damaged or is not CIFAR's.
+        ValueError: if a file is damaged or is not a file of CIFAR; the message names the file.
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.
 

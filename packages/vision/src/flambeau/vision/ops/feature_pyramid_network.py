@@ -123,8 +123,8 @@ class LastLevelP6P7(ExtraFPNBlock):
     """Block that adds two maps, ``"p6"`` and ``"p7"``, with convolutions of stride 2.
 
     Args:
-        in_channels: number of channels of the last map. If it equals ``out_channels``, the last result is used instead
-            of the last map.
+        in_channels: number of channels of the map to which the first convolution is applied. If it equals
+            ``out_channels``, this is the last map of the pyramid, otherwise the last map of the backbone.
         out_channels: number of channels of the added maps.
     """
 

@@ -73,11 +73,12 @@ def _sizes_and_middles(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 
 
 class Matcher:
-    """Matcher of each prediction with the most similar ground truth; a negative number means no match.
+    """Function that assigns the most similar ground truth to each prediction. A negative index means no match.
 
     Args:
         high_threshold: minimum similarity of a match.
-        low_threshold: predictions below this similarity are background; those between the thresholds are neither.
+        low_threshold: a prediction whose largest similarity is below this threshold is background (-1). Between the
+            two thresholds, a prediction is neither matched nor background (-2).
         allow_low_quality_matches: also match the most similar predictions of each ground truth, at any similarity.
     Raises: AssertionError if the low threshold is greater than the high one, ValueError if a matrix is empty.
 
