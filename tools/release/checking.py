@@ -102,13 +102,14 @@ def needed_versions(archive: zipfile.ZipFile) -> str:
     highest: dict[str, tuple[int, ...]] = {}
     for text in (dynamic_symbols(archive, name) for name in libraries(archive)):
         if missing := [each for each in re.findall(r" UND ([^@\s]+)$", text, re.MULTILINE) if not is_known(each)]:
-            raise SystemExit(f"{archive.filename} needs functions of no library: {', '.join(missing)}")
+            raise SystemExit(f"{archive.filename} needs functions that no known library provides: {', '.join(missing)}")
         for name, number in re.findall(r"@@?([A-Z]+)_([0-9.]+)", text):
             if name in LIMITS:
                 highest[name] = max(highest.get(name, ()), tuple(map(int, number.split("."))))
     for name, numbers in highest.items():
         if numbers > LIMITS[name]:
-            raise SystemExit(f"{archive.filename} needs {name}_{'.'.join(map(str, numbers))}")
+            version = ".".join(map(str, numbers))
+            raise SystemExit(f"{archive.filename} needs {name}_{version}, which the oldest supported system lacks")
     return ", ".join(f"{name} {'.'.join(map(str, numbers))}" for name, numbers in sorted(highest.items())) or "-"
 
 

@@ -63,7 +63,7 @@ def test_invalid_padding_is_rejected(noise: Image.Image) -> None:
         functional.pad(noise, "x")
     with pytest.raises(TypeError, match="inappropriate fill arg None"):
         functional.pad(noise, 1, None)
-    with pytest.raises(ValueError, match=r"does not match that of the channels: \(1, 2\), 3"):
+    with pytest.raises(ValueError, match=r"does not match the number of channels: \(1, 2\), 3"):
         functional.pad(pil_to_tensor(noise), 1, (1, 2))
     with pytest.raises(ValueError, match=r"does not match that of the image's bands: \(1, 2\), 3"):
         functional.pad(noise, 1, (1, 2))

@@ -171,7 +171,7 @@ def random_calls() -> str:
         found = random_call(random.Random(seed), "cuda").cpu()
         equal = found.shape == expected.shape and found.dtype == expected.dtype
         close = equal and np.allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-4, equal_nan=True)
-        require(bool(close), f"call {seed} gives another result than on the CPU")
+        require(bool(close), f"call {seed} returned different results on the GPU and on the CPU")
     return f"{CALLS} calls"
 
 

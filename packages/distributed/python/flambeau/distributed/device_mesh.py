@@ -36,7 +36,7 @@ class DeviceMesh:
         self.mesh_dim_names = None if mesh_dim_names is None else tuple(mesh_dim_names)
         if self.mesh_dim_names is not None and len(self.mesh_dim_names) != self.mesh.ndim:
             raise RuntimeError(
-                f"a mesh of {self.mesh.ndim} dimensions takes {self.mesh.ndim} names, got {self.mesh_dim_names}"
+                f"a mesh of {self.mesh.ndim} dimensions needs {self.mesh.ndim} names, got {self.mesh_dim_names}"
             )
         if not is_initialized():
             init_process_group()

@@ -80,9 +80,9 @@ class ProcessGroup:
         found = self.transports.get(device.type)
         if found is None and (device.type != "cuda" or "cpu" not in self.transports):
             raise RuntimeError(
-                f"No backend type associated with device type {device.type}: this group was made with the backend "
-                f"{self._backend!r}, which carries tensors of {' and '.join(self.transports)} devices; "
-                "init_process_group() without a backend uses all available ones"
+                f"No backend type associated with device type {device.type}: this group was created with the backend "
+                f"{self._backend!r}, which only supports tensors on {' and '.join(self.transports)} devices; "
+                "init_process_group() without a backend uses all available backends"
             )
         return found
 

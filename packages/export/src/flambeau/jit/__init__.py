@@ -231,11 +231,12 @@ def _check(made: Any, func: Any, args: Any, kwargs: Any, again: bool, check_inpu
     with flambeau.no_grad():
         if again and outputs_differ(made(*args, **kwargs), func(*args, **kwargs), tolerance):
             warn(
-                "a second call of the function gives another result than the program: the function is not deterministic"
+                "the program and a second call of the function return different results: the function is not "
+                "deterministic"
             )
         for i, inputs in enumerate(check_inputs or ()):
             if outputs_differ(made(*_arguments(inputs)), func(*_arguments(inputs)), tolerance):
-                raise RuntimeError(f"the program and the function give different results for check_inputs[{i}]")
+                raise RuntimeError(f"the program and the function return different results for check_inputs[{i}]")
 
 
 def trace_module(mod: Module, inputs: Mapping[str, Any], *args: Any, **options: Any) -> ScriptModule:

@@ -23,11 +23,11 @@ V = TypeVar("V")
 
 
 def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Return a decorator so that a builder accepts positional weights and the boolean arguments of older versions.
+    """Return a decorator that makes a builder accept positional weights and the boolean arguments of older versions.
 
     Args:
-        weights: for each weight argument, the name of its older form, and the weights that True stood for. These are
-            given as such, as a function that derives them from the arguments, or None if there are none.
+        weights: for each weight argument, the name of the older boolean argument, and the weights that it selects if it
+            is True: the weights, a function that returns them for the other arguments, or None if there are none.
     Raises: the builder raises ValueError if the older argument is True and there are no weights.
 
     >>> @handle_legacy_interface(weights=("pretrained", "V1"))

@@ -46,7 +46,7 @@ class WeightsEnum(enum.Enum):
 
     @classmethod
     def verify(cls, obj: Any) -> Self | None:
-        """Return a member, given as such or by its name, with or without the name of the enumeration.
+        """Return the member for a member or for its name, with or without the name of the enumeration.
 
         Return None for None.
 

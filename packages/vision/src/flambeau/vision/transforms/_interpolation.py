@@ -50,7 +50,7 @@ _BY_NUMBER = {mode.value: name for name, mode in _PILLOW.items() if name is not 
 
 
 def interpolation_mode(interpolation: Any) -> InterpolationMode:
-    """Return an interpolation mode, given as such or as Pillow's integer constant.
+    """Return the interpolation mode for a mode or for Pillow's integer constant.
 
     Raises: TypeError for other values.
     """

@@ -132,7 +132,7 @@ def _pad_planes(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Any, 
 def _pad_colour(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Sequence[float]) -> fb.Tensor:
     channels = planes.shape[-3] if planes.ndim > 2 else 1
     if len(fill) != channels:
-        raise ValueError(f"The number of elements in 'fill' does not match that of the channels: {fill}, {channels}")
+        raise ValueError(f"The number of elements in 'fill' does not match the number of channels: {fill}, {channels}")
     padded = [
         _pad_planes(plane, sides, value, "constant") for plane, value in zip(planes.unbind(-3), fill, strict=True)
     ]

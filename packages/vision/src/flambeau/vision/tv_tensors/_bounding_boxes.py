@@ -38,7 +38,7 @@ def is_rotated_bounding_format(format: BoundingBoxFormat | str) -> bool:
 
 
 def format_of(format: BoundingBoxFormat | str) -> BoundingBoxFormat:
-    """Return a format, given as such or by its name.
+    """Return the format for a format or for its name.
 
     Raises: KeyError for an unknown name, NotImplementedError for the name of a rotated format.
     """

@@ -51,7 +51,7 @@ def normalized(in_channels: int, out_channels: int, kernel_size: int, dilation: 
 
 
 def resnet_maps(backbone: nn.Module, aux_loss: bool | None) -> IntermediateLayerGetter:
-    """Return a module that computes a ResNet's last map and, for an auxiliary loss, the one before."""
+    """Return a module that computes a ResNet's last map and, for an auxiliary loss, the map before it."""
     return IntermediateLayerGetter(backbone, {**({"layer3": "aux"} if aux_loss else {}), "layer4": "out"})
 
 
