@@ -25,8 +25,8 @@ bool can_follow(const FusedStep& step) {
          domain != Domain::Logical && domain != Domain::Select;
 }
 
-// Returns the steps of an instruction if the first reads the register `product` and each of the others reads, of all
-// steps, only the previous one. Otherwise returns nothing.
+// Returns the steps of an instruction if the first step reads the register `product`, and each later step reads the
+// result of the step before it, but of no other step. Otherwise returns nothing.
 std::optional<Chain> chain_of(const Instruction& instruction, int product) {
   Chain chain;
   if (instruction.group) {
