@@ -335,3 +335,12 @@ def test_gradient_computes_in_the_dtype_of_float64_coordinates():
     (slopes,) = fb.gradient(fb.from_numpy(values), spacing=[fb.from_numpy(at)])
     assert slopes.dtype is fb.float64
     np.testing.assert_allclose(slopes.numpy(), np.gradient(values.astype(np.float64), at), rtol=1e-12)
+
+
+def test_sums_of_sizes_that_overflow_raise():
+    huge = 2**62
+    with pytest.raises(RuntimeError, match="split_sizes to sum exactly to 5"):
+        fb.split(fb.arange(5), [huge] * 4 + [5])
+    parts = [fb.ones(1).expand(huge)] * 3 + [fb.ones(1).expand(huge - 1), fb.arange(3.0)]
+    with pytest.raises(RuntimeError, match=r"the sizes along dimension 0 add up to more than 2\*\*63 - 1"):
+        fb.cat(parts)

@@ -60,7 +60,8 @@ Shape joined_shape(const Tensors& tensors, const Tensor& model, int64_t dim) {
       require(i == dim || t.shape()[i] == model.shape()[i], "Sizes of tensors must match except in dimension ", dim,
               ". Expected size ", model.shape()[i], " but got size ", t.shape()[i], " for tensor number ",
               &t - tensors.data(), " in the list: shapes ", model.shape(), " and ", t.shape());
-    shape[dim] += t.shape()[dim];
+    require(!__builtin_add_overflow(shape[dim], t.shape()[dim], &shape[dim]), "cat(): the sizes along dimension ", dim,
+            " add up to more than 2**63 - 1");
   }
   return shape;
 }

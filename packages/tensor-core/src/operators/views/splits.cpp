@@ -45,11 +45,12 @@ Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joi
 Tensors split(const Tensor& t, const Shape& sizes, int64_t dim) {
   dim = t.wrap_dim(dim);
   int64_t total = 0;
+  bool overflow = false;
   for (int64_t s : sizes) {
     require(s >= 0, "split_with_sizes expects split_sizes to have only non-negative entries, but got ", sizes);
-    total += s;
+    overflow |= __builtin_add_overflow(total, s, &total);
   }
-  require(t.dim() > 0 && total == t.size(dim), "split_with_sizes expects split_sizes to sum exactly to ",
+  require(t.dim() > 0 && !overflow && total == t.size(dim), "split_with_sizes expects split_sizes to sum exactly to ",
           t.dim() ? t.size(dim) : 0, " (input tensor's size at dimension ", dim, "), but got split_sizes=", sizes);
   Tensors parts;
   int64_t start = 0;
