@@ -1,6 +1,10 @@
 """Guards of `flambeau.compile`: changes that need another program, and changes that do not."""
 
+import array
+import collections
+import itertools
 import os
+import types
 from random import choice
 
 import pytest
@@ -121,6 +125,69 @@ def test_training_mode_and_grad_mode_select_programs():
         with fb.no_grad():
             assert fb.equal(compiled(x), model(x)) and not compiled(x).requires_grad
     assert len(programs_of(compiled)) == 3
+
+
+class Slotted:
+    __slots__ = ("value",)
+
+    def __init__(self):
+        self.value = 0.0
+
+
+# An object, how a function reads it, and a change before call number i.
+MUTABLE = {
+    "set": (set, len, lambda each, i: each.add(i // 2)),
+    "set in a dictionary": (lambda: {"k": set()}, lambda each: len(each["k"]), lambda each, i: each["k"].add(i // 2)),
+    "deque": (lambda: collections.deque([1.0, 2.0]), lambda each: each[0], lambda each, i: each.rotate(i // 2)),
+    "bytearray": (lambda: bytearray(b"a"), lambda each: each[0], lambda each, i: each.__setitem__(0, i // 2)),
+    "array": (lambda: array.array("d", [1.0]), lambda each: each[0], lambda each, i: each.__setitem__(0, i // 2)),
+    "slots": (Slotted, lambda each: each.value, lambda each, i: setattr(each, "value", i // 2)),
+    "namespace": (
+        lambda: types.SimpleNamespace(value=0.0),
+        lambda each: each.value,
+        lambda each, i: setattr(each, "value", i // 2),
+    ),
+    "counter": (collections.Counter, lambda each: each["a"], lambda each, i: each.update({"a": i // 2})),
+    "count": (itertools.count, next, lambda each, i: None),
+    "generator": (lambda: (i for i in range(100)), next, lambda each, i: None),
+    "list iterator": (lambda: iter(list(range(100))), next, lambda each, i: None),
+}
+
+
+@pytest.mark.parametrize("kind", MUTABLE)
+def test_changes_of_mutable_objects_are_never_missed(kind):
+    make, read, change = MUTABLE[kind]
+
+    def results(prepare):
+        each = make()
+
+        def f(x):
+            for _ in range(10):  # enough operators for a program
+                x = x * 1.0 + 0.5
+            return x + read(each)
+
+        function = prepare(f)
+        values = []
+        for i in range(6):
+            change(each, i)
+            values.append(function(fb.ones(3)).tolist())
+        return values
+
+    assert results(fb.compile) == results(lambda f: f)
+
+
+def test_sets_that_do_not_change_keep_the_program():
+    names = {"a", "b"}
+
+    def f(x):
+        return x.exp() + (1.0 if "a" in names else 2.0)
+
+    compiled = fb.compile(f, fullgraph=True)
+    for _ in range(3):
+        compiled(fb.ones(3))
+    names.add("c")
+    compiled(fb.ones(3))
+    assert captures(compiled) == 2
 
 
 def test_environment_variables_are_guarded(monkeypatch):

@@ -20,7 +20,8 @@ namespace {
 bool is_same(PyObject* now, PyObject* then) {
   if (now == then) return true;
   if (!now || Py_TYPE(now) != Py_TYPE(then)) return false;
-  if (!PyLong_CheckExact(now) && !PyFloat_CheckExact(now) && !PyUnicode_CheckExact(now)) return false;
+  if (!PyLong_CheckExact(now) && !PyFloat_CheckExact(now) && !PyUnicode_CheckExact(now) && !PyBytes_CheckExact(now))
+    return false;
   const int equal = PyObject_RichCompareBool(now, then, Py_EQ);
   if (equal < 0) PyErr_Clear();
   return equal > 0;

@@ -263,7 +263,7 @@ class Captured:
     def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> Any:
         """Return the program for the fast path `_core._replay`, or None if that path does not support such calls."""
         simple = not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
-        if not simple or self.requires_late or self.snapshot.arrays or len({id(a) for a in args}) < len(args):
+        if not simple or self.requires_late or self.snapshot.views or len({id(a) for a in args}) < len(args):
             return None
         guards = self.snapshot.containers, self.snapshot.contents
         return _core._compiled_call(self.native, args, self.state, *guards, self.structure.spec is None)

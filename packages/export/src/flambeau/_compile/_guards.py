@@ -12,14 +12,18 @@ by the run are detected. The guards of the program follow only the code that ran
 as long as the guards hold.
 
 The snapshot contains more than the function reads, so that an unrelated change may cause a new capture, but a related
-one is never missed. Objects without visible contents, such as files or generators, are compared by identity. Calls of
-their methods are not captured (`capture`). Code of Python's standard library, flambeau and NumPy is constant; a class
+one is never missed. Objects of other C types, such as files, are compared by identity. Calls of their methods are not
+captured (`capture`). A function that can reach an iterator of Python is not compiled, because ``next()`` and loops
+advance it. Code of Python's standard library, flambeau and NumPy is constant; a class
 of these lists in ``_read_globals`` the globals that its code reads and that may change.
 """
 
 from __future__ import annotations
 
+import array
 import builtins
+import collections
+import contextlib
 import enum
 import functools
 import logging
@@ -28,7 +32,7 @@ import random
 import sys
 import sysconfig
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +43,7 @@ from flambeau.nn import Module
 from flambeau.nn.modules._hooks import OF_ALL_MODULES
 
 MAX_CONTAINERS = 50_000
-MAX_BYTES = 4096  # size limit for a NumPy array that a function can reach
+MAX_BYTES = 4096  # size limit for an array that a function can reach
 
 _CONSTANT = (
     bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice, enum.Enum,
@@ -50,10 +54,39 @@ _CONSTANT = (
 _LIBRARY_FILES = tuple(
     {str(Path(path).resolve()) for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))}
 )
+# Containers that `_core._first_changed` cannot read. They are copied to a list first.
+_COPIED = set | collections.deque | types.MappingProxyType
 _WITHOUT_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
 # Names by which code can read the options of an optimizer.
 _READ_OPTIONS = {"param_groups", "state_dict", "__dict__", "vars", "getattr"}
 _MISSING = Ellipsis  # marks a missing key; `_core._first_changed` uses the same value
+
+
+def _is_constant(cls: type) -> bool:
+    """Return True for classes of libraries."""
+    return _is_library_module(cls.__module__) and cls.__module__ != "__main__"
+
+
+def _attributes(value: Any, names: list[str]) -> list[Any]:
+    return [getattr(value, name, _MISSING) for name in names]
+
+
+def _bytes(array: Any) -> list[Any]:
+    return [array.tobytes() if hasattr(array, "tobytes") else bytes(array)]
+
+
+def _items(container: Any) -> list[Any]:
+    if isinstance(container, types.MappingProxyType):
+        return [part for item in container.items() for part in item]
+    return list(container)
+
+
+def _slots(cls: type) -> list[str]:
+    """Return the names of the attributes that a class declares in ``__slots__``."""
+    declared = vars(cls).get("__slots__", ())
+    names = [declared] if isinstance(declared, str) else list(declared)
+    prefix = f"_{cls.__name__.lstrip('_')}"
+    return [prefix + name if name.startswith("__") else name for name in names if not _is_special(name)]
 
 
 class Compiled:
@@ -117,7 +150,7 @@ class Snapshot:
     Attributes:
         tensors: tensors by id, with a path for messages.
         containers, contents: what `_core._first_changed` compares; `paths` names them.
-        arrays: NumPy arrays, with their contents and paths.
+        views: contents of other objects: a function that reads them as a list, what it returned, and the path.
         problem: why the function cannot be compiled if it uses an object that code of unknown use can reach, or "".
     """
 
@@ -127,7 +160,7 @@ class Snapshot:
         self._containers: list[Any] = []
         self._contents: list[tuple[Any, ...]] = []
         self.paths: list[str] = []
-        self.arrays: list[tuple[Any, bytes, str]] = []  # NumPy arrays, their contents and paths
+        self.views: list[tuple[Callable[[], list[Any]], tuple[Any, ...], str]] = []
         self.problem = ""
         self._seen: dict[int, Any] = {}  # keeps objects alive, so that ids stay unique
         self._names: set[str] = set()  # names that the function's code uses
@@ -168,7 +201,7 @@ class Snapshot:
         index = _core._first_changed(self.containers, self.contents)
         if index >= 0:
             return self._change(index)
-        return next((path for array, data, path in self.arrays if array.tobytes() != data), None)
+        return next((path for read, then, path in self.views if _core._first_changed((read(),), (then,)) >= 0), None)
 
     def _change(self, index: int) -> str:
         """Return the path of the entry that has changed in the container at ``index``."""
@@ -207,6 +240,10 @@ class Snapshot:
             self._dict(value, path) if isinstance(value, dict) else self._list(value, path)
             if type(value) not in (dict, list):
                 self._instance(value, path)
+        elif isinstance(value, _COPIED):
+            self._view(functools.partial(_items, value), path)
+        elif isinstance(value, bytearray | array.array | memoryview):
+            self._buffer(value, path)
         elif isinstance(value, tuple | frozenset):
             self._work += [(item, f"{path}[{i}]") for i, item in enumerate(value)]
         elif isinstance(value, types.FunctionType):
@@ -239,6 +276,11 @@ class Snapshot:
         items = list(list.__iter__(value))
         self._add_container(value, tuple(items), path)
         self._work += [(item, f"{path}[{i}]") for i, item in enumerate(items)]
+
+    def _view(self, read: Callable[[], list[Any]], path: str) -> None:
+        items = tuple(read())
+        self.views.append((read, items, path))
+        self._work += [(item, f"{path}[...]") for item in items]
 
     def _cell(self, cell: types.CellType, path: str) -> None:
         try:
@@ -299,7 +341,7 @@ class Snapshot:
 
     def _class(self, cls: type, path: str, done: set[str]) -> None:
         for base in cls.__mro__:
-            if _is_library_module(base.__module__) and base.__module__ != "__main__":
+            if _is_constant(base):
                 continue
             used = {name for name in vars(base) if name in self._names or name == "forward" or _is_special(name)}
             keys = {name: f"{id(base)}.{name}" for name in sorted(used)}
@@ -307,27 +349,39 @@ class Snapshot:
             done.update(keys.values())
             self._entries(base, names, base.__name__)
 
-    def _array(self, array: Any, path: str) -> None:
-        if array.nbytes > MAX_BYTES or array.dtype.hasobject:
+    def _buffer(self, value: Any, path: str) -> None:
+        read = functools.partial(_bytes, value)
+        has_objects = is_numpy_array(value) and value.dtype.hasobject
+        if has_objects or (getattr(value, "nbytes", None) or memoryview(value).nbytes) > MAX_BYTES:
             raise UnguardedError(
-                f"{path} is a NumPy array of {array.nbytes} bytes and dtype {array.dtype}, but only arrays of at most "
-                f"{MAX_BYTES} bytes without Python objects are compared before each call: pass it as a tensor"
+                f"{path} is an array ({type(value).__name__}), but only arrays of at most {MAX_BYTES} bytes without "
+                "Python objects are compared before each call: pass it as a tensor"
             )
-        self.arrays.append((array, array.tobytes(), path))
+        self._view(read, path)
+
+    def _refuse(self, problem: str) -> None:
+        """Raise UnguardedError if it is known that the code that ran can reach the object, else keep the reason."""
+        if self.executed is not None:
+            raise UnguardedError(problem)
+        self.problem = problem
 
     def _instance(self, value: Any, path: str) -> None:
         cls = type(value)
         if is_numpy_array(value):
-            self._array(value, path)
+            self._buffer(value, path)
+            return
+        if isinstance(
+            value, contextlib._GeneratorContextManager
+        ):  # decorates a function; each call has a new generator
+            self._work += [(value.func, path), (value.args, path), (value.kwds, path)]  # type: ignore[attr-defined]
             return
         if cls is logging.Manager:  # holds all loggers; only ``disable`` matters
             self._entries(vars(value), ["disable"], path)
             return
         if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
-            problem = f"{path} is a random generator of Python or NumPy: draw random numbers with flambeau"
-            if self.executed is not None:
-                raise UnguardedError(problem)
-            self.problem = problem
+            self._refuse(f"{path} is a random generator of Python or NumPy: draw random numbers with flambeau")
+        if cls.__module__ in ("builtins", "itertools") and hasattr(cls, "__next__"):
+            self._refuse(f"{path} is an iterator ({cls.__name__}), which the function may advance: pass its items")
         self._spaces.setdefault(id(cls), (cls, path, set()))
         self._work += [(container, cls.__name__) for container in getattr(cls, "_read_globals", ())]
         attributes = getattr(value, "__dict__", None)
@@ -338,10 +392,12 @@ class Snapshot:
             else:
                 self._dict(attributes, path)
         for base in cls.__mro__:
-            slots = vars(base).get("__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                if (found := getattr(value, name, None)) is not None:
-                    self._work.append((found, f"{path}.{name}"))
+            if slots := _slots(base):
+                read = functools.partial(_attributes, value, slots)  # constant in objects of libraries
+                if _is_constant(base):
+                    self._work += [(found, path) for found in read()]
+                else:
+                    self._view(read, path)
 
     def _module(self, attributes: dict[str, Any], path: str) -> None:
         """Guard the attributes of an `nn.Module`. Paths omit the names of its registries, such as ``_parameters``."""
