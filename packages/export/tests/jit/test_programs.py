@@ -4,6 +4,7 @@ import copy
 import io
 import math
 import pickle
+import threading
 
 import pytest
 
@@ -458,3 +459,28 @@ def test_programs_that_may_depend_on_the_number_of_dimensions_check_it(function)
     traced = fb.jit.trace(function, fb.ones(2, 3), check_trace=False)
     with pytest.raises(RuntimeError, match="traced with a tensor of 2 dimensions"):
         traced(fb.ones(3))
+
+
+def test_overlapping_traces_in_two_threads_restore_len():
+    inside, leave, original_len = threading.Event(), threading.Event(), len
+
+    def first():
+        def f(x):
+            inside.set()
+            leave.wait(30)
+            return x * len(x)
+
+        fb.jit.trace(f, fb.ones(3))
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    assert inside.wait(30)
+
+    def second(x):
+        leave.set()
+        thread.join()
+        return x * len(x)
+
+    traced = fb.jit.trace(second, fb.ones(3), check_trace=False)
+    assert traced(fb.ones(5)).tolist() == [5.0] * 5
+    assert len is original_len

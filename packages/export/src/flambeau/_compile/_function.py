@@ -29,7 +29,7 @@ MAX_PROGRAMS = 8  # per function, as in PyTorch
 MIN_OPERATORS = 8  # checking the guards of a smaller program takes longer than it saves
 
 _NO_MATCH = object()  # returned by a replay whose inputs need another program
-_capturing = threading.RLock()  # a capture replaces `len` in all threads; one at a time
+_capturing = threading.RLock()  # a capture replaces `print` in all threads; one at a time
 # A function may fill its own caches during its first calls, so it runs uncompiled only after this number of calls that
 # change Python objects.
 MAX_CHANGES = 3

@@ -250,21 +250,39 @@ class Sizes(tuple[Any, ...]):
         return repr(flambeau.Size(sizes))
 
 
+class _Tracing(threading.local):
+    depth = 0  # number of active `traced_lengths` contexts of this thread
+
+
+_tracing = _Tracing()
+_len = builtins.len
+_lock = threading.Lock()
+_traces = 0  # number of active `traced_lengths` contexts of all threads
+
+
+def _traced_len(obj: Any, /) -> int:
+    if _tracing.depth and isinstance(obj, flambeau.Tensor) and obj.dim():
+        return obj.size(0)
+    return _len(obj)
+
+
 @contextlib.contextmanager
 def traced_lengths() -> Iterator[None]:
     """Make ``len(tensor)`` call ``tensor.size(0)``, which can be traced, for this thread in this context."""
-    original, thread = builtins.len, threading.get_ident()
-
-    def length(obj: Any, /) -> int:
-        if isinstance(obj, flambeau.Tensor) and threading.get_ident() == thread and obj.dim():
-            return obj.size(0)
-        return original(obj)
-
-    builtins.len = length
+    _count_traces(1)
+    _tracing.depth += 1
     try:
         yield
     finally:
-        builtins.len = original
+        _tracing.depth -= 1
+        _count_traces(-1)
+
+
+def _count_traces(change: int) -> None:
+    global _traces
+    with _lock:
+        _traces += change
+        builtins.len = _traced_len if _traces else _len
 
 
 def warn(message: str) -> None:
