@@ -1,5 +1,7 @@
 """Forward and backward hooks."""
 
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 
@@ -201,3 +203,20 @@ def test_a_load_state_dict_pre_hook_does_not_keep_its_module_alive():
         assert alive() is None
     finally:
         gc.enable()
+
+
+def test_programs_may_change_and_replace_the_tables_of_hooks():
+    seen = []
+    layer = nn.Linear(2, 2)
+    layer._forward_hooks[77] = lambda module, args, output: seen.append("forward")
+    layer._forward_pre_hooks[78] = lambda module, args: seen.append("before")
+    layer(fb.ones(1, 2))
+    assert seen == ["before", "forward"]
+    layer._forward_hooks = OrderedDict()
+    layer._forward_pre_hooks = OrderedDict()
+    layer.register_full_backward_hook(lambda *_: seen.append("backward"))
+    layer._backward_hooks = OrderedDict()
+    layer(fb.ones(1, 2)).sum().backward()
+    assert seen == ["before", "forward"]
+    layer.register_forward_hook(lambda module, args, output: output + 1, with_kwargs=False)
+    assert not layer._forward_hooks_with_kwargs

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
-from ._hooks import GLOBAL_HOOKS, Hook, Hooks, call_with_hooks
+from ._hooks import GLOBAL_HOOKS, Hooks, call_with_hooks, hook_table
 from ._layer_path import add_layer_path
 from ._tree import Tree
 
@@ -100,13 +100,10 @@ class Caller(Tree):
 
     # The tables of hooks under PyTorch's names.
 
-    @property
-    def _forward_pre_hooks(self) -> dict[int, Hook]:
-        return self._own_hooks().forward_pre
-
-    @property
-    def _forward_hooks(self) -> dict[int, Hook]:
-        return self._own_hooks().forward
+    _forward_pre_hooks = hook_table(_own_hooks, "forward_pre")
+    _forward_hooks = hook_table(_own_hooks, "forward")
+    _backward_pre_hooks = hook_table(_own_hooks, "backward_pre")
+    _backward_hooks = hook_table(_own_hooks, "full_or_node")
 
     @property
     def _forward_pre_hooks_with_kwargs(self) -> dict[int, bool]:
@@ -119,11 +116,3 @@ class Caller(Tree):
     @property
     def _forward_hooks_always_called(self) -> dict[int, bool]:
         return self._own_hooks().options("always_call", "forward")
-
-    @property
-    def _backward_pre_hooks(self) -> dict[int, Hook]:
-        return self._own_hooks().backward_pre
-
-    @property
-    def _backward_hooks(self) -> dict[int, Hook]:
-        return self._own_hooks().node or self._own_hooks().backward

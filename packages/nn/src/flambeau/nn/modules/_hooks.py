@@ -36,18 +36,32 @@ class Hooks:
         self.backward: OrderedDict[int, Hook] = OrderedDict()
         # Hooks of the last operation, from `register_backward_hook`.
         self.node: OrderedDict[int, Hook] = OrderedDict()
+        # Options contain True for the hooks that have them.
         self.with_kwargs: dict[int, bool] = {}
         self.always_call: dict[int, bool] = {}
 
     def add_forward_pre(self, hook: Hook, prepend: bool, with_kwargs: bool) -> RemovableHandle:
         handle = new_handle(self.forward_pre, hook, prepend)
-        self.with_kwargs[handle.id] = with_kwargs
+        if with_kwargs:
+            self.with_kwargs[handle.id] = True
         return handle
 
     def add_forward(self, hook: Hook, prepend: bool, with_kwargs: bool, always_call: bool) -> RemovableHandle:
         handle = new_handle(self.forward, hook, prepend)
-        self.with_kwargs[handle.id], self.always_call[handle.id] = with_kwargs, always_call
+        if with_kwargs:
+            self.with_kwargs[handle.id] = True
+        if always_call:
+            self.always_call[handle.id] = True
         return handle
+
+    @property
+    def full_or_node(self) -> OrderedDict[int, Hook]:
+        """The table of backward hooks in use: a module cannot have hooks in both."""
+        return self.node or self.backward
+
+    @full_or_node.setter
+    def full_or_node(self, table: OrderedDict[int, Hook]) -> None:
+        self.backward, self.node = table, OrderedDict()
 
     def registered(self) -> bool:
         """Return whether there is a hook. Only the tables count, because options of removed hooks remain."""
@@ -56,7 +70,7 @@ class Hooks:
     def options(self, option: str, kind: str) -> dict[int, bool]:
         """Return ``{handle id: True}`` for the registered hooks of a ``kind`` that have an ``option``."""
         chosen = getattr(self, option)
-        return {identity: True for identity in getattr(self, kind) if chosen.get(identity)}
+        return {identity: True for identity in getattr(self, kind) if identity in chosen}
 
     def before(self, others: Hooks | None) -> Hooks:
         """Return new tables with these hooks followed by ``others``."""
@@ -79,53 +93,27 @@ def hooks_everywhere() -> Hooks:
     return OF_ALL_MODULES
 
 
+def hook_table(hooks_of: Callable[[Any], Hooks], name: str) -> Any:
+    """Return a property for a table of ``hooks_of(owner)``. A program may change the table or assign another one."""
+
+    def read(owner: Any) -> OrderedDict[int, Hook]:
+        table: OrderedDict[int, Hook] = getattr(hooks_of(owner), name)
+        return table
+
+    return property(read, lambda owner, table: setattr(hooks_of(owner), name, table))
+
+
+def _table_everywhere(name: str) -> Any:
+    return hook_table(lambda module: hooks_everywhere(), name)
+
+
 class ModuleWithHookTables(ModuleType):
-    """The type of the module ``nn.modules.module``: it has the tables of `GLOBAL_HOOKS` under PyTorch's names.
+    """The type of the module ``nn.modules.module``: it has the tables of `GLOBAL_HOOKS` under PyTorch's names."""
 
-    A program may empty a table by assignment, such as ``nn.modules.module._global_forward_hooks = OrderedDict()``.
-    """
-
-    @property
-    def _global_forward_pre_hooks(self) -> OrderedDict[int, Hook]:
-        return hooks_everywhere().forward_pre
-
-    @_global_forward_pre_hooks.setter
-    def _global_forward_pre_hooks(self, table: OrderedDict[int, Hook]) -> None:
-        _replace_everywhere(forward_pre=table)
-
-    @property
-    def _global_forward_hooks(self) -> OrderedDict[int, Hook]:
-        return hooks_everywhere().forward
-
-    @_global_forward_hooks.setter
-    def _global_forward_hooks(self, table: OrderedDict[int, Hook]) -> None:
-        _replace_everywhere(forward=table)
-
-    @property
-    def _global_backward_pre_hooks(self) -> OrderedDict[int, Hook]:
-        return hooks_everywhere().backward_pre
-
-    @_global_backward_pre_hooks.setter
-    def _global_backward_pre_hooks(self, table: OrderedDict[int, Hook]) -> None:
-        _replace_everywhere(backward_pre=table)
-
-    @property
-    def _global_backward_hooks(self) -> OrderedDict[int, Hook]:
-        return hooks_everywhere().node or hooks_everywhere().backward
-
-    @_global_backward_hooks.setter
-    def _global_backward_hooks(self, table: OrderedDict[int, Hook]) -> None:
-        _replace_everywhere(backward=table, node=OrderedDict())
-
-
-def _replace_everywhere(**tables: OrderedDict[int, Hook]) -> None:
-    hooks = hooks_everywhere()
-    vars(hooks).update(tables)
-    for identity in (*hooks.forward_pre, *hooks.forward):
-        hooks.with_kwargs.setdefault(identity, False)
-        hooks.always_call.setdefault(identity, False)
-    if not hooks.registered():
-        GLOBAL_HOOKS.clear()
+    _global_forward_pre_hooks = _table_everywhere("forward_pre")
+    _global_forward_hooks = _table_everywhere("forward")
+    _global_backward_pre_hooks = _table_everywhere("backward_pre")
+    _global_backward_hooks = _table_everywhere("full_or_node")
 
 
 ForwardCall = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
@@ -187,7 +175,7 @@ def call_with_hooks(module: Caller, args: tuple[Any, ...], kwargs: dict[str, Any
         result = _forward(module, args, kwargs)
         for identity, hook in hooks.forward.copy().items():
             pending.pop(identity, None)
-            result = _run_forward_hook(module, hook, hooks.with_kwargs[identity], args, kwargs, result)
+            result = _run_forward_hook(module, hook, identity in hooks.with_kwargs, args, kwargs, result)
         if hooks.node:
             from ._backward_hooks import watch_last_operation
 
@@ -202,7 +190,7 @@ def _run_pre_hooks(
     module: Caller, hooks: Hooks, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     for identity, hook in tuple(hooks.forward_pre.items()):
-        if not hooks.with_kwargs[identity]:
+        if identity not in hooks.with_kwargs:
             replaced = hook(module, args)
             if replaced is not None:
                 args = replaced if isinstance(replaced, tuple) else (replaced,)
@@ -222,9 +210,9 @@ def _run_always_called(
     module: Caller, hooks: Hooks, pending: dict[int, Hook], args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 ) -> None:
     for identity, hook in pending.items():
-        if hooks.always_call[identity]:
+        if identity in hooks.always_call:
             try:
-                result = _run_forward_hook(module, hook, hooks.with_kwargs[identity], args, kwargs, result)
+                result = _run_forward_hook(module, hook, identity in hooks.with_kwargs, args, kwargs, result)
             except Exception as error:
                 warnings.warn(
                     "module forward hook with ``always_call=True`` raised an exception that was silenced as another "
