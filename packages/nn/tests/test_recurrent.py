@@ -341,3 +341,20 @@ def test_names_of_the_weights():
     assert layer._flat_weights_names == names
     assert layer._all_weights[1] == ["weight_ih_l0_reverse", "weight_hh_l0_reverse", "weight_hr_l0_reverse"]
     assert all(a is b for a, b in zip(layer._flat_weights, layer.parameters(), strict=True))
+
+
+def test_methods_for_forward_of_subclasses():
+    lstm = nn.LSTM(3, 5, num_layers=2, proj_size=4, batch_first=True)
+    x, sizes = fb.zeros(7, 6, 3), fb.tensor([6, 4])
+    assert lstm.get_expected_hidden_size(x, None) == (2, 7, 4)
+    assert lstm.get_expected_cell_size(x, None) == (2, 7, 5)
+    assert lstm.get_expected_hidden_size(x[0], sizes) == (2, 6, 4)
+    state = fb.arange(2 * 7 * 4.0).reshape(2, 7, 4), fb.zeros(2, 7, 5)
+    lstm.check_forward_args(x, state, None)
+    with pytest.raises(RuntimeError, match=r"Expected hidden\[1\] size \(2, 7, 5\), got \[2, 6, 5\]"):
+        lstm.check_forward_args(x, (state[0], state[1][:, :6]), None)
+    with pytest.raises(RuntimeError, match="input must have 2 dimensions, got 3"):
+        lstm.check_input(x, sizes)
+    order = fb.tensor([6, 5, 4, 3, 2, 1, 0])
+    assert fb.equal(lstm.permute_hidden(state, order)[0], state[0].flip(1))
+    assert lstm.permute_hidden(state, None) is state

@@ -189,19 +189,61 @@ class RNNBase(Module):
 
     def _initial_state(self, x: Tensor, batch: int, state: State | None) -> State:
         """Return the state before the first step, zeros if None. Raises: RuntimeError if the sizes do not match."""
+        self._check_features(x)
+        if state is None:
+            return tuple(x.new_zeros(shape) for shape in self._state_shapes(batch))
+        self._check_state(state, batch)
+        return state
+
+    def _check_features(self, x: Tensor) -> None:
         if x.shape[-1] != self.input_size:
             raise RuntimeError(
                 f"input.size(-1) must be equal to input_size. Expected {self.input_size}, got {x.shape[-1]}"
             )
+
+    def _state_shapes(self, batch: int) -> list[tuple[int, int, int]]:
         sizes = (self._output_size, self.hidden_size)[: len(self.states)]
-        shapes = [(self.num_layers * self._directions, batch, size) for size in sizes]
-        if state is None:
-            return tuple(x.new_zeros(shape) for shape in shapes)
-        for index, (part, shape) in enumerate(zip(state, shapes, strict=True)):
-            if tuple(part.shape) != shape:
-                name = f"hidden[{index}]" if len(shapes) > 1 else "hidden"
-                raise RuntimeError(f"Expected {name} size {shape}, got {list(part.shape)}")
-        return state
+        return [(self.num_layers * self._directions, batch, size) for size in sizes]
+
+    def _check_state(self, state: State, batch: int) -> None:
+        for index, (part, shape) in enumerate(zip(state, self._state_shapes(batch), strict=True)):
+            name = f"hidden[{index}]" if len(state) > 1 else "hidden"
+            self.check_hidden_size(part, shape, f"Expected {name} size {{}}, got {{}}")
+
+    # Public methods of PyTorch's classes, which forward() of subclasses may call. batch_sizes is that of a
+    # PackedSequence, or None.
+
+    def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
+        """Raise RuntimeError unless ``input`` has the right number of dimensions and features."""
+        dims = 3 if batch_sizes is None else 2
+        if input.ndim != dims:
+            raise RuntimeError(f"input must have {dims} dimensions, got {input.ndim}")
+        self._check_features(input)
+
+    def get_expected_hidden_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
+        """Return the shape of the first state of this input."""
+        return self._state_shapes(self._batch_of(input, batch_sizes))[0]
+
+    def check_hidden_size(
+        self, hx: Tensor, expected_hidden_size: tuple[int, int, int], msg: str = "Expected hidden size {}, got {}"
+    ) -> None:
+        """Raise RuntimeError unless ``hx`` has the expected shape."""
+        if tuple(hx.shape) != tuple(expected_hidden_size):
+            raise RuntimeError(msg.format(expected_hidden_size, list(hx.shape)))
+
+    def check_forward_args(self, input: Tensor, hidden: Any, batch_sizes: Tensor | None) -> None:
+        """Raise RuntimeError unless the input and the initial state have the right shapes."""
+        self.check_input(input, batch_sizes)
+        self._check_state(self._state_tensors(hidden), self._batch_of(input, batch_sizes))
+
+    def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
+        """Return the state with the samples of the batch in another order."""
+        if permutation is None:
+            return hx
+        return self._as_hidden(tuple(part.index_select(1, permutation) for part in self._state_tensors(hx)))
+
+    def _batch_of(self, input: Tensor, batch_sizes: Tensor | None) -> int:
+        return int(batch_sizes[0]) if batch_sizes is not None else input.shape[0 if self.batch_first else 1]
 
     def _state_tensors(self, hx: Any) -> State:
         if not isinstance(hx, Tensor):
@@ -326,6 +368,10 @@ class LSTM(RNNBase):
     ) -> None:
         options = (num_layers, bias, batch_first, dropout, bidirectional, proj_size, device, dtype)
         super().__init__("LSTM", input_size, hidden_size, *options)
+
+    def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
+        """Return the shape of the cell state of this input."""
+        return self._state_shapes(self._batch_of(input, batch_sizes))[1]
 
     def _state_tensors(self, hx: Any) -> State:
         if not isinstance(hx, (tuple, list)) or len(hx) != 2:
