@@ -5,11 +5,12 @@
 
 namespace flambeau {
 
-// Records the operation that computed `outputs` from an input. If the input requires a gradient, the outputs do, and a
+// Records the operation that computed `outputs` from inputs. If an input requires a gradient, the outputs do, and a
 // backward pass raises an error. Without the record, it would silently ignore the input.
-inline void record_without_derivative(const char* name, TensorList outputs, const Tensor& input) {
-  if (!recording(input)) return;
-  record("NotImplemented", outputs, {&input}, {},
+template <class... Inputs>
+void record_without_derivative(const char* name, TensorList outputs, const Inputs&... inputs) {
+  if (!recording(inputs...)) return;
+  record("NotImplemented", outputs, {&inputs...}, {},
          [name](const Context&) { detail::raise<NotImplementedError>(name, "(): the derivative is not implemented"); });
 }
 

@@ -1,6 +1,7 @@
 // LU and LDL factorizations, linear systems and inverses.
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
+#include "operators/without_derivative.h"
 
 namespace flambeau::linalg {
 
@@ -150,7 +151,9 @@ Inverse inverted(const char* name, const Tensor& a) {
 
 LuFactors indefinite_factors(const char* name, const Tensor& a, bool hermitian) {
   check_square(name, a);
-  return flambeau::ldl_factor(a, hermitian);
+  LuFactors f = flambeau::ldl_factor(a, hermitian);
+  record_without_derivative(name, {&f.lu}, a);
+  return f;
 }
 
 }  // namespace
@@ -305,7 +308,9 @@ Tensor ldl_solve(const Tensor& ld, const Tensor& pivots, const Tensor& b, bool h
           pivots.shape());
   require(pivots.dtype() == Dtype::int32 || pivots.dtype() == Dtype::int64,
           "linalg.ldl_solve: Expected pivots to be integers. Got ", pivots.dtype());
-  return flambeau::ldl_solve(ld, pivots, b, hermitian);
+  Tensor x = flambeau::ldl_solve(ld, pivots, b, hermitian);
+  record_without_derivative("ldl_solve", {&x}, ld, b);
+  return x;
 }
 
 const Operator linalg_ldl_solve_operator({.signature = "ldl_solve(LD, pivots, B, *, hermitian=False)",

@@ -6,6 +6,7 @@
 #include "flambeau/cuda.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators/sorting.h"
+#include "operators/without_derivative.h"
 
 namespace flambeau {
 
@@ -99,10 +100,8 @@ Tensor as_density(const Tensor& counts, const Tensors& edges) {
   return out;
 }
 
-}  // namespace
-
-Histogram histogramdd(const char* name, const Tensor& given, const std::vector<Bins>& bins,
-                      const std::vector<double>& limits, const Tensor& weight, bool density) {
+Histogram histogram_of(const char* name, const Tensor& given, const std::vector<Bins>& bins,
+                       const std::vector<double>& limits, const Tensor& weight, bool density) {
   NoRecording off;
   require<NotImplementedError>(given.dtype() == Dtype::float32 || given.dtype() == Dtype::float64, "\"", name,
                                "\" not implemented for '", given.dtype(), "'");
@@ -132,6 +131,15 @@ Histogram histogramdd(const char* name, const Tensor& given, const std::vector<B
   return out;
 }
 
+}  // namespace
+
+Histogram histogramdd(const char* name, const Tensor& points, const std::vector<Bins>& bins,
+                      const std::vector<double>& limits, const Tensor& weight, bool density) {
+  Histogram out = histogram_of(name, points, bins, limits, weight, density);
+  record_without_derivative(name, {&out.counts}, points, weight);
+  return out;
+}
+
 namespace {
 
 TensorPair histogram(const Tensor& input, const Bins& bins, const std::optional<std::vector<double>>& range,
@@ -139,7 +147,9 @@ TensorPair histogram(const Tensor& input, const Bins& bins, const std::optional<
   require(!range || range->size() == 2, "histogram(): range should have 2 elements, got ", range ? range->size() : 0);
   const Histogram h = histogramdd("histogram", reshape(input, {input.numel(), 1}), {bins},
                                   range.value_or(std::vector<double>()), weight, density);
-  return {h.counts, h.edges[0]};
+  TensorPair out{h.counts, h.edges[0]};
+  record_without_derivative("histogram", {&out.indices}, input);  // the edges depend on the range of the input
+  return out;
 }
 
 const Operator histogram_operator(
