@@ -96,6 +96,7 @@ from ._distances import (
 )
 from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from ._embedding import embedding, embedding_bag, one_hot
+from ._grouped import grouped_mm
 from ._images import (
     fold,
     unfold,
@@ -194,6 +195,7 @@ __all__ = [
     "glu",
     "grid_sample",
     "group_norm",
+    "grouped_mm",
     "gumbel_softmax",
     "hardshrink",
     "hardsigmoid",
