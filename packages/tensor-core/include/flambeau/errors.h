@@ -1,17 +1,25 @@
 // Exceptions of the library. The Python layer maps each to the built-in exception of the same name.
 #pragma once
 
+#include <exception>
 #include <sstream>
-#include <stdexcept>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "flambeau/macros.h"
 
 namespace flambeau {
 
-class FLAMBEAU_API Error : public std::runtime_error {  // RuntimeError
+class FLAMBEAU_API Error : public std::exception {  // RuntimeError
  public:
-  using std::runtime_error::runtime_error;
+  explicit Error(std::string text) : text_(std::move(text)) {}
+  const char* what() const noexcept override { return text_.c_str(); }
+  // Appends to the message, such as the location of the error in a program. Rethrow with `throw;` to keep the class.
+  void append(std::string_view text) { text_ += text; }
+
+ private:
+  std::string text_;
 };
 class FLAMBEAU_API TypeError : public Error {
  public:

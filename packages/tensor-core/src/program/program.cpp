@@ -164,8 +164,9 @@ class Run {
     results_.clear();
     try {
       call(instruction, arguments.data(), count);
-    } catch (const std::exception&) {
-      rethrow(instruction);
+    } catch (Error& error) {
+      error.append(location_of(instruction));
+      throw;
     }
     keep_results(instruction);
   }
@@ -205,29 +206,9 @@ class Run {
     return {};
   }
 
-  // Rethrows the current exception with the location of the call.
-  [[noreturn]] void rethrow(const Body::Instruction& instruction) {
-    const std::string where =
-        " (in " + instruction.function->name + (instruction.location.empty() ? "" : ", ") + instruction.location + ")";
-    try {
-      throw;
-    } catch (const RequirementError& e) {
-      throw RequirementError(e.what() + where);
-    } catch (const IndexError& e) {
-      throw IndexError(e.what() + where);
-    } catch (const TypeError& e) {
-      throw TypeError(e.what() + where);
-    } catch (const ValueError& e) {
-      throw ValueError(e.what() + where);
-    } catch (const NotImplementedError& e) {
-      throw NotImplementedError(e.what() + where);
-    } catch (const OutOfMemoryError& e) {
-      throw OutOfMemoryError(e.what() + where);
-    } catch (const linalg::LinAlgError& e) {
-      throw linalg::LinAlgError(e.what() + where);
-    } catch (const Error& e) {
-      throw Error(e.what() + where);
-    }
+  static std::string location_of(const Body::Instruction& instruction) {
+    return " (in " + instruction.function->name + (instruction.location.empty() ? "" : ", ") + instruction.location +
+           ")";
   }
 
   const Body& body_;
