@@ -306,3 +306,21 @@ def test_the_multilabel_soft_margin_of_half_types_is_rounded_once(dtype):
 def test_multi_margin_loss_without_reduction_has_the_shape_of_the_target(shape):
     for target in (fb.tensor(0), fb.tensor([0])):
         assert F.multi_margin_loss(fb.ones(shape), target, reduction="none").shape == target.shape
+
+
+@pytest.mark.parametrize("shift", [0.0, 100.0, 1e4, 1e6])
+def test_the_gradient_of_cross_entropy_does_not_depend_on_a_shift_of_the_logits(shift):
+    logits = fb.tensor([[1.0, 2.0, 3.0], [0.0, 5.0, 1.0]])
+    shifted = (logits + shift).requires_grad_()
+    labels = fb.tensor([0, 2])
+    F.cross_entropy(shifted, labels, reduction="sum").backward()
+    want = scipy.special.softmax(logits.double().numpy(), 1) - np.eye(3)[[0, 2]]
+    np.testing.assert_allclose(shifted.grad.numpy(), want, rtol=1e-6, atol=1e-7)
+
+
+def test_the_gradient_of_cross_entropy_with_many_positions():
+    logits = fb.randn(2, 5, 300, dtype=fb.float64, requires_grad=True)
+    labels = fb.randint(0, 5, (2, 300))
+    F.cross_entropy(logits, labels).backward()
+    want = (scipy.special.softmax(logits.detach().numpy(), 1) - np.eye(5)[labels.numpy()].transpose(0, 2, 1)) / 600
+    np.testing.assert_allclose(logits.grad.numpy(), want, atol=1e-12)

@@ -22,11 +22,18 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
   return scatter_add(zeros(input.shape(), input.dtype()), dim, safe, unsqueeze(to(valid, input.dtype()), dim));
 }
 
+// The logarithm of the sum of exponentials for each label is `largest` + `rest`, where `largest` is the largest score.
+// Their rounded sum would make the softmax inaccurate if the scores are large. On a GPU, `largest` is the sum and
+// `rest` is undefined.
+struct Logarithms {
+  Tensor largest, rest;
+};
+
 // Returns the gradient of the scores, (softmax - one-hot) * factor, with one factor for each label.
 Tensor cross_entropy_gradient(const LabelledScores& l, int64_t ignore_index, const Tensor& scores,
-                              const Tensor& logarithms, const Tensor& factors) {
+                              const Logarithms& logarithms, const Tensor& factors) {
   if (cuda::runs_on_gpu(scores))
-    return cuda::picked_gradient(l.gpu_scores(ignore_index), scores.shape(), factors, scores, logarithms);
+    return cuda::picked_gradient(l.gpu_scores(ignore_index), scores.shape(), factors, scores, logarithms.largest);
   Tensor out = empty(scores.shape(), scores.dtype());
   const int64_t step = l.classes * l.inner;
   dispatch_real(scores.dtype(), [&](auto tag) {
@@ -34,9 +41,16 @@ Tensor cross_entropy_gradient(const LabelledScores& l, int64_t ignore_index, con
     const auto kernel = kernels::networks().scaled_softmax[sizeof(T) == 8];
     const auto bytes = [](const T* p) { return reinterpret_cast<const char*>(p); };
     parallel_items(l.batch, std::max<int64_t>(1, 16384 / (step + 1)), [&](int64_t begin, int64_t end) {
+      constexpr int64_t kTile = 128;
+      T scaled[kTile];  // factor / sum of the exponentials of (score - largest)
       for (int64_t n = begin; n < end; ++n)
-        kernel(reinterpret_cast<char*>(out.data<T>() + n * step), bytes(scores.data<T>() + n * step), l.classes,
-               l.inner, l.inner, bytes(logarithms.data<T>() + n * l.inner), bytes(factors.data<T>() + n * l.inner));
+        for (int64_t first = 0; first < l.inner; first += kTile) {
+          const int64_t width = std::min(kTile, l.inner - first), label = n * l.inner + first;
+          for (int64_t i = 0; i < width; ++i)
+            scaled[i] = factors.data<T>()[label + i] * std::exp(-logarithms.rest.data<T>()[label + i]);
+          kernel(reinterpret_cast<char*>(out.data<T>() + n * step + first), bytes(scores.data<T>() + n * step + first),
+                 l.classes, l.inner, width, bytes(logarithms.largest.data<T>() + label), bytes(scaled));
+        }
       l.each(begin, end, ignore_index, [to = out.data<T>(), by = factors.data<T>()](int64_t i, int64_t label_offset) {
         to[label_offset] -= by[i];
       });
@@ -54,21 +68,23 @@ Tensor mean_on_gpu(const Tensor& losses, const Tensor& weights, Tensor& scale) {
 }
 
 struct FusedLosses {
-  Tensor out, logarithms;  // logarithms: of the sum of exponentials for each label
-  double scale = 1;        // 1 / sum of the weights for a mean, otherwise 1
-  Tensor scale_on_gpu;     // the same factor as a tensor on the GPU, for a mean
+  Tensor out;
+  Logarithms logarithms;
+  double scale = 1;     // 1 / sum of the weights for a mean, otherwise 1
+  Tensor scale_on_gpu;  // the same factor as a tensor on the GPU, for a mean
 };
 
 FusedLosses fused_on_gpu(const LabelledScores& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
   FusedLosses f;
   const Tensor scores = contiguous(input);
-  f.logarithms = view(cuda::logsumexp(scores, l.batch, l.classes, l.inner), l.labels.shape());
-  const Tensor losses = cuda::picked(l.gpu_scores(ignore_index), scores, f.logarithms, l.of_class, l.weights);
+  f.logarithms.largest = view(cuda::logsumexp(scores, l.batch, l.classes, l.inner), l.labels.shape());
+  const Tensor losses = cuda::picked(l.gpu_scores(ignore_index), scores, f.logarithms.largest, l.of_class, l.weights);
   f.out = reduction == Reduction::Mean ? mean_on_gpu(losses, l.weights, f.scale_on_gpu) : reduced(losses, reduction);
   return f;
 }
 
-Tensor losses_on_cpu(const LabelledScores& l, const Tensor& scores, const Tensor& logarithms, int64_t ignore_index) {
+Tensor losses_on_cpu(const LabelledScores& l, const Tensor& scores, const Logarithms& logarithms,
+                     int64_t ignore_index) {
   const Tensor losses = empty(l.labels.shape(), scores.dtype());
   const int64_t step = l.classes * l.inner;
   dispatch_real(scores.dtype(), [&](auto tag) {
@@ -77,12 +93,11 @@ Tensor losses_on_cpu(const LabelledScores& l, const Tensor& scores, const Tensor
     parallel_items(l.batch, std::max<int64_t>(1, 16384 / (step + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n)
         kernel(reinterpret_cast<const char*>(scores.data<T>() + n * step), l.classes, l.inner, l.inner,
-               reinterpret_cast<char*>(logarithms.data<T>() + n * l.inner),
-               reinterpret_cast<char*>(losses.data<T>() + n * l.inner));
+               reinterpret_cast<char*>(logarithms.largest.data<T>() + n * l.inner),
+               reinterpret_cast<char*>(logarithms.rest.data<T>() + n * l.inner));
       l.each(begin, end, ignore_index, [&](int64_t i, int64_t label_offset) {
-        T &largest = logarithms.data<T>()[i], rest = losses.data<T>()[i];
+        const T largest = logarithms.largest.data<T>()[i], rest = logarithms.rest.data<T>()[i];
         const T loss = rest + (largest - scores.data<T>()[label_offset]), w = l.weights.data<T>()[i];
-        largest += rest;  // now the logarithm of the sum of exponentials, which the derivative reads
         losses.data<T>()[i] = l.labels.data<int64_t>()[i] == ignore_index ? T(0) : w * loss;
       });
     });
@@ -92,7 +107,7 @@ Tensor losses_on_cpu(const LabelledScores& l, const Tensor& scores, const Tensor
 
 FusedLosses fused_on_cpu(const LabelledScores& l, const Tensor& input, int64_t ignore_index, Reduction reduction) {
   FusedLosses f;
-  f.logarithms = empty(l.labels.shape(), input.dtype());
+  f.logarithms = {empty(l.labels.shape(), input.dtype()), empty(l.labels.shape(), input.dtype())};
   const Tensor losses = losses_on_cpu(l, contiguous(input), f.logarithms, ignore_index);
   if (reduction == Reduction::Mean) f.scale = 1.0 / total_of(l.weights);
   f.out = reduction == Reduction::None
@@ -116,13 +131,14 @@ Tensor fused_cross_entropy(const Tensor& input, const Tensor& target, const Tens
                                  : fused_on_cpu(*l, input, ignore_index, reduction);
   }
   if (recording(input))
-    record("CrossEntropy", f.out, {&input}, {&input, &f.logarithms, &l->labels},
+    record("CrossEntropy", f.out, {&input}, {&input, &f.logarithms.largest, &f.logarithms.rest, &l->labels},
            [all = l, ignore_index, dim, scale = f.scale, scale_on_gpu = f.scale_on_gpu](const Context& c) {
-             const LabelledScores l = all->with(c.saved(2), ignore_index);
+             const LabelledScores l = all->with(c.saved(3), ignore_index);
              const Tensor &x = c.saved(0), g = scale_on_gpu.defined() ? c.gradient() * scale_on_gpu : c.gradient();
              const Tensor factors = l.weights * g * Scalar(scale);
              if (!recording_enabled())
-               return c.set(0, cross_entropy_gradient(l, ignore_index, contiguous(x), c.saved(1), contiguous(factors)));
+               return c.set(0, cross_entropy_gradient(l, ignore_index, contiguous(x), {c.saved(1), c.saved(2)},
+                                                      contiguous(factors)));
              const Tensor difference = softmax(x, dim, std::nullopt) - one_hot_of(x, l.labels, ignore_index);
              c.set(0, difference * unsqueeze(factors, dim));
            });
