@@ -32,7 +32,7 @@ pybind11::list traceback_lines(const Node& node);
 
 // Called by the engine, through src/binding_hooks.h
 std::unique_ptr<CallSite> call_site();
-std::unique_ptr<PackedTensor> pack(const Tensor& t);
+std::unique_ptr<PackedTensor> pack(const Tensor& t, bool is_output);
 [[noreturn]] void rethrow_with_note(const Node& node, const char* doing);
 void watch_collections();
 

@@ -44,9 +44,9 @@ class PackedObject final : public PackedTensor {
   const py::object packed_, unpack_;
 };
 
-std::unique_ptr<PackedTensor> packed_by(const HookPair& hooks, const Tensor& t) {
+// The hook receives `given`, which has the elements of `t`.
+std::unique_ptr<PackedTensor> packed_by(const HookPair& hooks, const Tensor& t, const Tensor& given) {
   NoRecording off;
-  const Tensor given = alias(t);
   const uint32_t version = given.storage().version();
   py::object packed = hooks.pack(py::reinterpret_steal<py::object>(wrap(given)));
   require(given.storage().version() == version, kPackChanged);
@@ -76,16 +76,18 @@ void register_hooks(const SavedReference& saved, py::function pack, py::function
           "allowed at a time.");
   const Tensor t = node.saved_tensor(i);
   require(t.defined(), "Calling register_hooks on a saved tensor with value None is forbidden");
-  node.pack_saved(i, packed_by({std::move(pack), std::move(unpack)}, t));
+  node.pack_saved(i, packed_by({std::move(pack), std::move(unpack)}, t, alias(t)));
 }
 
 }  // namespace
 
-std::unique_ptr<PackedTensor> pack(const Tensor& t) {
+std::unique_ptr<PackedTensor> pack(const Tensor& t, bool is_output) {
   const HookStack& stack = hook_stack();
   if (stack.pairs.empty()) return nullptr;
   const HookPair hooks = stack.pairs.back();
-  return packed_by(hooks, t);
+  // An input is passed as the program's own object, such as a Parameter. An output is detached: its graph contains the
+  // node that saves it.
+  return packed_by(hooks, t, is_output ? alias(t) : t);
 }
 
 void bind_saved_hooks(py::module_& m) {

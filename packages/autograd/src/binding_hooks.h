@@ -9,8 +9,10 @@ namespace flambeau::autograd {
 struct CallSite;
 
 struct BindingHooks {
-  std::unique_ptr<CallSite> (*call_site)();                     // the location of the current call
-  std::unique_ptr<PackedTensor> (*pack)(const Tensor& tensor);  // null if this thread has no hooks on saved tensors
+  std::unique_ptr<CallSite> (*call_site)();  // the location of the current call
+  // Returns null if this thread has no hooks on saved tensors. `is_output`: the node that saves the tensor has computed
+  // it.
+  std::unique_ptr<PackedTensor> (*pack)(const Tensor& tensor, bool is_output);
   // Rethrows the current exception with a note that names the node. `doing`: the start of the note, such as "in the
   // backward of".
   void (*rethrow)(const Node& node, const char* doing);

@@ -107,7 +107,8 @@ void OperatorNode::save(const Tensor& t, int output) {
   const bool needs_alias = output >= 0 || !is_inexact(t.dtype());
   saved_.push_back({own_reference(t, output, needs_alias), t.storage().version(), output, geometry_of(t), nullptr});
   if (FLAMBEAU_LIKELY(!hooked_threads)) return;
-  if (std::unique_ptr<PackedTensor> packed = binding_hooks->pack(t)) replace(saved_.back(), t, std::move(packed));
+  if (std::unique_ptr<PackedTensor> packed = binding_hooks->pack(t, output >= 0))
+    replace(saved_.back(), t, std::move(packed));
 }
 
 void OperatorNode::pack_saved(size_t i, std::unique_ptr<PackedTensor> packed) {

@@ -249,3 +249,23 @@ def test_numbers_that_require_grad_are_rejected():
     assert fb.celu(x, one.detach()).tolist() == [1.0] * 3
     with fb.no_grad():
         assert fb.celu(x, one).tolist() == [1.0] * 3
+
+
+def test_pack_hooks_receive_the_inputs_themselves_and_detached_outputs():
+    x, given = fb.ones(2, requires_grad=True), []
+    y = x * 2
+    with autograd.graph.saved_tensors_hooks(lambda t: given.append(t) or t, lambda t: t):
+        z = x * y
+        e = x.exp()
+    assert {id(t) for t in given[:2]} == {id(x), id(y)}
+    assert given[2].equal(e) and not given[2].requires_grad
+    (z + e).sum().backward()
+    assert fb.allclose(x.grad, fb.full((2,), 4.0 + math.e))
+
+
+def test_a_number_on_the_left_follows_the_tensor_in_next_functions():
+    x = fb.ones(2, requires_grad=True)
+    y = x * 3
+    for result in (2 * y, 1 + y):
+        (first, _), (second, _) = result.grad_fn.next_functions
+        assert first is y.grad_fn and second is None

@@ -25,6 +25,11 @@ bool is_unsupported(PyObject* result, PyObject* a, PyObject* b) {
   return true;
 }
 
+bool handles_arrays(PyObject* o) {
+  return Py_TYPE(o) != tensor_type &&
+         PyObject_HasAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__array_ufunc__");
+}
+
 namespace {
 
 // Applies an operator to a tensor and a NumPy array, which it converts to a tensor. Returns NotImplemented for other
@@ -40,6 +45,7 @@ PyObject* beside_array(PyObject* a, PyObject* b) {
     if (register_override_classes(operands, 2)) return operation(a, b);
     Py_RETURN_NOTIMPLEMENTED;
   }
+  if (handles_arrays(array == &a ? b : a)) Py_RETURN_NOTIMPLEMENTED;
   const Object made(guarded<PyObject*>(nullptr, [&] {
     const OnDevice cpu(DeviceType::Cpu);
     return wrap_tensor(tensor_from_buffer(*array));
@@ -58,6 +64,9 @@ PyObject* binary(PyObject* a, PyObject* b) {
   Operand operands[2] = {0, 0};
   if (FLAMBEAU_UNLIKELY(!to_operand(a, operands[0]) || !to_operand(b, operands[1])))
     return beside_array<binary<op>, op == op::div>(a, b);
+  // The tensor comes first, as in PyTorch, where programs read it from next_functions[0] of the result.
+  if constexpr (op == op::add || op == op::mul)
+    if (!operands[0].tensor) std::swap(operands[0], operands[1]);
   return watched(row_of(op).name, [&] { return wrap_tensor(pointwise(op, operands)); });
 }
 

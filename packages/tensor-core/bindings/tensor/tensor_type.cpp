@@ -296,7 +296,7 @@ PyObject* compare(PyObject* self, PyObject* other, int op);
 // Compares with a NumPy array. Returns NotImplemented for other objects.
 PyObject* compare_with_array(PyObject* self, PyObject* other, int op) {
   if (PyErr_Occurred()) return nullptr;
-  if (!is_numpy_array(other)) Py_RETURN_NOTIMPLEMENTED;
+  if (!is_numpy_array(other) || handles_arrays(self)) Py_RETURN_NOTIMPLEMENTED;
   const Object array(guarded<PyObject*>(nullptr, [&] {
     const OnDevice cpu(DeviceType::Cpu);
     return wrap_tensor(tensor_from_buffer(other));
