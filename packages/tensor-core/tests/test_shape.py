@@ -344,3 +344,11 @@ def test_sums_of_sizes_that_overflow_raise():
     parts = [fb.ones(1).expand(huge)] * 3 + [fb.ones(1).expand(huge - 1), fb.arange(3.0)]
     with pytest.raises(RuntimeError, match=r"the sizes along dimension 0 add up to more than 2\*\*63 - 1"):
         fb.cat(parts)
+
+
+def test_methods_accept_dimensions_as_separate_arguments():
+    x = fb.ones(1, 1, 3)
+    assert x.squeeze(0, 1).shape == x.clone().squeeze_(0, -2).shape == (3,)
+    assert x.count_nonzero(0, 1).tolist() == [1, 1, 1]
+    with pytest.raises(TypeError, match="takes 2 positional arguments at most but 3 were given"):
+        x.squeeze(0, "a")

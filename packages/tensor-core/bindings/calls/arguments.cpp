@@ -145,10 +145,23 @@ bool bind_deprecated_order(const Binding& b, PyObject* const* args, size_t count
   return true;
 }
 
+// Returns true for an operator of a tensor and dimensions, squeeze or count_nonzero, whose methods take the dimensions
+// as separate arguments in PyTorch: x.squeeze(0, 1).
+bool takes_separate_dimensions(const Binding& b, PyObject* const* dims, size_t count) {
+  constexpr uint8_t kOptionalDims = detail::kPosition<OptionalDims, ParameterTypes>;
+  if (b.parameters.size() != 2 || !b.record || b.record->forward.kinds()[1] != kOptionalDims) return false;
+  return std::all_of(dims, dims + count, [](PyObject* dim) { return PyLong_Check(dim); });
+}
+
 void take_positional(const Binding& b, PyObject* const* args, size_t count, Arguments& values) {
   const size_t n = b.parameters.size();
   for (size_t i = 0; i < count; ++i) {
     if (FLAMBEAU_UNLIKELY(i == n || b.parameters[i].keyword_only)) {
+      if (takes_separate_dimensions(b, args + 1, count - 1)) {
+        values.packed = tuple_of(args + 1, count - 1);
+        values.at[1] = values.packed.get();
+        return;
+      }
       require<TypeError>(bind_deprecated_order(b, args, count, i, values), b.name, "() takes ", i,
                          " positional arguments at most but ", count, " were given; its signature is ", b.signature);
       return;
