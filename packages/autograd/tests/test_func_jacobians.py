@@ -119,3 +119,20 @@ def test_functions_without_results_are_rejected(output):
     for call in calls:
         with pytest.raises(RuntimeError, match=r"(vjp|jvp)\(.*: Expected f to be a function that has non-empty output"):
             call()
+
+
+def test_hessians_of_outputs_with_several_elements():
+    x = fb.tensor([0.3, -0.5, 0.8], dtype=fb.float64)
+    values = x.numpy()
+    want = np.zeros((3, 3, 3))
+    want[range(3), range(3), range(3)] = -2 * np.tanh(values) / np.cosh(values) ** 2
+    np.testing.assert_allclose(func.hessian(fb.tanh)(x).numpy(), want, atol=1e-12)
+    np.testing.assert_allclose(func.vmap(func.hessian(fb.tanh))(x[None]).numpy(), want[None], atol=1e-12)
+
+    def several(a, b):
+        return {"product": a * b, "sum": (a * b).sum(), "empty": a[:0]}
+
+    blocks = func.hessian(several, argnums=(0, 1))(x, x)
+    assert blocks["product"][0][1].shape == (3, 3, 3) and blocks["empty"][1][0].shape == (0, 3, 3)
+    assert fb.equal(blocks["sum"][0][1], fb.eye(3, dtype=fb.float64))
+    assert not blocks["product"][0][0].any()

@@ -4,13 +4,13 @@ import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec
 
-from flambeau import Tensor
+from flambeau import Tensor, stack
 from flambeau._core import _set_grad_enabled
 from flambeau.func import _engine
 from flambeau.func._arguments import Argnums, checked_outputs, choose
 from flambeau.func._forward import Linearization
 from flambeau.func._reverse import detached, with_aux
-from flambeau.utils._pytree import tree_flatten, tree_unflatten
+from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_map, tree_unflatten
 
 P = ParamSpec("P")
 
@@ -128,4 +128,30 @@ def hessian(func: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
     tensor([[ 6.,  0.],
             [ 0., 12.]])
     """
-    return jacrev(jacrev(func, argnums), argnums)
+
+    @functools.wraps(func)
+    def second(*args: P.args, **kwargs: P.kwargs) -> Any:
+        outputs: list[Tensor] = []
+        spec: TreeSpec = LEAF
+
+        # The elements of an output are separate results, so that each row of the Jacobian has a graph of its own. A
+        # pass through one joined tensor of rows would visit the graphs of all rows for each element.
+        def elements(*args: P.args, **kwargs: P.kwargs) -> list[list[Tensor]]:
+            nonlocal outputs, spec
+            outputs, spec = tree_flatten(func(*args, **kwargs))
+            checked_outputs("vjp(f, *primals)", outputs)
+            return [list(output.reshape(-1)) if output.numel() else [output] for output in outputs]
+
+        blocks = jacrev(jacrev(elements, argnums), argnums)(*args, **kwargs)
+        joined = [
+            tree_map(functools.partial(_joined, output.shape), *rows)
+            for output, rows in zip(outputs, blocks, strict=True)
+        ]
+        return tree_unflatten(joined, spec)
+
+    return second
+
+
+def _joined(shape: Any, *blocks: Tensor) -> Tensor:
+    """Join the blocks of the elements of an output with this shape."""
+    return stack(blocks).reshape(*shape, *blocks[0].shape) if shape.numel() else blocks[0]
