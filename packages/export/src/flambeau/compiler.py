@@ -15,6 +15,7 @@ from flambeau._compile import reset as reset
 from flambeau._compile._capture import Captured, current
 from flambeau._compile._function import Programs, _Leaves
 from flambeau._compile._optimized_module import OptimizedModule
+from flambeau._compile._other_backend import other_backend
 from flambeau._compile._segments import Tree
 from flambeau._compile._stance import set_stance as set_stance
 from flambeau.nn import Module
@@ -135,7 +136,8 @@ def compile(
 def _uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
+        with other_backend:
+            return function(*args, **kwargs)
 
     call._torchdynamo_orig_callable = function  # type: ignore[attr-defined]
     return call
@@ -304,8 +306,8 @@ def assume_constant_result(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_compiling() -> bool:
-    """Return True while a function is being recorded."""
-    return current() is not None
+    """Return True while a function is being recorded, or is called by another backend than flambeau's compiler."""
+    return other_backend.is_calling() or current() is not None
 
 
 is_dynamo_compiling = is_compiling

@@ -221,3 +221,45 @@ def test_queries_of_autocast_and_of_gpus_are_constants():
     assert fb.equal(compiled(x), f(x))
     with fb.autocast("cpu"):
         assert fb.equal(compiled(x), x)
+
+
+@pytest.mark.parametrize("backend", ["eager", lambda graph, inputs: graph.forward])
+def test_is_compiling_is_true_in_functions_of_other_backends(backend):
+    seen = []
+
+    def f(x):
+        seen.append(fb.compiler.is_compiling())
+        return x + 1
+
+    fb.compile(f, backend=backend)(fb.ones(2))
+    assert all(seen) and not fb.compiler.is_compiling()
+
+
+def test_backends_do_not_receive_graphs_without_operators():
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return graph.forward
+
+    for f in (lambda x: x, lambda x: None):
+        fb.compile(f, backend=backend)(fb.ones(2))
+    assert not graphs
+    assert fb.compile(lambda x: x + 1, backend=backend)(fb.ones(2)).tolist() == [2.0, 2.0] and len(graphs) == 1
+
+
+def test_custom_operators_may_call_any_function_in_compiled_functions():
+    import time as clock
+
+    @fb.library.custom_op("compiled_tests::slow_double", mutates_args=())
+    def slow_double(x: fb.Tensor) -> fb.Tensor:
+        clock.perf_counter()
+        return x * 2
+
+    @slow_double.register_fake
+    def _(x):
+        return fb.empty_like(x)
+
+    compiled = fb.compile(lambda x: slow_double(x.exp().log().sin()) + 1, fullgraph=True)
+    for _ in range(2):
+        assert fb.allclose(compiled(fb.ones(3)), fb.ones(3).sin() * 2 + 1)

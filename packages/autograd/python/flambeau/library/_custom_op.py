@@ -54,6 +54,7 @@ class CustomOpDef:
 
     _dispatch_keys: tuple[str, ...] = (*KEYS_OF_DEVICES, "Meta")
     _may_alias = False  # whether a result may share memory with an argument
+    is_not_guarded = True  # a compiled function does not depend on how the operator computes its result
 
     def __init__(
         self, name: str, function: Callable[..., Any], mutates_args: Any, device_types: Any, schema: str | None

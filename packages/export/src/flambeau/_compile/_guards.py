@@ -367,13 +367,14 @@ class Snapshot:
 
     def _instance(self, value: Any, path: str) -> None:
         cls = type(value)
+        if hasattr(cls, "is_not_guarded"):  # custom operators
+            return
         if is_numpy_array(value):
             self._buffer(value, path)
             return
-        if isinstance(
-            value, contextlib._GeneratorContextManager
-        ):  # decorates a function; each call has a new generator
-            self._work += [(value.func, path), (value.args, path), (value.kwds, path)]  # type: ignore[attr-defined]
+        # It decorates a function, and each call has a new generator.
+        if isinstance(value, contextlib._GeneratorContextManager):
+            self._work += [(value.func, path), (value.args, path), (value.kwds, path)]
             return
         if cls is logging.Manager:  # holds all loggers; only ``disable`` matters
             self._entries(vars(value), ["disable"], path)

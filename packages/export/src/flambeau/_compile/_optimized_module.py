@@ -6,6 +6,8 @@ from typing import Any
 
 from flambeau.nn import Module
 
+from ._other_backend import other_backend
+
 
 class OptimizedModule(Module):
     """Module that calls another one; all other attributes are those of the original module, ``_orig_mod``."""
@@ -16,8 +18,9 @@ class OptimizedModule(Module):
         self.training = module.training
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the module. Subclasses call a compiled form of it."""
-        return self._orig_mod(*args, **kwargs)
+        """Call the module, which is the backend "eager". Subclasses call a compiled form of it."""
+        with other_backend:
+            return self._orig_mod(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name == "_orig_mod":

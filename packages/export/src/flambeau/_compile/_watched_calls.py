@@ -22,6 +22,7 @@ _PURE_MODULES = {
     "_collections", "_collections_abc", "re", "_sre", "_string", "_struct", "_weakref", "_abc", "_heapq", "_bisect",
     "unicodedata", "_typing", "typing", "numpy", "numpy.core._multiarray_umath", "numpy._core._multiarray_umath",
 }  # fmt: skip
+_OPAQUE = "flambeau.library._custom_op"
 _PURE_FUNCTIONS = {sys.getrecursionlimit, sys.getrefcount, sys.intern, sys.is_finalizing}
 _IMPURE_BUILTINS = {"print", "input", "open", "exec", "eval", "breakpoint", "__import__", "compile"}
 _PURE_OWNERS = (
@@ -56,14 +57,18 @@ def watch_calls(trace: CaptureTrace) -> Iterator[None]:
 
 
 def _is_internal_call(frame: types.FrameType | None) -> bool:
-    """Return True if flambeau, an import or the garbage collector makes a call, and not the captured function."""
+    """Return True if flambeau, an import, the garbage collector or a custom operator makes a call.
+
+    A custom operator is one operator of the program, whatever its kernel calls.
+    """
     collecting = {getattr(callback, "__code__", None) for callback in gc.callbacks}
     own = None  # None while all frames so far belong to the standard library
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith("<frozen importlib") or frame.f_code in collecting:
+        name = frame.f_globals.get("__name__", "")
+        if file.startswith("<frozen importlib") or frame.f_code in collecting or name == _OPAQUE:
             return True
-        if own is None and frame.f_globals.get("__name__", "").startswith(("flambeau.", "torch.")):
+        if own is None and name.startswith(("flambeau.", "torch.")):
             own = True
         elif own is None and not is_library(file):
             own = False

@@ -9,6 +9,7 @@ from typing import Any
 from flambeau import Tensor
 from flambeau._compile._containers import Contents
 from flambeau._compile._optimized_module import OptimizedModule
+from flambeau._compile._other_backend import other_backend
 from flambeau._settings import warn_once
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
@@ -51,6 +52,10 @@ class Compiled:
         self.made: dict[Any, Callable[..., Any] | None] = {}
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with other_backend:
+            return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
         looks = tuple((leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf for leaf in leaves)
@@ -74,6 +79,8 @@ class Compiled:
             name = getattr(self.program, "__name__", type(self.program).__name__)
             warn_once(f"compile: {name} cannot be traced and runs without compilation: {error}")
             return None
+        if not any(node.op in ("call_function", "call_method", "call_module") for node in graph.nodes):
+            return None  # as in PyTorch, a backend does not receive a graph without operators
         return self.backend(GraphModule(root, graph), tensors)
 
 
