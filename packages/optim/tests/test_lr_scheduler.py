@@ -339,3 +339,30 @@ def test_an_override_of_the_reduction_replaces_it():
     for metric in (1.0, 2.0, 3.0):
         scheduler.step(metric)
     assert calls == [2, 3] and optimizer.param_groups[0]["lr"] == 1.0
+
+
+def test_schedules_call_overridden_steps():
+    calls = []
+
+    class Own(lr_scheduler.StepLR):
+        def step(self, epoch=None):
+            calls.append(self.last_epoch)
+            super().step(epoch)
+
+    class Linear(lr_scheduler.LRScheduler):
+        def step(self, epoch=None):
+            self.last_epoch += 1
+            for group in self.optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * (self.last_epoch + 1) / 10
+
+    schedule = Own(optimizer(0.1), 1)
+    lr_scheduler.ChainedScheduler([schedule]).step()
+    assert calls == [-1, 0]
+    both = optimizer(1.0)
+    combined = lr_scheduler.SequentialLR(both, [Own(both, 1), lr_scheduler.ConstantLR(both)], [3])
+    calls.clear()
+    combined.step()
+    assert calls == [0]
+    slow = optimizer(1.0)
+    Linear(slow)
+    assert slow.param_groups[0]["lr"] == 0.1

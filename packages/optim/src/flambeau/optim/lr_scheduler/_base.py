@@ -77,7 +77,7 @@ class LRScheduler:
         if "step" in vars(self.optimizer):
             self._steps_by = vars(self.optimizer)["step"]
         self._is_initial = True
-        self._advance()
+        self.step()
         self._is_initial = False
 
     def get_lr(self) -> list[float]:
@@ -102,10 +102,10 @@ class LRScheduler:
                 warnings.warn(TOO_EARLY, stacklevel=2)
         if epoch is not None:
             warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
-        self._advance(epoch)
-
-    def _advance(self, epoch: int | None = None) -> None:
         self._step_count += 1
+        self._update_lr(epoch)
+
+    def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         closed = getattr(self, "_get_closed_form_lr", self._scheduled)
         self._set_rates(self._scheduled() if epoch is None else closed())

@@ -50,7 +50,7 @@ class ChainedScheduler(_CombinedScheduler):
     def step(self) -> None:  # type: ignore[override]
         """Step every schedule."""
         for each in self._schedulers:
-            each._advance()
+            each.step()
         self._last_lr = self._current()
 
 
@@ -99,9 +99,9 @@ class SequentialLR(_CombinedScheduler):
         turn = bisect_right(self._milestones, self.last_epoch)
         each = self._schedulers[turn]
         if turn > 0 and self._milestones[turn - 1] == self.last_epoch:
-            each._advance(0)
+            each._update_lr(0)
         else:
-            each._advance()
+            each.step()
         self._last_lr = each.get_last_lr()
 
 

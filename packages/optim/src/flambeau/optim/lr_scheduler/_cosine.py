@@ -87,12 +87,12 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def step(self, epoch: float | None = None) -> None:
         """Advance to the next epoch, or to ``epoch``, which may be fractional."""
-        self._advance(epoch)
+        self._step_count += 1
+        self._update_lr(epoch)
 
-    def _advance(self, epoch: float | None = None) -> None:
+    def _update_lr(self, epoch: float | None = None) -> None:
         if epoch is None and self.last_epoch < 0:
             epoch = 0
-        self._step_count += 1
         if epoch is None:
             self.T_cur += 1
             if self.T_cur >= self.T_i:
