@@ -211,3 +211,13 @@ def test_distributed_sampler_reads_its_rank_from_the_process_group(monkeypatch: 
     assert list(DistributedSampler(range(9), shuffle=False)) == [2, 5, 8]
     assert list(DistributedSampler(range(9), rank=1, shuffle=False)) == [1, 4, 7]
     assert list(DistributedSampler(range(9), 9, shuffle=False)) == [2]
+
+
+def test_subclasses_of_the_distributed_sampler_may_set_its_sizes():
+    class Own(DistributedSampler):
+        def __init__(self):
+            self.dataset, self.num_replicas, self.rank, self.epoch, self.seed = [1, 2, 3], 2, 0, 0, 0
+            self.drop_last = self.shuffle = False
+            self.num_samples, self.total_size = 2, 4
+
+    assert len(Own()) == 2 and list(Own()) == [0, 2]

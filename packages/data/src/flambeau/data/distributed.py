@@ -69,17 +69,9 @@ class DistributedSampler(Sampler[int]):
         self.shuffle = shuffle
         self.seed = seed
         self.drop_last = drop_last
-
-    @property
-    def num_samples(self) -> int:
-        """Length of the shard."""
-        size = len(self.dataset)
-        return size // self.num_replicas if self.drop_last else -(-size // self.num_replicas)
-
-    @property
-    def total_size(self) -> int:
-        """Sum of the lengths of all shards."""
-        return self.num_samples * self.num_replicas
+        length = len(dataset)
+        self.num_samples = length // num_replicas if drop_last else -(-length // num_replicas)  # of one shard
+        self.total_size = self.num_samples * num_replicas
 
     def __iter__(self) -> Iterator[int]:
         size = len(self.dataset)
