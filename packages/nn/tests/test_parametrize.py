@@ -306,3 +306,13 @@ def test_a_transferred_parametrization_gives_the_same_weight(name):
     copied = parametrize.transfer_parametrizations_and_params(source, nn.Linear(4, 4)).eval()
     np.testing.assert_allclose(copied.weight.detach().numpy(), before.detach().numpy(), rtol=1e-6)
     assert fb.equal(source.weight, before)
+
+
+def test_random_pruning_removes_the_largest_random_numbers():
+    """PyTorch prunes the largest, so that the same seed gives the same mask."""
+    layer = nn.Linear(6, 4)
+    state = fb.get_rng_state()
+    prune.random_unstructured(layer, "weight", amount=7)
+    fb.set_rng_state(state)
+    drawn = fb.rand_like(layer.weight).flatten()
+    assert set(drawn.topk(7).indices.tolist()) == set((layer.weight_mask.flatten() == 0).nonzero().flatten().tolist())

@@ -355,3 +355,14 @@ def test_ssdlite_backbones_without_weights_have_a_reduced_tail() -> None:
         DefaultBoxGenerator([[2]], steps=[8, 16])
     with pytest.raises(ValueError, match="should be 1 instead of 4"):
         detection.FCOS(backbone(), 3, anchor_generator=AnchorGenerator(((8, 16),), ((0.5, 1.0),)))
+
+
+def test_heads_draw_their_initial_values_before_the_other_layers():
+    """As in torchvision, so that the same seed gives the same weights."""
+    backbone = fb.nn.Conv2d(3, 8, 3)
+    backbone.out_channels = 8
+    fb.manual_seed(0)
+    model = models.detection.MaskRCNN(backbone, 3)
+    fb.manual_seed(0)
+    head = models.detection.mask_rcnn.MaskRCNNHeads(8, (256,) * 4, 1)
+    assert fb.equal(model.roi_heads.mask_head[0][0].weight, head[0][0].weight)

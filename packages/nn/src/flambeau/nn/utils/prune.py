@@ -277,7 +277,7 @@ class RandomUnstructured(_Unstructured):
     """
 
     def _rank(self, t: Tensor) -> Tensor:
-        return rand_like(t)
+        return -rand_like(t)  # PyTorch prunes the largest random numbers
 
 
 class L1Unstructured(_Unstructured):

@@ -46,11 +46,10 @@ class FakeData(VisionDataset):
         if not -self.size <= index < self.size:
             raise IndexError(f"FakeData index {index} is out of range: there are {self.size} images")
         generator = fb.Generator().manual_seed(index % self.size + self.random_offset)
-        channels, height, width = self.image_size
-        pixels = fb.randint(0, 256, (height, width, channels), generator=generator, dtype=fb.uint8)
+        pixels = fb.randn(self.image_size, generator=generator).mul(255).byte()  # as torchvision draws them
         target = fb.randint(0, self.num_classes, (1,), generator=generator).item()
-        array = pixels.numpy()
-        return self._transformed(as_image(array[..., 0] if channels == 1 else array), target)
+        array = pixels.permute(1, 2, 0).numpy()
+        return self._transformed(as_image(array[..., 0] if len(pixels) == 1 else array), target)
 
     def __len__(self) -> int:
         return self.size

@@ -42,11 +42,13 @@ def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
 def pil_to_tensor(pic: Image.Image) -> fb.Tensor:
     """Convert a PIL image to a tensor ``(C, H, W)`` of the same values, uint8 for most modes.
 
+    As in torchvision, the channels of a pixel are adjacent in memory.
+
     Raises: TypeError for anything but a PIL image.
     """
     if not isinstance(pic, Image.Image):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
-    return _planes(_as_array(pic)).clone(memory_format=fb.contiguous_format)
+    return _planes(_as_array(pic)).clone()
 
 
 def _as_array(pic: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from ...ops import MultiScaleRoIAlign
 from .._backbones import register_on_backbone
 from .._published import published_in
 from .backbone_utils import resnet_extractor
-from .faster_rcnn import FasterRCNN, check_kind, init_convolutions
+from .faster_rcnn import FasterRCNN, check_backbone, check_kind, init_convolutions
 
 __all__ = ["KeypointRCNN", "KeypointRCNNHeads", "KeypointRCNNPredictor", "keypointrcnn_resnet50_fpn"]
 
@@ -56,12 +56,14 @@ class KeypointRCNN(FasterRCNN):
         if num_keypoints is not None and keypoint_predictor is not None:
             raise ValueError("num_keypoints should be None when keypoint_predictor is specified")
         sizes = (640, 672, 704, 736, 768, 800) if min_size is None else min_size
+        # torchvision draws the initial values of these layers first.
+        check_backbone(backbone)
+        pool = keypoint_roi_pool or MultiScaleRoIAlign(["0", "1", "2", "3"], output_size=14, sampling_ratio=2)
+        head = keypoint_head or KeypointRCNNHeads(backbone.out_channels, (512,) * 8)
+        predictor = keypoint_predictor or KeypointRCNNPredictor(512, num_keypoints or 17)
         super().__init__(backbone, num_classes, sizes, *positional, **options)
-        self.roi_heads.keypoint_roi_pool = keypoint_roi_pool or MultiScaleRoIAlign(
-            ["0", "1", "2", "3"], output_size=14, sampling_ratio=2
-        )
-        self.roi_heads.keypoint_head = keypoint_head or KeypointRCNNHeads(backbone.out_channels, (512,) * 8)
-        self.roi_heads.keypoint_predictor = keypoint_predictor or KeypointRCNNPredictor(512, num_keypoints or 17)
+        self.roi_heads.keypoint_roi_pool, self.roi_heads.keypoint_head = pool, head
+        self.roi_heads.keypoint_predictor = predictor
 
 
 class KeypointRCNNHeads(nn.Sequential):

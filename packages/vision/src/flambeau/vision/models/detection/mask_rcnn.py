@@ -13,7 +13,7 @@ from ...ops.feature_pyramid_network import rename_keys
 from .._backbones import register_on_backbone
 from .._published import published_in
 from .backbone_utils import resnet_extractor
-from .faster_rcnn import FasterRCNN, check_kind, improved_heads, init_convolutions
+from .faster_rcnn import FasterRCNN, check_backbone, check_kind, improved_heads, init_convolutions
 
 __all__ = ["MaskRCNN", "MaskRCNNHeads", "MaskRCNNPredictor", "maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"]
 
@@ -55,14 +55,15 @@ class MaskRCNN(FasterRCNN):
         check_kind("mask_roi_pool", mask_roi_pool, MultiScaleRoIAlign)
         if num_classes is not None and mask_predictor is not None:
             raise ValueError("num_classes should be None when mask_predictor is specified")
-        super().__init__(backbone, num_classes, *positional, **options)
         if mask_predictor is None and num_classes is None:
             raise ValueError("num_classes should not be None when mask_predictor is not specified")
-        self.roi_heads.mask_roi_pool = mask_roi_pool or MultiScaleRoIAlign(
-            ["0", "1", "2", "3"], output_size=14, sampling_ratio=2
-        )
-        self.roi_heads.mask_head = mask_head or MaskRCNNHeads(backbone.out_channels, _LAYERS, 1)
-        self.roi_heads.mask_predictor = mask_predictor or MaskRCNNPredictor(_LAYERS[-1], 256, num_classes or 0)
+        # torchvision draws the initial values of these layers first.
+        check_backbone(backbone)
+        pool = mask_roi_pool or MultiScaleRoIAlign(["0", "1", "2", "3"], output_size=14, sampling_ratio=2)
+        head = mask_head or MaskRCNNHeads(backbone.out_channels, _LAYERS, 1)
+        predictor = mask_predictor or MaskRCNNPredictor(_LAYERS[-1], 256, num_classes or 0)
+        super().__init__(backbone, num_classes, *positional, **options)
+        self.roi_heads.mask_roi_pool, self.roi_heads.mask_head, self.roi_heads.mask_predictor = pool, head, predictor
 
 
 class MaskRCNNHeads(nn.Sequential):
