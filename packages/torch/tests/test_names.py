@@ -154,10 +154,10 @@ def test_names_can_be_imported_from_the_modules_where_pytorch_defines_them():
 def test_hasattr_is_false_for_unsupported_names_that_can_be_imported():
     pytest.importorskip("flambeau.nn")
     run("""
-        assert not hasattr(torch.nn.functional, "grouped_mm") and not hasattr(torch._C, "_jit_set_profiling_mode")
-        from torch.nn.functional import grouped_mm
+        assert not hasattr(torch.nn.functional, "scaled_mm") and not hasattr(torch._C, "_jit_set_profiling_mode")
+        from torch.nn.functional import scaled_mm
         from torch._C import _jit_set_profiling_mode
-        assert hasattr(torch.nn.functional, "embedding_bag") and not hasattr(torch.nn.functional, "grouped_mm")
+        assert hasattr(torch.nn.functional, "embedding_bag") and not hasattr(torch.nn.functional, "scaled_mm")
     """)
 
 
@@ -476,4 +476,50 @@ def test_an_unsupported_submodule_does_not_hide_functions_of_its_package():
     run("""
         import torch
         assert torch.distributed.is_available() and not torch.distributed.autograd.is_available()
+    """)
+
+
+def test_the_import_of_a_module_does_not_replace_a_function_of_the_same_name():
+    pytest.importorskip("flambeau.nn")
+    run("""
+        import torch, torch.multiprocessing as mp
+        from torch.multiprocessing.spawn import ProcessRaisedException
+        from torch.nn.utils.weight_norm import WeightNorm
+        import torch.nn.utils.spectral_norm, torch.nn.parallel.replicate, torch.autograd.gradcheck
+        for function in (
+            mp.spawn, torch.nn.utils.weight_norm, torch.nn.utils.spectral_norm, torch.nn.parallel.replicate,
+            torch.autograd.gradcheck,
+        ):
+            assert callable(function)
+    """)
+
+
+def test_logs_of_the_compiler_are_selected_by_the_names_of_pytorch():
+    pytest.importorskip("flambeau.compiler")
+    run("""
+        import contextlib, io, torch
+        def printed(**options):
+            torch._logging.set_logs(**options)
+            with contextlib.redirect_stderr(io.StringIO()) as text:
+                torch.compile(lambda x: x.sin().cos() * 2)(torch.ones(3))
+            return text.getvalue()
+        assert "[graph]" in printed(graph_code=True) and printed(recompiles=False) == printed() == ""
+        try:
+            torch._logging.set_logs(grph=True)
+        except ValueError as error:
+            assert "Unrecognized log or artifact name passed to set_logs: grph" in str(error)
+        else:
+            raise AssertionError
+        assert torch._dynamo.is_dynamo_supported()
+    """)
+
+
+def test_a_loss_of_sizes_that_multiply_is_broadcast_as_in_pytorch():
+    pytest.importorskip("flambeau.nn")
+    run("""
+        import torch, warnings
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            loss = torch.nn.functional.mse_loss(torch.ones(2, 1), torch.tensor([1.0, 3.0]))
+        assert loss.item() == 2.0 and "Using a target size" in str(caught[0].message)
     """)

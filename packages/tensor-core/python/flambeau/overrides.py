@@ -25,6 +25,7 @@ from flambeau import _core
 from flambeau._core import Tensor
 
 __all__ = [
+    "BaseTorchFunctionMode",
     "DisableTorchFunctionSubclass",
     "TorchFunctionMode",
     "enable_reentrant_dispatch",
@@ -92,6 +93,14 @@ class TorchFunctionMode:
 
     def __exit__(self, *_: object) -> None:
         _core._pop_function_mode()
+
+
+class BaseTorchFunctionMode(TorchFunctionMode):
+    """Mode that calls the functions unchanged. Subclasses override ``__torch_function__``."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Return ``func(*args, **kwargs)``."""
+        return func(*args, **(kwargs or {}))
 
 
 def _is_mode_entered() -> bool:

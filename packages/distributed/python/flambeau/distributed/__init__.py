@@ -57,6 +57,7 @@ from .groups import (
     new_subgroups,
     new_subgroups_by_enumeration,
 )
+from .groups import _get_default_group as _get_default_group
 from .groups import _rank_not_in_group as _rank_not_in_group
 from .groups import member as _member
 from .objects import (

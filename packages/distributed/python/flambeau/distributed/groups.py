@@ -249,6 +249,11 @@ class _GroupMember(_Group):
 group, GroupMember = _Group(), _GroupMember()
 
 
+def _get_default_group() -> ProcessGroup | None:
+    """Return the default group. Raises: ValueError if it is not initialized."""
+    return _require_program().whole
+
+
 def is_initialized() -> bool:
     """Return True if the default group exists."""
     return _program is not None

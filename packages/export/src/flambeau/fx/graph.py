@@ -376,9 +376,8 @@ class Graph:
 
     def __str__(self) -> str:
         names: list[str] = []
-        returned = [""]
-        lines = [node.format_node(names, returned) for node in self.nodes]
-        return "\n    ".join([f"graph({', '.join(names)}){returned[0]}:", *filter(None, lines)])
+        lines = [node.format_node(names) for node in self.nodes]
+        return "\n    ".join([f"graph({', '.join(names)}):", *filter(None, lines)])
 
     def print_tabular(self) -> None:
         """Print the nodes as a table."""

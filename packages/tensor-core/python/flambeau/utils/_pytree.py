@@ -365,6 +365,9 @@ def tree_is_leaf(tree: Any, is_leaf: IsLeaf = None) -> bool:
     return tree_structure(tree, is_leaf) is LEAF
 
 
+_is_leaf = tree_is_leaf  # former name in PyTorch
+
+
 def arg_tree_leaves(*args: Any, **kwargs: Any) -> list[Any]:
     """Return the leaves of the arguments of a call."""
     return tree_leaves((args, kwargs))

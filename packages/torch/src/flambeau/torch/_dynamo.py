@@ -26,6 +26,8 @@ __all__ = [
     "explain",
     "graph_break",
     "is_compiling",
+    "is_dynamo_supported",
+    "is_inductor_supported",
     "list_backends",
     "mark_dynamic",
     "mark_static",
@@ -41,6 +43,14 @@ __all__ = [
 @disable(reason="graph_break() was called")
 def graph_break(msg: str = "") -> None:
     """Split the compiled program at this point: what precedes and follows is compiled separately."""
+
+
+def is_dynamo_supported() -> bool:
+    """Return True: `compile` works on every platform."""
+    return True
+
+
+is_inductor_supported = is_dynamo_supported
 
 
 def mark_dynamic(t: Tensor, index: Any, **options: Any) -> None:

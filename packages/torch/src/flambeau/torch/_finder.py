@@ -169,6 +169,8 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         spec = module.__spec__
+        if spec is not None:
+            _keep_function(spec.name)
         if isinstance(module, _absent.AbsentModule):
             vars(module)["__all__"] = list(_interface.names_of(module.__name__))
             above, _, last = module.__name__.rpartition(".")
@@ -181,6 +183,29 @@ class _Loader(importlib.abc.Loader):
         elif spec is not None and spec.name not in ROOTS:
             module.__spec__ = spec.loader_state
             _install_getattr(module, spec.name)
+
+
+class _FunctionKeeper(ModuleType):
+    """Module in which the import of a submodule does not replace a function of the same name.
+
+    In PyTorch, ``torch.nn.utils.weight_norm`` is a function and the name of a module.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and callable(vars(self).get(name))):
+            super().__setattr__(name, value)
+
+
+def _keep_function(path: str) -> None:
+    """Keep a function whose name is that of the submodule ``path``, which is about to be imported."""
+    above, _, name = path.rpartition(".")
+    parent = sys.modules.get(above)
+    if type(parent) is not ModuleType:
+        return
+    if name in getattr(parent, "__all__", ()) and name not in vars(parent):
+        getattr(parent, name)  # imports a function that is imported at its first use
+    if callable(vars(parent).get(name)):
+        parent.__class__ = _FunctionKeeper
 
 
 def _keep_functions(module: ModuleType, path: str) -> None:

@@ -26,6 +26,7 @@ _MOVED = {
         "flambeau.torch._dynamo",
     ),
     "torch._dynamo.testing": "flambeau.torch._dynamo_testing",
+    "torch._logging": "flambeau.torch._logs",
     **dict.fromkeys(("torch._higher_order_ops", "torch._higher_order_ops.associative_scan"), "flambeau.torch._scans"),
     "torch._inductor.decomposition": "flambeau.torch._decompositions",
     "torch._higher_order_ops.out_dtype": "flambeau.torch._output_dtypes",

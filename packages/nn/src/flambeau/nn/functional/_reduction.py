@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 
-from flambeau import Tensor, broadcast_tensors
+from flambeau import Tensor, _core, broadcast_tensors
 
 SIZES_DIFFER = """\
 Using a target size {target} that is different to the input size {input}: the two are broadcast. Give both \
@@ -41,13 +41,13 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return both tensors, broadcast with a warning if their shapes differ.
 
-    Raises: ValueError if both would have to be expanded, as with ``(N, 1)`` and ``(N,)``.
+    Raises: ValueError if both would have to be expanded, as with ``(N, 1)`` and ``(N,)``. As ``torch``, warn instead.
     """
     if input.shape == target.shape:
         return input, target
     both = broadcast_tensors(input, target)
     sizes = {"target": list(target.shape), "input": list(input.shape)}
-    if both[0].shape not in (input.shape, target.shape):
+    if both[0].shape not in (input.shape, target.shape) and _core._library_name() != "torch":
         raise ValueError(SIZES_MULTIPLY.format(both=list(both[0].shape), **sizes))
     warnings.warn(SIZES_DIFFER.format(**sizes), stacklevel=3)
     return both[0], both[1]

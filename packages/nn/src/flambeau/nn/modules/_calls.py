@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
-from ._hooks import GLOBAL_HOOKS, Hooks, call_with_hooks, hook_table
+from ._hooks import GLOBAL_HOOKS, Hook, Hooks, call_with_hooks, hook_table
 from ._layer_path import add_layer_path
 from ._tree import Tree
 
@@ -100,10 +100,10 @@ class Caller(Tree):
 
     # The tables of hooks under PyTorch's names.
 
-    _forward_pre_hooks = hook_table(_own_hooks, "forward_pre")
-    _forward_hooks = hook_table(_own_hooks, "forward")
-    _backward_pre_hooks = hook_table(_own_hooks, "backward_pre")
-    _backward_hooks = hook_table(_own_hooks, "full_or_node")
+    _forward_pre_hooks: dict[int, Hook] = hook_table(_own_hooks, "forward_pre")
+    _forward_hooks: dict[int, Hook] = hook_table(_own_hooks, "forward")
+    _backward_pre_hooks: dict[int, Hook] = hook_table(_own_hooks, "backward_pre")
+    _backward_hooks: dict[int, Hook] = hook_table(_own_hooks, "full_or_node")
 
     @property
     def _forward_pre_hooks_with_kwargs(self) -> dict[int, bool]:
