@@ -128,7 +128,7 @@ UNSUPPORTED = {
     "quantized": (b"\x80\x02ctorch._utils\n_rebuild_qtensor\n)R.", "quantized tensors"),
     "nested": (b"\x80\x02ctorch._utils\n_rebuild_nested_tensor\n)R.", "nested tensors"),
     "layout": (b"\x80\x02ctorch.serialization\n_get_layout\nX\x05\0\0\0torch\x85R.", "layout 'torch'"),
-    "dtype": (b"\x80\x02ctorch\nfloat8_e4m3fn\n.", "torch.float8_e4m3fn, which flambeau does not have"),
+    "dtype": (b"\x80\x02ctorch\nfloat4_e2m1fn_x2\n.", "torch.float4_e2m1fn_x2, which flambeau does not have"),
     "storage": (b"\x80\x02ctorch\nQInt8Storage\n.", "torch.QInt8Storage, which flambeau does not have"),
 }
 

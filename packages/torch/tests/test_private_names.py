@@ -380,6 +380,37 @@ def test_int_mm_multiplies_int8_matrices_into_int32(run):
     """)
 
 
+def test_scaled_products_of_float8_matrices(run):
+    run("""
+        import torch
+        a = torch.tensor([[1.0, 2.0], [4.0, -8.0]]).to(torch.float8_e4m3fn)
+        rows, columns = torch.tensor([[0.5], [2.0]]), torch.tensor([[1.0, 10.0]])
+        product = torch._scaled_mm(a, a.t(), rows, columns, bias=torch.ones(2), out_dtype=torch.float32)
+        expected = torch.tensor([[1.0, 2.0], [4.0, -8.0]]) * rows @ (torch.tensor([[1.0, 4.0], [2.0, -8.0]]) * columns)
+        assert torch.equal(product, expected + 1)
+        assert torch._scaled_mm(a, a.t(), torch.tensor(0.25), torch.tensor(1.0)).dtype is torch.float8_e4m3fn
+        try:
+            torch._scaled_mm(a.float(), a, rows, columns)
+        except RuntimeError as error:
+            assert "Expected mat1 to be Float8 matrix got torch.float32" in str(error)
+        else:
+            raise AssertionError
+    """)
+
+
+def test_gradients_of_softmax_from_its_result(run):
+    run("""
+        import torch
+        x, g = torch.randn(3, 4, requires_grad=True), torch.randn(3, 4)
+        for function, backward in (
+            (torch.softmax, torch._softmax_backward_data), (torch.log_softmax, torch._log_softmax_backward_data)
+        ):
+            result = function(x, 1)
+            (expected,) = torch.autograd.grad(result, x, g)
+            torch.testing.assert_close(backward(g, result.detach(), 1, torch.float32), expected)
+    """)
+
+
 def test_shallow_copy_types_depend_on_layout_and_device(run):
     run("""
         import torch

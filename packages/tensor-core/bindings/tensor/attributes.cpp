@@ -282,6 +282,7 @@ PyObject* to_list(const Tensor& given) {
   const Tensor t = given.is_cuda()
                        ? to(detach(given), DeviceType::Cpu)
                        : alias(given);  // the garbage collector may run code that changes the memory of `given`
+  if (is_small_float(t.dtype())) return to_list(to(detach(t), Dtype::float32));
   return dispatch_all(t.dtype(), [&](auto tag) {
     using T = typename decltype(tag)::type;
     const T* data = t.data<T>();

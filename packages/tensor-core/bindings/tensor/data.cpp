@@ -238,6 +238,7 @@ void store(PyObject* o, const Scan& s, int depth, T*& to) {
 
 Tensor tensor_from_data(PyObject* data, std::optional<Dtype> dtype) {
   NoRecording off;
+  if (dtype && is_small_float(*dtype)) return to(tensor_from_data(data, Dtype::float32), *dtype);
   if (PyFloat_CheckExact(data) && is_floating(dtype.value_or(default_dtype())))
     return scalar_tensor(Scalar(PyFloat_AS_DOUBLE(data)), dtype.value_or(default_dtype()));
   if (!PyFloat_CheckExact(data) && !PyLong_Check(data) && is_array(data)) {

@@ -12,6 +12,10 @@ namespace flambeau::python {
 namespace {
 
 DLDataType dlpack_type(Dtype d) {
+#define FLAMBEAU_SMALL_FLOAT(name, ...) \
+  if (d == Dtype::name) return {kDL_##name, 8, 1};
+  FLAMBEAU_SMALL_FLOATS(FLAMBEAU_SMALL_FLOAT)
+#undef FLAMBEAU_SMALL_FLOAT
   uint8_t code = category(d) == Category::Floating ? kDLFloat : kDLInt;
   if (is_unsigned(d)) code = kDLUInt;
   if (d == Dtype::bool_) code = kDLBool;
@@ -225,8 +229,8 @@ namespace {
 
 // __cuda_array_interface__, version 3: https://numba.readthedocs.io/en/stable/cuda/cuda_array_interface.html
 PyObject* describe_memory(const Tensor& t) {
-  constexpr const char* kTypes[] = {"|b1", "|u1", "|i1",   "<i2", "<i4", "<i8", "<u2", "<u4",
-                                    "<u8", "<f2", nullptr, "<f4", "<f8", "<c8", "<c16"};
+  constexpr const char* kTypes[kDtypeCount] = {"|b1", "|u1", "|i1",   "<i2", "<i4", "<i8", "<u2", "<u4",
+                                               "<u8", "<f2", nullptr, "<f4", "<f8", "<c8", "<c16"};
   if (!t.is_cuda()) {
     PyErr_SetString(
         PyExc_AttributeError,
@@ -237,7 +241,7 @@ PyObject* describe_memory(const Tensor& t) {
           "Can't get __cuda_array_interface__ on Variable that requires grad. If gradients aren't required, use "
           "var.detach() to get Variable that doesn't require grad.");
   const char* type = kTypes[int(t.dtype())];
-  require<TypeError>(type, "__cuda_array_interface__ does not support bfloat16; use DLPack instead");
+  require<TypeError>(type, "__cuda_array_interface__ does not support ", t.dtype(), "; use DLPack instead");
   const auto tuple_of = [](const Shape& values, int64_t unit) {
     Object out(checked(PyTuple_New(Py_ssize_t(values.size()))));
     for (size_t i = 0; i < values.size(); ++i)

@@ -22,7 +22,19 @@ void bind_dlpack();
 extern "C" {
 
 enum DLDeviceType : int32_t { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3 };
-enum DLTypeCode : uint8_t { kDLInt = 0, kDLUInt = 1, kDLFloat = 2, kDLBfloat = 4, kDLComplex = 5, kDLBool = 6 };
+enum DLTypeCode : uint8_t {
+  kDLInt = 0,
+  kDLUInt = 1,
+  kDLFloat = 2,
+  kDLBfloat = 4,
+  kDLComplex = 5,
+  kDLBool = 6,
+  kDL_float8_e4m3fn = 10,
+  kDL_float8_e4m3fnuz = 11,
+  kDL_float8_e5m2 = 12,
+  kDL_float8_e5m2fnuz = 13,
+  kDL_float8_e8m0fnu = 14
+};
 inline constexpr uint64_t kReadOnlyFlag = 1, kCopiedFlag = 2;
 
 struct DLDevice {

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cstring>
 
+#include "calls/bind.h"
 #include "calls/define.h"
 #include "calls/extension_watch.h"
 #include "calls/warning.h"
@@ -20,9 +21,11 @@ namespace {
 constexpr const char kNoBuffer[] =
     "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first";
 
-// Returns the format code that the module struct uses for a dtype, or null for bfloat16, which has no code.
+// Returns the format code that the module struct uses for a dtype, or null for bfloat16 and small floats, which have no
+// code.
 const char* format_of(Dtype d) {
-  constexpr const char* letters[] = {"?", "B", "b", "h", "i", "q", "H", "I", "Q", "e", nullptr, "f", "d", "Zf", "Zd"};
+  constexpr const char* letters[kDtypeCount] = {"?", "B", "b",     "h", "i", "q",  "H", "I",
+                                                "Q", "e", nullptr, "f", "d", "Zf", "Zd"};
   return letters[int(d)];
 }
 
@@ -196,7 +199,7 @@ Tensor tensor_over(const Memory& memory, Owner owner) {
 
 // For each dtype: the NumPy dtype object and its type number.
 struct NumpyTypes {
-  py::object of[kDtypeCount];  // none for bfloat16
+  py::object of[kDtypeCount];  // none for bfloat16 and small floats
   int number[kDtypeCount];
 };
 const NumpyTypes& numpy_types() {

@@ -31,16 +31,27 @@ namespace flambeau {
 #define FLAMBEAU_DTYPES(X) \
   FLAMBEAU_REAL_DTYPES(X)  \
   FLAMBEAU_COMPLEX_DTYPES(X)
+// Note [Small floats]
+// Floating-point formats of one byte, for storage. They have no C++ type: kernels/small_floats.cpp converts them to and
+// from float32, pointwise operators compute in float32, and operators that select a kernel by type reject them. Copies
+// use the kernels of int8.
+// Entries: name, bits of the mantissa, bias of the exponent, special values.
+#define FLAMBEAU_SMALL_FLOATS(X)            \
+  X(float8_e4m3fn, 3, 7, FiniteSigned)      \
+  X(float8_e5m2, 2, 15, Ieee)               \
+  X(float8_e4m3fnuz, 3, 8, FiniteUnsigned)  \
+  X(float8_e5m2fnuz, 2, 16, FiniteUnsigned) \
+  X(float8_e8m0fnu, 0, 127, Power)
 
 enum class Category : uint8_t { Boolean, Integer, Floating, Complex };
 
 enum class Dtype : uint8_t {
-#define FLAMBEAU_ENUM(name, type, category) name,
-  FLAMBEAU_DTYPES(FLAMBEAU_ENUM)
+#define FLAMBEAU_ENUM(name, ...) name,
+  FLAMBEAU_DTYPES(FLAMBEAU_ENUM) FLAMBEAU_SMALL_FLOATS(FLAMBEAU_ENUM)
 #undef FLAMBEAU_ENUM
 };
-#define FLAMBEAU_COUNT(name, type, category) +1
-inline constexpr int kDtypeCount = 0 FLAMBEAU_DTYPES(FLAMBEAU_COUNT);
+#define FLAMBEAU_COUNT(...) +1
+inline constexpr int kDtypeCount = 0 FLAMBEAU_DTYPES(FLAMBEAU_COUNT) FLAMBEAU_SMALL_FLOATS(FLAMBEAU_COUNT);
 #undef FLAMBEAU_COUNT
 
 struct DtypeInfo {
@@ -52,11 +63,15 @@ inline constexpr DtypeInfo kDtypeInfo[] = {
 #define FLAMBEAU_INFO(name, type, category) {#name, sizeof(type), Category::category},
     FLAMBEAU_DTYPES(FLAMBEAU_INFO)
 #undef FLAMBEAU_INFO
+#define FLAMBEAU_INFO(name, ...) {#name, 1, Category::Floating},
+        FLAMBEAU_SMALL_FLOATS(FLAMBEAU_INFO)
+#undef FLAMBEAU_INFO
 };
 
 inline int64_t item_size(Dtype d) { return kDtypeInfo[static_cast<int>(d)].size; }
 inline Category category(Dtype d) { return kDtypeInfo[static_cast<int>(d)].category; }
 inline bool is_floating(Dtype d) { return category(d) == Category::Floating; }
+constexpr bool is_small_float(Dtype d) { return d > Dtype::complex128; }  // Note [Small floats]
 inline bool is_wide_unsigned(Dtype d) { return d >= Dtype::uint16 && d <= Dtype::uint64; }
 inline bool is_unsigned(Dtype d) { return d == Dtype::uint8 || is_wide_unsigned(d); }
 inline bool is_complex(Dtype d) { return category(d) == Category::Complex; }
@@ -107,36 +122,47 @@ inline Dtype same_bits(Dtype d) {
   return is_unsigned(d) ? of_size[__builtin_ctz(unsigned(item_size(d)))] : d;
 }
 
+[[noreturn, gnu::cold]] inline void refuse_small_float(Dtype d) {
+  detail::raise<NotImplementedError>("not implemented for '", name(d), "': convert it, for example with to(float32)");
+}
+
 // dispatch_all(dtype, [&](auto tag) { using T = typename decltype(tag)::type; ... })
+// Raises NotImplementedError for small floats, which have no C++ type.
 #define FLAMBEAU_CASE(name, type, category) \
   case Dtype::name:                         \
     return f(TypeTag<type>{});
 template <class F>
 decltype(auto) dispatch_all(Dtype d, F&& f) {
-  switch (d) { FLAMBEAU_DTYPES(FLAMBEAU_CASE) }
-  __builtin_unreachable();
+  switch (d) {
+    FLAMBEAU_DTYPES(FLAMBEAU_CASE)
+    default:
+      refuse_small_float(d);
+  }
 }
 // Like dispatch_all, for operators that are undefined for complex numbers: raises NotImplementedError for complex
-// dtypes.
+// dtypes, too.
 template <class F>
 decltype(auto) dispatch(Dtype d, F&& f) {
   switch (d) {
     FLAMBEAU_REAL_DTYPES(FLAMBEAU_CASE)
     default:
+      if (is_small_float(d)) refuse_small_float(d);
       detail::raise<NotImplementedError>("not implemented for '", name(d), "': complex numbers are not supported here");
   }
 }
 #undef FLAMBEAU_CASE
 
 [[noreturn, gnu::cold]] inline void refuse_promotion(Dtype a, Dtype b) {
-  detail::raise<Error>("Promotion for uint16, uint32, uint64 types is not supported, attempted to promote ", a, " and ",
-                       b, "; convert one of them with to(), or use flambeau.array_api, which promotes as NumPy does");
+  const char* const kinds = is_small_float(a) || is_small_float(b) ? "Float8 Types" : "uint16, uint32, uint64 types";
+  detail::raise<Error>("Promotion for ", kinds, " is not supported, attempted to promote ", a, " and ", b,
+                       "; convert one of them with to(), or use flambeau.array_api, which promotes as NumPy does");
 }
 
 // Promotes the dtypes of two tensors as PyTorch does if both have the same priority: both with dimensions, both
 // 0-dimensional, or both made from Python numbers.
 inline Dtype promote(Dtype a, Dtype b) {
   if (a == b) return a;
+  if (is_small_float(a) || is_small_float(b)) refuse_promotion(a, b);
   if (is_complex(a) || is_complex(b)) {
     if (is_wide_unsigned(a) || is_wide_unsigned(b)) refuse_promotion(a, b);
     const bool wide = to_real(a) == Dtype::float64 || to_real(b) == Dtype::float64;

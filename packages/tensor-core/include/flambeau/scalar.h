@@ -70,7 +70,8 @@ class Scalar {
 // as in PyTorch), and numbers without an imaginary part in real dtypes.
 inline bool fits(const Scalar& s, Dtype dtype) {
   if (s.imaginary() != 0 && !is_complex(dtype) && dtype != Dtype::bool_) return false;
-  return dispatch_all(dtype, [&](auto tag) -> bool {
+  if (is_inexact(dtype)) return true;
+  return dispatch(dtype, [&](auto tag) -> bool {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool> || !std::is_integral_v<T>) {
       return true;

@@ -38,6 +38,16 @@ constexpr const char* scalar_type(Dtype d) {
       return "ComplexFloat";
     case Dtype::complex128:
       return "ComplexDouble";
+    case Dtype::float8_e4m3fn:
+      return "Float8_e4m3fn";
+    case Dtype::float8_e5m2:
+      return "Float8_e5m2";
+    case Dtype::float8_e4m3fnuz:
+      return "Float8_e4m3fnuz";
+    case Dtype::float8_e5m2fnuz:
+      return "Float8_e5m2fnuz";
+    case Dtype::float8_e8m0fnu:
+      return "Float8_e8m0fnu";
   }
   return "Undefined";
 }

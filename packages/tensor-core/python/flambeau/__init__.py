@@ -57,14 +57,7 @@ from flambeau._settings import (
     set_warn_always as set_warn_always,
     use_deterministic_algorithms as use_deterministic_algorithms,
 )
-from flambeau._small_floats import (
-    float4_e2m1fn_x2 as float4_e2m1fn_x2,
-    float8_e4m3fn as float8_e4m3fn,
-    float8_e4m3fnuz as float8_e4m3fnuz,
-    float8_e5m2 as float8_e5m2,
-    float8_e5m2fnuz as float8_e5m2fnuz,
-    float8_e8m0fnu as float8_e8m0fnu,
-)
+from flambeau._absent_dtypes import float4_e2m1fn_x2 as float4_e2m1fn_x2
 from flambeau._sparse_methods import install as _install_sparse_methods
 from flambeau._tensor_types import TENSOR_TYPES as _TENSOR_TYPES
 from flambeau.random import (

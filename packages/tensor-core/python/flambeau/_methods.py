@@ -4,8 +4,8 @@ import copyreg
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flambeau import _core
+from flambeau._absent_dtypes import AbsentDtype
 from flambeau._core import Tensor
-from flambeau._small_floats import SmallFloat
 from flambeau._tensor_types import legacy_construct, name_of, tensortype, type_named
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 
 TensorT = TypeVar("TensorT", bound=Tensor)
+
+_FLOAT8 = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
+# NumPy lacks these dtypes. Tensors of them are pickled as integers.
+BITS_OF = {_core.bfloat16: _core.int16, **{getattr(_core, name): _core.uint8 for name in _FLOAT8}}
 
 
 def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> "NDArray[Any]":  # noqa: N807
@@ -108,8 +112,8 @@ def __reduce_ex__(self: Tensor, protocol: int) -> tuple[Any, ...]:  # noqa: N807
     if self.is_meta:
         return _rebuild_meta, (tuple(self.shape), self.stride(), self.dtype, self.requires_grad)
     values = self.detach().cpu().contiguous()
-    if values.dtype is _core.bfloat16:
-        values = values.view(_core.int16)
+    if values.dtype in BITS_OF:
+        values = values.view(BITS_OF[values.dtype])
     return _rebuild, (values.numpy(), self.dtype, self.requires_grad, _attributes(self), str(self.device))
 
 
@@ -211,7 +215,7 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str |
         dtype, on_gpu = dtype.dtype, dtype.is_cuda
     elif dtype is Tensor:
         dtype, on_gpu = _core.get_default_dtype(), False
-    elif not isinstance(dtype, _core.dtype | SmallFloat):
+    elif not isinstance(dtype, _core.dtype | AbsentDtype):
         raise TypeError(f"dtype must be a flambeau.dtype, a tensor type or the name of one, got {dtype!r}")
     if on_gpu == self.is_cuda:
         return self.to(dtype, non_blocking=non_blocking)

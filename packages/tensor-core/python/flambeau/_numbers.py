@@ -2,8 +2,7 @@
 
 from typing import Any, Self
 
-from flambeau import _core, _small_floats
-from flambeau._small_floats import LIMITS, SmallFloat
+from flambeau import _core
 
 # bits, mantissa bits (without the hidden one), largest exponent
 _FLOATS = {
@@ -11,6 +10,14 @@ _FLOATS = {
     _core.bfloat16: (16, 7, 127),
     _core.float32: (32, 23, 127),
     _core.float64: (64, 52, 1023),
+}
+# Limits of the one-byte dtypes: epsilon, the smallest and the largest number, the smallest normal number.
+_SMALL_FLOATS = {
+    _core.float8_e4m3fn: (0.125, -448.0, 448.0, 2.0**-6),
+    _core.float8_e4m3fnuz: (0.125, -240.0, 240.0, 2.0**-7),
+    _core.float8_e5m2: (0.25, -57344.0, 57344.0, 2.0**-14),
+    _core.float8_e5m2fnuz: (0.125, -57344.0, 57344.0, 2.0**-15),
+    _core.float8_e8m0fnu: (1.0, 2.0**-127, 2.0**127, 2.0**-127),
 }
 
 
@@ -54,7 +61,7 @@ class finfo:
     resolution: float
     dtype: str
 
-    def __new__(cls, type: _core.dtype | SmallFloat | type[float | complex] | None = None) -> Self:
+    def __new__(cls, type: _core.dtype | type[float | complex] | None = None) -> Self:
         """Return the cached object of a dtype, because finfo is often used in inner loops."""
         try:
             made: Self = _CACHE[type]
@@ -64,8 +71,6 @@ class finfo:
 
     @classmethod
     def _make(cls, type: Any) -> Self:
-        if isinstance(type, SmallFloat):
-            return cls._from_small_float(type)
         type = _as_dtype(type)
         _require_dtype("finfo", type)
         if not (type.is_floating_point or type.is_complex):
@@ -74,28 +79,21 @@ class finfo:
         made._set_limits(type.to_real())
         return made
 
-    @classmethod
-    def _from_small_float(cls, type: SmallFloat) -> Self:
-        """Return the limits of a small float dtype, which tensors do not support."""
-        if type not in LIMITS:
-            raise TypeError(f"finfo() requires a floating point input type, got {type}")
-        made = _CACHE[type] = object.__new__(cls)
-        made.eps, made.min, made.max, made.tiny = LIMITS[type]
-        made.smallest_normal, made.resolution = made.tiny, 1.0
-        made.bits, made.dtype = 8, type.name
-        return made
-
     def _set_limits(self, real: _core.dtype) -> None:
+        self.dtype = _name(real)
+        if real in _SMALL_FLOATS:
+            self.eps, self.min, self.max, self.tiny = _SMALL_FLOATS[real]
+            self.smallest_normal, self.resolution, self.bits = self.tiny, 1.0, 8
+            return
         self.bits, mantissa, exponent = _FLOATS[real]
         self.eps = 2.0**-mantissa
         self.max = (2.0 - self.eps) * 2.0**exponent
         self.min = -self.max
         self.tiny = self.smallest_normal = 2.0 ** (1 - exponent)
         self.resolution = float(f"1e-{int(mantissa * 0.30103)}")
-        self.dtype = _name(real)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return finfo, (getattr(_core, self.dtype, None) or getattr(_small_floats, self.dtype),)
+        return finfo, (getattr(_core, self.dtype),)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, finfo) and self.dtype == other.dtype

@@ -52,7 +52,8 @@ Tensor copy_(const Tensor& self, const Tensor& source) {
 namespace {
 
 void fill_values(const Tensor& self, Scalar value) {
-  if (!self.is_contiguous()) return copy_strided(self, scalar_tensor(value, self.dtype()));
+  if (!self.is_contiguous() || is_small_float(self.dtype()))
+    return copy_strided(self, scalar_tensor(value, self.dtype()));
   char one[sizeof(Complex<double>)];
   dispatch_all(self.dtype(), [&](auto tag) {
     const auto v = value.to<typename decltype(tag)::type>();

@@ -8,6 +8,7 @@
 #include "core/device_memory.h"
 #include "core/in_place.h"
 #include "flambeau/autograd.h"
+#include "flambeau/copies.h"
 #include "flambeau/dispatched_gradients.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/training_hooks.h"
@@ -144,8 +145,11 @@ int64_t checked_bytes(const Shape& shape, Dtype dtype) {
 Ref<Storage> create_storage(const Shape& shape, Dtype dtype, int64_t bytes) {
   try {
     return Storage::create(size_t(bytes));
-  } catch (const HostMemoryError& e) {
-    detail::raise<HostMemoryError>(e.what(), " for a tensor of shape ", shape, " and dtype flambeau.", dtype);
+  } catch (HostMemoryError& error) {
+    std::ostringstream text;
+    text << " for a tensor of shape " << shape << " and dtype flambeau." << dtype;
+    error.append(text.str());
+    throw;
   }
 }
 
@@ -163,7 +167,20 @@ Tensor empty(const Shape& shape, Dtype dtype) {
   return Tensor(Ref<TensorImpl>::adopt(impl));
 }
 
+namespace {
+
+// Converts without recording.
+Tensor converted(const Tensor& t, Dtype dtype) {
+  const OnDevice scope(t.device());
+  const Tensor out = empty(t.shape(), dtype);
+  copy_values(out, t);
+  return out;
+}
+
+}  // namespace
+
 Tensor scalar_tensor(Scalar value, Dtype dtype) {
+  if (is_small_float(dtype)) return converted(scalar_tensor(value, Dtype::float32), dtype);
   const OnDevice cpu(DeviceType::Cpu);  // operators accept such a tensor next to tensors on any device
   Tensor t = empty({}, dtype);
   dispatch_all(dtype, [&](auto tag) {
@@ -199,6 +216,7 @@ Scalar item(const Tensor& t) {
           t.shape(), "); select one element by index, or use tolist()");
   if (FLAMBEAU_UNLIKELY(t.is_cuda()))
     if (const std::optional<Scalar> value = device_memory.item(t)) return *value;
+  if (is_small_float(t.dtype())) return item(converted(t, Dtype::float32));
   return dispatch_all(t.dtype(), [&](auto tag) -> Scalar {
     using T = typename decltype(tag)::type;
     if constexpr (std::is_same_v<T, bool>)

@@ -40,10 +40,12 @@ struct ModuleKey {  // key of a module
   int count;
   const Operand* operands;
 
+  static constexpr uint64_t kTypes = kDtypeCount + 1;  // the dtypes, and the type Number
   uint64_t key() const {
     uint64_t k = uint64_t(function.number) * 8 + uint64_t(derivative + 1);
-    k = (k * 16 + uint64_t(in)) * 16 + uint64_t(out);
-    for (int i = 0; i < count; ++i) k = k * 16 + (operands[i].tensor ? uint64_t(operands[i].tensor->dtype()) : 15);
+    k = (k * kTypes + uint64_t(in)) * kTypes + uint64_t(out);
+    for (int i = 0; i < count; ++i)
+      k = k * kTypes + (operands[i].tensor ? uint64_t(operands[i].tensor->dtype()) : kTypes - 1);
     return k * 8 + uint64_t(count);
   }
   bool copies() const { return function.number == kCopy.number; }
@@ -65,8 +67,6 @@ struct ModuleKey {  // key of a module
     return text.str();
   }
 };
-static_assert(kDtypeCount <= 15, "a dtype and Number fit four bits of a key");
-
 CudaModule& module_of(const ModuleKey& wanted) {
   static auto* modules = new CudaModules;
   return modules->find(wanted.key(),

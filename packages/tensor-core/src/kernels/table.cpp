@@ -30,7 +30,8 @@ void fill_bfloat16_gemm(Table& table);
 #undef FLAMBEAU_DECLARE
 namespace scalar {
 void fill_special_scalar(Table& table, NarrowTable& narrow);
-}
+void fill_small_floats(Table& table);
+}  // namespace scalar
 
 namespace {
 
@@ -80,7 +81,10 @@ struct Tables {
   NarrowTable narrow{};
   TwisterTable twister{};
   Table table;
-  Tables() : table(choose(narrow, twister)) { scalar::fill_special_scalar(table, narrow); }
+  Tables() : table(choose(narrow, twister)) {
+    scalar::fill_special_scalar(table, narrow);
+    scalar::fill_small_floats(table);
+  }
 };
 const Tables& tables() {
   static const Tables chosen;

@@ -20,10 +20,23 @@ struct DtypeCode {
   Dtype dtype;
 };
 constexpr DtypeCode kDtypeCodes[] = {
-    {"BOOL", Dtype::bool_},  {"U8", Dtype::uint8},      {"I8", Dtype::int8},       {"U16", Dtype::uint16},
-    {"I16", Dtype::int16},   {"U32", Dtype::uint32},    {"I32", Dtype::int32},     {"U64", Dtype::uint64},
-    {"I64", Dtype::int64},   {"F16", Dtype::float16},   {"BF16", Dtype::bfloat16}, {"F32", Dtype::float32},
-    {"F64", Dtype::float64}, {"C64", Dtype::complex64},
+    {"BOOL", Dtype::bool_},
+    {"U8", Dtype::uint8},
+    {"I8", Dtype::int8},
+    {"U16", Dtype::uint16},
+    {"I16", Dtype::int16},
+    {"U32", Dtype::uint32},
+    {"I32", Dtype::int32},
+    {"U64", Dtype::uint64},
+    {"I64", Dtype::int64},
+    {"F16", Dtype::float16},
+    {"BF16", Dtype::bfloat16},
+    {"F32", Dtype::float32},
+    {"F64", Dtype::float64},
+    {"C64", Dtype::complex64},
+    {"F8_E4M3", Dtype::float8_e4m3fn},
+    {"F8_E5M2", Dtype::float8_e5m2},
+    {"F8_E8M0", Dtype::float8_e8m0fnu},
 };
 
 struct Entry {

@@ -54,6 +54,9 @@ DTYPES = {
     "I64": Stored("int64", 8),
     "F16": Stored("float16", 2),
     "BF16": Stored("bfloat16", 2),
+    "F8_E4M3": Stored("float8_e4m3fn", 1),
+    "F8_E5M2": Stored("float8_e5m2", 1),
+    "F8_E8M0": Stored("float8_e8m0fnu", 1),
     "F32": Stored("float32", 4),
     "F64": Stored("float64", 8),
     "C64": Stored("complex64", 8),
@@ -125,12 +128,7 @@ def _checksums_of(header: Mapping[str, Any], tensors: Mapping[str, Tensor], meta
 
 def _bytes_of(tensor: Tensor) -> memoryview:
     """Return the memory of a contiguous, non-empty CPU tensor, without a copy."""
-    flat = tensor.reshape(-1)
-    if flat.dtype == flambeau.bfloat16:
-        flat = flat.view(flambeau.int16)  # NumPy has no bfloat16
-    if flat.is_complex():
-        flat = flambeau.view_as_real(flat).reshape(-1)  # memoryview.cast does not support complex numbers
-    return flat.numpy().data.cast("B")
+    return tensor.reshape(-1).view(flambeau.uint8).numpy().data
 
 
 # --- reading ---

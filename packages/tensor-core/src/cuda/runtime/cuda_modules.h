@@ -28,6 +28,8 @@ class CudaModules {
 
 // Returns the C++ name of a dtype's element type in the source of modules.
 inline const char* type_name(Dtype d) {
+  require<NotImplementedError>(!is_small_float(d), "CUDA kernels for ", d,
+                               " do not exist: convert the tensor on the CPU");
 #define FLAMBEAU_NAME(name, type, category) #type,
   static constexpr const char* names[] = {FLAMBEAU_DTYPES(FLAMBEAU_NAME)};
 #undef FLAMBEAU_NAME

@@ -163,14 +163,7 @@ Tensor eye(int64_t n, int64_t m, Dtype dtype) {
   require(m >= 0, "m must be greater or equal to 0, got ", m);
   Tensor out = zeros({n, m}, dtype);
   if (out.is_meta()) return out;
-  if (cuda::runs_on_gpu(out)) {
-    cuda::fill(from_storage(out.impl()->storage, {std::min(n, m)}, {m + 1}, 0, dtype), Scalar(1));
-    return out;
-  }
-  dispatch_all(dtype, [&](auto tag) {
-    using T = typename decltype(tag)::type;
-    for (int64_t i = 0; i < std::min(n, m); ++i) out.data<T>()[i * (m + 1)] = convert<T>(1.0);
-  });
+  fill_(from_storage(out.impl()->storage, {std::min(n, m)}, {m + 1}, 0, dtype), Scalar(1));
   return out;
 }
 

@@ -78,7 +78,8 @@ ScatterReduction scatter_reduction_of(std::string_view name) {
 CombinedWrites combined_writes(Dtype dtype, Combine how) {
   require<NotImplementedError>(!is_complex(dtype) || (how != Combine::Max && how != Combine::Min),
                                "amax and amin are not defined for complex numbers, got ", dtype);
-  return dispatch_all(dtype, [how]<class T>(TypeTag<T>) -> CombinedWrites {
+  const bool copies = how == Combine::Assign && is_small_float(dtype);
+  return dispatch_all(copies ? Dtype::int8 : dtype, [how]<class T>(TypeTag<T>) -> CombinedWrites {
     using Same = SameBits<T>;  // Note [Same bits]
     switch (how) {
       case Combine::Assign:

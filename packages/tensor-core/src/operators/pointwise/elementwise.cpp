@@ -52,8 +52,8 @@ Tensor elementwise(const Elementwise& op, const Operand* operands, int count) {
   const Tensor* located = device_operand(op, operands, count);
   require<TypeError>(located, op.name, "(): one operand must be a Tensor, got numbers only");
   const Dtype dtype = result_type(operands, count);
-  require<NotImplementedError>(is_floating(dtype), "\"", op.name, "\" not implemented for '", dtype,
-                               "': convert the operands to a floating-point dtype");
+  require<NotImplementedError>(is_floating(dtype) && !is_small_float(dtype), "\"", op.name, "\" not implemented for '",
+                               dtype, "': convert the operands to a floating-point dtype");
   const OnDevice device(located->device(), op.name);
   const Tensor out = new_result(operands, count, dtype);
   // Half-precision kernels accept no numbers. If an operand is a number, the other operands are therefore converted.

@@ -6,8 +6,8 @@ These are private functions, and dtypes and layouts that no tensor can have.
 from typing import Any, NoReturn
 
 import flambeau
-from flambeau import Tensor, aminmax, arange, bincount, cat, int8, int32, int64, segment_reduce, stack
-from flambeau._small_floats import SmallFloat
+from flambeau import Tensor, aminmax, arange, bincount, cat, dtype, int8, int32, int64, segment_reduce, stack
+from flambeau._absent_dtypes import AbsentDtype
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
 # Dtypes of quantised tensors, and dtypes with unsupported bit widths.
@@ -28,9 +28,13 @@ __all__ = [
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
     "_debug_has_internal_overlap",
+    "_grouped_mm",
     "_has_compatible_shallow_copy_type",
     "_int_mm",
+    "_log_softmax_backward_data",
+    "_scaled_mm",
     "_segment_reduce",
+    "_softmax_backward_data",
     "_sparse_broadcast_to",
     "_validate_sparse_bsc_tensor_args",
     "_validate_sparse_bsr_tensor_args",
@@ -54,8 +58,8 @@ _segment_reduce = segment_reduce
 has_spectral = True  # Fourier transforms are available
 
 
-class AbsentDtype(SmallFloat):
-    """Dtype that no tensor can have. Programs can compare it and use it as a dictionary key."""
+class UnsupportedDtype(AbsentDtype):
+    """Dtype of quantised numbers, bits or complex32. Programs can compare it and use it as a dictionary key."""
 
     is_floating_point = False
     _unsupported = "is a name only, no tensor can have this dtype"
@@ -105,7 +109,7 @@ class _Classes:
 
 
 classes = _Classes()
-globals().update({name: AbsentDtype(name) for name in ABSENT_DTYPES})
+globals().update({name: UnsupportedDtype(name) for name in ABSENT_DTYPES})
 globals().update({name: AbsentLayout(name) for name in ABSENT_LAYOUTS})
 chalf = globals()["complex32"]
 
@@ -170,6 +174,64 @@ def _int_mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor
                 f"{tuple(matrix.shape)}"
             )
     return flambeau.mm(input.to(int32), mat2.to(int32), out=out)
+
+
+def _grouped_mm(
+    input: Tensor,
+    mat2: Tensor,
+    offs: Tensor | None = None,
+    bias: Tensor | None = None,
+    out_dtype: dtype | None = None,
+) -> Tensor:
+    """Multiply groups of rows or columns of a matrix by a matrix each, see ``torch.nn.functional.grouped_mm``."""
+    from flambeau.nn.functional import grouped_mm
+
+    return grouped_mm(input, mat2, offs=offs, bias=bias, out_dtype=out_dtype)
+
+
+def _scaled_mm(
+    input: Tensor,
+    mat2: Tensor,
+    scale_a: Tensor,
+    scale_b: Tensor,
+    bias: Tensor | None = None,
+    scale_result: Tensor | None = None,
+    out_dtype: dtype | None = None,
+    use_fast_accum: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Multiply two float8 matrices with scales: ``(input * scale_a) @ (mat2 * scale_b) + bias``, summed in float32.
+
+    Args:
+        input, mat2: float8 matrices ``(M, K)`` and ``(K, N)``.
+        scale_a, scale_b: float32: one number, or ``(M, 1)`` and ``(1, N)``.
+        bias: ``(N,)``.
+        scale_result: factor of the result if it is float8, else ignored.
+        out_dtype: dtype of the result (default: that of ``input``).
+        use_fast_accum: ignored.
+    """
+    for name, matrix in (("mat1", input), ("mat2", mat2)):
+        if not (matrix.is_floating_point() and matrix.itemsize == 1):
+            raise RuntimeError(f"Expected {name} to be Float8 matrix got {matrix.dtype}")
+    product = flambeau.mm(input.float(), mat2.float()) * scale_a * scale_b
+    if bias is not None:
+        product = product + bias.float()
+    out_dtype = input.dtype if out_dtype is None else out_dtype
+    if scale_result is not None and out_dtype.itemsize == 1:
+        product = product * scale_result
+    return product.to(out_dtype) if out is None else out.copy_(product)
+
+
+def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: dtype) -> Tensor:
+    """Return the gradient of the input of a softmax over ``dim`` with the result ``output``."""
+    product = grad_output * output
+    return (product - output * product.sum(dim, keepdim=True)).to(input_dtype)
+
+
+def _log_softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: dtype) -> Tensor:
+    """Return the gradient of the input of a log-softmax over ``dim`` with the result ``output``."""
+    return (grad_output - output.exp() * grad_output.sum(dim, keepdim=True)).to(input_dtype)
 
 
 def _sparse_broadcast_to(input: Any, size: Any) -> Tensor:

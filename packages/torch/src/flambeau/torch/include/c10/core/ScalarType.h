@@ -70,8 +70,9 @@ inline ScalarType scalar_type_of(::flambeau::Dtype dtype) {
     return ScalarType::name;
     FLAMBEAU_SCALAR_TYPES(FLAMBEAU_CASE)
 #undef FLAMBEAU_CASE
+    default:
+      return ScalarType::Undefined;
   }
-  return ScalarType::Undefined;
 }
 }  // namespace detail
 
