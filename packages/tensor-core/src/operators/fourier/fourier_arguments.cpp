@@ -8,9 +8,9 @@ namespace flambeau {
 
 namespace {
 
-// Converts integers to the default dtype, which can be transformed. Raises an error for half-precision dtypes.
+// Converts integers to the default dtype, which can be transformed. Raises an error for smaller floating dtypes.
 Tensor transformable(const char* name, const Tensor& t) {
-  require(t.dtype() != Dtype::float16 && t.dtype() != Dtype::bfloat16, name, ": Unsupported dtype ", t.dtype(),
+  require(!is_floating(t.dtype()) || item_size(t.dtype()) >= 4, name, ": Unsupported dtype ", t.dtype(),
           "; convert to float32 first");
   return is_inexact(t.dtype()) ? t : to(t, default_dtype());
 }
