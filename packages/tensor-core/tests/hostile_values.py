@@ -20,7 +20,8 @@ Random = np.random.Generator
 NUMBERS = [0, 1, -1, 2, 3, 7, 64, 65, 2**31, -(2**31), 2**62, 2**63 - 1, -(2**63), 2**64, 2**200]
 NUMBERS += [0.0, -0.0, 0.5, -1.5, 1e308, float("nan"), float("inf"), -float("inf")]
 DTYPE_NAMES = (
-    "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool complex64 complex128"
+    "float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 uint16 uint32 uint64 bool complex64 complex128 "
+    "float8_e4m3fn float8_e5m2 float8_e8m0fnu"
 )
 DTYPES = [getattr(fb, name) for name in DTYPE_NAMES.split()]
 

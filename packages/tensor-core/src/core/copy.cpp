@@ -53,7 +53,7 @@ namespace {
 
 void fill_values(const Tensor& self, Scalar value) {
   if (!self.is_contiguous() || is_small_float(self.dtype()))
-    return copy_strided(self, scalar_tensor(value, self.dtype()));
+    return copy_values(self, scalar_tensor(value, self.dtype()));
   char one[sizeof(Complex<double>)];
   dispatch_all(self.dtype(), [&](auto tag) {
     const auto v = value.to<typename decltype(tag)::type>();
