@@ -61,6 +61,15 @@ bool is_same_list(PyObject* list, PyObject* contents) {
   return same;
 }
 
+// The elements of `contents` differ from each other, as those of a set.
+bool is_same_set(PyObject* set, PyObject* contents) {
+  bool same = PySet_GET_SIZE(set) == PyTuple_GET_SIZE(contents);
+  for (Py_ssize_t i = 0; same && i < PyTuple_GET_SIZE(contents); ++i)
+    same = PySet_Contains(set, PyTuple_GET_ITEM(contents, i)) == 1;
+  PyErr_Clear();
+  return same;
+}
+
 // Returns true if the tensor has the dtype, requires_grad and the sizes that `contents` lists.
 bool is_same_tensor(PyObject* tensor, PyObject* contents) {
   const Tensor& t = tensor_of(tensor);
@@ -77,9 +86,10 @@ bool is_unchanged(PyObject* container, PyObject* contents) {
   if (PyDict_Check(container)) return is_same_dict(container, contents);
   if (is_tensor(container)) return is_same_tensor(container, contents);
   if (PyList_Check(container)) return is_same_list(container, contents);
+  if (PySet_Check(container)) return is_same_set(container, contents);
   if (PyCell_Check(container)) return is_same(PyCell_GET(container), PyTuple_GET_ITEM(contents, 0));
   require<TypeError>(PyTuple_Check(container) && PyTuple_GET_SIZE(container) == 1,
-                     "_first_changed(): expected a dict, a list, a cell, a tensor or a tuple of one, got ",
+                     "_first_changed(): expected a dict, a list, a set, a cell, a tensor or a tuple of one, got ",
                      Py_TYPE(container)->tp_name);
   PyObject* const space = PyTuple_GET_ITEM(container, 0);
   if (PyType_Check(space)) {

@@ -55,7 +55,7 @@ _LIBRARY_FILES = tuple(
     {str(Path(path).resolve()) for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))}
 )
 # Containers that `_core._first_changed` cannot read. They are copied to a list first.
-_COPIED = set | collections.deque | types.MappingProxyType
+_COPIED = collections.deque | types.MappingProxyType
 _WITHOUT_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
 # Names by which code can read the options of an optimizer.
 _READ_OPTIONS = {"param_groups", "state_dict", "__dict__", "vars", "getattr"}
@@ -208,7 +208,7 @@ class Snapshot:
         container, contents, path = self.containers[index], self.contents[index], self.paths[index]
         if isinstance(container, tuple):
             (container,) = container
-        if isinstance(container, Tensor | list | types.CellType):
+        if isinstance(container, Tensor | list | set | types.CellType):
             return path
         space = container if isinstance(container, dict) else vars(container)
         for key, value in zip(contents[::2], contents[1::2], strict=True):
@@ -240,6 +240,9 @@ class Snapshot:
             self._dict(value, path) if isinstance(value, dict) else self._list(value, path)
             if type(value) not in (dict, list):
                 self._instance(value, path)
+        elif isinstance(value, set):
+            self._add_container(value, tuple(value), path)
+            self._work += [(item, f"{path}[...]") for item in value]
         elif isinstance(value, _COPIED):
             self._view(functools.partial(_items, value), path)
         elif isinstance(value, bytearray | array.array | memoryview):
