@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstring>
 #include <exception>
+#include <memory>
+#include <new>
 
 #include "heartbeat.h"
 #include "shared_group.h"
@@ -13,25 +15,49 @@ namespace flambeau::distributed {
 
 namespace {
 
+class ReleasedGil {
+ public:
+  ReleasedGil() : thread_(PyEval_SaveThread()) {}
+  ~ReleasedGil() { PyEval_RestoreThread(thread_); }
+  ReleasedGil(const ReleasedGil&) = delete;
+
+ private:
+  PyThreadState* const thread_;
+};
+
+// Calls a function of the module, and converts C++ exceptions, such as the failure to start a thread, to Python's.
+template <PyCFunction function>
+PyObject* guarded(PyObject* module, PyObject* args) {
+  try {
+    return function(module, args);
+  } catch (const std::bad_alloc&) {
+    return PyErr_NoMemory();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_OSError, error.what());
+    return nullptr;
+  }
+}
+
+template <class T>
+PyObject* in_capsule(std::unique_ptr<T> object, const char* name, PyCapsule_Destructor end) {
+  PyObject* const capsule = PyCapsule_New(object.get(), name, end);
+  if (capsule) object.release();
+  return capsule;
+}
+
 constexpr char kHeartbeat[] = "flambeau.distributed.Heartbeat";
 
 void end_heartbeat(PyObject* capsule) {
   auto* heartbeat = static_cast<Heartbeat*>(PyCapsule_GetPointer(capsule, kHeartbeat));
-  Py_BEGIN_ALLOW_THREADS;
+  const ReleasedGil released;
   delete heartbeat;
-  Py_END_ALLOW_THREADS;
 }
 
 PyObject* start_heartbeat(PyObject*, PyObject* args) {
   int socket = 0;
   double seconds = 0;
   if (!PyArg_ParseTuple(args, "id", &socket, &seconds)) return nullptr;
-  try {
-    return PyCapsule_New(new Heartbeat(socket, seconds), kHeartbeat, end_heartbeat);
-  } catch (const std::exception& error) {
-    PyErr_SetString(PyExc_OSError, error.what());
-    return nullptr;
-  }
+  return in_capsule(std::make_unique<Heartbeat>(socket, seconds), kHeartbeat, end_heartbeat);
 }
 
 // Call this in a child process after fork(). It closes the socket, but does not free the Heartbeat, because its
@@ -55,9 +81,10 @@ void end_group(PyObject* capsule) {
   auto* open = static_cast<OpenGroup*>(PyCapsule_GetPointer(capsule, kGroup));
   if (open->owner != getpid()) return;
   Py_buffer memory = open->memory;
-  Py_BEGIN_ALLOW_THREADS;
-  delete open;
-  Py_END_ALLOW_THREADS;
+  {
+    const ReleasedGil released;
+    delete open;
+  }
   PyBuffer_Release(&memory);
 }
 
@@ -100,22 +127,24 @@ PyObject* open_group(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "Oiin", &given, &rank, &size, &chunk)) return nullptr;
   Py_buffer memory;
   if (PyObject_GetBuffer(given, &memory, PyBUF_WRITABLE) < 0) return nullptr;
+  std::unique_ptr<Py_buffer, decltype(&PyBuffer_Release)> held(&memory, PyBuffer_Release);
   if (size_t(memory.len) < SharedGroup::memory_size(size, size_t(chunk))) {
-    PyBuffer_Release(&memory);
     PyErr_SetString(PyExc_ValueError, "open_group: the memory is too small");
     return nullptr;
   }
-  auto* open = new OpenGroup{memory, {static_cast<char*>(memory.buf), rank, size, size_t(chunk)}, getpid()};
-  return PyCapsule_New(open, kGroup, end_group);
+  std::unique_ptr<OpenGroup> open(
+      new OpenGroup{memory, {static_cast<char*>(memory.buf), rank, size, size_t(chunk)}, getpid()});
+  PyObject* const capsule = in_capsule(std::move(open), kGroup, end_group);
+  if (capsule) held.release();
+  return capsule;
 }
 
 PyObject* close_group(PyObject*, PyObject* capsule) {
   auto* open = static_cast<OpenGroup*>(PyCapsule_GetPointer(capsule, kGroup));
   if (!open) return nullptr;
   if (open->owner == getpid()) {
-    Py_BEGIN_ALLOW_THREADS;
+    const ReleasedGil released;
     open->group.close();
-    Py_END_ALLOW_THREADS;
   }
   Py_RETURN_NONE;
 }
@@ -150,11 +179,12 @@ PyObject* begin(PyObject*, PyObject* args) {
   std::memcpy(job->key.data(), key, std::min(size_t(key_size), kKeySize));
   std::memcpy(job->text.data(), text, std::min(size_t(text_size), kTextSize));
   if (!take_ranges(inputs, job->inputs) || !take_ranges(outputs, job->outputs)) return nullptr;
-  auto* kept = new std::shared_ptr<Job>(job);
-  Py_BEGIN_ALLOW_THREADS;
-  group->begin(std::move(job));
-  Py_END_ALLOW_THREADS;
-  return PyCapsule_New(kept, kJob, end_job);
+  auto kept = std::make_unique<std::shared_ptr<Job>>(job);
+  {
+    const ReleasedGil released;
+    group->begin(std::move(job));
+  }
+  return in_capsule(std::move(kept), kJob, end_job);
 }
 
 PyObject* attend(PyObject*, PyObject* capsule) {
@@ -172,9 +202,10 @@ PyObject* wait(PyObject*, PyObject* args) {
   std::shared_ptr<Job>* job = group ? job_of(given) : nullptr;
   if (!job) return nullptr;
   int state = 0;
-  Py_BEGIN_ALLOW_THREADS;
-  state = group->wait(**job, seconds);
-  Py_END_ALLOW_THREADS;
+  {
+    const ReleasedGil released;
+    state = group->wait(**job, seconds);
+  }
   return PyLong_FromLong(state);
 }
 
@@ -184,18 +215,19 @@ PyObject* texts(PyObject*, PyObject* given) {
 }
 
 PyMethodDef functions[] = {
-    {"start_heartbeat", start_heartbeat, METH_VARARGS,
+    {"start_heartbeat", guarded<start_heartbeat>, METH_VARARGS,
      "Write a line feed to a socket at intervals (seconds), for as long as the returned object lives."},
-    {"abandon_heartbeat", abandon_heartbeat, METH_O, "Close a heartbeat's socket in a child process."},
-    {"memory_size", memory_size, METH_VARARGS, "Return how many bytes a group of some ranks shares."},
-    {"supports", supports, METH_VARARGS, "Return whether numbers of a dtype can be reduced by an operation."},
-    {"may_read", may_read, METH_VARARGS, "Return whether this process may read the memory of another one."},
-    {"open_group", open_group, METH_VARARGS, "Return this rank's part of a group that shares memory."},
-    {"close_group", close_group, METH_O, "Stop the thread of a group."},
-    {"begin", begin, METH_VARARGS, "Start a collective. The caller keeps its buffers alive."},
-    {"attend", attend, METH_O, "Start a thread that makes progress until no collective is pending."},
-    {"wait", wait, METH_VARARGS, "Make progress for some seconds. Returns: 0 while pending, 1 done, 2 mismatch."},
-    {"texts", texts, METH_O, "Return a description of the call of each rank, after a mismatch."},
+    {"abandon_heartbeat", guarded<abandon_heartbeat>, METH_O, "Close a heartbeat's socket in a child process."},
+    {"memory_size", guarded<memory_size>, METH_VARARGS, "Return how many bytes a group of some ranks shares."},
+    {"supports", guarded<supports>, METH_VARARGS, "Return whether numbers of a dtype can be reduced by an operation."},
+    {"may_read", guarded<may_read>, METH_VARARGS, "Return whether this process may read the memory of another one."},
+    {"open_group", guarded<open_group>, METH_VARARGS, "Return this rank's part of a group that shares memory."},
+    {"close_group", guarded<close_group>, METH_O, "Stop the thread of a group."},
+    {"begin", guarded<begin>, METH_VARARGS, "Start a collective. The caller keeps its buffers alive."},
+    {"attend", guarded<attend>, METH_O, "Start a thread that makes progress until no collective is pending."},
+    {"wait", guarded<wait>, METH_VARARGS,
+     "Make progress for some seconds. Returns: 0 while pending, 1 done, 2 mismatch."},
+    {"texts", guarded<texts>, METH_O, "Return a description of the call of each rank, after a mismatch."},
     {nullptr, nullptr, 0, nullptr},
 };
 

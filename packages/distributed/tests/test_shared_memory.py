@@ -2,6 +2,9 @@
 
 import ctypes
 import os
+import subprocess
+import sys
+import textwrap
 from unittest import mock
 
 import numpy as np
@@ -144,3 +147,23 @@ def test_collectives_work_without_shared_memory(ranks, name):
 def test_no_shared_memory_segments_are_left(ranks):
     ranks.run(_nan)
     assert not [name for name in os.listdir("/dev/shm") if name.startswith("flambeau-")]
+
+
+def test_the_failure_to_start_a_thread_raises_an_error():
+    """Each thread needs an address range for its stack, which the limit does not leave."""
+    program = """
+        import resource
+        from flambeau.distributed import _native
+        memory = bytearray(_native.memory_size(2, 4096))
+        group = _native.open_group(memory, 0, 2, 4096)
+        job = _native.begin(group, 0, b"key", b"text", [(0, 0)], [(0, 0)], 0, 0, "sum", "float32")
+        with open("/proc/self/statm") as file:
+            size = int(file.read().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (size + 2**20,) * 2)
+        try:
+            _native.attend(group)
+        except OSError as error:
+            print("raised", error)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and done.stdout.startswith("raised"), done.stderr
