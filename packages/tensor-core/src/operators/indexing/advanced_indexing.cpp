@@ -69,18 +69,23 @@ Tensors expand_masks(const Tensor& t, const Tensors& given) {
   return out;
 }
 
+// Returns true if the last sizes of both shapes are equal, or 1 in `a` and, with `both_ways`, in `b`.
+bool can_broadcast(const Shape& a, const Shape& b, bool both_ways) {
+  for (size_t i = 1; i <= std::min(a.size(), b.size()); ++i) {
+    const int64_t m = a[a.size() - i], n = b[b.size() - i];
+    if (m != n && m != 1 && !(both_ways && n == 1)) return false;
+  }
+  return true;
+}
+
 Shape broadcast_indices(const Tensors& indices) {
   Shape shape;
-  bool any = false;
   for (const Tensor& index : indices) {
     if (!index.defined()) continue;
-    try {
-      shape = any ? broadcast(shape, index.shape()) : index.shape();
-    } catch (const Error&) {
-      require<IndexError>(false, "shape mismatch: indexing tensors could not be broadcast together with shapes ", shape,
-                          ", ", index.shape());
-    }
-    any = true;
+    require<IndexError>(can_broadcast(shape, index.shape(), true),
+                        "shape mismatch: indexing tensors could not be broadcast together with shapes ", shape, ", ",
+                        index.shape());
+    shape = broadcast(shape, index.shape());
   }
   return shape;
 }
@@ -185,14 +190,10 @@ Derivative with_indices(int64_t count, F derivative) {
 // Expands the values to the shape of the elements that are written. A single value becomes a tensor without dimensions.
 Tensor broadcast_values(const Tensor& values, const Shape& shape) {
   NoRecording off;
-  try {
-    const Tensor expanded = expand(values, shape);
-    return values.numel() == 1 ? reshape(values, {}) : expanded;
-  } catch (const Error&) {
-    require(false, "shape mismatch: value tensor of shape ", values.shape(),
-            " cannot be broadcast to indexing result of shape ", shape);
-    return {};
-  }
+  require(values.shape().size() <= shape.size() && can_broadcast(values.shape(), shape, false),
+          "shape mismatch: value tensor of shape ", values.shape(), " cannot be broadcast to indexing result of shape ",
+          shape);
+  return values.numel() == 1 ? reshape(values, {}) : expand(values, shape);
 }
 
 }  // namespace
