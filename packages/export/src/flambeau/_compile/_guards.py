@@ -355,7 +355,8 @@ class Snapshot:
     def _buffer(self, value: Any, path: str) -> None:
         read = functools.partial(_bytes, value)
         has_objects = is_numpy_array(value) and value.dtype.hasobject
-        if has_objects or (getattr(value, "nbytes", None) or memoryview(value).nbytes) > MAX_BYTES:
+        size = value.nbytes if hasattr(value, "nbytes") else memoryview(value).nbytes
+        if has_objects or size > MAX_BYTES:
             raise UnguardedError(
                 f"{path} is an array ({type(value).__name__}), but only arrays of at most {MAX_BYTES} bytes without "
                 "Python objects are compared before each call: pass it as a tensor"
