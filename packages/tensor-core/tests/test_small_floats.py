@@ -168,6 +168,12 @@ def test_small_floats_are_not_promoted():
             x + other
 
 
+def test_numpy_has_no_small_floats():
+    x = fb.ones(2, dtype=fb.float8_e4m3fn)
+    with pytest.raises(TypeError, match="Got unsupported ScalarType Float8_e4m3fn: .* convert with .float"):
+        x.numpy()
+
+
 def test_operators_without_a_kernel_for_small_floats_raise():
     x = fb.ones(4, 4, dtype=fb.float8_e4m3fn)
     for run in (

@@ -11,6 +11,7 @@
 #include "calls/warning.h"
 #include "flambeau/checksum.h"
 #include "flambeau/kept_values.h"
+#include "flambeau/scalar_type.h"
 
 namespace py = pybind11;
 
@@ -18,15 +19,17 @@ namespace flambeau::python {
 
 namespace {
 
-constexpr const char kNoBuffer[] =
-    "Got unsupported ScalarType BFloat16: it has no NumPy or buffer equivalent; convert with .float() first";
-
 // Returns the format code that the module struct uses for a dtype, or null for bfloat16 and small floats, which have no
 // code.
 const char* format_of(Dtype d) {
   constexpr const char* letters[kDtypeCount] = {"?", "B", "b",     "h", "i", "q",  "H", "I",
                                                 "Q", "e", nullptr, "f", "d", "Zf", "Zd"};
   return letters[int(d)];
+}
+
+void require_format(Dtype d) {
+  require<TypeError>(format_of(d), "Got unsupported ScalarType ", scalar_type(d),
+                     ": it has no NumPy or buffer equivalent; convert with .float() first");
 }
 
 Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter) {
@@ -112,7 +115,7 @@ void check_not_recorded(const Tensor& t) {
 }
 
 void check_buffer(const Tensor& t, int flags) {
-  require<TypeError>(format_of(t.dtype()), kNoBuffer);
+  require_format(t.dtype());
   check_not_recorded(t);
   if (!has_requested_order(t, flags)) refuse_buffer("the tensor is not contiguous in the requested order");
   if (t.is_meta()) refuse_buffer("a tensor on the meta device has no memory to share");
@@ -268,7 +271,7 @@ PyObject* to_numpy(const Tensor& t, bool force) {
   require<TypeError>(t.device() == DeviceType::Cpu, "can't convert ", t.device(),
                      " device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first.");
   if (!force) check_not_recorded(t);
-  require<TypeError>(format_of(t.dtype()), kNoBuffer);
+  require_format(t.dtype());
   const Object owner(checked(wrap_tensor(detach(t))));  // not `t` itself, because its memory may be replaced
   if (!t.storage().writable()) {                        // the buffer protocol makes the array read-only
     const py::object asarray = py::module_::import("numpy").attr("asarray");
