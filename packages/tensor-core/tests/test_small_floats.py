@@ -170,7 +170,7 @@ def test_small_floats_are_not_promoted():
 
 def test_numpy_has_no_small_floats():
     x = fb.ones(2, dtype=fb.float8_e4m3fn)
-    with pytest.raises(TypeError, match="Got unsupported ScalarType Float8_e4m3fn: .* convert with .float"):
+    with pytest.raises(TypeError, match=r"Got unsupported ScalarType Float8_e4m3fn: .* convert with .float"):
         x.numpy()
 
 

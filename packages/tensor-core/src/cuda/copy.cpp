@@ -69,6 +69,11 @@ bool is_plain(const Tensor& t, const Tensor& like) {
   return t.is_contiguous() && t.dtype() == like.dtype() && t.shape() == like.shape();
 }
 
+// Kernels do not know small floats. They copy the elements as int8.
+Tensor as_int8(const Tensor& t) {
+  return from_storage(t.impl()->storage, t.shape(), t.strides(), t.offset(), Dtype::int8);
+}
+
 Tensor room_for(const Tensor& t, Device device) {
   const OnDevice scope(device);
   return empty(t.shape(), t.dtype());
@@ -86,7 +91,10 @@ void copy_from_host(int device, DevicePointer to, const void* host, size_t bytes
 bool copy(const Tensor& to, const Tensor& from) {
   if (on_host()) return false;
   if (to.device() == from.device() && !(is_plain(from, to) && to.is_contiguous())) {
-    convert_elements(from, from.dtype(), to);
+    if (is_small_float(to.dtype()) && from.dtype() == to.dtype())
+      convert_elements(as_int8(from), Dtype::int8, as_int8(to));
+    else
+      convert_elements(from, from.dtype(), to);
     return true;
   }
   // Between devices only contiguous memory is copied. Layouts and dtypes are converted before and after.
@@ -99,6 +107,10 @@ bool copy(const Tensor& to, const Tensor& from) {
 }
 
 void fill(const Tensor& t, Scalar value) {
+  if (is_small_float(t.dtype())) {
+    const Tensor code = scalar_tensor(value, t.dtype());
+    return convert_elements(Scalar(int64_t(*code.bytes())), Dtype::int8, as_int8(t));
+  }
   // The value is passed to the kernel in this dtype, which represents all values of the tensor's dtype exactly.
   const Dtype in = t.dtype() == Dtype::bool_                            ? Dtype::uint8
                    : is_floating(t.dtype()) && item_size(t.dtype()) < 4 ? Dtype::float32

@@ -136,3 +136,21 @@ def test_copies_between_views_that_overlap(copy, host_calls):
     copy(x)
     copy(there)
     assert fb.equal(there.cpu(), x) and not host_calls()
+
+
+def test_float8_tensors_are_copied_and_filled_on_the_gpu():
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    x = fb.from_numpy(values).to(fb.float8_e4m3fn)
+    moved = x.to("cuda")
+    for view, expected in (
+        (moved, values),
+        (moved.t(), values.T),
+        (moved[:, ::2], values[:, ::2]),
+        (moved[:1].expand(3, 4), np.broadcast_to(values[:1], (3, 4))),
+        (x.t().to("cuda"), values.T),
+    ):
+        np.testing.assert_array_equal(view.contiguous().cpu().float().numpy(), expected)
+    assert fb.zeros(2, dtype=fb.float8_e5m2, device="cuda").fill_(-3).cpu().tolist() == [-3.0, -3.0]
+    assert moved[1, 2].item() == 6.0
+    with pytest.raises(NotImplementedError, match="CUDA kernels for float8_e4m3fn do not exist"):
+        moved.float()
