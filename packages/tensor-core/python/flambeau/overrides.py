@@ -96,7 +96,13 @@ class TorchFunctionMode:
 
 
 class BaseTorchFunctionMode(TorchFunctionMode):
-    """Mode that calls the functions unchanged. Subclasses override ``__torch_function__``."""
+    """Mode that calls the functions unchanged. Subclasses override ``__torch_function__``.
+
+    >>> import flambeau
+    >>> with BaseTorchFunctionMode():
+    ...     flambeau.ones(2) + 1
+    tensor([2., 2.])
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         """Return ``func(*args, **kwargs)``."""
