@@ -84,7 +84,11 @@ Raises: RuntimeError if the number is not positive.
                              std::string(py::str(d)));
           wrong_argument({"set_default_dtype", &parameter, 0}, "flambeau.dtype", d.ptr());
         }
-        set_default_dtype(reinterpret_cast<DtypeObject*>(d.ptr())->value);
+        const Dtype dtype = reinterpret_cast<DtypeObject*>(d.ptr())->value;
+        require<TypeError>(!is_small_float(dtype),
+                           "only floating-point types of two or more bytes are supported as the default type, got ",
+                           dtype);
+        set_default_dtype(dtype);
       },
       py::arg("d"), R"(Set the dtype of float tensors that are created without a dtype, for this thread.
 

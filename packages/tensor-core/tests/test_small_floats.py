@@ -154,6 +154,13 @@ def test_limits_of_small_floats():
     assert pickle.loads(pickle.dumps(limits)) == limits
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_a_small_float_cannot_be_the_default_dtype(dtype):
+    with pytest.raises(TypeError, match="types of two or more bytes are supported as the default type, got float8"):
+        fb.set_default_dtype(dtype)
+    assert fb.get_default_dtype() is fb.float32
+
+
 def test_gradients_pass_through_conversions():
     pytest.importorskip("flambeau.autograd")
     x = fb.tensor([1.0, 2.0], requires_grad=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flambeau import _core
 from flambeau._absent_dtypes import AbsentDtype
 from flambeau._core import Tensor
+from flambeau._numbers import SMALL_FLOATS
 from flambeau._tensor_types import legacy_construct, name_of, tensortype, type_named
 
 if TYPE_CHECKING:
@@ -16,9 +17,8 @@ if TYPE_CHECKING:
 
 TensorT = TypeVar("TensorT", bound=Tensor)
 
-_FLOAT8 = ("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu")
 # NumPy lacks these dtypes. Tensors of them are pickled as integers.
-BITS_OF = {_core.bfloat16: _core.int16, **{getattr(_core, name): _core.uint8 for name in _FLOAT8}}
+BITS_OF = {_core.bfloat16: _core.int16, **dict.fromkeys(SMALL_FLOATS, _core.uint8)}
 
 
 def __array__(self: Tensor, dtype: Any = None, copy: bool | None = None) -> "NDArray[Any]":  # noqa: N807

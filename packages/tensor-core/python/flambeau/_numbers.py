@@ -12,7 +12,7 @@ _FLOATS = {
     _core.float64: (64, 52, 1023),
 }
 # Limits of the one-byte dtypes: epsilon, the smallest and the largest number, the smallest normal number.
-_SMALL_FLOATS = {
+SMALL_FLOATS = {
     _core.float8_e4m3fn: (0.125, -448.0, 448.0, 2.0**-6),
     _core.float8_e4m3fnuz: (0.125, -240.0, 240.0, 2.0**-7),
     _core.float8_e5m2: (0.25, -57344.0, 57344.0, 2.0**-14),
@@ -81,8 +81,8 @@ class finfo:
 
     def _set_limits(self, real: _core.dtype) -> None:
         self.dtype = _name(real)
-        if real in _SMALL_FLOATS:
-            self.eps, self.min, self.max, self.tiny = _SMALL_FLOATS[real]
+        if real in SMALL_FLOATS:
+            self.eps, self.min, self.max, self.tiny = SMALL_FLOATS[real]
             self.smallest_normal, self.resolution, self.bits = self.tiny, 1.0, 8
             return
         self.bits, mantissa, exponent = _FLOATS[real]

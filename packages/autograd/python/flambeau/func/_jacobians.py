@@ -134,7 +134,7 @@ def hessian(func: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
         outputs: list[Tensor] = []
         spec: TreeSpec = LEAF
 
-        # The elements of an output are separate results, so that each row of the Jacobian has a graph of its own. A
+        # The elements of an output are separate results, so that each row of the Jacobian has a separate graph. A
         # pass through one joined tensor of rows would visit the graphs of all rows for each element.
         def elements(*args: P.args, **kwargs: P.kwargs) -> list[list[Tensor]]:
             nonlocal outputs, spec

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, NoReturn
 
 import flambeau
+from flambeau._numbers import SMALL_FLOATS
 from flambeau._storage_types import STORAGE_DTYPES
 
 
@@ -42,9 +43,9 @@ STORAGE_OF = {dtype: Name.of("torch", name) for name, dtype in STORAGE_DTYPES.it
 _DTYPES = (
     *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
     *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
-    *("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu"),
 )
 DTYPES: dict[str, Any] = {name: getattr(flambeau, name) for name in _DTYPES}
+DTYPES |= {str(dtype).rpartition(".")[2]: dtype for dtype in SMALL_FLOATS}
 MEMORY_FORMATS = ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")
 
 
