@@ -12,11 +12,11 @@ from typing import Any, TypeVar, cast, overload
 from flambeau import Tensor, is_grad_enabled, set_grad_enabled
 from flambeau._compile import CompiledFunction, CompiledModule
 from flambeau._compile import reset as reset
-from flambeau._compile._capture import Captured, current
+from flambeau._compile._capture_trace import current
 from flambeau._compile._function import Programs, _Leaves
 from flambeau._compile._optimized_module import OptimizedModule
 from flambeau._compile._other_backend import other_backend
-from flambeau._compile._segments import Tree
+from flambeau._compile._program import CapturedProgram
 from flambeau._compile._stance import set_stance as set_stance
 from flambeau.nn import Module
 
@@ -160,7 +160,7 @@ class Explanation:
     break_reasons: list[str] = field(default_factory=list)
     guards: list[list[str]] = field(default_factory=list)
     name: str = ""
-    _captured: list[Captured | Tree] = field(default_factory=list, repr=False, compare=False)
+    _captured: list[CapturedProgram] = field(default_factory=list, repr=False, compare=False)
     _tensors: list[Tensor] = field(default_factory=list, repr=False, compare=False)
     _grad_mode: bool = field(default_factory=is_grad_enabled, repr=False, compare=False)
 

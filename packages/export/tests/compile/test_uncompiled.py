@@ -9,6 +9,7 @@ import pytest
 import flambeau as fb
 from flambeau import nn
 from flambeau._compile import UnsupportedError
+from flambeau._compile._function import MAX_CHANGES
 from flambeau.utils import _pytree as pytree
 
 from .captured_programs import captures, programs_of
@@ -103,7 +104,17 @@ def test_a_function_that_changes_objects_is_not_captured_again():
             keys = Keys()
             compiled(fb.ones(1), keys)
             assert len(keys.found) == 1
-    assert len(runs) == 1
+    assert len(runs) == MAX_CHANGES
+
+
+def test_fullgraph_raises_at_each_call_of_a_function_that_always_changes_objects():
+    calls = []
+    compiled = fb.compile(lambda x: (calls.append(1), x * 2)[1], fullgraph=True)
+    for _ in range(MAX_CHANGES - 1):
+        compiled(fb.ones(1))
+    for _ in range(3):
+        with pytest.raises(UnsupportedError, match="changes a Python object"):
+            compiled(fb.ones(1))
 
 
 def test_a_cache_that_the_first_call_fills_is_captured_afterwards():

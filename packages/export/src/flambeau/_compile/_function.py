@@ -7,7 +7,6 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import flambeau
@@ -16,13 +15,15 @@ from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
 from . import _stance
-from ._capture import CHANGES, USES_CONTAINERS, Captured, capture
+from ._capture import capture
 from ._children import Children
 from ._guards import Compiled
 from ._logs import UnsupportedError, log
 from ._optimized_module import OptimizedModule
 from ._pausing import CONSTANTS
-from ._segments import MAX_PATHS, Tree, UnmatchedRun
+from ._program import Answers, CapturedProgram, NoMatch
+from ._refusal import Refusal
+from ._segments import MAX_PATHS, Tree
 
 _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes without ``__torch_function__``
 MAX_PROGRAMS = 8  # per function, as in PyTorch
@@ -50,13 +51,6 @@ def reset() -> None:
     """Delete all captured programs. The next call of each compiled function captures it again."""
     for programs in list(_functions):
         programs.clear()
-
-
-@dataclass(frozen=True)
-class _NoMatch:
-    """Result of `Programs._replay_matching` if no program fits. ``unmatched``: last tree run that stopped, or None."""
-
-    unmatched: UnmatchedRun | None
 
 
 class _Identity(NamedTuple):
@@ -144,7 +138,7 @@ class Programs(Compiled):
     def clear(self) -> None:
         """Delete the programs and the reasons why calls run uncompiled."""
         self._quick: tuple[Any, ...] = ()  # pairs for the fast path: `quick_call`, packing function or None
-        self._captured: dict[Any, list[Captured | Tree]] = {}
+        self._captured: dict[Any, list[CapturedProgram]] = {}
         self._refused: set[Any] = set()  # kinds of calls that run uncompiled
         self._reasons: dict[Any, str] = {}  # why calls have no program, by kind
         self._changes: dict[Any, int] = {}  # number of calls that changed Python objects, by kind
@@ -155,7 +149,7 @@ class Programs(Compiled):
         self.children = self._of_caller or Children(self._function)
 
     @property
-    def captured(self) -> list[Captured | Tree]:
+    def captured(self) -> list[CapturedProgram]:
         """The programs, oldest first."""
         return [program for programs in self._captured.values() for program in programs]
 
@@ -182,59 +176,40 @@ class Programs(Compiled):
         if leaves is None or leaves.key is None or _stance.current == "force_eager":
             return self._function(*args, **kwargs)
         programs = self._captured.get(leaves.key)
-        unmatched: UnmatchedRun | None = None
+        answers: Answers | None = None
         if programs is not None:
-            result = self._replay_matching(programs, leaves)
-            if not isinstance(result, _NoMatch):
-                return result
-            unmatched = result.unmatched
+            for program in programs:
+                result = _replay(program, leaves, answers)
+                if not isinstance(result, NoMatch):
+                    return result
+                self._last_reason, answers = result.reason, result.answers
         elif self._refused and leaves.kind in self._refused:
             return self.children.call(self._function, args, kwargs)
-        return self._capture(leaves, args, kwargs, unmatched)
+        return self._capture(leaves, args, kwargs, answers)
 
-    def _replay_matching(self, programs: list[Captured | Tree], leaves: _Leaves) -> Any:
-        unmatched: UnmatchedRun | None = None
-        for program in programs:
-            if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
-                self._last_reason = "the sizes of the arguments differ"
-                continue
-            if (changed := program.snapshot.first_change()) is not None:
-                self._last_reason = f"{changed} has changed"
-                continue
-            if isinstance(program, Tree):
-                result = program.run(leaves.tensors, unmatched)
-                if isinstance(result, UnmatchedRun):
-                    self._last_reason = "a value that Python reads leads to another branch"
-                    unmatched = result
-                    continue
-                return result
-            result = program.run(leaves.tensors, _NO_MATCH)
-            if result is _NO_MATCH:
-                self._last_reason = "the sizes of the arguments lead to another branch"
-                continue
-            return result
-        return _NoMatch(unmatched)
+    def _capture(self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], answers: Answers | None) -> Any:
+        """Run the function, and store its program or the reason why there is none.
 
-    def _capture(
-        self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], unmatched: UnmatchedRun | None
-    ) -> Any:
-        if self._count >= MAX_PROGRAMS and unmatched is None:
+        Args:
+            answers: the answers of a tree that stopped, whose side effects must not be repeated, or None.
+        """
+        if self._count >= MAX_PROGRAMS and answers is None:
             if self._count == MAX_PROGRAMS:
                 self._count += 1
                 _warn_of_limit(self._name, self._last_reason)
             return self.children.call(self._function, args, kwargs)
-        if _stance.current != "default" and unmatched is None and not self._may_capture():
+        if _stance.current != "default" and answers is None and not self._may_capture():
             return self._function(*args, **kwargs)
-        if not _capturing.acquire(blocking=unmatched is not None):
+        if not _capturing.acquire(blocking=answers is not None):
             return self._function(*args, **kwargs)
         try:
             if self._last_reason:
                 log("guards", f"{self._name}: captured again, because {self._last_reason}")
-            result, program, reason = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph, unmatched)
-            if program is None:
+            result, program = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph, answers)
+            if isinstance(program, Refusal):
                 self._count += 1
-                log("graph", f"{self._name} runs uncompiled: {reason}")
-                self._refuse(leaves, reason)
+                log("graph", f"{self._name} runs uncompiled: {program.text}")
+                self._refuse(leaves, program)
             else:
                 self._keep(program, leaves, args, kwargs)
         finally:
@@ -249,45 +224,53 @@ class Programs(Compiled):
         first, self._called = not self._called, True
         return _stance.current == "eager_then_compile" and not first
 
-    def _keep(self, program: Captured | Tree, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _keep(self, program: CapturedProgram, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Store a program for later calls, or add its path to an existing tree. If the tree is full, run eagerly."""
         programs = self._captured.get(leaves.key, [])
         if isinstance(program, Tree):
             tree = next((t for t in programs if isinstance(t, Tree) and t.add(program)), program)
             if tree.is_full:
                 _warn_of_paths(self._name, tree.reasons[-1])
-                self._refuse(leaves, tree.reasons[-1])
+                self._refuse(leaves, Refusal(tree.reasons[-1]))
                 return
             if tree is not program:
                 return
         self._count += 1
-        if not self.all_sizes or (isinstance(program, Captured) and program.requires_late):
+        if not self.all_sizes or program.requires_late:
             program.fixed_sizes = leaves.with_sizes()
-        elif isinstance(program, Captured) and (call := program.quick_call(args, kwargs)) is not None:
-            plain = program.structure.spec is None or program.returns_tuple
-            self._quick = ((call, None if plain else program.structure.packed), *self._quick)
+        elif (call := program.quick_call(args, kwargs)) is not None:
+            self._quick = (call, *self._quick)
         self._captured[leaves.key] = [program, *programs]
         self._reasons.pop(leaves.kind, None)
 
-    def _refuse(self, leaves: _Leaves, reason: str) -> None:
+    def _refuse(self, leaves: _Leaves, refusal: Refusal) -> None:
         """Run further calls of this kind uncompiled.
 
-        If the reason is a change of a Python object, this starts with the `MAX_CHANGES`-th such call.
+        If the reason may end, this starts with the `MAX_CHANGES`-th such call.
 
         Raises: UnsupportedError if ``fullgraph`` is set, unless PyTorch can compile such functions.
         """
         kind = leaves.kind
-        self._reasons[kind] = reason
-        if reason.startswith(CHANGES) and not reason.startswith(f"{CHANGES} (argument "):
+        self._reasons[kind] = refusal.text
+        if refusal.may_end:
             changes = self._changes[kind] = self._changes.get(kind, 0) + 1
             if changes < MAX_CHANGES:
                 return
+        if self.fullgraph and not refusal.is_allowed_in_fullgraph:
+            raise UnsupportedError(f"{refusal.text} (fullgraph=True)")
         self._refused.add(kind)
         self._captured.pop(leaves.key, None)
-        if self.fullgraph and reason in USES_CONTAINERS:
-            _warn_of_containers(self._name, reason)
-        elif self.fullgraph:
-            raise UnsupportedError(f"{reason} (fullgraph=True)")
+        if self.fullgraph:
+            _warn_of_containers(self._name, refusal.text)
+
+
+def _replay(program: CapturedProgram, leaves: _Leaves, answers: Answers | None) -> Any:
+    """Run a program if its sizes and guards fit the call; return the function's result or a `NoMatch`."""
+    if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
+        return NoMatch("the sizes of the arguments differ", answers)
+    if (changed := program.snapshot.first_change()) is not None:
+        return NoMatch(f"{changed} has changed", answers)
+    return program.run(leaves.tensors, answers)
 
 
 def _warn_of_paths(name: str, reason: str) -> None:

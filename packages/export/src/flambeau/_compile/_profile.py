@@ -12,7 +12,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _core
 
-from ._capture import Captured
+from ._program import CapturedProgram, SingleProgram
 from ._segments import Node, Tree, result_key
 
 _CALL = re.compile(r"(?:(?P<results>%\d+(?:, %\d+)*) = )?(?P<name>[\w:]+)\(")
@@ -142,15 +142,16 @@ def moved(reads: Sequence[Operand], writes: Sequence[Operand], name: str) -> int
     return sum(memories.values()) + sum(operand.nbytes for operand in fresh) if fresh or not writes else 0
 
 
-def segments(program: Captured | Tree, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Any, Any, Any]]:
+def segments(program: CapturedProgram, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Any, Any, Any]]:
     """Yield text, parsed program, inputs and state of a program, or of each segment that runs for ``tensors``.
 
     Segments after a pause with possible side effects, such as ``print``, are left out, because the call is not
     repeated.
     """
-    if isinstance(program, Captured):
+    if isinstance(program, SingleProgram):
         yield program.text, program.native, tensors, program.state
         return
+    assert isinstance(program, Tree)
     values: dict[str, Any] = dict(zip(program.inputs, tensors, strict=True))
     node: Node | None = program.root
     while node is not None:
@@ -171,7 +172,7 @@ def _next(node: Node, values: dict[str, Any]) -> Node | None:
     return child
 
 
-def measured(program: Captured | Tree, tensors: Sequence[Tensor]) -> list[Profile]:
+def measured(program: CapturedProgram, tensors: Sequence[Tensor]) -> list[Profile]:
     """Run a program several times, with and without fusion, and return a `Profile` of it or of each segment.
 
     The program runs on copies of its tensors, and the state of the random number generator is restored.

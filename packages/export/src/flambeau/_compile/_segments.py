@@ -7,7 +7,7 @@ that the segments form a tree: after each segment Python makes the call (`Pause`
 segment.
 
 If there is no next segment for a result, the function runs again from its beginning and is recorded along the new path
-(`UnmatchedRun`). No side effect is repeated: before the last pause, the segments of such a tree do not change memory
+(`NoMatch`). No side effect is repeated: before the last pause, the segments of such a tree do not change memory
 that outlives the call, random numbers are drawn again from the same state, and functions that Python called, such as
 ``print``, are not called again but return their first results.
 """
@@ -30,6 +30,7 @@ from flambeau.jit._text import needed_calls, text_of_calls
 from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot
+from ._program import Answers, CapturedProgram, NoMatch
 
 MAX_PATHS = 32  # maximum number of paths in a tree
 MAX_PAUSES = 100  # maximum number of pauses on a path
@@ -262,29 +263,15 @@ def merged(tree: Node, path: Node) -> Node | None:
     return Node(tree.recording, tree.calls, tree.pause, children)
 
 
-@dataclass(frozen=True)
-class UnmatchedRun:
-    """Record of a run that stopped, because no segment follows the result of a Python call.
-
-    Attributes:
-        answers: pairs of a function with possible side effects that has been called, and its result.
-    """
-
-    answers: list[tuple[Any, Any]]
-
-
-class Tree:
+class Tree(CapturedProgram):
     """Tree of the segments of a function's program, from one or several captures. Note [Segments].
 
     Attributes:
         inputs: names of the function's tensors.
         draws: True if a segment draws random numbers.
-        fixed_sizes: the key and sizes of the arguments (`_Leaves.with_sizes`) if the tree is valid only for these
-            sizes, or None.
     """
 
     def __init__(self, root: Node, inputs: Sequence[str], snapshot: Snapshot, draws: bool) -> None:
-        self.fixed_sizes: Any = None
         self.root, self.inputs, self.snapshot, self.draws = root, inputs, snapshot, draws
 
     def add(self, other: Tree) -> bool:
@@ -321,29 +308,28 @@ class Tree:
         """The reasons why the program is divided, without repetitions."""
         return list(dict.fromkeys(node.pause.reason for node in self.root.all() if node.pause is not None))
 
-    def run(self, tensors: Sequence[Tensor], former: UnmatchedRun | None) -> Any:
-        """Run the tree and return the function's result, or an `UnmatchedRun` if no segment matches.
+    def run(self, tensors: Sequence[Tensor], answers: Answers | None) -> Any:
+        """Run the tree and return the function's result, or a `NoMatch` if no segment follows the result of a call.
 
         In the second case, the state of the random number generator is restored.
-
-        Args:
-            former: a stopped run; its side effects are not repeated.
         """
         generator = flambeau.get_rng_state() if self.draws else None
         values: Environment = dict(zip(self.inputs, tensors, strict=True))
-        answers = deque(former.answers if former else ())
-        unmatched = UnmatchedRun([*answers])
+        known = deque(answers or ())
+        performed = [*known]
         node = self.root
         while node.run(values):
             pause = node.pause
             if pause is None:
                 return node.finished(values)
-            if pause.has_effects and answers and answers[0][0] is pause.function:
-                result = answers.popleft()[1]
-            elif pause.has_effects and answers:
+            if pause.has_effects and known and known[0][0] is pause.function:
+                result = known.popleft()[1]
+            elif pause.has_effects and known:
                 break
             else:
-                result = self._run_pause(node, pause, values, unmatched)
+                result = pause.call({name: node.value(values, name) for name in pause.used})
+                if pause.has_effects:
+                    performed.append((pause.function, result))
             key, given = result_key(result)
             if key not in node.children or (pause.has_effects and self.snapshot.first_change() is not None):
                 break
@@ -351,10 +337,4 @@ class Tree:
             values.update(zip(names, given, strict=True))
         if generator is not None:
             flambeau.set_rng_state(generator)
-        return unmatched
-
-    def _run_pause(self, node: Node, pause: Pause, values: Environment, unmatched: UnmatchedRun) -> Any:
-        result = pause.call({name: node.value(values, name) for name in pause.used})
-        if pause.has_effects:
-            unmatched.answers.append((pause.function, result))
-        return result
+        return NoMatch("a value that Python reads leads to another branch", performed)

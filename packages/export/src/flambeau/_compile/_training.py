@@ -25,17 +25,11 @@ from flambeau._tracing._structure import leaves, source_location
 from flambeau.jit._operators import quoted
 
 if TYPE_CHECKING:
-    from ._capture import CaptureTrace
+    from ._capture_trace import CaptureTrace
     from ._guards import Snapshot
 
 Option = tuple[dict[str, Any], str, int]  # parameter group, name of an option, index in it or -1
 
-CHANGES = "the function changes a Python object"
-# Why functions run uncompiled that PyTorch can compile, also with fullgraph=True.
-USES_CONTAINERS = (
-    f"{CHANGES} (argument that is a list, dictionary or other container)",
-    "the function returns a list, dictionary or other container that is an argument",
-)
 ABSENT = "the function uses the gradient of a tensor that it creates"
 
 

@@ -14,7 +14,7 @@ from flambeau import Tensor, _core
 from ._guards import is_library
 
 if TYPE_CHECKING:
-    from ._capture import CaptureTrace
+    from ._capture_trace import CaptureTrace
 
 # Modules whose C functions return results that depend only on the arguments.
 _PURE_MODULES = {

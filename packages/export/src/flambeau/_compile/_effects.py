@@ -1,0 +1,53 @@
+"""Effects of a captured call that the guards and the recorded operators do not show."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import flambeau
+from flambeau import Tensor
+
+from ._capture_trace import CaptureTrace
+from ._guards import Snapshot
+
+
+class Effects:
+    """Effects of one call of a function on its tensors, on random generators and on guarded objects.
+
+    Attributes:
+        rng_state: state of flambeau's generator before the call.
+    """
+
+    def __init__(self, trace: CaptureTrace, tensors: Sequence[Tensor], snapshot: Snapshot) -> None:
+        self._trace, self._snapshot = trace, snapshot
+        watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
+        self._versions = [(tensor, tensor._version) for tensor in watched]
+        self._generators, self.rng_state = _generator_states(), flambeau.get_rng_state()
+
+    def exist(self) -> bool:
+        """Return True if the call had an effect that is visible after it, so that it must not be repeated."""
+        changes = self._changed() or _generator_states() != self._generators
+        recorded = self._trace.changed_at is not None or self._trace.training.has_effects
+        return bool(changes or recorded or self._snapshot.first_change() is not None)
+
+    def unrecorded(self) -> str | None:
+        """Describe an effect that the trace did not record, or return None."""
+        if any(tensor.untyped_storage().data_ptr() not in self._trace.written for tensor in self._changed()):
+            return "a call that is not an operator changes a tensor in place"
+        if _generator_states() != self._generators:
+            return "the function draws random numbers from Python's random or numpy.random"
+        return None
+
+    def _changed(self) -> list[Tensor]:
+        return [tensor for tensor, version in self._versions if tensor._version != version]
+
+
+def _generator_states() -> tuple[Any, ...]:
+    """Return the states of the global random generators of Python and, if it is imported, of NumPy."""
+    states: list[Any] = [random.getstate()]
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        states.append(str(numpy_random.get_state()))
+    return tuple(states)

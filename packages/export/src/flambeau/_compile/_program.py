@@ -1,0 +1,127 @@
+"""Captured programs: their common interface, and programs without pauses."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flambeau import Tensor, _core
+
+if TYPE_CHECKING:
+    from ._guards import Snapshot
+    from ._results import Structure
+    from ._training import Option
+
+Answers = Sequence[tuple[Any, Any]]  # functions with possible side effects that were called, and their results
+
+
+@dataclass(frozen=True)
+class NoMatch:
+    """Result of a replay if no program fits the call.
+
+    Attributes:
+        reason: why the last program does not fit.
+        answers: the calls with possible side effects that a `Tree` made before it stopped. A new capture must not
+            repeat them. None if no tree stopped.
+    """
+
+    reason: str
+    answers: Answers | None = None
+
+
+class CapturedProgram(ABC):
+    """Captured program of a function, with its guards.
+
+    Attributes:
+        snapshot: the guards.
+        requires_late: True if a requirement on sizes follows a side effect, so that a run for other sizes cannot be
+            abandoned there.
+        fixed_sizes: the key and sizes of the arguments (`_Leaves.with_sizes`) if the program is valid only for these
+            sizes, or None.
+    """
+
+    snapshot: Snapshot
+    requires_late = False
+    fixed_sizes: Any = None
+
+    @abstractmethod
+    def run(self, tensors: Sequence[Tensor], answers: Answers | None) -> Any:
+        """Return the function's result for the tensors among its arguments, or a `NoMatch`.
+
+        Args:
+            answers: the answers of an earlier `NoMatch`; the program does not repeat these calls.
+        """
+
+    @property
+    @abstractmethod
+    def graphs(self) -> list[tuple[str, Any]]:
+        """The text and the parsed program of each part that runs without Python."""
+
+    @property
+    @abstractmethod
+    def files(self) -> Mapping[str, str]:
+        """Paths of the source files in the texts, by ``file:line``."""
+
+    @property
+    def reasons(self) -> Sequence[str]:
+        """The reasons why the program is divided, without repetitions."""
+        return ()
+
+    def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any] | None:
+        """Return the program for the fast path `_core._replay`, or None if that path does not support such calls.
+
+        Returns: the native call, and the function that builds the result from tensors or None if it is the result.
+        """
+        return None
+
+
+class SingleProgram(CapturedProgram):
+    """Program without pauses.
+
+    Args:
+        state: tensors that the program reads, and options of optimizers, in order.
+        structure: structure of the results.
+        returns_plain: True if the function returns a tensor or a plain tuple of tensors.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        state: Mapping[str, Tensor | Option],
+        structure: Structure,
+        snapshot: Snapshot,
+        requires_late: bool,
+        returns_plain: bool,
+        files: Mapping[str, str],
+    ) -> None:
+        self.text, self.native = text, _core._parse_program(text)
+        self.state = tuple(state[name] for name in _core._program_state(self.native))
+        self.snapshot, self.requires_late = snapshot, requires_late
+        self._structure, self._returns_plain, self._files = structure, returns_plain, files
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Paths of the source files in the text, by ``file:line``."""
+        return self._files
+
+    @property
+    def graphs(self) -> list[tuple[str, Any]]:
+        """A list with one pair: the text of the program and the parsed program."""
+        return [(self.text, self.native)]
+
+    def run(self, tensors: Sequence[Tensor], answers: Answers | None) -> Any:
+        """Return the function's result, or a `NoMatch` if the sizes of the tensors take another branch."""
+        unmet = NoMatch("the sizes of the arguments lead to another branch", answers)
+        results = _core._run_program(self.native, tensors, self.state, unmet)
+        return results if results is unmet else self._structure.packed(results)
+
+    def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any] | None:
+        """Return the program for the fast path, which takes distinct contiguous tensors as positional arguments."""
+        simple = not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
+        if not simple or self.requires_late or self.snapshot.views or len({id(a) for a in args}) < len(args):
+            return None
+        guards = self.snapshot.containers, self.snapshot.contents
+        call = _core._compiled_call(self.native, args, self.state, *guards, self._structure.spec is None)
+        return call, None if self._returns_plain else self._structure.packed
