@@ -93,8 +93,9 @@ def compile(
         mode, options, name, recompile_limit, isolate_recompiles, shapes_spec: accepted without effect.
         backend: None, "inductor", "cudagraphs" and "aot_eager" select this compiler. "eager" does not compile the
             model.
-            A function is called with a `flambeau.fx.GraphModule` and the example tensors, once for each combination of
-            shapes and dtypes; its result is called instead of the model.
+            A function is called with a `flambeau.fx.GraphModule` and the example tensors; its result is called instead
+            of the model. This happens once for each combination of shapes, dtypes and other arguments, and again if an
+            attribute or global that the model reads has changed.
         disable: return the argument unchanged.
     Raises: RuntimeError if both ``mode`` and ``options`` are given, and for other backends and modes.
 
@@ -121,7 +122,7 @@ def compile(
     if callable(backend):
         from flambeau.fx._compile import compiled  # imported on first use
 
-        return compiled(model, backend)
+        return compiled(model, backend, fullgraph)
     if isinstance(model, Module):
         if backend == "eager":
             return OptimizedModule(model)

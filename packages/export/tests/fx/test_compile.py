@@ -8,6 +8,7 @@ import pytest
 
 import flambeau
 from flambeau import Tensor, fx, nn
+from flambeau._compile import UnsupportedError
 
 
 class Backend:
@@ -92,3 +93,49 @@ def test_functions_that_change_or_return_a_container_run_uncompiled(change):
         assert result[0] is None or result[0] is batch
         assert flambeau.equal(result[1], flambeau.full((1,), 2.0))
     assert "y" not in batch or flambeau.equal(batch["y"], flambeau.full((1,), 2.0))
+
+
+def test_graphs_are_traced_again_when_an_attribute_or_global_changes() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.factor = 2
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.factor
+
+    backend, model, x = Backend(), Scaled(), flambeau.ones(1)
+    compiled = flambeau.compile(model, backend=backend)
+    assert [compiled(x).item(), compiled(x).item()] == [2.0, 2.0]
+    model.factor = 3
+    assert [compiled(x).item(), compiled(x).item()] == [3.0, 3.0]
+    assert len(backend.graphs) == 2
+
+
+def test_equal_numbers_of_different_types_have_different_graphs() -> None:
+    compiled = flambeau.compile(lambda x, factor: x * factor, backend=Backend())
+    x = flambeau.ones(1, dtype=flambeau.int64)
+    assert [compiled(x, 2).dtype, compiled(x, 2.0).dtype] == [flambeau.int64, flambeau.float32]
+
+
+@pytest.mark.parametrize("keep", [list.append, lambda cache, y: cache.__setitem__(slice(None), [y])])
+def test_functions_that_change_a_python_object_run_uncompiled(keep: Callable[[list[Any], Tensor], None]) -> None:
+    cache: list[Tensor] = []
+
+    def fill(x: Tensor) -> Tensor:
+        keep(cache, x + 1)
+        return x * 2
+
+    fill.__name__ = f"fill_{id(keep)}"  # each name is warned of once
+    backend = Backend()
+    compiled = flambeau.compile(fill, backend=backend)
+    with pytest.warns(UserWarning, match="the function changes a Python object"):
+        assert compiled(flambeau.ones(1)).tolist() == [2.0]
+    assert [entry.tolist() for entry in cache] == [[2.0]]
+    assert not backend.graphs
+
+
+def test_fullgraph_raises_if_no_graph_represents_the_function() -> None:
+    compiled = flambeau.compile(lambda x: x if x.sum() > 0 else -x, backend=Backend(), fullgraph=True)
+    with pytest.raises(UnsupportedError):
+        compiled(flambeau.ones(1))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from flambeau import Tensor
 from flambeau._compile._containers import Contents
+from flambeau._compile._guards import Snapshot, UnguardedError
+from flambeau._compile._logs import UnsupportedError
 from flambeau._compile._optimized_module import OptimizedModule
 from flambeau._compile._other_backend import other_backend
+from flambeau._compile._refusal import object_change
 from flambeau._settings import warn_once
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
@@ -44,12 +47,25 @@ class _TensorArguments(Module):
         return result
 
 
-class Compiled:
-    """Cache of compiled calls of a program, keyed by the shapes and dtypes of tensors and by other arguments."""
+class _CompiledCall(NamedTuple):
+    """What the backend returned for one graph, and the guards of the graph."""
 
-    def __init__(self, program: Callable[..., Any], backend: Backend) -> None:
-        self.program, self.backend = program, backend
-        self.made: dict[Any, Callable[..., Any] | None] = {}
+    guards: Snapshot
+    function: Callable[..., Any]
+
+
+class Compiled:
+    """Compiled calls of a program. They depend on the shapes and dtypes of tensors, and on all other arguments.
+
+    A graph contains the values of numbers, attributes and globals that the program has read. It is traced again if one
+    of them has changed (Note [Guards]).
+    """
+
+    def __init__(self, program: Callable[..., Any], backend: Backend, fullgraph: bool) -> None:
+        self._program, self._backend, self._fullgraph = program, backend, fullgraph
+        self._calls: dict[Any, list[_CompiledCall]] = {}
+        self._uncompiled: set[Any] = set()  # keys of calls that run the program itself
+        self._count = 0
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         with other_backend:
@@ -58,53 +74,83 @@ class Compiled:
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        looks = tuple((leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else leaf for leaf in leaves)
-        key = (getattr(self.program, "training", None), str(spec), looks)
+        looks = [(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else (type(leaf), leaf) for leaf in leaves]
+        key = (str(spec), *looks)
         try:
-            known = key in self.made
+            calls = self._calls.setdefault(key, [])
         except TypeError:  # an argument is not hashable
-            return self.program(*args, **kwargs)
-        if not known:
-            if len(self.made) >= MAX_GRAPHS:
-                return self.program(*args, **kwargs)
-            self.made[key] = self._compiled(leaves, spec, tensors)
-        function = self.made[key]
-        return self.program(*args, **kwargs) if function is None else function(*tensors)
-
-    def _compiled(self, leaves: list[Any], spec: Any, tensors: list[Tensor]) -> Callable[..., Any] | None:
-        root = _TensorArguments(self.program, spec, [PH if isinstance(leaf, Tensor) else leaf for leaf in leaves])
+            return self._program(*args, **kwargs)
+        for guards, function in calls:
+            if guards.first_change() is None:
+                return function(*tensors)
+        if self._count >= MAX_GRAPHS or key in self._uncompiled:
+            return self._program(*args, **kwargs)
         try:
-            graph = Tracer().trace(root, (PH,) * len(tensors))  # type: ignore[arg-type]
+            guards, graph = self._trace(leaves, spec, len(tensors))
         except Exception as error:
-            name = getattr(self.program, "__name__", type(self.program).__name__)
-            warn_once(f"compile: {name} cannot be traced and runs without compilation: {error}")
-            return None
+            if self._fullgraph:
+                raise
+            self._warn(error)
+            graph = None
+        if graph is None:
+            self._uncompiled.add(key)
+            return self._program(*args, **kwargs)
+        self._count += 1
+        function = self._backend(graph, tensors)
+        calls.append(_CompiledCall(guards, function))
+        return function(*tensors)
+
+    def _trace(self, leaves: list[Any], spec: Any, count: int) -> tuple[Snapshot, GraphModule | None]:
+        """Return the guards and the graph of a call; no graph if it would have no operators.
+
+        Raises: UnsupportedError if no graph can represent the program.
+        """
+        constants = [PH if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        root = _TensorArguments(self._program, spec, constants)
+        try:
+            guards = Snapshot({"program": self._program, "arguments": constants})
+        except UnguardedError as error:
+            raise UnsupportedError(str(error)) from None
+        try:
+            graph = Tracer().trace(root, (PH,) * count)  # type: ignore[arg-type]
+        except Exception as error:
+            guards.undo_changes()
+            raise UnsupportedError(str(error)) from error
+        if (change := guards.first_change()) is not None:
+            guards.undo_changes()
+            raise UnsupportedError(object_change(change).text)
         if not any(node.op in ("call_function", "call_method", "call_module") for node in graph.nodes):
-            return None  # as in PyTorch, a backend does not receive a graph without operators
-        return self.backend(GraphModule(root, graph), tensors)
+            return guards, None  # as in PyTorch, a backend does not receive a graph without operators
+        return guards, GraphModule(root, graph)
+
+    def _warn(self, error: Exception) -> None:
+        name = getattr(self._program, "__name__", type(self._program).__name__)
+        warn_once(f"compile: {name} cannot be traced and runs without compilation: {error}")
 
 
 class ModuleOfBackend(OptimizedModule):
     """Module that is called through a backend."""
 
-    def __init__(self, module: Module, backend: Backend) -> None:
+    def __init__(self, module: Module, backend: Backend, fullgraph: bool) -> None:
         super().__init__(module)
-        object.__setattr__(self, "_compiled", Compiled(module, backend))
+        object.__setattr__(self, "_compiled", Compiled(module, backend, fullgraph))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function that the backend returned for arguments of these shapes and dtypes."""
         return self._compiled(*args, **kwargs)
 
 
-def compiled(program: Any, backend: Backend) -> Any:
+def compiled(program: Any, backend: Backend, fullgraph: bool) -> Any:
     """Wrap a program with a backend; the backend gets a `GraphModule` and the tensors of the first matching call.
 
     There is one graph per combination of shapes, dtypes and other arguments, up to eight. Further combinations run the
     program directly. A program that cannot be traced also runs directly, after a warning.
+
+    Raises: UnsupportedError when it is called, if ``fullgraph`` is set and the program cannot be traced.
     """
     if isinstance(program, Module):
-        return ModuleOfBackend(program, backend)
-    calls = Compiled(program, backend)
+        return ModuleOfBackend(program, backend, fullgraph)
+    calls = Compiled(program, backend, fullgraph)
 
     @functools.wraps(program)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
