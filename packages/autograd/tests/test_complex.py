@@ -209,3 +209,10 @@ def test_gradients_of_complex64_leaves_are_complex64():
     z.exp().abs().sum().backward()
     assert z.grad.dtype is fb.complex64
     np.testing.assert_allclose(z.grad.numpy(), np.exp(z.detach().numpy().real).astype("complex64"), rtol=1e-5)
+
+
+def test_second_derivatives_of_powers_with_a_negative_real_base_and_a_complex_exponent():
+    base = fb.tensor([-0.3], dtype=fb.float64, requires_grad=True)
+    exponent = fb.tensor([0.5 + 1j], dtype=fb.complex128, requires_grad=True)
+    assert gradgradcheck(fb.pow, (base, exponent))
+    assert gradgradcheck(lambda y: fb.pow(-0.3, y), (exponent,))

@@ -246,3 +246,24 @@ def test_lobpcg_and_its_derivative_use_the_symmetric_part(largest):
         return E, size(V)
 
     assert gradcheck(pairs, A)
+
+
+def test_the_second_derivative_of_a_determinant_is_finite_beside_a_singular_matrix():
+    A = fb.stack([fb.tensor([[1.0, 2.0], [2.0, 4.0]]), fb.eye(2)]).double().requires_grad_()
+    (first,) = fb.autograd.grad(fb.det(A).sum(), A, create_graph=True)
+    (second,) = fb.autograd.grad((first**2).sum(), A)  # the cofactors are linear in the elements of a 2 x 2 matrix
+    np.testing.assert_allclose(second.numpy(), 2 * A.detach().numpy(), atol=1e-12)
+
+
+def test_the_gradient_of_a_norm_of_negative_order_is_zero_if_an_element_is_zero():
+    x = fb.tensor([1.0, 0.0], requires_grad=True)  # 1 / (1 / |a| + 1 / |b|) is 0 for each a if b is 0
+    linalg.vector_norm(x, -1).backward()
+    assert x.grad.tolist() == [0.0, 0.0]
+
+
+def test_the_norm_of_order_zero_counts_nan_also_while_recording():
+    x = fb.tensor([1.0, 0.0, float("nan")], requires_grad=True)
+    norm = linalg.vector_norm(x, 0)
+    norm.backward()
+    assert norm.item() == np.linalg.norm(x.detach().numpy(), 0) == 2.0
+    assert x.grad.tolist() == [0.0, 0.0, 0.0]

@@ -241,3 +241,9 @@ def test_a_parameter_without_derivative_must_not_require_grad(name):
     with pytest.raises(TypeError, match="must be Number, not Tensor that requires grad"):
         getattr(fb, name)(x, number, *more)
     assert getattr(fb, name)(x, number.detach(), *more).shape == (3,)
+
+
+def test_the_gradient_of_atan2_at_the_origin_is_zero():
+    y, x = fb.zeros(2, requires_grad=True), fb.tensor([0.0, 1.0], requires_grad=True)
+    fb.atan2(y, x).sum().backward()
+    assert y.grad.tolist() == [0.0, 1.0] and x.grad.tolist() == [0.0, 0.0]

@@ -141,6 +141,14 @@ def test_lp_pool(dims):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
+def test_lp_pool_of_infinite_power_is_the_maximum_of_absolute_values(dims):
+    x = RNG.standard_normal((2, 3, *SIZES[dims]))
+    over = tuple(range(2, dims + 2))
+    found = [(o, np.abs(block(x, i)).max(over)) for o, i, _ in windows(x.shape[2:], kernel_size=2)]
+    np.testing.assert_array_equal(POWER[dims](fb.tensor(x), float("inf"), 2).numpy(), pooled(x, found))
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
 def test_max_unpool(dims):
     x = fb.tensor(RNG.standard_normal((2, 3, *[8] * dims)))
     values, places = MAX[dims](x, 2, return_indices=True)

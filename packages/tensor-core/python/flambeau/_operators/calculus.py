@@ -66,7 +66,7 @@ def trapezoid(y: Tensor, x: Tensor | None = None, *, dx: float | None = None, di
     """
     widths, count = _widths("trapezoid", y, x, dx, dim)
     if x is None and y.size(dim) == 0:
-        return y.sum(dim) * 1.0
+        return y.sum(dim, dtype=y.dtype)
     if x is None:
         return (y.sum(dim) - (y.select(dim, 0) + y.select(dim, -1)) * 0.5) * widths
     return ((y.narrow(dim, 0, count) + y.narrow(dim, 1, count)) * widths).sum(dim) / 2.0

@@ -55,11 +55,12 @@ def det(A: Tensor) -> Tensor:
             return (_core.zeros_like(A),)
         threshold = finfo(A.dtype).eps * LU.diagonal(0, -2, -1).abs().amax(-1) ** A.size(-1)
         singular = result.detach().abs() <= threshold
-        if singular.any():
-            cofactors = _adjugate_adjoint(A)
-            return (scale * cofactors,)
-        inverse = solve_ex(adjoint(A), _identity_like(A))[0]
-        return ((scale * conjugate(result).unsqueeze(-1).unsqueeze(-1)) * inverse,)
+        has_singular = bool(singular.any())
+        invertible = _core.where(singular[..., None, None], _identity_like(A), A) if has_singular else A
+        cofactors = conjugate(result)[..., None, None] * solve_ex(adjoint(invertible), _identity_like(A))[0]
+        if has_singular:
+            cofactors[singular] = _adjugate_adjoint(A[singular])
+        return (scale * cofactors,)
 
     return recorded("LinalgDet", result, inputs=(A,), saved=(A, result), derivative=derivative)
 

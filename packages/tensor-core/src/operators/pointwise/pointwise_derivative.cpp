@@ -93,8 +93,18 @@ void run_derivative(PointwiseOp op, int i, Dtype type, const Tensor& grad, const
     run_kernel(kernels::derivative_of(op, i, type), out, in, read, count, in);
 }
 
+// Returns whether an operand is a tensor of real numbers, which the operator converts if its result is complex.
+static bool promotes(const Tensor& operand) {
+  return operand.defined() && !is_complex(operand.dtype()) && operand.dtype() != Dtype::bool_;
+}
+
 Tensor derivative_expression(const PointwiseRow& row, int i, const Tensor& grad, const Tensor* values) {
   const bool has_complex_grad = is_complex(grad.dtype());
+  Tensor promoted[kMaxOperands + 1];
+  if (has_complex_grad) {  // log(x) in the derivative of x ** y needs a complex x if x is negative
+    for (int k = 0; k <= row.arity; ++k) promoted[k] = promotes(values[k]) ? to(values[k], grad.dtype()) : values[k];
+    values = promoted;
+  }
   Tensor out = row.expression[i](has_complex_grad ? conj(grad) : grad, values, values[row.arity]);
   if (has_complex_grad) out = conj(out);
   // The expression may be a number, such as 0, which is expanded to the shape of the gradient.

@@ -40,17 +40,17 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
     const OptionalDims dims = dim.value_or(Shape{});
     return p > 0 ? amax(abs(x), dims, keepdim) : amin(abs(x), dims, keepdim);
   }
-  if (p == 0) return sum(sign(abs(x)), dim, keepdim, {});
   if (p == 1) return sum(abs(x), dim, keepdim, {});
   const Tensor out = norm_value(x, p, dim, keepdim);
-  // The gradient is grad * sgn(x) * (|x| / result)**(p - 1), but 0 where x is 0.
+  // The gradient is grad * sgn(x) * (|x| / result)**(p - 1), but 0 where x or the result is 0.
   record("Norm", out, {&x}, {&x, &out}, [kept = kept_shape(x, dim), p](const Context& c) {
     const Tensor& x = c.saved(0);
+    if (p == 0) return c.set(0, zeros(x.shape(), x.dtype()));
     const Tensor norm = reshape(c.saved(1), kept), g = reshape(c.gradient(), kept);
     const Tensor share = x / where(eq(norm, 0), Scalar(1.0), norm);
     if (p == 2) return c.set(0, g * share);
     const Tensor size = where(eq(share, 0), Scalar(1.0), abs(share));
-    c.set(0, g * sgn(x) * where(eq(share, 0), Scalar(0.0), pow(size, Scalar(p - 1))));
+    c.set(0, g * sgn(x) * where(logical_or(eq(share, 0), eq(norm, 0)), Scalar(0.0), pow(size, Scalar(p - 1))));
   });
   return out;
 }

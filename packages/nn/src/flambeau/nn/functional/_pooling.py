@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import wraps
-from math import prod
+from math import inf, prod
 from typing import Any, Literal, overload
 
 from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
@@ -182,11 +182,13 @@ def _repeat_for_dims(value: Size, dims: int) -> tuple[int, ...]:
 def lp_pool1d(
     input: Tensor, norm_type: float, kernel_size: int, stride: Size | None = None, ceil_mode: bool = False
 ) -> Tensor:
-    """Compute ``sum(x**p)**(1 / p)`` of each window, with ``norm_type`` as ``p``.
+    """Compute ``sum(x**p)**(1 / p)`` of each window, with ``norm_type`` as ``p``; for infinity, the maximum of ``|x|``.
 
     >>> nn.functional.lp_pool1d(fb.tensor([[3.0, 4.0]]), 2.0, 2)
     tensor([[5.]])
     """
+    if norm_type == inf:
+        return max_pool1d(input.abs(), kernel_size, stride, ceil_mode=ceil_mode)
     mean = avg_pool1d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _root(mean, prod(_repeat_for_dims(kernel_size, 1)), norm_type)
 
@@ -200,6 +202,8 @@ def lp_pool2d(
     tensor([[2., 2.],
             [2., 2.]])
     """
+    if norm_type == inf:
+        return max_pool2d(input.abs(), kernel_size, stride, ceil_mode=ceil_mode)
     mean = avg_pool2d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _root(mean, prod(_repeat_for_dims(kernel_size, 2)), norm_type)
 
@@ -212,6 +216,8 @@ def lp_pool3d(
     >>> nn.functional.lp_pool3d(fb.ones(1, 1, 4, 4, 4), 2, 2).shape
     flambeau.Size([1, 1, 2, 2, 2])
     """
+    if norm_type == inf:
+        return max_pool3d(input.abs(), kernel_size, stride, ceil_mode=ceil_mode)
     mean = avg_pool3d(input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     return _root(mean, prod(_repeat_for_dims(kernel_size, 3)), norm_type)
 
