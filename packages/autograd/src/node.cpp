@@ -15,10 +15,35 @@ namespace {
 
 uint64_t next_sequence = 0;  // protected by the interpreter's lock
 
+// PyTorch's names of nodes, for operators that PyTorch computes by operators with other names.
+constexpr std::pair<std::string_view, const char*> kNamesInPytorch[] = {
+    {"Clip", "ClampBackward1"},
+    {"ConvolutionTransposed", "ConvolutionBackward0"},
+    {"CrossEntropy", "NllLossBackward0"},
+    {"GeluErf", "GeluBackward0"},
+    {"GeluTanh", "GeluBackward0"},
+    {"Linear", "AddmmBackward0"},
+    {"Log1p", "Log1PBackward0"},
+    {"Logsigmoid", "LogSigmoidBackward0"},
+    {"Norm", "LinalgVectorNormBackward0"},
+    {"Relu6", "HardtanhBackward0"},
+    {"ReplaceNanAndInfinity", "NanToNumBackward0"},
+    {"Selu", "EluBackward0"},
+    {"Square", "PowBackward0"},
+};
+
+// Returns the name of the node of an operator, such as MulBackward0 for Mul. A name with "Backward" is complete.
+std::string node_name(std::string_view operator_name) {
+  for (const auto& [name, in_pytorch] : kNamesInPytorch)
+    if (name == operator_name) return in_pytorch;
+  const bool complete = operator_name.find("Backward") != std::string_view::npos;
+  return std::string(operator_name) + (complete ? "" : "Backward0");
+}
+
 }  // namespace
 
 const char* Node::name() const {
-  if (name_.empty()) name_ = std::string(operator_name_) + "Backward0";
+  if (name_.empty()) name_ = node_name(operator_name_);
   return name_.c_str();
 }
 std::ostream& operator<<(std::ostream& out, const Node& node) { return out << node.name(); }

@@ -1,6 +1,7 @@
 """Python interface of graph nodes: hooks, saved tensors, edges."""
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -89,7 +90,7 @@ def _argument_and_result(node: str, count: int, part: str) -> tuple[int, int]:
         return -1, int(part.removeprefix("result") or 0) if part[
             len("result") :
         ].isdecimal() or part == "result" else -1
-    operator = _schema_names().get(node.removesuffix("Backward0").lower(), "")
+    operator = _schema_names().get(re.sub(r"Backward\d$", "", node).lower(), "")
     for schema in _aten_schemas.schemas_of(operator).values():
         tensors = [each.name for each in schema.arguments if each.base_type == "Tensor" and not each.is_out]
         results = [each.name for each in schema.returns]

@@ -188,14 +188,16 @@ TensorPair gradients(const SamplingGeometry& layout, const Tensor& grad, const T
 Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options) {
   const Tensor out = values(geometry_of(input, grid, options), input, grid);
   if (recording(input, grid))
-    record("GridSampler", out, {&input, &grid}, {&input, &grid}, [options](const Context& c) {
-      const Tensor &grad = c.gradient(), &input = c.saved(0), &grid = c.saved(1);
-      const TensorPair g =
-          recording_enabled() ? grid_sample_gradients_with_history(grad, input, grid, options, c.needs(0), c.needs(1))
-                              : gradients(geometry_of(input, grid, options), grad, input, grid, c.needs(0), c.needs(1));
-      if (c.needs(0)) c.set(0, g.values);
-      if (c.needs(1)) c.set(1, g.indices);
-    });
+    record(input.dim() == 4 ? "GridSampler2D" : "GridSampler3D", out, {&input, &grid}, {&input, &grid},
+           [options](const Context& c) {
+             const Tensor &grad = c.gradient(), &input = c.saved(0), &grid = c.saved(1);
+             const TensorPair g =
+                 recording_enabled()
+                     ? grid_sample_gradients_with_history(grad, input, grid, options, c.needs(0), c.needs(1))
+                     : gradients(geometry_of(input, grid, options), grad, input, grid, c.needs(0), c.needs(1));
+             if (c.needs(0)) c.set(0, g.values);
+             if (c.needs(1)) c.set(1, g.indices);
+           });
   return out;
 }
 

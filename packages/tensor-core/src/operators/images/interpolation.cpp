@@ -130,7 +130,13 @@ Tensor interpolate_bytes(const char* name, Resampling map, const Tensor& input) 
   return to(image, input.dtype());
 }
 
-constexpr const char* kNodes[] = {"UpsampleNearest", "UpsampleNearestExact", "UpsampleLinear", "UpsampleCubic"};
+// Names of autograd nodes by mode and number of spatial dimensions.
+constexpr const char* kNodes[][3] = {
+    {"UpsampleNearest1D", "UpsampleNearest2D", "UpsampleNearest3D"},
+    {"UpsampleNearestExact1D", "UpsampleNearestExact2D", "UpsampleNearestExact3D"},
+    {"UpsampleLinear1D", "UpsampleBilinear2D", "UpsampleTrilinear3D"},
+    {"UpsampleCubic", "UpsampleBicubic2D", "UpsampleCubic"},
+};
 
 }  // namespace
 
@@ -159,7 +165,7 @@ Tensor interpolate(const Tensor& input, const Shape& size, const std::vector<dou
                                     mode, antialias));
     return map;
   };
-  const char* name = kNodes[size_t(mode)];
+  const char* name = kNodes[size_t(mode)][dims - 1];
   if (is_floating(input.dtype()) || nearest) return resample(name, key, make, input);
   return interpolate_bytes(name, std::move(*make()), input);
 }

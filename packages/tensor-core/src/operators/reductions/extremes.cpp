@@ -114,8 +114,8 @@ Raises RuntimeError if there is none. Gradient: shared among equal elements.)",
      .fields = "min, max",
      .reference = "(np.amin(input, dim, keepdims=keepdim), np.amax(input, dim, keepdims=keepdim))",
      .samples = "f(2, 3); f(2, 3), dim=1; i(2, 3), dim=0, keepdim=True"});
-Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "Max"); }
-Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "Min"); }
+Tensor max_all(const Tensor& t) { return extreme_all(true, t, "max", "MaxBackward1"); }
+Tensor min_all(const Tensor& t) { return extreme_all(false, t, "min", "MinBackward1"); }
 TensorPair max_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(true, t, dim, keepdim, "Max"); }
 TensorPair min_dim(const Tensor& t, int64_t dim, bool keepdim) { return extreme_dim(false, t, dim, keepdim, "Min"); }
 

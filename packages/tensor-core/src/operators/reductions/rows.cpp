@@ -160,7 +160,8 @@ void require_any(const Tensor& t, const char* name) {
 }
 
 Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type, const char* node) {
-  const char* const name = node ? node : rows[int(op)].node;
+  if (!node)
+    node = dim && op == Reduce::sum ? "SumBackward1" : dim && op == Reduce::prod ? "ProdBackward1" : rows[int(op)].node;
   if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run)
     op = join_of(op);  // the function that the row applies to each element supports only floating-point elements
   const ReductionRow& row = rows[int(op)];
@@ -173,7 +174,7 @@ Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepd
     NoRecording off;
     out = to(reduce(op, cast_for_reduction(op, x, type), dim, keepdim), type);
   }
-  if (records) record_reduction(row, name, x, out, dim_mask(x, dim));
+  if (records) record_reduction(row, node, x, out, dim_mask(x, dim));
   return out;
 }
 

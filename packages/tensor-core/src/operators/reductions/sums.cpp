@@ -28,9 +28,10 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
     out = to(out, type);
   }
   if (recording(t))
-    record("Mean", out, {&t}, {}, [kept = kept_shape(t, dim), shape = t.shape(), count](const Context& c) {
-      c.set(0, expand_reduced(div(c.gradient(), count), kept, shape));
-    });
+    record(dim ? "MeanBackward1" : "MeanBackward0", out, {&t}, {},
+           [kept = kept_shape(t, dim), shape = t.shape(), count](const Context& c) {
+             c.set(0, expand_reduced(div(c.gradient(), count), kept, shape));
+           });
   return out;
 }
 

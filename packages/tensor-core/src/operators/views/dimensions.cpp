@@ -19,9 +19,8 @@ Shape wrapped(const Tensor& t, const Shape& dims, const char* name) {
   return out;
 }
 
-}  // namespace
-
-Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
+// Exchanges two dimensions. The autograd node is named `node`.
+Tensor exchange(const char* node, const Tensor& t, int64_t dim0, int64_t dim1) {
   dim0 = t.wrap_dim(dim0);
   dim1 = t.wrap_dim(dim1);
   Shape shape = t.shape(), strides = t.strides();
@@ -29,9 +28,13 @@ Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) {
     std::swap(shape[dim0], shape[dim1]);
     std::swap(strides[dim0], strides[dim1]);
   }
-  return recorded("Transpose", t, make_view(t, shape, strides, t.offset()),
-                  [dim0, dim1](const Tensor& g) { return transpose(g, dim0, dim1); });
+  return recorded(node, t, make_view(t, shape, strides, t.offset()),
+                  [node, dim0, dim1](const Tensor& g) { return exchange(node, g, dim0, dim1); });
 }
+
+}  // namespace
+
+Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) { return exchange("Transpose", t, dim0, dim1); }
 
 const Operator transpose_operator({.signature = "transpose(input, dim0, dim1)",
                                    .forms = kFunction | kMethod | kCopy | kBecome,
@@ -61,7 +64,7 @@ const Operator t_operator({.signature = "t(input)",
                                [](const Tensor& t) {
                                  require(t.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ",
                                          t.dim(), "D");
-                                 return t.dim() == 2 ? transpose(t, 0, 1) : expand(t, t.shape());
+                                 return t.dim() == 2 ? exchange("T", t, 0, 1) : expand(t, t.shape());
                                },
                            .reference = "input.T",
                            .samples = "f(2, 3); f(4); i(3, 2)"});

@@ -1,5 +1,6 @@
 """Classes of ``torch._C._functions``: classes of graph nodes by name, and operations for tests of the graph."""
 
+import re
 from typing import Any
 
 from flambeau import Tensor
@@ -58,6 +59,6 @@ class UndefinedGrad:
 
 def __getattr__(name: str) -> Any:
     """Return the class of an operator's nodes, such as ``MulBackward0``."""
-    if name.endswith("Backward0"):
+    if re.search(r"Backward\d$", name):
         return _engine.node_class(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

@@ -100,7 +100,7 @@ class LinearCrossEntropyOptions(NamedTuple):
     >>> options = nn.LinearCrossEntropyOptions(batch_chunk_size=2)
     >>> loss = nn.LinearCrossEntropyLoss(3, 5, options=options)
     >>> loss(fb.zeros(4, 3), fb.tensor([0, 1, 2, 3]))
-    tensor(1.6094, grad_fn=<CrossEntropyBackward0>)
+    tensor(1.6094, grad_fn=<NllLossBackward0>)
     """
 
     allow_retain_graph: bool = False

@@ -1,5 +1,6 @@
 """Conversion of a model to a TensorBoard graph: the autograd nodes, grouped by the layers that created them."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -114,7 +115,7 @@ class _Drawing:
         if node.name() == "torch::autograd::AccumulateGrad":
             name, operator = self._leaves.get(id(node.variable), (f"{self._layers.top}/constant", "Constant"))
         else:
-            operator = node.name().removesuffix("Backward0")
+            operator = re.sub(r"Backward\d$", "", node.name())
             name = f"{self._layers.scopes.get(node, self._layers.top)}/{operator}"
         self._used[name] += 1
         self._names[node] = name if self._used[name] == 1 else f"{name}_{self._used[name] - 1}"
