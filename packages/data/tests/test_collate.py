@@ -25,7 +25,8 @@ class Point(NamedTuple):
     [
         ([1, 2, 3], np.array([1, 2, 3], dtype=np.int64)),
         ([1.0, 2.5], np.array([1.0, 2.5])),
-        ([1, 2.5], np.array([1.0, 2.5])),
+        ([1, 2.5], np.array([1.0, 2.5], dtype=np.float32)),
+        ([1.0, 2], np.array([1.0, 2.0])),
         ([True, False], np.array([True, False])),
         ([True, 2], np.array([1, 2], dtype=np.int64)),
         ([np.float32(1), np.float32(2)], np.array([1, 2], dtype=np.float32)),

@@ -231,3 +231,19 @@ def test_blocks_of_transformer_layers_can_be_overridden(norm_first):
     assert fb.equal(layer(x), expected)
     decoder = Deaf(8, 2, 16, dropout=0, norm_first=norm_first)
     assert fb.equal(decoder(x, fb.zeros(3, 2, 8)), decoder(x, fb.ones(3, 2, 8)))
+
+
+@pytest.mark.parametrize(("padding", "is_zero"), [([0, 0, 1], True), ([1, 0, 0], False)])
+def test_encoders_in_evaluation_mode_return_zero_at_padding_at_the_end(padding, is_zero):
+    layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2).eval()
+    mask = fb.tensor([padding, [0, 0, 0]]).bool()
+    x = fb.randn(2, 3, 4)
+    with fb.no_grad():
+        result = encoder(x, src_key_padding_mask=mask)
+        without_nested = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+        without_nested.load_state_dict(encoder.state_dict())
+        plain = without_nested(x, src_key_padding_mask=mask)
+    assert bool((result[mask] == 0).all()) is is_zero and not (plain[mask] == 0).any()
+    assert fb.equal(result[~mask], plain[~mask])
+    assert fb.equal(encoder(x, src_key_padding_mask=mask), plain)  # the parameters require gradients

@@ -148,6 +148,16 @@ def test_orthogonal(shape, orthogonal_map, trivialization):
         np.testing.assert_allclose(layer.weight.detach().numpy(), target, atol=1e-10)
 
 
+def test_the_cayley_map_has_the_sign_of_pytorch():
+    layer = nn.Linear(2, 2, dtype=fb.float64)
+    parametrizations.orthogonal(layer, "weight", "cayley", use_trivialization=False)
+    with fb.no_grad():
+        layer.parametrizations.weight.original.copy_(fb.tensor([[0.0, 0.0], [1.0, 0.0]]))
+    half = np.array([[0.0, -0.5], [0.5, 0.0]])  # half of the skew-symmetric matrix
+    expected = np.linalg.solve(np.eye(2) - half, np.eye(2) + half)
+    np.testing.assert_allclose(layer.weight.detach().numpy(), expected, atol=1e-15)
+
+
 def test_pruning_keeps_the_largest_weights():
     layer = nn.Linear(4, 2)
     before = layer.weight.detach().numpy().copy()
@@ -316,3 +326,12 @@ def test_random_pruning_removes_the_largest_random_numbers():
     fb.set_rng_state(state)
     drawn = fb.rand_like(layer.weight).flatten()
     assert set(drawn.topk(7).indices.tolist()) == set((layer.weight_mask.flatten() == 0).nonzero().flatten().tolist())
+
+
+def test_random_structured_pruning_removes_the_slices_with_the_smallest_random_numbers():
+    layer = nn.Linear(6, 4, dtype=fb.float64)
+    state = fb.get_rng_state()
+    prune.random_structured(layer, "weight", amount=2, dim=1)
+    fb.set_rng_state(state)
+    smallest = fb.rand(6).topk(2, largest=False).indices.tolist()  # float32, as in PyTorch
+    assert set(smallest) == set((layer.weight_mask[0] == 0).nonzero().flatten().tolist())

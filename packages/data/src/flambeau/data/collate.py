@@ -119,7 +119,10 @@ def collate_float_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = Non
 
 
 def collate_int_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """Collate Python numbers to int64, to bool if all are bool, or to float64 if one is a float."""
+    """Collate Python numbers to int64, or to bool if all are bool.
+
+    If one is a float, the result is float64 if the first number is a float, else float32.
+    """
     return _collate_numbers(batch, "")
 
 
@@ -188,7 +191,8 @@ def _collate_numbers(batch: Samples, path: str) -> Any:
     if all(isinstance(value, bool) for value in batch):
         return _tensors.wrap(np.array(batch, dtype=np.bool_))
     real = any(isinstance(value, (float, np.floating)) for value in batch)
-    return _tensors.wrap(np.array(batch, dtype=np.float64 if real else np.int64))
+    dtype: type = np.int64 if not real else np.float64 if isinstance(batch[0], float) else np.float32
+    return _tensors.wrap(np.array(batch, dtype=dtype))
 
 
 _WITH_PATH: dict[Callable[..., Any], Callable[[Samples, str], Any]] = {

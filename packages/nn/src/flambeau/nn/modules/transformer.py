@@ -7,11 +7,12 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from flambeau import Tensor, full
+from flambeau import Tensor, _core, full, is_autocast_enabled, is_grad_enabled
 
 from .. import functional as F
 from .. import init
 from ._attention import MultiheadAttention
+from .activation import GELU, ReLU
 from .container import ModuleList
 from .dropout import Dropout
 from .linear import Linear
@@ -228,7 +229,11 @@ class TransformerEncoder(Module):
         encoder_layer: the layer to copy.
         num_layers: number of copies.
         norm: normalisation after the last layer, or None.
-        enable_nested_tensor, mask_check: accepted for compatibility, without effect on the result.
+        enable_nested_tensor: if True, the outputs of the last layer are 0 at padded positions, under the conditions
+            under which PyTorch computes them from nested tensors. The most important ones: the encoder is in
+            evaluation mode, no parameter needs a gradient, the layers have ``batch_first=True`` and
+            ``norm_first=False``, ``mask`` is None, and the padding is at the ends of the sequences.
+        mask_check: accepted for compatibility, without effect on the result.
 
     >>> layer = nn.TransformerEncoderLayer(d_model=8, nhead=2, dim_feedforward=16)
     >>> tuple(nn.TransformerEncoder(layer, num_layers=2)(fb.zeros(5, 3, 8)).shape)
@@ -248,6 +253,7 @@ class TransformerEncoder(Module):
         self.num_layers = num_layers
         self.norm = norm
         self.enable_nested_tensor = enable_nested_tensor
+        self.use_nested_tensor = enable_nested_tensor and _supports_nested_tensors(encoder_layer)
         self.mask_check = mask_check
 
     def forward(
@@ -260,7 +266,34 @@ class TransformerEncoder(Module):
         causal = bool(is_causal) and mask is not None
         for layer in self.layers:
             src = layer(src, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask)
+        if src_key_padding_mask is not None and mask is None and self._clears_padding(src, src_key_padding_mask):
+            src = src.masked_fill((src_key_padding_mask != 0).unsqueeze(-1), 0.0)
         return src if self.norm is None else self.norm(src)
+
+    def _clears_padding(self, src: Tensor, padding: Tensor) -> bool:
+        """Return True if PyTorch would return 0 at padded positions."""
+        if not self.use_nested_tensor or self.layers[0].training or src.dim() != 3 or is_autocast_enabled():
+            return False
+        if _core._is_intercepting():  # a trace must not depend on the elements of the mask
+            return False
+        if is_grad_enabled() and any(parameter.requires_grad for parameter in self.layers[0].parameters()):
+            return False
+        padded = padding != 0
+        return not bool((padded[:, :-1] & ~padded[:, 1:]).any())
+
+
+def _supports_nested_tensors(layer: Module) -> bool:
+    """Return True if PyTorch's encoder computes nested tensors in layers with these options."""
+    return (
+        isinstance(layer, TransformerEncoderLayer)
+        and not layer.norm_first
+        and layer.self_attn.batch_first
+        and layer.self_attn._qkv_same_embed_dim
+        and layer.self_attn.in_proj_bias is not None
+        and (layer.activation in (F.relu, F.gelu) or isinstance(layer.activation, GELU | ReLU))
+        and layer.norm1.eps == layer.norm2.eps
+        and layer.self_attn.num_heads % 2 == 0
+    )
 
 
 class TransformerDecoder(Module):

@@ -165,7 +165,7 @@ class _Orthogonal(Module):
             Q = matrix_exp(skew)
         else:
             one = eye(rows, dtype=X.dtype)
-            Q = solve(one + skew / 2, one - skew / 2)
+            Q = solve(one - skew / 2, one + skew / 2)
         return Q[..., :columns]
 
     def _householder(self, X: Tensor) -> Tensor:

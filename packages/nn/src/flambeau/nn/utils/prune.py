@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from flambeau import Tensor, cat, ones_like, rand_like
+from flambeau import Tensor, cat, ones_like, rand, rand_like
 
 from ..modules.module import Module
 from ..parameter import Parameter
@@ -329,7 +329,7 @@ class RandomStructured(_Structured):
     """
 
     def _rank(self, slices: Tensor) -> Tensor:
-        return rand_like(slices[:, 0])
+        return rand(len(slices))  # float32 for each dtype, as in PyTorch
 
 
 class LnStructured(_Structured):
