@@ -107,7 +107,7 @@ def is_picture(path: Path) -> bool:
         return np.asarray(image.convert("L")).std() > 0
 
 
-def test_character_lstm(run, text: Path, tmp_path: Path) -> None:
+def test_the_character_lstm_example_learns_the_text(run, text: Path, tmp_path: Path) -> None:
     options = ["--epochs", 3, "--hidden", 64, "--layers", 1, "--batch-size", 16, "--length", 32, "--lr", 0.01]
     printed = run("character_lstm", text, *options)
     assert number(printed, "Test:") < 0.75 * number(printed, "without a model it takes")
@@ -117,7 +117,7 @@ def test_character_lstm(run, text: Path, tmp_path: Path) -> None:
     assert is_picture(folder / "learning.png")
 
 
-def test_gpt(run, text: Path, tmp_path: Path) -> None:
+def test_the_gpt_example_learns_the_text(run, text: Path, tmp_path: Path) -> None:
     printed = run(
         "gpt", text, "--steps", 300, "--every", 150, "--width", 48, "--layers", 2, "--length", 32, "--lr", 0.005
     )
@@ -127,7 +127,7 @@ def test_gpt(run, text: Path, tmp_path: Path) -> None:
     assert is_picture(tmp_path / "gpt" / "learning.png")
 
 
-def test_pendulum(run, tmp_path: Path) -> None:
+def test_the_pendulum_example_finds_length_and_friction(run, tmp_path: Path) -> None:
     printed = run("pendulum")
     assert abs(number(printed, "Length:") - 0.7) < 0.01 and abs(number(printed, "friction:") - 0.15) < 0.03
     assert is_picture(tmp_path / "pendulum" / "pendulum.png")
@@ -141,20 +141,20 @@ def test_pendulum_reads_measurements(run, tmp_path: Path) -> None:
     assert abs(number(printed, "Length:") - 1.2) < 0.05
 
 
-def test_matrix_factorisation(run, tmp_path: Path) -> None:
+def test_the_matrix_factorisation_example_predicts_ratings(run, tmp_path: Path) -> None:
     printed = run("matrix_factorisation", "--epochs", 12)
     assert number(printed, "Test error:") < 0.45 * number(printed, "guessing the mean:")
     assert is_picture(tmp_path / "matrix_factorisation" / "ratings.png")
 
 
-def test_vae(run, tmp_path: Path) -> None:
+def test_the_vae_example_lowers_the_test_loss(run, tmp_path: Path) -> None:
     printed = run("vae", "--epochs", 12)
     first, last = re.findall(r"test ([\d.]+)", printed)[0], number(printed, "Test loss:")
     assert last < 26.5 and last < float(first) - 1
     assert all(is_picture(tmp_path / "vae" / f"{name}.png") for name in ("reconstructions", "samples", "between"))
 
 
-def test_dcgan(run, tmp_path: Path) -> None:
+def test_the_dcgan_example_draws_digits(run, tmp_path: Path) -> None:
     run("lenet", "--epochs", 3)
     judge = tmp_path / "lenet" / "checkpoint.safetensors"
     printed = run("dcgan", "--epochs", 4, "--features", 16, "--judge", judge)
@@ -169,7 +169,7 @@ def test_dcgan(run, tmp_path: Path) -> None:
     assert abs(brightness / 255 - digits.float().mean().item() / digits.max().item()) < 0.15
 
 
-def test_reinforce(run, tmp_path: Path) -> None:
+def test_the_reinforce_example_balances_the_pole(run, tmp_path: Path) -> None:
     pytest.importorskip("gymnasium")
     printed = run("reinforce", "--episodes", 160, "--every", 40)
     assert number(printed, "without chance:") > 150
@@ -179,7 +179,7 @@ def test_reinforce(run, tmp_path: Path) -> None:
     assert is_picture(folder / "returns.png")
 
 
-def test_dqn(run, tmp_path: Path) -> None:
+def test_the_dqn_example_balances_the_pole(run, tmp_path: Path) -> None:
     pytest.importorskip("gymnasium")
     printed = run("dqn", "--steps", 6000, "--every", 1000)
     assert number(printed, "best network:") > 100
@@ -193,7 +193,7 @@ def test_cifar_resnet(run, tmp_path: Path) -> None:
     assert is_picture(tmp_path / "cifar_resnet" / "cifar.png")
 
 
-def test_fine_tune(run, tmp_path: Path) -> None:
+def test_the_fine_tuning_example_raises_the_accuracy(run, tmp_path: Path) -> None:
     fb.manual_seed(0)
     given = models.resnet18(num_classes=7).state_dict()
     fb.save(given, tmp_path / "resnet18.pth")

@@ -24,7 +24,7 @@ def read(folder: Path):
     return found.Reload()
 
 
-def test_scalars(tmp_path: Path) -> None:
+def test_add_scalar_and_add_scalars_write_events(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         for step in range(5):
             writer.add_scalar("loss", fb.tensor(1.0 / (step + 1), requires_grad=True), step)
@@ -51,7 +51,7 @@ def test_flush_writes_all_events(tmp_path: Path) -> None:
     writer.flush()  # has no effect after close()
 
 
-def test_histograms(tmp_path: Path) -> None:
+def test_add_histogram_writes_the_counts(tmp_path: Path) -> None:
     values = fb.linspace(-1, 1, 101)
     with SummaryWriter(tmp_path) as writer:
         writer.add_histogram("weights", values, 1)
@@ -75,7 +75,7 @@ def test_images_and_figures(tmp_path: Path) -> None:
     assert (event.height, event.width) == (8, 12) and event.encoded_image_string.startswith(b"\x89PNG")
 
 
-def test_text_embedding_and_curves(tmp_path: Path) -> None:
+def test_text_embeddings_and_curves_are_written(tmp_path: Path) -> None:
     with SummaryWriter(tmp_path) as writer:
         writer.add_text("note", "a **word**", 2)
         writer.add_pr_curve("curve", fb.tensor([0, 1, 1, 0]), fb.tensor([0.1, 0.9, 0.6, 0.4]), 0)

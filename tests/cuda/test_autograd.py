@@ -18,7 +18,7 @@ def test_gradients_on_the_gpu_equal_those_on_the_cpu(host_calls):
     assert not host_calls()
 
 
-def test_backward_through_a_graph_on_two_devices():
+def test_backward_adds_gradients_through_both_devices_of_a_graph():
     x = fb.randn(5).requires_grad_()
     loss = (x.cuda() * 2).sum().cpu() * 3 + x.sum()
     loss.backward()

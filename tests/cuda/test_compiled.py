@@ -129,7 +129,7 @@ def test_fused_kernels_reject_operands_on_the_cpu():
     assert compiled(x.cpu(), y.cpu()).device.type == "cpu"
 
 
-def test_second_derivatives_of_compiled_functions():
+def test_second_derivatives_of_compiled_functions_equal_eager_ones():
     x, y = drawn((3, 4), (3, 4), grad=True)
 
     def second(function):

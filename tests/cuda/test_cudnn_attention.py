@@ -137,7 +137,7 @@ for _ in range(2):
     assert calls(code) == ["True", "2", "True", "3"]
 
 
-def test_second_derivatives_of_cudnn_attention():
+def test_second_derivatives_of_cudnn_attention_match_the_cpu():
     code = """
 q, k, v, grad = (t.cuda().requires_grad_() for t in operands(6, 6, 8, 8, batch=(1, 1)))
 first, = fb.autograd.grad(F.scaled_dot_product_attention(q, k, v), q, grad, create_graph=True)

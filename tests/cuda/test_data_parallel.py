@@ -70,7 +70,7 @@ print(net.norm.num_batches_tracked.item())
 
 
 @several
-def test_data_parallel_of_small_batches_and_wrong_devices():
+def test_data_parallel_accepts_small_batches_and_rejects_wrong_devices():
     assert on_two("""
 model = nn.DataParallel(net)
 net.eval()

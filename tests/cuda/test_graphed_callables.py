@@ -93,7 +93,7 @@ def test_a_graphed_module_may_return_a_tuple():
         assert_close(run(layer), run(plain))
 
 
-def test_graphed_callables_without_gradients():
+def test_graphed_callables_work_without_gradients():
     x = fb.randn(3, device="cuda")
     graphed = cuda.make_graphed_callables(lambda x: (x + 1, x > 0), (x,))
     for _ in range(2):
@@ -102,7 +102,7 @@ def test_graphed_callables_without_gradients():
         assert fb.equal(y, x + 1) and fb.equal(positive, x > 0) and not y.requires_grad
 
 
-def test_graphed_callables_with_gradients_only_for_parameters():
+def test_graphed_callables_may_have_gradients_only_for_parameters():
     layer, plain = (nn.Linear(3, 2).cuda() for _ in range(2))
     plain.load_state_dict(layer.state_dict())
     cuda.make_graphed_callables(layer, (fb.zeros(4, 3, device="cuda"),))
@@ -113,7 +113,7 @@ def test_graphed_callables_with_gradients_only_for_parameters():
         assert_close([p.grad for p in layer.parameters()], [p.grad for p in plain.parameters()])
 
 
-def test_training_with_a_graphed_module():
+def test_training_a_graphed_module_gives_the_results_of_the_plain_module():
     fb.manual_seed(1)
     model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 1)).cuda()
     plain = copy.deepcopy(model)
@@ -191,7 +191,7 @@ def test_hooks_can_be_registered_after_graphing():
     assert len(seen) == 1 and seen[0] is y
 
 
-def test_graphed_callables_with_unused_inputs():
+def test_graphed_callables_reject_unused_inputs_by_default():
     def first(x, y):
         return x * 2
 
@@ -272,7 +272,7 @@ def test_unsupported_callables_are_rejected():
     assert_close(outcome(make(fb.exp, (x,)), [x]), outcome(fb.exp, [x]))  # errors do not affect later captures
 
 
-def test_graphed_callables_in_half_precision():
+def test_graphed_callables_work_in_autocast_with_float16():
     layer = nn.Linear(16, 8).cuda()
     plain = copy.deepcopy(layer)
     with fb.autocast("cuda", dtype=fb.float16, cache_enabled=False):

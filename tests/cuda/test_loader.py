@@ -93,7 +93,7 @@ def test_pinned_loading_resumes_at_the_batch_the_program_has_reached(workers):
     assert [batch[1].tolist() for batch in other] == rest
 
 
-def test_pinning_with_persistent_workers():
+def test_pinning_works_with_persistent_workers_and_interrupted_passes():
     loader = DataLoader(Numbers(), 2, pin_memory=True, num_workers=1, persistent_workers=True)
     for _ in range(2):
         assert [batch[1].tolist() for batch in loader] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
@@ -105,6 +105,6 @@ def test_pinning_with_persistent_workers():
         list(left)
 
 
-def test_pinning_of_a_tensor_dataset():
+def test_batches_of_a_tensor_dataset_are_pinned():
     (batch,) = DataLoader(TensorDataset(fb.arange(4.0)), 4, pin_memory=True)
     assert batch[0].is_pinned()

@@ -34,12 +34,12 @@ def both(function, *tensors, tolerance=1e-4):
         lambda x, w, b: F.conv_transpose2d(x, w[:4], b[:4], stride=2, padding=1, output_padding=1),
     ],
 )
-def test_convolution(function):
+def test_convolution_and_its_gradients_match_the_cpu(function):
     both(function, fb.randn(3, 4, 9, 10), fb.randn(8, 4, 3, 2), fb.randn(8))
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
-def test_transposed_convolution_in_half_precision(dtype):
+def test_transposed_convolution_in_half_precision_matches_the_cpu(dtype):
     def function(x, w, b):
         return F.conv_transpose2d(x, w, b, stride=2, padding=1)
 
@@ -63,19 +63,19 @@ print(*(fb.equal(t.cpu(), h) and t.is_contiguous(memory_format=fb.channels_last)
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="the emulator's library is asked")
-def test_derivatives_of_channels_last():
+def test_derivatives_of_channels_last_convolutions_are_correct():
     from process import run
 
     assert run(CHANNELS_LAST, FLAMBEAU_CUDNN=os.environ["FLAMBEAU_CUDA_DRIVER"]) == "True True 3"
 
 
-def test_convolution_of_wide_layers():
+def test_convolution_of_wide_layers_matches_the_cpu():
     both(lambda x, w: F.conv2d(x, w), fb.randn(6, 20, 12, 12), fb.randn(18, 20, 3, 3), tolerance=1e-3)
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("options", [{"padding": 1}, {"stride": (2, 1), "dilation": (1, 2)}, {"groups": 2}])
-def test_convolution_in_half_precision(dtype, options):
+def test_gradients_of_half_precision_convolutions_round_exact_sums_once(dtype, options):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     groups = options.get("groups", 1)
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in [(3, 16 * groups, 9, 10), (18 * groups, 16, 3, 2)])
@@ -103,7 +103,7 @@ def test_convolution_in_half_precision(dtype, options):
         lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect"),
     ],
 )
-def test_pools(function):
+def test_pooling_and_its_gradients_match_the_cpu(function):
     both(function, fb.randn(2, 3, 9, 10))
 
 
@@ -117,7 +117,7 @@ def test_pools(function):
         (3, 4, 260, 5, {}),
     ],
 )
-def test_attention(queries, keys, depth, width, options):
+def test_attention_and_its_gradients_match_the_cpu(queries, keys, depth, width, options):
     both(
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, **options),
         fb.randn(2, 2, queries, depth),
@@ -163,7 +163,7 @@ def attention_derivatives(q, k, v, grad, mask, scale, causal):
         (128, 65, 70, 16, 16, {"is_causal": True}),  # tiles of 128 rows
     ],
 )
-def test_attention_with_tensor_cores(batch, queries, keys, depth, width, options, matrix_dtype):
+def test_gradients_of_attention_on_tensor_cores_are_accurate(batch, queries, keys, depth, width, options, matrix_dtype):
     q, k, v, grad = (
         fb.randn(batch, *shape).to(matrix_dtype)
         for shape in ((queries, depth), (keys, depth), (keys, width), (queries, width))
@@ -199,7 +199,7 @@ SHARED_HEADS = [(4, 4), (2, 2), (1, 1), (2, 4)]  # of keys and values
 
 @pytest.mark.parametrize("heads", SHARED_HEADS)
 @pytest.mark.parametrize("mask_shape", [None, (9, 20), (4, 9, 20), (2, 1, 1, 20)])
-def test_attention_with_shared_heads(heads, mask_shape):
+def test_attention_with_shared_heads_matches_the_cpu(heads, mask_shape):
     mask = None if mask_shape is None else fb.randn(mask_shape) > -1
     both(
         lambda q, k, v: F.scaled_dot_product_attention(
@@ -214,7 +214,7 @@ def test_attention_with_shared_heads(heads, mask_shape):
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16", "tf32"])
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}])
-def test_attention_of_strided_tensors(dtype, options, request):
+def test_attention_reads_strided_tensors_without_copies(dtype, options, request):
     """Test that heads of a projection and a transposed gradient are read without copies, with the same results."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
     if dtype == "tf32":
@@ -247,7 +247,7 @@ def test_shared_heads_are_not_copied():
     assert emulator.emulated_counts(b"cuLaunchKernelEx") == before + 1
 
 
-def test_matrix_products_and_their_gradients():
+def test_matrix_products_and_their_gradients_match_the_cpu():
     both(F.linear, fb.randn(2, 20, 17), fb.randn(33, 17), fb.randn(33))
     both(fb.matmul, fb.randn(2, 20, 17), fb.randn(2, 17, 18))
     both(fb.addmm, *(fb.randn(s).bfloat16() for s in ((18,), (20, 17), (17, 18))), tolerance=5e-2)

@@ -43,7 +43,7 @@ def test_graph_replays_of_random_operators_have_correct_gradients(name):
     assert not fb.equal(expected[0][0], expected[1][0])
 
 
-def test_training_with_dropout_in_a_captured_graph():
+def test_training_with_dropout_gives_the_same_losses_in_a_captured_graph():
     def trained(replayed):
         fb.manual_seed(1)
         model = nn.Sequential(nn.Linear(4, 16), nn.Dropout(), nn.ReLU(), nn.Linear(16, 1)).cuda()
@@ -96,7 +96,7 @@ def drop_twice(x):
 
 
 @pytest.mark.parametrize("use_reentrant", [True, False])
-def test_activation_checkpoints_in_a_captured_graph(use_reentrant):
+def test_activation_checkpoints_in_a_captured_graph_redraw_the_same_numbers(use_reentrant):
     """Test that the recomputation draws the random numbers of the first pass, even within another checkpoint."""
     x = fb.ones(300, device="cuda", requires_grad=True)
 
@@ -153,7 +153,7 @@ def test_activation_checkpoints_with_a_separately_captured_backward_pass(capture
     assert fb.equal(*results) == (captured == "backward")
 
 
-def test_activation_checkpoints_in_graphed_callables():
+def test_activation_checkpoints_in_graphed_callables_redraw_the_same_numbers():
     def function(x):
         return checkpoint(drop_twice, x, use_reentrant=False)
 

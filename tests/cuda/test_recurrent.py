@@ -50,19 +50,19 @@ def states(layer, batch, directions=1):
 
 
 @pytest.mark.parametrize("make", LAYERS)
-def test_recurrent_layers_on_the_gpu(make, host_calls):
+def test_recurrent_layers_match_the_cpu(make, host_calls):
     layer = make()
     both(layer, fb.randn(7, 3, 5), states(layer, 3), host_calls)
 
 
 @pytest.mark.parametrize("make", LAYERS[2:])
-def test_several_layers_in_both_directions(make, host_calls):
+def test_several_layers_in_both_directions_match_the_cpu(make, host_calls):
     layer = make(num_layers=2, bidirectional=True, bias=False, batch_first=True)
     both(layer, fb.randn(3, 4, 5), states(layer, 3, 2), host_calls)
 
 
 @pytest.mark.parametrize("make", LAYERS[2:])
-def test_packed_sequences(make, host_calls):
+def test_packed_sequences_match_the_cpu(make, host_calls):
     layer = make(bidirectional=True)
 
     def run(layer, x, *state):
@@ -72,14 +72,14 @@ def test_packed_sequences(make, host_calls):
     both(layer, fb.randn(6, 4, 5), states(layer, 4, 2), host_calls, run)
 
 
-def test_recurrent_layers_in_float64_and_with_one_time_step(host_calls):
+def test_recurrent_layers_in_float64_and_with_one_time_step_match_the_cpu(host_calls):
     layer = nn.GRU(5, 300).double()
     both(layer, fb.randn(1, 2, 5, dtype=fb.float64), states(layer, 2), host_calls)
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("make", LAYERS)
-def test_half_precision(make, dtype, host_calls):
+def test_recurrent_layers_in_half_precision_match_float32_up_to_rounding(make, dtype, host_calls):
     """Test that results and derivatives have half precision, and differ from those of float32 only by rounding."""
     layer = make(bidirectional=True).to(dtype)
     x, state = fb.randn(6, 4, 5).to(dtype), [t.to(dtype) for t in states(layer, 4, 2)]
@@ -129,14 +129,14 @@ def test_half_precision_is_not_converted_to_float32():
     assert launches(fb.float16) <= launches(fb.float32) + 2
 
 
-def test_recurrent_layers_with_empty_inputs(host_calls):
+def test_recurrent_layers_accept_empty_batches(host_calls):
     layer = nn.LSTM(5, 6).cuda()
     assert layer(fb.zeros(4, 0, 5, device="cuda"))[0].shape == (4, 0, 6)
     assert not host_calls()
 
 
 @pytest.mark.parametrize("make", [nn.RNNCell, nn.LSTMCell, nn.GRUCell])
-def test_cells(make, host_calls):
+def test_recurrent_cells_match_the_cpu(make, host_calls):
     cell, x = make(5, 6), fb.randn(3, 5)
     here = cell(x)
     there = cell.cuda()(x.cuda())
@@ -145,7 +145,7 @@ def test_cells(make, host_calls):
         assert_close(t.cpu(), h, rtol=1e-5, atol=1e-6)
 
 
-def test_a_training_step_of_a_recurrent_layer(host_calls):
+def test_a_training_step_of_a_recurrent_layer_runs_only_on_the_gpu(host_calls):
     layer, head = nn.LSTM(5, 6, num_layers=2, dropout=0.5).cuda(), nn.Linear(6, 3).cuda()
     optimizer = fb.optim.Adam([*layer.parameters(), *head.parameters()])
     x, target = fb.randn(7, 4, 5, device="cuda"), fb.zeros(4, dtype=fb.int64, device="cuda")
@@ -158,7 +158,7 @@ def test_a_training_step_of_a_recurrent_layer(host_calls):
     assert not host_calls()
 
 
-def test_second_derivatives():
+def test_second_derivatives_of_a_recurrent_layer_match_the_cpu():
     layer = nn.GRU(3, 4).double()
     x = fb.randn(3, 2, 3, dtype=fb.float64)
 

@@ -29,7 +29,7 @@ def check(function, *operands, **tolerances):
 @pytest.mark.parametrize(
     ("shape", "dim"), [((5, 9), 1), ((3, 1500), 1), ((1, 17001), 1), ((2, 30, 7), 1), ((2, 9, 64), 1)]
 )
-def test_gradients_of_softmax(shape, dim, dtype, host_calls):
+def test_gradients_of_softmax_match_the_cpu(shape, dim, dtype, host_calls):
     for function in (fb.softmax, fb.log_softmax):
         check(lambda t, f=function: f(t, dim), values(*shape, dtype=dtype))
     check(lambda t: t.logsumexp(dim), values(*shape, dtype=dtype))
@@ -37,7 +37,7 @@ def test_gradients_of_softmax(shape, dim, dtype, host_calls):
 
 
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
-def test_gradients_of_cross_entropy_and_nll_loss(reduction, host_calls):
+def test_gradients_of_cross_entropy_and_nll_loss_match_the_cpu(reduction, host_calls):
     labels = fb.tensor([[1, 2, -100], [0, 4, 3]])
     for dtype in (fb.float32, fb.float64):
         x, weight = values(2, 5, 3, dtype=dtype), fb.rand(5).to(dtype)
@@ -49,7 +49,7 @@ def test_gradients_of_cross_entropy_and_nll_loss(reduction, host_calls):
 
 
 @pytest.mark.parametrize("shape", [(900, 10), (300, 7, 5), (3, 683, 3), (2, 2048), (3, 5000), (2, 90, 70)])
-def test_gradients_of_cross_entropy_with_few_and_many_classes(shape, host_calls):
+def test_gradients_of_cross_entropy_with_few_and_many_classes_match_the_cpu(shape, host_calls):
     """Test numbers of classes for which several samples share a thread block, or a sample needs several blocks."""
     labels = fb.randint(0, shape[1], (shape[0], *shape[2:]))
     labels.view(-1)[::4] = -100
@@ -60,7 +60,7 @@ def test_gradients_of_cross_entropy_with_few_and_many_classes(shape, host_calls)
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("shape", [(6, 9), (5, 768), (2, 3, 1030), (1, 17001)])
-def test_gradients_of_layer_norm_and_rms_norm(shape, dtype, host_calls):
+def test_gradients_of_layer_norm_and_rms_norm_match_the_cpu(shape, dtype, host_calls):
     last = shape[-1]
     check(lambda x, w, b: F.layer_norm(x, (last,), w, b), *(values(*s, dtype=dtype) for s in (shape, (last,), (last,))))
     check(lambda x: F.layer_norm(x, (last,)), values(*shape, dtype=dtype))
@@ -70,7 +70,7 @@ def test_gradients_of_layer_norm_and_rms_norm(shape, dtype, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("shape", [(7, 6), (3, 6, 5), (2, 6, 8, 8), (2, 6, 3000)])
-def test_gradients_of_group_norm_and_batch_norm(shape, dtype, host_calls):
+def test_gradients_of_group_norm_and_batch_norm_match_the_cpu(shape, dtype, host_calls):
     operands = [values(*s, dtype=dtype) for s in (shape, (6,), (6,))]
     # A channel's gradients are sums of so many numbers about 1 of either sign, in another order on each device.
     rounding = {"rtol": 1e-5, "atol": fb.finfo(dtype).eps * max(100, operands[0].numel() / 6)}
@@ -82,7 +82,7 @@ def test_gradients_of_group_norm_and_batch_norm(shape, dtype, host_calls):
     assert not host_calls()
 
 
-def test_gradients_of_reductions():
+def test_gradients_of_reductions_match_the_cpu():
     x = values(4, 50)
     for name in ("sum", "mean", "prod", "var", "std", "amax", "logsumexp", "cumsum", "cumprod", "logcumsumexp"):
         check(lambda t, name=name: getattr(t, name)(1), x)

@@ -79,7 +79,7 @@ def ctc(device, logits, *arguments, **options):
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("blank", [0, 4])
 @pytest.mark.parametrize("joined", [False, True])
-def test_ctc_loss(dtype, blank, joined, host_calls):
+def test_ctc_loss_and_its_gradient_match_the_cpu(dtype, blank, joined, host_calls):
     labels, times = [6, 0, 3, 1, 5], [20, 7, 20, 0, 4]  # the last two have too few steps
     targets = fb.randint(0, 4, (5, 6)) + (blank == 0)
     targets[0, 1] = targets[0, 2] = targets[0, 5]
@@ -104,7 +104,7 @@ def test_ctc_loss_rejects_labels_that_are_no_classes():
 @pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("corners", [False, True])
-def test_grid_sample(mode, padding, corners, host_calls):
+def test_grid_sample_and_its_gradient_match_the_cpu(mode, padding, corners, host_calls):
     options = {"mode": mode, "padding_mode": padding, "align_corners": corners}
     cases = [((2, 3, 5, 6), (2, 4, 3, 2))]
     if mode != "bicubic":

@@ -110,7 +110,7 @@ def _averaged_model():
     return [parameter.detach().numpy() for parameter in averaged.parameters()]
 
 
-def test_averaged_model_of_a_distributed_data_parallel_model(ranks):
+def test_averaged_model_copies_the_synchronised_parameters(ranks):
     for found in ranks.run(_averaged_model):
         for one, other in zip(found, _linear(0).parameters(), strict=True):
             np.testing.assert_array_equal(one, other.detach().numpy())

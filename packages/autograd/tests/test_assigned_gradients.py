@@ -66,7 +66,7 @@ def test_accumulation_and_in_place_changes_keep_the_object(leaf):
     assert leaf.grad.tolist() == [0, 0]
 
 
-def test_weak_references_live_as_long_as_the_gradient(leaf):
+def test_a_weak_reference_to_a_gradient_becomes_invalid_when_the_gradient_is_deleted(leaf):
     leaf.grad = marked()
     reference = weakref.ref(leaf.grad)
     assert reference() is leaf.grad

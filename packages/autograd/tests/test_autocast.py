@@ -83,7 +83,7 @@ def test_the_cast_cache_is_cleared_at_the_end_of_the_outermost_region(weight):
     assert first.dtype is fb.bfloat16
 
 
-def test_custom_functions_set_the_autocast_mode():
+def test_custom_fwd_and_custom_bwd_set_the_autocast_mode_of_a_custom_function():
     class Product(fb.autograd.Function):
         @staticmethod
         @fb.amp.custom_fwd(device_type="cpu")
@@ -106,7 +106,7 @@ def test_custom_functions_set_the_autocast_mode():
     assert a.grad.dtype is b.grad.dtype is fb.float32
 
 
-def test_vmap_over_an_operator_with_an_autocast_policy():
+def test_vmap_applies_the_autocast_policy_of_an_operator():
     a, b = fb.randn(5, 2, 3), fb.randn(3, 4)
     with fb.autocast("cpu"):
         mapped = fb.func.vmap(lambda m: m @ b)(a)

@@ -18,7 +18,7 @@ def test_is_leaf_and_requires_grad_of_leaves_and_results(x):
     assert fb.ones(3).is_leaf and not fb.ones(3).requires_grad
 
 
-def test_gradients_accumulate(x):
+def test_gradients_accumulate_over_several_backward_passes(x):
     (x * 2).sum().backward()
     first = x.grad
     (x * x).sum().backward()
@@ -122,7 +122,7 @@ def test_a_second_backward_raises_and_changes_no_gradient(x):
     assert x.grad.tolist() == [2, 4, 6] and w.grad.tolist() == [1, 1, 1]
 
 
-def test_retain_graph(x):
+def test_retain_graph_allows_a_second_backward_pass(x):
     y = (x * x).sum()
     y.backward(retain_graph=True)
     y.backward()
@@ -136,7 +136,7 @@ def test_graphs_without_saved_tensors_can_run_backward_twice(x):
     assert x.grad.tolist() == [4, 4, 4]
 
 
-def test_create_graph(x):
+def test_create_graph_makes_gradients_differentiable(x):
     (x**3).sum().backward(create_graph=True)
     first = x.grad
     assert first.requires_grad
@@ -145,13 +145,13 @@ def test_create_graph(x):
     assert x.grad.tolist() == [6, 12, 18] and not x.grad.requires_grad
 
 
-def test_backward_through_a_gradient_penalty(x):
+def test_a_gradient_penalty_can_be_differentiated(x):
     (g,) = autograd.grad((x * x).sum(), x, create_graph=True)
     (g * g).sum().backward()  # sum of 4 x**2
     assert x.grad.tolist() == [8, 16, 24]
 
 
-def test_backward_with_inputs(x):
+def test_backward_with_inputs_accumulates_only_into_these_tensors(x):
     w = fb.ones(3, requires_grad=True)
     y = x * 2
     z = (y * w).sum()
@@ -170,7 +170,7 @@ def test_backward_with_invalid_inputs_raises(x):
         x.sum().backward(inputs=[fb.ones(3)])
 
 
-def test_backward_from_several_outputs(x):
+def test_backward_adds_the_gradients_of_several_outputs(x):
     a, b = x.sum(), x * x
     autograd.backward([a, b], [None, fb.ones(3)])
     assert x.grad.tolist() == [3, 5, 7]
@@ -178,7 +178,7 @@ def test_backward_from_several_outputs(x):
         autograd.backward([a, a], [None])
 
 
-def test_backward_from_a_leaf_and_from_dependent_outputs(x):
+def test_backward_can_start_at_a_leaf_and_at_outputs_that_depend_on_each_other(x):
     leaf = fb.ones((), requires_grad=True)
     leaf.backward()
     assert leaf.grad.item() == 1
@@ -196,7 +196,7 @@ def test_grad_does_not_accumulate_into_leaves(x):
     assert not gx.requires_grad
 
 
-def test_grad_outputs(x):
+def test_grad_multiplies_by_grad_outputs_and_checks_their_shapes(x):
     a, b = x * 2, x * x
     (g,) = autograd.grad([a, b], x, [fb.ones(3), fb.tensor([0.0, 1.0, 0.0])])
     assert g.tolist() == [2, 6, 2]
@@ -271,7 +271,7 @@ def test_dtypes_that_may_require_grad(x):
     assert not x.requires_grad_(False).requires_grad
 
 
-def test_retain_grad(x):
+def test_retain_grad_keeps_the_gradient_of_an_intermediate_tensor(x):
     y = x * 2
     y.retain_grad()
     assert y.retains_grad and not x.retains_grad
@@ -291,7 +291,7 @@ def test_a_tensor_that_retains_its_gradient_can_be_deleted_before_backward(x):
     assert x.grad is not None
 
 
-def test_assigning_gradients(x):
+def test_an_assigned_gradient_must_match_its_tensor_and_is_accumulated_into(x):
     x.grad = fb.ones(3)
     x.sum().backward()
     assert x.grad.tolist() == [2, 2, 2]

@@ -61,7 +61,7 @@ def test_recomputation_stops_early(x):
         assert not checkpoint(function, x, use_reentrant=False).requires_grad
 
 
-def test_nested_checkpoints_higher_derivatives_and_keyword_arguments(x, w):
+def test_nested_checkpoints_with_keyword_arguments_have_correct_second_derivatives(x, w):
     def inner(t, *, scale):
         return (t * scale).sin()
 
@@ -95,7 +95,7 @@ def test_a_checkpoint_saves_only_its_arguments(allocated):
 
 
 @pytest.mark.parametrize("reentrant", [False, True])
-def test_checkpoint_sequential(x, reentrant):
+def test_checkpoint_sequential_gives_the_gradient_of_the_plain_functions(x, reentrant):
     functions = [fb.sin, fb.exp, fb.tanh, fb.cos, fb.sigmoid]
     y = x
     for function in functions:

@@ -24,14 +24,14 @@ def softmax(z):
     return e / e.sum(-1, keepdims=True)
 
 
-def test_gradient_of_a_quadratic_form(generator):
+def test_gradient_of_a_quadratic_form_matches_the_formula(generator):
     a, x = generator.standard_normal((4, 4)), generator.standard_normal(4)
     v = leaf(x)
     (v @ fb.tensor(a) @ v).backward()
     close(v.grad, (a + a.T) @ x)
 
 
-def test_gradient_of_the_matrix_product(generator):
+def test_gradient_of_the_matrix_product_matches_the_formula(generator):
     a, b, g = (generator.standard_normal(s) for s in ((3, 4), (4, 2), (3, 2)))
     x, y = leaf(a), leaf(b)
     (x @ y).backward(fb.tensor(g))
@@ -39,14 +39,14 @@ def test_gradient_of_the_matrix_product(generator):
     close(y.grad, a.T @ g)
 
 
-def test_gradient_of_cross_entropy(generator):
+def test_gradient_of_cross_entropy_matches_the_formula(generator):
     logits, classes = generator.standard_normal((5, 3)), np.array([0, 2, 1, 1, 0])
     z = leaf(logits)
     fb.cross_entropy(z, fb.tensor(classes)).backward()
     close(z.grad, (softmax(logits) - np.eye(3)[classes]) / 5)
 
 
-def test_gradient_of_weighted_smoothed_cross_entropy(generator):
+def test_weighted_smoothed_cross_entropy_and_its_gradient_match_the_formula(generator):
     logits, classes, w = generator.standard_normal((5, 3)), np.array([0, 2, 1, 1, 0]), np.array([0.5, 2.0, 1.0])
     z = leaf(logits)
     loss = fb.cross_entropy(z, fb.tensor(classes), fb.tensor(w), label_smoothing=0.3)
@@ -67,7 +67,7 @@ def test_gradient_of_mean_squared_error(generator):
     close(y.grad, 2 * (b - a) / 6)
 
 
-def test_gradients_of_softmax_and_logsumexp(generator):
+def test_gradients_of_softmax_and_logsumexp_match_the_formulas(generator):
     z, g = generator.standard_normal((2, 4)), generator.standard_normal((2, 4))
     x = leaf(z)
     x.softmax(1).backward(fb.tensor(g))
@@ -78,7 +78,7 @@ def test_gradients_of_softmax_and_logsumexp(generator):
     close(x.grad, s)
 
 
-def test_gradient_of_batch_norm_over_the_whole_batch(generator):
+def test_gradient_of_batch_norm_includes_the_batch_statistics(generator):
     a, g = generator.standard_normal((6, 2)), generator.standard_normal((6, 2))
     x = leaf(a)
     fb.batch_norm(x, None, None, training=True, eps=1e-5).backward(fb.tensor(g))
@@ -123,7 +123,7 @@ def test_gradients_of_equal_extremes(reduce, expected):
     close(x.grad, expected)
 
 
-def test_gradient_of_prod_with_zeros():
+def test_gradient_of_prod_is_correct_with_zeros_among_the_elements():
     for values, expected in (([2, 0, 3], [0, 6, 0]), ([0, 0, 3], [0, 0, 0]), ([2, 4, 3], [12, 6, 8])):
         x = leaf(np.array(values, float))
         x.prod().backward()
@@ -151,7 +151,7 @@ def test_gradient_of_dropout_is_the_scaled_mask():
     assert set(np.unique(x.grad.numpy())) == {0.0, 1 / 0.75}
 
 
-def test_higher_derivatives_of_the_sine():
+def test_four_derivatives_of_the_sine_match_the_formulas():
     x = leaf(np.linspace(-3, 3, 7))
     derivative = x.sin()
     for expected in (np.cos, lambda v: -np.sin(v), lambda v: -np.cos(v), np.sin):

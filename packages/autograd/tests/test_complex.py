@@ -87,12 +87,12 @@ def test_products_of_complex_tensors_pass_gradcheck():
     check(lambda i, a, b: fb.addmm(i, a, b, beta=2j, alpha=1 - 1j), draw(2, 2), draw(2, 3, seed=1), draw(3, 2, seed=2))
 
 
-def test_gradient_of_complex_prod_with_zeros():
+def test_gradient_of_complex_prod_is_correct_with_zeros_among_the_elements():
     z = fb.tensor([[1j, 0, 2 - 1j], [0, 3j, 0]], dtype=fb.complex128, requires_grad=True)
     assert gradcheck(lambda z: z.prod(1), (z,))
 
 
-def test_complex_and_polar():
+def test_derivatives_of_complex_and_polar_match_finite_differences():
     check(fb.complex, real(3), real(2, 1, seed=1))
     check(fb.polar, real(3), real(2, 1, seed=1))
 
@@ -142,7 +142,7 @@ def test_gradients_of_imaginary_parts_after_a_change_of_the_base():
 # --- the engine ---
 
 
-def test_the_gradient_of_a_squared_modulus():
+def test_the_gradient_of_a_squared_modulus_is_twice_the_number():
     z = draw(3)
     (z * z.conj()).real.sum().backward()
     np.testing.assert_allclose(z.grad.numpy(), 2 * z.detach().numpy())
@@ -174,7 +174,7 @@ def test_a_real_gradient_of_a_complex_result_is_rejected():
         leaf.grad = fb.zeros(2, dtype=fb.complex128)
 
 
-def test_custom_functions_of_complex_tensors():
+def test_custom_functions_support_complex_tensors():
     class Square(Function):
         @staticmethod
         def forward(ctx, z):

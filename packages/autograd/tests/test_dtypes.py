@@ -38,7 +38,7 @@ def test_conversions_to_integers_have_no_history():
     assert not x.long().requires_grad and not x.bool().requires_grad and not (x > 2).requires_grad
 
 
-def test_integers_and_booleans_mix_with_floats():
+def test_products_with_integer_and_boolean_tensors_have_gradients():
     x = fb.tensor([1.5, 2.5], requires_grad=True)
     (x * fb.tensor([2, 3]) + x * fb.tensor([True, False])).sum().backward()
     assert x.grad.tolist() == [3, 3]
@@ -60,7 +60,7 @@ def test_output_gradients_are_cast_to_the_dtype_of_the_output():
     assert x.grad.dtype is fb.float32
 
 
-def test_gradients_of_empty_tensors():
+def test_gradients_of_empty_tensors_have_the_shape_of_the_tensor():
     x = fb.zeros(0, 3, requires_grad=True)
     (x * 2).sum().backward()
     assert x.grad.shape == (0, 3)

@@ -186,7 +186,7 @@ def test_graphs_run_backward_in_many_threads(x):
     assert not errors and len(results) == 480 and all(results)
 
 
-def test_backward_after_a_fork(x):
+def test_backward_works_in_a_forked_process(x):
     import os
 
     (x * x).sum().backward()
@@ -198,7 +198,7 @@ def test_backward_after_a_fork(x):
     assert os.waitpid(child, 0)[1] == 0
 
 
-def test_backward_through_a_chain_of_a_million_nodes():
+def test_backward_and_deletion_work_for_a_chain_of_a_million_nodes():
     x = fb.ones((), requires_grad=True)
     y = x
     for _ in range(1_000_000):

@@ -63,7 +63,7 @@ def test_the_input_of_fft_may_change_before_backward():
 
 
 @pytest.mark.parametrize("options", [{}, {"center": False}, {"normalized": True, "onesided": False}], ids=str)
-def test_derivatives_of_stft_and_istft(options):
+def test_derivatives_of_stft_and_istft_match_finite_differences(options):
     window = fb.hann_window(4, dtype=fb.float64) + 0.1
     options = {"n_fft": 4, "hop_length": 2, **options}
 

@@ -88,7 +88,7 @@ def test_nested_jvp_does_not_confuse_perturbations():
     assert func.jvp(lambda x: x * inner(x), (tensor(3.0),), (tensor(1.0),))[1].item() == 1.0
 
 
-def test_tangents_that_depend_on_the_input():
+def test_grad_of_jvp_includes_a_tangent_that_depends_on_the_input():
     # d/dx (3 x**2 * x**2) = 12 x**3
     f = func.grad(lambda x: func.jvp(lambda y: y**3, (x,), (x * x,))[1])
     assert f(tensor(2.0)).item() == 96.0
@@ -230,7 +230,7 @@ class Cube(fb.autograd.Function):
         return ctx.factor * 3 * x * x * tangent
 
 
-def test_jvp_of_a_custom_function():
+def test_jvp_of_a_custom_function_is_correct_and_can_be_nested():
     value, tangent = func.jvp(lambda x: Cube.apply(x, 2), (tensor(X),), (tensor(V),))
     close(value, 2 * X**3)
     close(tangent, 6 * X**2 * V)

@@ -129,7 +129,7 @@ class TestOutside:
             assert not fb.is_grad_enabled()
 
 
-def test_func_grad_of_a_function_with_in_place_operators():
+def test_grad_and_hessian_support_in_place_operators():
     def f(x):
         y = x * 2
         y.mul_(x)
@@ -140,7 +140,7 @@ def test_func_grad_of_a_function_with_in_place_operators():
     close(func.hessian(f)(tensor(X)), [[0, 0, 0], [0, 4, 1], [0, 1, 4]])
 
 
-def test_vjp_of_several_outputs():
+def test_vjp_accepts_a_dictionary_of_outputs_and_can_be_called_again():
     output, vjp_fn = func.vjp(lambda x, y: {"product": x * y, "sum": x.sum()}, tensor(X), tensor(X + 1))
     close(output["product"], X * (X + 1))
     assert not output["sum"].requires_grad
@@ -158,7 +158,7 @@ def test_vjp_is_linear_and_differentiable_in_the_cotangent():
     assert aux == "aux"
 
 
-def test_func_grad_of_complex_arguments():
+def test_func_grad_of_a_complex_argument_is_correct():
     z = fb.tensor(1.0 + 2.0j, dtype=fb.complex128)
     assert func.grad(lambda z: z.abs() ** 2)(z).item() == pytest.approx(2 + 4j)
 

@@ -33,7 +33,7 @@ def rosenbrock_hessian(x):
 
 @pytest.mark.parametrize("jacobian", [func.jacrev])
 class TestJacobians:
-    def test_shapes_of_output_and_input(self, jacobian):
+    def test_jacobian_has_the_shape_of_the_output_followed_by_the_input(self, jacobian):
         x = tensor(np.arange(6.0).reshape(2, 3))
         got = jacobian(lambda x: x.t() * 2)(x)
         assert got.shape == (3, 2, 2, 3)
@@ -76,7 +76,7 @@ class TestJacobians:
             jacobian(lambda x: (x, 1))(tensor(X))
 
 
-def test_hessian_of_rosenbrock():
+def test_hessian_of_the_rosenbrock_function_matches_the_formula():
     x = np.random.default_rng(0).standard_normal(20)
     close(func.hessian(rosenbrock)(tensor(x)), rosenbrock_hessian(x))
 
@@ -103,7 +103,7 @@ class Derived(fb.Tensor):
     ("transform", "expected"),
     [(func.grad, 3 * X**2), (func.jacrev, 3 * X**2), (func.jacfwd, 3 * X**2), (func.hessian, np.diag(6 * X))],
 )
-def test_derivatives_at_an_instance_of_a_subclass(transform, expected):
+def test_transforms_accept_instances_of_a_subclass(transform, expected):
     close(transform(lambda x: (x**3).sum())(tensor(X).as_subclass(Derived)), expected)
 
 
@@ -121,7 +121,7 @@ def test_functions_without_results_are_rejected(output):
             call()
 
 
-def test_hessians_of_outputs_with_several_elements():
+def test_hessian_supports_outputs_with_several_elements():
     x = fb.tensor([0.3, -0.5, 0.8], dtype=fb.float64)
     values = x.numpy()
     want = np.zeros((3, 3, 3))

@@ -211,7 +211,7 @@ def test_a_nested_backward_pass_in_a_custom_backward(x):
     assert x.grad.tolist() == [4, 7, 13]
 
 
-def test_once_differentiable(x):
+def test_once_differentiable_rejects_second_derivatives(x):
     class Once(Exp):
         @staticmethod
         @once_differentiable

@@ -28,7 +28,7 @@ STRATEGIES = [{}, {"vectorize": True}, {"vectorize": True, "strategy": "forward-
 
 @pytest.mark.parametrize("options", STRATEGIES, ids=str)
 class TestJacobian:
-    def test_jacobian_of_one_input_and_one_output(self, options):
+    def test_jacobian_of_one_input_is_correct_and_detached(self, options):
         got = functional.jacobian(lambda x: x**2, tensor(X), **options)
         close(got, np.diag(2 * X))
         assert not got.requires_grad
@@ -60,7 +60,7 @@ def test_jacobian_calls_the_function_with_the_subclass_of_its_input(create_graph
 
 @pytest.mark.parametrize("options", [{}, {"vectorize": True, "outer_jacobian_strategy": "forward-mode"}], ids=str)
 class TestHessian:
-    def test_hessian_of_one_input(self, options):
+    def test_hessian_of_one_input_is_correct(self, options):
         close(functional.hessian(lambda x: (x**3).sum(), tensor(X), **options), np.diag(6 * X))
 
     def test_hessian_of_several_inputs_has_blocks(self, options):
@@ -171,7 +171,7 @@ def test_the_standard_basis_is_split_by_tensors():
             functional._construct_standard_basis_for(tensors, numels)
 
 
-def test_private_functions_of_pytorch():
+def test_private_helper_functions_of_pytorch_exist():
     x = fb.ones(2, requires_grad=True)
     assert functional._as_tuple(x, "inputs", "f") == (False, (x,))
     with pytest.raises(TypeError, match="inputs given to f"):

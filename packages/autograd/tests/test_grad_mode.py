@@ -126,7 +126,7 @@ def test_closing_a_decorated_generator_runs_its_cleanup_in_the_mode(x):
     assert modes == [False] and fb.is_grad_enabled()
 
 
-def test_set_grad_enabled_as_a_function():
+def test_set_grad_enabled_changes_the_mode_if_called_as_a_function():
     fb.set_grad_enabled(False)
     assert not fb.is_grad_enabled()
     fb.set_grad_enabled(True)
@@ -165,7 +165,7 @@ def test_backward_runs_within_no_grad(x):
     assert x.grad.tolist() == [2, 4] and not x.grad.requires_grad
 
 
-def test_representations_of_modes():
+def test_repr_of_set_grad_enabled_shows_the_mode():
     with fb.set_grad_enabled(False) as _, fb.no_grad():
         pass
     mode = fb.set_grad_enabled(True)

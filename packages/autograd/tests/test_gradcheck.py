@@ -90,7 +90,7 @@ def test_gradcheck_does_not_change_inputs_or_their_gradients(x):
     assert x.tolist() == [0.3, 0.7] and x.grad is None
 
 
-def test_gradcheck_of_empty_and_zero_dimensional_inputs():
+def test_gradcheck_accepts_empty_and_zero_dimensional_inputs():
     assert gradcheck(fb.exp, fb.zeros(0, 2, dtype=fb.float64, requires_grad=True))
     assert gradgradcheck(fb.exp, fb.tensor(0.5, dtype=fb.float64, requires_grad=True))
 

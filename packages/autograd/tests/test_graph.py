@@ -16,7 +16,7 @@ def x():
     return fb.tensor([1.0, 2.0], requires_grad=True)
 
 
-def test_next_functions_of_nodes(x):
+def test_next_functions_lead_from_a_node_to_the_nodes_of_its_inputs(x):
     w = fb.ones(2)
     y = (x * w + x).sum()
     (add, index) = y.grad_fn.next_functions[0]

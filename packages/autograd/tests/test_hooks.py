@@ -107,7 +107,7 @@ def test_registering_an_invalid_hook_raises(x):
         x.register_hook(3)
 
 
-def test_post_accumulate_grad_hooks(x):
+def test_post_accumulate_grad_hooks_are_called_once_per_backward_pass(x):
     seen = []
     x.register_post_accumulate_grad_hook(lambda t: seen.append((t is x, t.grad.tolist())))
     (x * x + x).sum().backward()
@@ -138,7 +138,7 @@ def test_gradients_are_recorded_in_hooks_only_with_create_graph(x):
     x.grad = None
 
 
-def test_hooks_and_prehooks_of_nodes(x):
+def test_prehooks_of_nodes_replace_gradients_and_removed_hooks_are_not_called(x):
     calls = []
     node = (y := x * fb.tensor([2.0, 3.0])).grad_fn
     before = node.register_prehook(lambda outputs: calls.append(len(outputs)) or (outputs[0] * 10,))
@@ -309,7 +309,7 @@ def test_a_hook_cannot_replace_a_missing_gradient(register):
         Stopping.apply(y).sum().backward()
 
 
-def test_hooks_of_a_node_with_one_of_two_gradients():
+def test_hooks_of_a_node_receive_none_for_an_output_without_a_gradient():
     x, calls = fb.ones(4, requires_grad=True), []
     first, second = x.chunk(2)
     second.register_hook(lambda gradient: calls.append(("second", numbers(gradient))))

@@ -22,7 +22,7 @@ def test_random_engine_calls_do_not_crash_the_process(seed):
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-def test_functions_of_the_engine_reject_a_keyword_without_a_utf8_form():
+def test_functions_of_the_engine_reject_keywords_that_utf8_cannot_encode():
     functions = [value for value in vars(_engine).values() if callable(value) and not isinstance(value, type)]
     assert len(functions) > 20
     for function in functions:

@@ -360,7 +360,7 @@ def test_vmap_calls_an_extensions_operator_for_each_example():
     assert fb.equal(gradients, fb.where(x < 0, 0.5, 1.0))
 
 
-def test_a_vmap_rule_of_an_extensions_operator():
+def test_vmap_calls_the_registered_rule_of_an_extension_operator():
     seen = []
 
     @extension_op("testing::doubled")

@@ -94,7 +94,7 @@ def test_pointwise_operators_pass_gradcheck(name):
 
 
 @pytest.mark.parametrize("name", [n for n in DIFFERENTIABLE if n not in INTERNAL and arity_of(n) == 2])
-def test_derivatives_of_broadcast_operands(name):
+def test_derivatives_of_broadcast_operands_match_finite_differences(name):
     x, y = points(name, count=2)
     grid_x, grid_y = np.repeat(x[:1], 3)[:, None], y[:1]  # (3, 1) and (1,): every pair is a smooth point
     assert gradcheck(call_of(name), [leaf(grid_x), leaf(grid_y)])
@@ -110,7 +110,7 @@ def accepts_numbers(name):
 @pytest.mark.parametrize(
     "name", [n for n in DIFFERENTIABLE if n not in INTERNAL and arity_of(n) == 2 and any(accepts_numbers(n))]
 )
-def test_derivatives_with_a_number_as_one_operand(name):
+def test_derivatives_are_correct_if_one_operand_is_a_number(name):
     x, y = (float(a[0]) for a in points(name))
     call = call_of(name)
     first, second = accepts_numbers(name)
@@ -149,7 +149,7 @@ def test_the_normal_distribution_is_differentiated_in_the_fourth_derivative_of_g
 
 
 @pytest.mark.parametrize("exponent", [2, 3, 0.5, -1, 1, 0, 2.5])
-def test_derivatives_of_powers_by_numbers(exponent):
+def test_derivatives_of_powers_with_a_number_as_exponent_are_correct(exponent):
     assert gradcheck(lambda x: x**exponent, leaf(np.array([0.3, 1.7])))
     assert gradgradcheck(lambda x: x**exponent, leaf(np.array([0.3, 1.7])))
 
@@ -161,7 +161,7 @@ def test_prelu_and_softplus_have_derivatives_in_their_parameters():
     assert gradcheck(lambda x, beta: fb.softplus(x, beta, 9.0), [x, leaf(np.array(1.3))])
 
 
-def test_derivative_of_where_with_a_number():
+def test_derivative_of_where_is_correct_if_one_case_is_a_number():
     mask = fb.tensor([True, False, True])
     x = leaf(np.array([1.0, 2.0, 3.0]))
     assert gradcheck(lambda t: fb.where(mask, t, 0.5), x)
@@ -191,14 +191,14 @@ def test_derivative_of_where_with_a_number():
         (fb.expm1, 0.0, 1.0),
     ],
 )
-def test_derivatives_at_kinks_and_extremes(call, at, expected):
+def test_derivatives_at_kinks_and_extreme_arguments_have_the_expected_values(call, at, expected):
     x = fb.tensor(at, dtype=fb.float64, requires_grad=True)
     call(x).backward()
     assert x.grad.item() == pytest.approx(expected, abs=1e-300)
 
 
 @pytest.mark.parametrize("function", [fb.special.i1, fb.special.i1e, fb.special.bessel_j1])
-def test_odd_bessel_functions_at_zero(function):
+def test_derivatives_of_odd_bessel_functions_at_zero_are_the_limits(function):
     """Check the derivatives at 0, where a quotient by x is replaced by its limit."""
     x = fb.zeros(2, dtype=fb.float64, requires_grad=True)
     (slope,) = fb.autograd.grad(function(x).sum(), x, create_graph=True)

@@ -251,12 +251,12 @@ def test_operators_emit_nvtx_ranges(monkeypatch, shapes):
     assert fb.equal(y, fb.exp(x))
 
 
-def test_format_time():
+def test_format_time_chooses_the_unit():
     times = [format_time(microseconds) for microseconds in (12.0, 1500.0, 2.5e6)]
     assert times == ["12.000us", "1.500ms", "2.500s"]
 
 
-def test_shapes_of_the_arguments_of_operators():
+def test_record_shapes_stores_the_shapes_of_the_arguments():
     x, weight = fb.ones(4, 3), fb.ones(2, 3)
     with profile(record_shapes=True) as profiled, record_function("part"):
         (x @ weight.T).exp().add(1)

@@ -16,7 +16,7 @@ def moved(concentration, sample, step):
 
 
 @pytest.mark.parametrize("concentration", [0.05, 0.5, 1.0, 3.0, 20.0, 300.0, 999.0, 1001.0, 3e4])
-def test_gradient_of_standard_gamma(concentration):
+def test_gradient_of_standard_gamma_matches_finite_differences_of_the_quantile(concentration):
     alpha = fb.full((200,), concentration, dtype=fb.float64, requires_grad=True)
     sample = fb._standard_gamma(alpha)
     sample.sum().backward()
@@ -27,7 +27,7 @@ def test_gradient_of_standard_gamma(concentration):
 
 
 @pytest.mark.parametrize("concentration", [1e-3, 0.5, 3.0, 300.0, 3e4])
-def test_gradient_of_log_gamma_variates(concentration):
+def test_gradient_of_log_gamma_variates_matches_finite_differences_of_the_quantile(concentration):
     """Compare with the derivative of the variate z, divided by z; for tiny z, its CDF is ``z**a / gamma(a + 1)``."""
     alpha = fb.full((200,), concentration, dtype=fb.float64, requires_grad=True)
     sample = _standard_log_gamma(alpha)
@@ -98,7 +98,7 @@ def test_coordinates_of_dirichlet_variates_follow_their_marginal_distribution(a,
     np.testing.assert_allclose(alpha.grad.numpy()[usable, 1], want, rtol=1e-5, atol=1e-14)
 
 
-def test_dirichlet_gradient_for_large_concentrations():
+def test_dirichlet_gradient_is_correct_for_large_concentrations():
     alpha = fb.full((100, 2), 3e7, dtype=fb.float64, requires_grad=True)
     fb._sample_dirichlet(alpha)[:, 0].sum().backward()
     np.testing.assert_allclose(alpha.grad.numpy()[:, 0], 0.25 / 3e7, rtol=1e-3)

@@ -48,7 +48,7 @@ def test_hooks_run_without_recording_and_see_no_history(x):
     assert seen == [(False, False)]
 
 
-def test_higher_derivatives_through_packed_inputs_and_outputs(x):
+def test_second_derivatives_are_correct_with_packed_inputs_and_outputs(x):
     for function, second in ((fb.exp, fb.exp), (lambda t: t**3, lambda t: 6 * t)):
         with HOOKS(lambda t: t.clone(), lambda t: t.clone()):
             y = function(x * 1)
@@ -236,7 +236,7 @@ def test_an_intermediate_result_is_not_an_argument():
         node._saved_bias  # noqa: B018
 
 
-def test_hooks_on_one_saved_tensor(x):
+def test_hooks_can_be_set_once_on_one_saved_tensor(x):
     node = (y := x * x).grad_fn
     saved = node._raw_saved_self
     assert isinstance(saved, fb.autograd.SavedTensor)
@@ -252,7 +252,7 @@ def test_hooks_on_one_saved_tensor(x):
         node._raw_saved_self  # noqa: B018
 
 
-def test_second_derivatives_through_hooks_on_one_saved_tensor(x):
+def test_second_derivatives_are_correct_with_hooks_on_one_saved_tensor(x):
     y = (x * 1) ** 3
     y.grad_fn._raw_saved_self.register_hooks(lambda t: t.clone(), lambda t: t)
     (first,) = grad(y.sum(), x, create_graph=True)
@@ -263,7 +263,7 @@ def test_second_derivatives_through_hooks_on_one_saved_tensor(x):
     assert grad(first.sum(), x)[0].tolist() == pytest.approx([2.718281828, 7.389056099])
 
 
-def test_hooks_on_saved_tensors_of_a_custom_function(x):
+def test_hooks_apply_to_saved_tensors_of_a_custom_function(x):
     class Square(Function):
         @staticmethod
         def forward(ctx, t):
@@ -284,7 +284,7 @@ def test_hooks_on_saved_tensors_of_a_custom_function(x):
         y.grad_fn._raw_saved_tensors  # noqa: B018
 
 
-def test_errors_of_hooks_on_one_saved_tensor(x):
+def test_hooks_that_change_their_input_and_invalid_hooks_are_rejected(x):
     saved = x.exp().grad_fn._raw_saved_result
     with pytest.raises(RuntimeError, match="pack hook is modifying its input in place"):
         saved.register_hooks(lambda t: t.mul_(2), lambda t: t)
@@ -294,7 +294,7 @@ def test_errors_of_hooks_on_one_saved_tensor(x):
         fb.autograd.SavedTensor()
 
 
-def test_increment_version(x):
+def test_increment_version_makes_backward_reject_the_changed_tensor(x):
     y = x * 1
     z = (y * y).sum()
     graph.increment_version([y, y])

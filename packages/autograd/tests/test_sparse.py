@@ -83,7 +83,7 @@ def test_operators_of_sparse_and_dense_tensors_pass_gradcheck(call, shape, layou
     assert gradgradcheck(function, inputs)
 
 
-def test_derivatives_of_hybrid_and_batched_sparse_tensors():
+def test_derivatives_of_hybrid_and_batched_sparse_tensors_match_finite_differences():
     assert gradcheck(lambda v: dense(fb.sparse.sum(sparse(v), (0, 2))), (tensor(5, 2),))
     assert gradcheck(lambda v: dense(fb.sparse.softmax(sparse(v), 1)), (tensor(5, 2),))
     indices = fb.tensor([[0, 1, 1], [0, 2, 0], [3, 1, 1]])
@@ -93,7 +93,7 @@ def test_derivatives_of_hybrid_and_batched_sparse_tensors():
 
 
 @pytest.mark.parametrize("layout", ["csr", "csc", "bsr", "bsc"])
-def test_derivatives_of_batched_compressed_tensors(layout):
+def test_derivatives_of_batched_compressed_tensors_match_finite_differences(layout):
     block = (2, 1) if layout.startswith("bs") else ()
     offsets, indices = fb.tensor([[0, 1, 3], [0, 2, 3]]), fb.tensor([[1, 0, 1], [0, 1, 0]])
     make = lambda v: getattr(fb, f"sparse_{layout}_tensor")(offsets, indices, v)  # noqa: E731
@@ -117,7 +117,7 @@ def test_gradients_pass_through_to_sparse_and_to_dense(layout):
     assert s.grad.layout is s.layout and s.grad.to_dense().tolist() == dense.tolist()
 
 
-def test_derivatives_of_sampled_addmm():
+def test_derivatives_of_sampled_addmm_match_finite_differences():
     call = lambda v, a, b: fb.sparse.sampled_addmm(sparse(v, "csr"), a, b, beta=0.5, alpha=2.0).values()  # noqa: E731
     assert gradcheck(call, (tensor(5), tensor(3, 2), tensor(2, 4)))
 
@@ -188,7 +188,7 @@ def test_assigned_gradients_stay_sparse_and_add_up():
         leaf.grad = fb.sparse_coo_tensor((2, 2))
 
 
-def test_a_function_with_a_sparse_argument():
+def test_a_custom_function_accepts_a_sparse_argument_but_not_its_gradient():
     class Product(Function):
         @staticmethod
         def forward(ctx, matrix, dense):
@@ -209,7 +209,7 @@ def test_a_function_with_a_sparse_argument():
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin"])
-def test_derivatives_of_sparse_mm_with_a_reduction(reduce):
+def test_derivatives_of_sparse_mm_with_a_reduction_match_finite_differences(reduce):
     function = lambda v, d: fb.sparse.mm(sparse(v, "csr"), d, reduce)  # noqa: E731
     assert gradcheck(function, (tensor(5), tensor(4, 2)))
     assert gradgradcheck(function, (tensor(5), tensor(4, 2)))
@@ -248,7 +248,7 @@ def test_functions_with_sparse_inputs_and_outputs_pass_gradcheck(name, layout):
     assert gradcheck(UNARY[name], (s,))
 
 
-def test_backward_from_a_sparse_tensor():
+def test_backward_from_a_sparse_tensor_accepts_dense_and_sparse_gradients():
     s = sparse(fb.ones(5)).requires_grad_()
     gradient = np.arange(12.0, dtype=np.float32).reshape(SIZE)
     for given in (fb.tensor(gradient), fb.tensor(gradient).to_sparse()):
@@ -266,13 +266,13 @@ def test_backward_from_a_sparse_tensor():
         (s * 2).backward(fb.ones(3, 5))
 
 
-def test_derivatives_of_broadcast_sparse_products():
+def test_derivatives_of_broadcast_sparse_products_match_finite_differences():
     make = lambda v: fb.sparse_coo_tensor([[0, 2, 2]], v, (3, 1))  # noqa: E731
     assert gradcheck(lambda v, d: dense(make(v) * d), (tensor(3, 1), tensor(2, 3, 4)))
     assert gradcheck(lambda v, w: dense(sparse(v) * make(w).to_dense().to_sparse()), (tensor(5), tensor(3, 1)))
 
 
-def test_derivatives_of_masked_reductions():
+def test_derivatives_of_masked_sparse_reductions_match_finite_differences():
     mask = fb.tensor([[True, False, True, True], [False] * 4, [True] * 4])
     for reduce in (fb.masked.sum, fb.masked.prod, fb.masked.amax):
         assert gradcheck(lambda v, reduce=reduce: dense(reduce(sparse(v), 1, mask=mask)), (tensor(5),))
@@ -319,7 +319,7 @@ def test_hooks_receive_sparse_gradients():
 
 
 @pytest.mark.parametrize("layout", ["coo", "csr"])
-def test_gradients_are_changed_in_place(layout):
+def test_the_gradient_of_a_sparse_leaf_can_be_modified_in_place(layout):
     s = sparse(fb.ones(5), layout).requires_grad_()
     s.sum().backward()
     former = s.grad

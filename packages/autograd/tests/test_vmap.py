@@ -99,7 +99,7 @@ def test_vmap_can_be_nested():
     assert fb.equal(vmap(vmap(lambda t: t * 2, 1, 1), 2, 2)(fb.ones(2, 3, 4)), fb.full((2, 3, 4), 2.0))
 
 
-def test_gradients_through_vmap():
+def test_derivatives_through_vmap_match_finite_differences():
     x, w = fb.randn(4, 3, dtype=fb.float64), fb.randn(3, dtype=fb.float64)
     x.requires_grad_()
     w.requires_grad_()
@@ -107,7 +107,7 @@ def test_gradients_through_vmap():
     assert fb.autograd.gradgradcheck(lambda x, w: vmap(lambda row: (row * w).tanh().sum())(x), (x, w))
 
 
-def test_gradients_inside_of_vmap():
+def test_vmap_of_grad_computes_per_sample_gradients():
     def loss(weight, x, y):
         return ((weight @ x).tanh() - y).square().sum()
 
@@ -131,12 +131,12 @@ def test_function_transforms_inside_of_vmap_equal_a_loop():
     assert fb.allclose(nested, looped(lambda a: looped(lambda b: grad(lambda a, b: (a * b).sin().sum())(a, b), x), x))
 
 
-def test_vmap_over_the_cotangents_of_a_vjp_recorded_outside():
+def test_vmap_maps_over_the_cotangents_of_a_vjp_recorded_outside():
     _, product = vjp(fb.sin, fb.zeros(3))
     assert fb.equal(vmap(product)(fb.eye(3))[0], fb.eye(3))
 
 
-def test_grad_of_vmap_of_grad():
+def test_grad_of_vmap_of_grad_is_correct():
     x = fb.randn(4, 3, dtype=fb.float64)
 
     def outer(w):
@@ -324,11 +324,11 @@ COLUMNS, VECTORS = MATRICES[:, :, :2], MATRICES[:, 0]
         (fb.cosine_similarity, (MATRICES, MATRICES.flip(0))),
     ],
 )
-def test_vmap_of_linear_algebra_functions(function, batches):
+def test_vmap_of_linear_algebra_functions_matches_a_loop(function, batches):
     assert fb.allclose(vmap(function)(*batches), looped(function, *batches), rtol=1e-4, atol=1e-4)
 
 
-def test_vmap_over_autograd_grad_of_an_outer_graph():
+def test_vmap_maps_over_autograd_grad_of_an_outer_graph():
     x = fb.arange(3.0, requires_grad=True)
     y = x**2
     rows = fb.vmap(lambda v: fb.autograd.grad(y, x, v, retain_graph=True)[0])(fb.eye(3))

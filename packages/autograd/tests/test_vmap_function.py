@@ -47,7 +47,7 @@ class Sine(Function):
         return Sine.apply(x), (0, 0)
 
 
-def test_vmap_of_a_custom_function_with_a_generated_rule():
+def test_vmap_of_a_custom_function_with_a_generated_rule_has_correct_gradients():
     x, y = fb.randn(4, 3), fb.randn(3)
     mapped = vmap(lambda x: Product.apply(x, factor=2.0, y=y))
     assert fb.allclose(mapped(x), x * y * 2)
@@ -59,13 +59,13 @@ def test_vmap_of_a_custom_function_with_a_generated_rule():
     assert fb.allclose(gy, wy)
 
 
-def test_per_sample_gradients_through_a_generated_rule():
+def test_per_sample_gradients_through_a_generated_rule_are_correct():
     x, y = fb.randn(4, 3), fb.randn(3)
     found = vmap(grad(lambda y, x: Product.apply(x, y, 2.0).square().sum()), (None, 0))(y, x)
     assert fb.allclose(found, 8 * x * x * y, atol=1e-5)
 
 
-def test_vmap_of_a_custom_function_with_a_vmap_method():
+def test_vmap_calls_the_vmap_method_of_a_custom_function():
     x = fb.randn(4, 3, requires_grad=True)
     sine, cosine = vmap(Sine.apply)(x)
     assert fb.allclose(sine, x.sin())

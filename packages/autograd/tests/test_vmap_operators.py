@@ -173,7 +173,7 @@ def test_randomness_decides_if_examples_draw_different_numbers(function, mode):
         assert fb.equal(first, other) == (mode == "same")
 
 
-def test_dropout_of_a_batch():
+def test_dropout_in_vmap_draws_a_mask_for_each_example():
     fb.manual_seed(0)
     dropped = vmap(fb.dropout, randomness="different")(fb.ones(3, 200))
     assert 0.4 < (dropped == 0).float().mean() < 0.6
@@ -181,7 +181,7 @@ def test_dropout_of_a_batch():
     assert fb.equal(vmap(lambda x: fb.dropout(x, training=False))(fb.ones(3, 4)), fb.ones(3, 4))
 
 
-def test_in_place_samplers_in_vmap():
+def test_in_place_samplers_in_vmap_draw_numbers_for_each_example():
     fb.manual_seed(0)
     written = vmap(lambda x: x.clone().normal_(), randomness="different")(fb.zeros(3, 50))
     assert not fb.equal(written[0], written[1])

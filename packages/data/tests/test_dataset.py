@@ -123,7 +123,7 @@ def test_errors_name_the_missing_methods_of_a_dataset() -> None:
         iter(Silent())
 
 
-def test_stack_dataset() -> None:
+def test_stack_dataset_returns_tuples_or_dictionaries_of_samples() -> None:
     stacked = StackDataset(rows(), list("abcdef"))
     (values, label), letter = stacked[2]
     assert (values.tolist(), int(label), letter) == ([4.0, 5.0], 2, "c") and len(stacked) == 6
@@ -153,7 +153,7 @@ class Letters(IterableDataset[str]):
         return len(self.letters)
 
 
-def test_chain_dataset() -> None:
+def test_chain_dataset_concatenates_iterable_datasets() -> None:
     chain = Letters("ab") + Letters("c")
     assert isinstance(chain, ChainDataset) and list(chain) == list(chain) == ["a", "b", "c"] and len(chain) == 3
     assert list(DataLoader(chain, 2)) == [["a", "b"], ["c"]]

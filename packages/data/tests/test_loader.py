@@ -26,7 +26,7 @@ class Measured(Stream):
         return 7
 
 
-def test_batches_in_order(same: Same) -> None:
+def test_batches_have_the_order_of_the_dataset(same: Same) -> None:
     loader = DataLoader(TensorDataset(IMAGES, LABELS), batch_size=4)
     batches = list(loader)
     assert len(loader) == len(batches) == 3 and len(iter(loader)) == 3

@@ -22,7 +22,7 @@ from flambeau.data import (
 )
 
 
-def test_sequential_sampler() -> None:
+def test_sequential_sampler_yields_indices_in_order() -> None:
     sampler = SequentialSampler("abcd")
     assert list(sampler) == [0, 1, 2, 3] and len(sampler) == 4
 
@@ -90,7 +90,7 @@ def test_samplers_accept_an_empty_data_source() -> None:
         list(RandomSampler([], num_samples=2))
 
 
-def test_subset_random_sampler() -> None:
+def test_subset_random_sampler_yields_the_indices_in_a_new_order_each_time() -> None:
     sampler = SubsetRandomSampler(list(range(100, 200)), generator=0)
     first, second = list(sampler), list(sampler)
     assert sorted(first) == sorted(second) == list(range(100, 200))

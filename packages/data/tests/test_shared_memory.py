@@ -94,7 +94,7 @@ def test_batches_beyond_the_limit_of_shared_segments_are_copied(writer: Writer) 
     assert [array[0] for array in held] == [0, 1, 2, 3, 4] and len(reader._segments) == 3
 
 
-def test_segments_grow_with_the_batches(writer: Writer) -> None:
+def test_larger_segments_replace_smaller_ones_as_batches_grow(writer: Writer) -> None:
     reader = Reader(4)
     for size in (20000, 500000, 20000, 500000):
         writer.release(reader.take_released())

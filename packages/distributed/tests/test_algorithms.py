@@ -106,6 +106,6 @@ def _values(source):
 
 
 @pytest.mark.parametrize("source", [0, 1])
-def test_broadcast_of_values_of_several_dtypes_and_layouts(ranks, source):
+def test_broadcast_transfers_values_of_several_dtypes_and_layouts(ranks, source):
     expected = [[[source] * 3] * 2, [float(source)] * 2, [[source] * 3] * 2, source == 1]
     assert ranks.run(_values, source) == [expected, expected]

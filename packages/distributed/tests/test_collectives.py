@@ -29,7 +29,7 @@ def _all_reduce(dtype, name):
 
 @pytest.mark.parametrize("dtype", NUMBERS, ids=str)
 @pytest.mark.parametrize("name", REDUCTIONS)
-def test_all_reduce(ranks, dtype, name):
+def test_all_reduce_matches_numpy(ranks, dtype, name):
     inputs = np.stack([_own(dtype, rank).double().numpy() for rank in range(2)])
     for found in ranks.run(_all_reduce, dtype, name):
         np.testing.assert_array_equal(found, REDUCTIONS[name](inputs, axis=0))
@@ -42,7 +42,7 @@ def _complex(name):
 
 
 @pytest.mark.parametrize("name", ["SUM", "PRODUCT", "AVG"])
-def test_all_reduce_of_complex_numbers(ranks, name):
+def test_all_reduce_of_complex_numbers_matches_numpy(ranks, name):
     inputs = _all(fb.float64, 2) + 1j * _own(fb.float64, 3).numpy()
     wanted = {"SUM": np.sum, "PRODUCT": np.prod, "AVG": np.mean}[name](inputs, axis=0)
     for found in ranks.run(_complex, name):
@@ -56,7 +56,7 @@ def _of_truth_values(name):
 
 
 @pytest.mark.parametrize("name", TRUTH)
-def test_all_reduce_of_booleans(ranks, name):
+def test_all_reduce_of_booleans_matches_numpy(ranks, name):
     for found in ranks.run(_of_truth_values, name):
         np.testing.assert_array_equal(found, TRUTH[name](_all(fb.int64, 2) > 3, axis=0))
 
@@ -68,7 +68,7 @@ def _bits(name):
 
 
 @pytest.mark.parametrize("name", BITS)
-def test_bitwise_all_reduce(three_ranks, name):
+def test_bitwise_all_reduce_matches_numpy(three_ranks, name):
     for found in three_ranks.run(_bits, name):
         np.testing.assert_array_equal(found, BITS[name].reduce(_all(fb.int32, 3), axis=0))
 
@@ -98,7 +98,7 @@ def _of_views():
     return whole.numpy(), received.numpy(), conjugate.resolve_conj().numpy()
 
 
-def test_collectives_of_noncontiguous_tensors(ranks):
+def test_collectives_of_noncontiguous_tensors_write_only_their_elements(ranks):
     wanted = _all(fb.float32, 2).sum(axis=0).T
     for rank, (whole, received, conjugate) in enumerate(ranks.run(_of_views)):
         np.testing.assert_array_equal(whole[:, ::2], wanted)
@@ -115,7 +115,7 @@ def _reduce(root):
 
 
 @pytest.mark.parametrize("root", [0, 2])
-def test_reduce(three_ranks, root):
+def test_reduce_sends_the_mean_to_the_root(three_ranks, root):
     found = three_ranks.run(_reduce, root)[root]
     np.testing.assert_allclose(found, _all(fb.float64, 3).mean(axis=0), rtol=1e-15)
 
@@ -127,7 +127,7 @@ def _broadcast(dtype, root):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.bool, fb.int64], ids=str)
-def test_broadcast(three_ranks, dtype):
+def test_broadcast_sends_the_tensor_of_the_source_to_all_ranks(three_ranks, dtype):
     for found in three_ranks.run(_broadcast, dtype, 1):
         np.testing.assert_array_equal(found, _own(dtype, 1).double().numpy())
 
@@ -146,7 +146,7 @@ def _gathered(root):
     return fb.stack(everyone).numpy(), stacked.numpy(), behind.numpy(), shown
 
 
-def test_gather_and_all_gather(three_ranks):
+def test_gather_and_all_gather_collect_the_tensors_of_all_ranks(three_ranks):
     wanted = _all(fb.float32, 3)
     for rank, (everyone, stacked, behind, at_root) in enumerate(three_ranks.run(_gathered, 1)):
         np.testing.assert_array_equal(everyone, wanted)
@@ -164,7 +164,7 @@ def _scattered():
     return x.numpy()
 
 
-def test_scatter(three_ranks):
+def test_scatter_sends_one_tensor_to_each_rank(three_ranks):
     for rank, found in enumerate(three_ranks.run(_scattered)):
         np.testing.assert_array_equal(found, _own(fb.float32, rank).numpy())
 
@@ -180,7 +180,7 @@ def _reduce_scattered(dtype):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int64], ids=str)
-def test_reduce_scatter(three_ranks, dtype):
+def test_reduce_scatter_matches_numpy(three_ranks, dtype):
     inputs = np.stack([_own(dtype, rank, (3, 4)).double().numpy() for rank in range(3)])
     for rank, (first, second, third) in enumerate(three_ranks.run(_reduce_scattered, dtype)):
         np.testing.assert_array_equal(first, inputs.sum(axis=0)[rank])
@@ -200,7 +200,7 @@ def _exchanged():
     return even.numpy(), uneven.numpy(), [each.tolist() for each in lists]
 
 
-def test_all_to_all(three_ranks):
+def test_all_to_all_exchanges_equal_and_unequal_parts(three_ranks):
     size = 3
     for rank, (even, uneven, lists) in enumerate(three_ranks.run(_exchanged)):
         inputs = [_own(fb.float32, each, (size, 2)).numpy() for each in range(size)]
@@ -223,7 +223,7 @@ def _coalesced():
     return [each.tolist() for each in tensors], [[each.tolist() for each in row] for row in rows]
 
 
-def test_coalesced_collectives_of_several_tensors(ranks):
+def test_coalesced_collectives_process_several_tensors(ranks):
     sums = [_all(fb.float32, 2).sum(0).tolist(), _all(fb.float32, 2, (5,)).sum(0).tolist(), []]
     assert ranks.run(_coalesced) == [(sums, [[[1.0, 1.0], [5.0]], [[2.0, 2.0], [6.0]]])] * 2
 
@@ -277,7 +277,7 @@ def _empty():
     return scalar.item()
 
 
-def test_collectives_of_empty_and_zero_dimensional_tensors(ranks):
+def test_collectives_accept_empty_and_zero_dimensional_tensors(ranks):
     assert ranks.run(_empty) == [4.0, 4.0]
 
 
@@ -286,7 +286,7 @@ def _monitored():
     return True
 
 
-def test_the_monitored_barrier(three_ranks):
+def test_the_monitored_barrier_passes_if_all_ranks_arrive(three_ranks):
     assert all(three_ranks.run(_monitored))
 
 

@@ -45,7 +45,7 @@ def _pair():
     return x.item(), place
 
 
-def test_a_subgroup_of_two_of_three_processes(three_ranks):
+def test_a_subgroup_of_two_of_three_processes_reduces_only_their_tensors(three_ranks):
     assert three_ranks.run(_pair) == [(5.0, 0), (5.0, -1), (5.0, 1)]
 
 
@@ -75,7 +75,7 @@ def _locally():
     return x.item()
 
 
-def test_new_group_with_local_synchronisation(three_ranks):
+def test_new_group_with_local_synchronisation_needs_only_its_members(three_ranks):
     assert three_ranks.run(_locally) == [2.0, None, 2.0]
 
 

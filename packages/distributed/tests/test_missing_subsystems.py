@@ -29,7 +29,7 @@ def test_all_names_of_an_unsupported_subsystem_exist(module):
     assert all(hasattr(found, name) for name in found.__all__)
 
 
-def test_policies_that_choose_modules_to_shard():
+def test_wrap_policies_of_fsdp_select_modules():
     fsdp = importlib.import_module("flambeau.distributed.fsdp")
     by_class = functools.partial(fsdp.transformer_auto_wrap_policy, transformer_layer_cls={list, dict})
     by_function = functools.partial(fsdp.lambda_auto_wrap_policy, lambda_fn=bool)

@@ -15,7 +15,7 @@ def _ring():
     return received.tolist()
 
 
-def test_send_and_recv_in_a_ring(three_ranks):
+def test_send_and_recv_pass_tensors_around_a_ring(three_ranks):
     assert three_ranks.run(_ring) == [[[float((rank - 1) % 3)] * 2] * 2 for rank in range(3)]
 
 
@@ -120,7 +120,7 @@ def _objects():
     return everyone, gathered and [(each, x.tolist()) for each, x in gathered], shown, handed, passed
 
 
-def test_object_collectives(three_ranks):
+def test_object_collectives_transfer_python_objects(three_ranks):
     for rank, (everyone, gathered, shown, handed, passed) in enumerate(three_ranks.run(_objects)):
         assert everyone == [{"rank": each, "padding": "x" * 100 * each} for each in range(3)]
         assert gathered == ([(each, [each, each + 1]) for each in range(3)] if rank == 1 else None)

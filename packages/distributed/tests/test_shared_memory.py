@@ -38,7 +38,7 @@ def _reduced(dtype, op):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.int64, fb.uint8], ids=str)
 @pytest.mark.parametrize("size", [2, 3])
-def test_all_reduce_of_all_sizes(ranks, three_ranks, dtype, size):
+def test_all_reduce_of_tensors_of_all_sizes_matches_numpy(ranks, three_ranks, dtype, size):
     group = ranks if size == 2 else three_ranks
     results = {op: group.run(_reduced, dtype, op) for op in (dist.ReduceOp.SUM, dist.ReduceOp.MIN)}
     for step, count in enumerate(COUNTS):
@@ -60,7 +60,7 @@ def _moved():
     return found
 
 
-def test_other_collectives_of_all_sizes(three_ranks):
+def test_other_collectives_of_tensors_of_all_sizes_match_numpy(three_ranks):
     for rank, found in enumerate(three_ranks.run(_moved)):
         for count, (gathered, part, received) in zip(COUNTS, found, strict=True):
             np.testing.assert_array_equal(gathered, _all(count, 3))

@@ -25,7 +25,7 @@ def trained():
     return model, optimizer
 
 
-def test_keys_and_tensors_of_a_model(trained):
+def test_get_model_state_dict_returns_the_selected_keys_and_shares_the_tensors(trained):
     model, _ = trained
     running = ["2.running_mean", "2.running_var", "2.num_batches_tracked"]
     state = module.get_model_state_dict(model)

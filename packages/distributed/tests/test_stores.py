@@ -99,7 +99,7 @@ def test_concurrent_add_is_atomic(kind, tmp_path):
     assert store.get("count") == b"150" and [process.exitcode for process in processes] == [0] * 3
 
 
-def test_prefix_store():
+def test_prefix_stores_prepend_their_prefixes_to_keys():
     whole = dist.HashStore()
     part = dist.PrefixStore("outer", dist.PrefixStore("inner", whole))
     part.set("key", "value")

@@ -63,7 +63,7 @@ def test_constraints_check_each_event_separately(constraint, inside, outside):
     assert constraint.check(both).tolist() == [True, False]
 
 
-def test_cat_and_stack_of_constraints():
+def test_cat_and_stack_apply_each_constraint_to_its_part():
     cat = constraints.cat([constraints.real, constraints.positive], dim=1, lengths=[2, 3])
     assert cat.check(fb.tensor([[-1.0, -1.0, -1.0, 1.0, 0.0]])).tolist() == [[True, True, False, True, False]]
     assert (cat.is_discrete, cat.event_dim, repr(cat)) == (False, 0, "Cat()")

@@ -71,20 +71,20 @@ def near(actual, expected, tolerance=1e-6):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_kl_divergence_within_a_family(name):
+def test_kl_divergence_within_a_family_matches_the_integral(name):
     p, q, interval = KINDS[name]
     near(kl_divergence(p, q), integral(p, q, interval))
     near(kl_divergence(p, p), 0)
 
 
 @pytest.mark.parametrize(("name", "other"), [(p, q) for p, others in BETWEEN.items() for q in others])
-def test_kl_divergence_between_families(name, other):
+def test_kl_divergence_between_families_matches_the_integral(name, other):
     p, _, interval = KINDS[name]
     q = KINDS[other][1]
     near(kl_divergence(p, q), integral(p, q, interval))
 
 
-def test_kl_divergence_of_uniform_and_pareto():
+def test_kl_divergence_of_uniform_and_pareto_is_infinite_outside_the_support():
     p, q = d("Uniform", 1.5, 3.0), d("Pareto", 1.1, 2.5)
     near(kl_divergence(p, q), integral(p, q, (1.5, 3.0)))
     assert kl_divergence(d("Uniform", 1.0, 3.0), q) == fb.inf
@@ -146,14 +146,14 @@ def test_kl_divergence_of_discrete_distributions_sums_over_the_support(name):
     near(kl_divergence(p, p), 0)
 
 
-def test_kl_divergence_of_bernoulli_and_poisson():
+def test_kl_divergence_of_bernoulli_and_poisson_matches_the_sum():
     p, q = d("Bernoulli", 0.2), d("Poisson", 3.0)
     log_p = p.log_prob(COUNTS[:2])
     near(kl_divergence(p, q), (log_p.exp() * (log_p - q.log_prob(COUNTS[:2]))).sum().item(), 1e-9)
     assert kl_divergence(q, p) == fb.inf and kl_divergence(q, D.Binomial(7, number(0.2))) == fb.inf
 
 
-def test_kl_divergence_with_probabilities_of_zero():
+def test_kl_divergence_is_correct_for_probabilities_of_zero():
     p, q = D.Bernoulli(number([0.0, 1.0, 0.5])), D.Bernoulli(number([0.0, 0.0, 0.0]))
     assert kl_divergence(p, q).tolist() == [0, fb.inf, fb.inf]
     p, q = D.Categorical(number([0.5, 0.5, 0.0])), D.Categorical(number([1.0, 0.0, 0.0]))
@@ -180,7 +180,7 @@ def gaussians():
 
 @pytest.mark.parametrize("p", gaussians())
 @pytest.mark.parametrize("q", gaussians())
-def test_kl_divergence_of_multivariate_normals(p, q):
+def test_kl_divergence_of_multivariate_normals_matches_the_formula(p, q):
     result = kl_divergence(p, q)
     a, b = p.covariance_matrix.numpy(), q.covariance_matrix.numpy()
     shift = (q.loc - p.loc).numpy()
@@ -191,7 +191,7 @@ def test_kl_divergence_of_multivariate_normals(p, q):
     assert result.shape == fb.broadcast_shapes(p.batch_shape, q.batch_shape)
 
 
-def test_kl_divergence_of_multivariate_normals_of_different_sizes():
+def test_kl_divergence_rejects_multivariate_normals_of_different_sizes():
     with pytest.raises(ValueError, match="different event shapes"):
         kl_divergence(gaussians()[0], D.MultivariateNormal(fb.zeros(2), fb.eye(2)))
 
@@ -210,7 +210,7 @@ def test_kl_divergence_of_dirichlet_and_wishart_equals_a_sample_mean():
         near(kl_divergence(p, p), 0)
 
 
-def test_kl_divergence_of_independent_and_transformed_distributions():
+def test_kl_divergence_supports_independent_and_transformed_distributions():
     p, q = D.Normal(number([0.0, 1.0]), 1.0), D.Normal(number([1.0, 1.0]), 2.0)
     each = kl_divergence(p, q)
     near(kl_divergence(D.Independent(p, 1), D.Independent(q, 1)), each.sum().numpy())

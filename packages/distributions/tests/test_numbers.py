@@ -35,7 +35,7 @@ def test_log_prob_equals_that_of_scipy(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_log_prob_in_float32(name):
+def test_log_prob_in_float32_matches_float64(name):
     x = values(name).astype(np.float32)
     result = make(name, fb.float32).log_prob(fb.from_numpy(x))
     assert result.dtype == fb.float32
@@ -77,7 +77,7 @@ def test_mode_is_the_most_likely_value(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_entropy(name):
+def test_entropy_matches_scipy(name):
     if name in ("FisherSnedecor", "NegativeBinomial", "Poisson", "VonMises"):
         with pytest.raises(NotImplementedError):
             make(name).entropy()
@@ -90,7 +90,7 @@ WITHOUT_ICDF = WITHOUT_CDF | {"Chi2", "Gamma", "InverseGamma"}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_cdf(name):
+def test_cdf_matches_scipy(name):
     distribution, x = make(name), fb.from_numpy(values(name))
     if name in WITHOUT_CDF:
         with pytest.raises(NotImplementedError):
@@ -100,7 +100,7 @@ def test_cdf(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_icdf(name):
+def test_icdf_matches_scipy(name):
     distribution, p = make(name), fb.from_numpy(np.ascontiguousarray(np.broadcast_to(QUANTILES, (4, 3))))
     if name in WITHOUT_ICDF:
         with pytest.raises(NotImplementedError):
@@ -150,7 +150,7 @@ def test_sampled_counts_follow_the_distribution(name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_gradient_of_log_prob(name):
+def test_gradient_of_log_prob_matches_finite_differences(name):
     x = fb.from_numpy(values(name))
     parameters = [p for p in CASES[name][0] if isinstance(p, np.ndarray)]
     if name == "GeneralizedPareto":
@@ -174,7 +174,7 @@ SMOOTH = [name for name in CONTINUOUS if make(name).has_rsample]
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_gradient_of_rsample(name):
+def test_gradient_of_rsample_matches_the_derivative_of_the_quantile(name):
     """Compare with ``dx/dtheta = -(dF/dtheta)(x) / p(x)``, which holds for one-dimensional reparametrisations."""
     fb.manual_seed(1)
     parameters = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
@@ -211,7 +211,7 @@ def test_the_mean_gradient_of_rsample_is_correct(name):
 
 
 @pytest.mark.parametrize("name", ["Beta", "Gamma", "Laplace", "Normal", "StudentT", "Bernoulli", "Geometric"])
-def test_gradient_of_entropy(name):
+def test_gradient_of_entropy_matches_finite_differences(name):
     inputs = [fb.tensor(p, requires_grad=True) for p in CASES[name][0]]
     assert gradcheck(lambda *parameters: getattr(D, name)(*parameters).entropy(), inputs)
 
@@ -266,7 +266,7 @@ def test_generalized_pareto_is_continuous_at_the_exponential_case():
     close(distribution.log_survival_function(x).detach(), -x.numpy())
 
 
-def test_moments_of_kumaraswamy_and_continuous_bernoulli_by_integration():
+def test_moments_of_kumaraswamy_and_continuous_bernoulli_match_integrals():
     grid = np.linspace(0, 1, 200_001)
     middle = fb.from_numpy((grid[1:] + grid[:-1]) / 2)
     for distribution in (
@@ -294,7 +294,7 @@ def test_moments_of_kumaraswamy_and_continuous_bernoulli_by_integration():
     close(D.Kumaraswamy(2.0, 3.0).mode, 0.2**0.5, 1e-6)
 
 
-def test_bernoulli_and_geometric_with_probabilities_of_zero_and_one():
+def test_discrete_distributions_accept_probabilities_of_zero_and_one():
     certain = D.Bernoulli(probs=fb.tensor([0.0, 1.0]))
     assert certain.sample((5,)).tolist() == [[0.0, 1.0]] * 5
     assert (certain.log_prob(fb.tensor([0.0, 1.0])) > -1e-6).all()

@@ -44,7 +44,7 @@ def make(name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_batch_event_and_sample_shapes(name):
+def test_samples_have_the_sample_batch_and_event_shape(name):
     distribution, event = make(name), ALL[name][1]
     assert (distribution.batch_shape, distribution.event_shape) == ((3,), event)
     assert isinstance(distribution.batch_shape, fb.Size) and isinstance(distribution.event_shape, fb.Size)
@@ -191,7 +191,7 @@ def test_validation_can_be_turned_off():
     assert D.Normal(0.0, 1.0, validate_args=False).expand((2,))._validate_args is False
 
 
-def test_repr_of_distributions():
+def test_repr_shows_numbers_and_shapes_of_parameters():
     assert repr(D.Normal(0.0, 1.0)) == "Normal(loc: 0.0, scale: 1.0)"
     assert repr(D.Normal(fb.zeros(2), 1.0)) == "Normal(loc: flambeau.Size([2]), scale: flambeau.Size([2]))"
     assert repr(D.Categorical(logits=fb.ones(2, 3))) == "Categorical(logits: flambeau.Size([2, 3]))"

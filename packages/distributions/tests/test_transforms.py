@@ -77,7 +77,7 @@ BIJECTIVE = [
 
 
 @pytest.mark.parametrize("name", BIJECTIVE)
-def test_log_abs_det_jacobian(name):
+def test_log_abs_det_jacobian_matches_the_determinant_of_the_jacobian(name):
     transform, x = CASES[name]
     y = transform(x)
     result = transform.log_abs_det_jacobian(x, y)

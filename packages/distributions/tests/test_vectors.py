@@ -25,7 +25,7 @@ def tensors(*arrays):
     return [fb.tensor(array, dtype=fb.float64) for array in arrays]
 
 
-def test_categorical():
+def test_categorical_matches_the_given_probabilities():
     by_weights = D.Categorical(*tensors(WEIGHTS))
     by_logits = D.Categorical(logits=fb.tensor(np.log(PROBS) + 5))
     k = fb.tensor([[0, 1], [2, 0], [1, 1]])
@@ -49,12 +49,12 @@ def test_log_prob_of_categorical_broadcasts_values_and_batches():
     assert D.Categorical(fb.ones(1, 3)).log_prob(fb.zeros(4, dtype=fb.int64)).shape == (4,)
 
 
-def test_integer_weights_and_logits():
+def test_categorical_accepts_integer_weights_and_logits():
     assert D.Categorical(logits=fb.tensor([1, 1])).probs.tolist() == [0.5, 0.5]
     assert D.Categorical(fb.tensor([1, 3])).probs.tolist() == [0.25, 0.75]
 
 
-def test_categories_of_probability_zero():
+def test_categories_of_probability_zero_are_never_drawn():
     distribution = D.Categorical(logits=fb.tensor([0.0, -fb.inf]))
     assert distribution.log_prob(fb.tensor([0, 1])).tolist() == [0.0, -fb.inf]
     assert distribution.entropy() == 0
@@ -82,7 +82,7 @@ def test_multinomial_samples_have_the_expected_variance():
     np.testing.assert_allclose(samples.var(0), distribution.variance.numpy(), rtol=0.1)
 
 
-def test_one_hot():
+def test_one_hot_categorical_matches_the_probabilities():
     distribution = D.OneHotCategorical(*tensors(WEIGHTS))
     close(distribution.log_prob(fb.eye(3, dtype=fb.float64)[:2]), np.log(PROBS)[[0, 1], [0, 1]])
     close(distribution.mean, PROBS)
@@ -102,7 +102,7 @@ def test_straight_through_passes_the_gradient_to_the_probabilities():
 
 
 @pytest.mark.parametrize("n", [1, 5])
-def test_multinomial(n):
+def test_multinomial_matches_scipy(n):
     distribution = D.Multinomial(n, *tensors(WEIGHTS))
     reference = [st.multinomial(n, p) for p in PROBS]
     x = np.stack([r.rvs(4, random_state=0) for r in reference], 1).astype(float)
@@ -113,7 +113,7 @@ def test_multinomial(n):
     assert D.Multinomial(2, fb.tensor([1.0, 0.0])).log_prob(fb.tensor([2.0, 0.0])).abs() < 1e-6
 
 
-def test_dirichlet():
+def test_dirichlet_matches_scipy_and_finite_differences():
     distribution = D.Dirichlet(*tensors(WEIGHTS))
     x = np.stack([[0.2, 0.3, 0.5], [0.1, 0.6, 0.3]])
     reference = [st.dirichlet(a) for a in WEIGHTS]
@@ -157,7 +157,7 @@ GAUSSIANS = {
 
 
 @pytest.mark.parametrize("name", GAUSSIANS)
-def test_multivariate_normal(name):
+def test_multivariate_normal_matches_scipy(name):
     covariance = LOW_RANK @ LOW_RANK.T + np.diag(DIAGONAL) if name == "low rank" else COVARIANCE
     reference = st.multivariate_normal(LOC, covariance)
     distribution = GAUSSIANS[name](fb.tensor(LOC))
@@ -189,7 +189,7 @@ def test_batches_of_means_share_a_covariance(name):
     assert distribution.expand((5, 4)).covariance_matrix.shape == (5, 4, 3, 3)
 
 
-def test_batches_of_covariances():
+def test_log_prob_supports_batches_of_covariances():
     factors = FACTOR * np.array([1.0, 2.0, 0.5, 3.0])[:, None, None]
     x = RNG.standard_normal((2, 4, 3))
     distribution = D.MultivariateNormal(*tensors(LOC), scale_tril=fb.tensor(factors))
@@ -198,7 +198,7 @@ def test_batches_of_covariances():
 
 
 @pytest.mark.parametrize("parameter", ["covariance_matrix", "precision_matrix", "scale_tril"])
-def test_gradient_of_multivariate_normal(parameter):
+def test_gradient_of_multivariate_normal_matches_finite_differences(parameter):
     x = fb.tensor(RNG.standard_normal((2, 3)))
     matrix = {"covariance_matrix": COVARIANCE, "precision_matrix": np.linalg.inv(COVARIANCE), "scale_tril": FACTOR}
 
@@ -209,7 +209,7 @@ def test_gradient_of_multivariate_normal(parameter):
     assert gradcheck(log_prob, [t.requires_grad_() for t in tensors(LOC, matrix[parameter], x.numpy())])
 
 
-def test_gradient_of_low_rank_multivariate_normal():
+def test_gradient_of_low_rank_multivariate_normal_matches_finite_differences():
     def log_prob(*parameters):
         return D.LowRankMultivariateNormal(*parameters).log_prob(fb.tensor(LOC) + 1)
 
@@ -226,7 +226,7 @@ def test_rsample_of_multivariate_normal_has_parameter_gradients():
     assert gradcheck(draw, [loc, factor])
 
 
-def test_wishart():
+def test_wishart_matches_scipy():
     reference = st.wishart(5, COVARIANCE)
     x = reference.rvs(4, random_state=0)
     inverse = fb.tensor(np.linalg.inv(COVARIANCE))
@@ -251,7 +251,7 @@ def test_wishart():
     assert st.kstest(ratio, st.chi2(5).cdf).pvalue > 1e-3
 
 
-def test_gradients_of_wishart():
+def test_gradients_of_wishart_match_finite_differences_and_the_mean():
     x = fb.tensor(st.wishart(5, COVARIANCE).rvs(random_state=0))
 
     def log_prob(df, factor):
@@ -281,7 +281,7 @@ def test_entropy_from_the_log_normalizer_equals_the_closed_form():
 
 @pytest.mark.parametrize("dim", [2, 3, 4])
 @pytest.mark.parametrize("eta", [0.5, 1.0, 3.0])
-def test_lkj(dim, eta):
+def test_correlations_drawn_by_lkj_are_beta_distributed(dim, eta):
     """Check that each correlation is beta distributed on [-1, 1], with both parameters ``eta - 1 + dim / 2``."""
     fb.manual_seed(1)
     distribution = D.LKJCholesky(dim, fb.tensor(eta, dtype=fb.float64))
@@ -312,7 +312,7 @@ def test_logistic_normal_is_the_log_ratio_of_normals():
     assert st.kstest(second, st.norm(-0.2, 0.5).cdf).pvalue > 1e-3
 
 
-def test_log_prob_and_moments_of_a_mixture():
+def test_log_prob_and_moments_of_a_mixture_match_the_components():
     weights, loc, scale = np.array([0.3, 0.7]), np.array([-1.0, 2.0]), np.array([0.5, 1.5])
     components = D.Normal(*tensors(loc, scale))
     mixture = D.MixtureSameFamily(D.Categorical(*tensors(weights)), components)
@@ -333,7 +333,7 @@ def test_log_prob_and_moments_of_a_mixture():
     assert gradcheck(log_prob, parameters)
 
 
-def test_mixture_of_vectors():
+def test_mixture_of_vectors_has_the_event_shape_of_its_components():
     loc = fb.tensor(RNG.standard_normal((4, 2, 3)))
     components = D.MultivariateNormal(loc, scale_tril=fb.tensor(FACTOR))
     mixture = D.MixtureSameFamily(D.Categorical(fb.ones(4, 2, dtype=fb.float64)), components)
@@ -347,7 +347,7 @@ def test_mixture_of_vectors():
 
 
 @pytest.mark.parametrize("temperature", [0.4, 2.0])
-def test_relaxed_bernoulli(temperature):
+def test_relaxed_bernoulli_has_a_normalised_density_and_correct_gradients(temperature):
     """Check that the density integrates to 1, draws exceed 1/2 with probability ``probs``, and gradients are right."""
     t, probs = tensors(temperature, [0.2, 0.7])
     distribution = D.RelaxedBernoulli(t, probs)
@@ -365,7 +365,7 @@ def test_relaxed_bernoulli(temperature):
     assert gradcheck(draw, [fb.tensor([-1.0, 0.5], dtype=fb.float64, requires_grad=True)])
 
 
-def test_relaxed_one_hot_categorical():
+def test_relaxed_one_hot_categorical_has_correct_probabilities_and_gradients():
     """Check that the largest entry has the right distribution, and two categories match RelaxedBernoulli."""
     t, probs = tensors(0.7, [0.2, 0.3, 0.5])
     distribution = D.RelaxedOneHotCategorical(t, probs)

@@ -55,7 +55,9 @@ CALLS: list[tuple[Callable[[], Tensor], dict[str, int]]] = [
 
 
 @pytest.mark.parametrize(("call", "expected"), CALLS)
-def test_flops_of_an_operator_and_its_derivative(call: Callable[[], Tensor], expected: dict[str, int]) -> None:
+def test_flops_of_an_operator_and_its_derivative_are_counted(
+    call: Callable[[], Tensor], expected: dict[str, int]
+) -> None:
     with FlopCounterMode(display=False) as counter:
         call().sum().backward()
     assert counter.get_flop_counts().get("Global", {}) == expected

@@ -24,13 +24,13 @@ def test_aten_losses_take_the_reduction_as_a_number(reduction, reduce):
     np.testing.assert_allclose(found.numpy(), reduce(np.where(size < 0.75, X**2 / 2, 0.75 * (size - 0.375))), rtol=1e-6)
 
 
-def test_aten_embedding_bag():
+def test_aten_embedding_bag_returns_four_results():
     weight, indices = fb.arange(8.0).reshape(4, 2), fb.tensor([1, 3, 0])
     bags, *others = aten.embedding_bag(weight, indices, fb.tensor([0, 2]), False, 1, False, None, False, -1)
     assert bags.tolist() == [[4.0, 5.0], [0.0, 1.0]] and others == [None] * 3
 
 
-def test_aten_interpolation_with_sizes_and_with_factors():
+def test_aten_interpolation_accepts_sizes_and_factors():
     image = fb.arange(4.0).reshape(1, 1, 2, 2)
     rows = [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3], [2, 2, 3, 3]]
     assert aten.upsample_nearest2d(image, [4, 4])[0, 0].tolist() == rows
@@ -40,7 +40,7 @@ def test_aten_interpolation_with_sizes_and_with_factors():
     np.testing.assert_allclose(aligned.numpy(), [[0, 0.5, 1], [1, 1.5, 2], [2, 2.5, 3]], rtol=1e-6)
 
 
-def test_aten_padding_and_im2col():
+def test_aten_padding_and_im2col_return_the_expected_elements():
     row = fb.arange(3.0).reshape(1, 1, 3)
     assert aten.reflection_pad1d(row, [1, 2])[0, 0].tolist() == [1, 0, 1, 2, 1, 0]
     assert aten.replication_pad1d(row, [1, 0])[0, 0].tolist() == [0, 0, 1, 2]
@@ -49,7 +49,7 @@ def test_aten_padding_and_im2col():
 
 
 @pytest.mark.parametrize("norm_first", [False, True])
-def test_aten_transformer_encoder_layer(norm_first):
+def test_aten_transformer_encoder_layer_equals_the_module(norm_first):
     layer = fb.nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, norm_first=norm_first).double().eval()
     x, mask = fb.randn(2, 5, 8, dtype=fb.float64), fb.tensor([[False] * 5, [False] * 3 + [True] * 2])
     attention = layer.self_attn

@@ -37,7 +37,7 @@ def randomized(module):
 
 @pytest.mark.parametrize("sizes", [{}, {"kdim": 3, "vdim": 5}])
 @pytest.mark.parametrize("batch_first", [False, True])
-def test_multi_head_attention(sizes, batch_first):
+def test_multi_head_attention_matches_numpy(sizes, batch_first):
     module, state = randomized(nn.MultiheadAttention(4, 2, batch_first=batch_first, **sizes))
     query, key, value = (random.standard_normal((n, 2, e)) for n, e in ((3, 4), (5, module.kdim), (5, module.vdim)))
     hidden = random.uniform(size=(3, 5)) < 0.3
@@ -66,7 +66,7 @@ def test_padding_does_not_change_results():
         np.testing.assert_allclose(padded.detach().numpy(), shorter.detach().numpy(), rtol=1e-10)
 
 
-def test_add_bias_kv_and_add_zero_attn():
+def test_add_bias_kv_and_add_zero_attn_add_two_keys():
     module, _ = randomized(nn.MultiheadAttention(4, 2, add_bias_kv=True, add_zero_attn=True))
     x = fb.from_numpy(random.standard_normal((3, 2, 4)))
     assert tuple(module(x, x, x)[1].shape) == (2, 3, 5)
@@ -79,7 +79,7 @@ def layer_norm(x, state, name):
 
 @pytest.mark.parametrize("norm_first", [False, True])
 @pytest.mark.parametrize("decodes", [False, True])
-def test_transformer_layers(norm_first, decodes):
+def test_transformer_layers_match_numpy(norm_first, decodes):
     kind = nn.TransformerDecoderLayer if decodes else nn.TransformerEncoderLayer
     module, state = randomized(kind(4, 2, 6, dropout=0.0, norm_first=norm_first))
     x, memory = random.standard_normal((3, 4)), random.standard_normal((5, 4))
@@ -115,7 +115,7 @@ def test_causal_models_do_not_depend_on_later_positions():
     assert abs(after[:, 2:] - before[:, 2:]).max() > 1e-3
 
 
-def test_embedding():
+def test_embedding_selects_rows_and_rejects_invalid_indices():
     table = nn.Embedding(5, 3, padding_idx=-4)
     assert repr(table) == "Embedding(5, 3, padding_idx=1)"
     assert table.weight[1].tolist() == [0, 0, 0]
@@ -134,7 +134,7 @@ def test_embedding():
         nn.Embedding(5, 3, padding_idx=5)
 
 
-def test_embedding_bag():
+def test_embedding_bag_from_pretrained_sums_rows_without_padding():
     given = fb.arange(6.0).reshape(3, 2)
     bag = nn.EmbeddingBag.from_pretrained(given, mode="sum", padding_idx=0)
     assert repr(bag) == "EmbeddingBag(3, 2, mode='sum', padding_idx=0)"
@@ -143,7 +143,7 @@ def test_embedding_bag():
     assert nn.EmbeddingBag.from_pretrained(given, freeze=False).weight.requires_grad
 
 
-def test_adaptive_softmax():
+def test_adaptive_softmax_gives_probabilities_with_the_sum_one():
     fb.manual_seed(0)
     layer = nn.AdaptiveLogSoftmaxWithLoss(8, 12, [3, 7], div_value=2.0, dtype=fb.float64)
     x, target = fb.randn(20, 8, dtype=fb.float64), fb.arange(20) % 12
@@ -198,7 +198,7 @@ def test_attention_masks_of_wrong_shape_raise(masks, error, message):
         nn.MultiheadAttention(4, 2)(query, memory, memory, **masks)
 
 
-def test_a_mask_for_each_head_without_a_batch():
+def test_a_mask_with_a_wrong_number_of_heads_is_rejected():
     x = fb.ones(3, 4)
     with pytest.raises(AssertionError, match=r"Expected `attn_mask` shape to be \[2, 3, 3\] but got \[5, 3, 3\]"):
         nn.MultiheadAttention(4, 2)(x, x, x, attn_mask=fb.ones(5, 3, 3))

@@ -72,7 +72,7 @@ MODELS = {
 
 @pytest.mark.parametrize("dtype", [fb.bfloat16, fb.float16])
 @pytest.mark.parametrize("name", MODELS)
-def test_models_train_inside_of_autocast(name, dtype):
+def test_gradients_computed_in_autocast_are_close_to_float32(name, dtype):
     make, shape = MODELS[name]
     fb.manual_seed(1)
     model, x = make(), fb.randn(*shape)

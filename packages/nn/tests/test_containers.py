@@ -39,7 +39,7 @@ class TestListBehaviour:
         assert [getattr(container, str(number)) for number in range(len(expected))] == expected
         assert len(container) == len(expected)
 
-    def test_indexing_and_slicing_of_containers(self, make):
+    def test_containers_support_indexing_and_slicing(self, make):
         held = layers(4)
         container = make(held)
         self.check(container, held)
@@ -133,7 +133,7 @@ def test_repr_of_module_list_merges_equal_layers():
         held(1)
 
 
-def test_module_dict():
+def test_module_dict_has_the_methods_of_a_dictionary():
     relu, tanh = nn.ReLU(), nn.Tanh()
     modules = nn.ModuleDict({"relu": relu})
     modules["tanh"] = tanh
@@ -175,7 +175,7 @@ def test_empty_containers_do_not_call_update(kind):
     assert len(Own()) == 0
 
 
-def test_absolute_string_index():
+def test_get_abs_string_index_normalises_negative_indices():
     assert nn.ModuleList([nn.ReLU(), nn.Tanh()])._get_abs_string_index(-1) == "1"
     layers = nn.Sequential(nn.ReLU())
     layers.__setitem__(idx=0, module=nn.Tanh())

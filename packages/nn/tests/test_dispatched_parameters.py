@@ -47,7 +47,7 @@ class Int8Weight(Tensor):
         raise NotImplementedError(str(func))
 
 
-def test_a_linear_layer_with_a_quantised_weight():
+def test_a_linear_layer_computes_with_a_quantised_weight():
     rng = np.random.default_rng(0)
     layer = nn.Linear(16, 4).double()
     weight, x = layer.weight.detach().numpy().copy(), rng.normal(size=(3, 16))

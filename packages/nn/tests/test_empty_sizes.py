@@ -21,7 +21,7 @@ def leaf(*shape):
 
 @pytest.mark.parametrize("shape", [(3,), (2, 4, 3), (0, 3), (2, 0)])
 @pytest.mark.parametrize("features", [0, 2])
-def test_linear_without_features(shape, features):
+def test_linear_accepts_sizes_of_zero(shape, features):
     x, weight, bias = leaf(*shape), leaf(features, shape[-1]), leaf(features)
     output = F.linear(x, weight, bias)
     assert output.shape == (*shape[:-1], features)
@@ -31,7 +31,7 @@ def test_linear_without_features(shape, features):
 
 @pytest.mark.parametrize("padding", [None, 0])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_an_embedding_of_width_zero(padding, sparse):
+def test_an_embedding_may_have_the_width_zero(padding, sparse):
     weight = leaf(3, 0)
     index = fb.tensor([[0, 2]])
     output = F.embedding(index, weight, padding, sparse=sparse)
@@ -56,7 +56,7 @@ def test_batch_norm_of_an_empty_batch_gives_finite_weight_gradients(shape):
 
 
 @pytest.mark.parametrize("reduction", ["sum", "none"])
-def test_cross_entropy_without_classes_of_ignored_targets(reduction):
+def test_cross_entropy_of_ignored_targets_is_zero_without_classes(reduction):
     logits = leaf(2, 0)
     loss = F.cross_entropy(logits, fb.tensor([0, 0]), fb.ones(0), ignore_index=0, reduction=reduction)
     assert (loss == 0).all()
@@ -66,7 +66,7 @@ def test_cross_entropy_without_classes_of_ignored_targets(reduction):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("options", [{}, {"stride": 2}, {"stride": 2, "padding": 1, "dilation": 2}, {"groups": 3}])
 @pytest.mark.parametrize(("batch", "channels", "filters"), [(2, 0, 6), (0, 3, 6), (0, 0, 6)])
-def test_gradients_of_convolutions_without_elements(dims, options, batch, channels, filters):
+def test_gradients_of_convolutions_without_elements_are_correct(dims, options, batch, channels, filters):
     layer = getattr(nn, f"Conv{dims}d")(channels, filters, 3, **options)
     x = leaf(batch, channels, *(7,) * dims)
     output = layer(x)
@@ -86,7 +86,7 @@ def test_gradients_of_transposed_convolutions_without_filters(dims):
     assert (gradients(output, (x,))[0] == 0).all()
 
 
-def test_adaptive_average_pools_without_channels():
+def test_adaptive_average_pooling_accepts_zero_channels_but_no_empty_image():
     assert F.adaptive_avg_pool1d(fb.zeros(2, 0, 4), 2).shape == (2, 0, 2)
     assert F.adaptive_avg_pool2d(fb.zeros(2, 0, 4, 4), (2, 1)).shape == (2, 0, 2, 1)
     with pytest.raises(RuntimeError, match="non-zero sizes"):

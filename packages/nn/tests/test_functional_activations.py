@@ -53,7 +53,7 @@ def test_activations_with_a_trailing_underscore_work_in_place(name):
     assert fb.equal(x, want)
 
 
-def test_softmin_and_softmax_without_a_dimension():
+def test_softmin_without_a_dimension_warns_and_chooses_one():
     x = fb.tensor(X.reshape(5, 10))
     assert fb.allclose(F.softmin(x, 1), F.softmax(-x, 1))
     with pytest.warns(UserWarning, match="Implicit dimension"):
@@ -86,7 +86,7 @@ def test_rrelu_draws_slopes_between_its_bounds():
         F.rrelu(x, 0.5, 0.2)
 
 
-def test_gumbel_softmax():
+def test_gumbel_softmax_draws_classes_with_the_right_frequency():
     logits = fb.tensor([0.0, 1.0, 2.0]).expand(20_000, 3)
     hard = F.gumbel_softmax(logits, hard=True)
     assert bool((hard.sum(1) - 1).abs().max() < 1e-6)

@@ -65,7 +65,7 @@ def test_attention_of_bfloat16_rounds_weights_and_results_only(queries, keys, de
 
 
 @pytest.mark.parametrize("isa", ["avx512", "avx512bf16"])
-def test_attention_of_bfloat16_with_the_kernels_of_other_processors(isa):
+def test_attention_of_bfloat16_is_correct_with_the_kernels_of_other_processors(isa):
     only = f"{__file__}::{test_attention_of_bfloat16_rounds_weights_and_results_only.__name__}"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", only]
     done = subprocess.run(command, env={**os.environ, "FLAMBEAU_ISA": isa}, capture_output=True, text=True, timeout=600)
@@ -73,7 +73,7 @@ def test_attention_of_bfloat16_with_the_kernels_of_other_processors(isa):
 
 
 @pytest.mark.parametrize("causal", [False, True])
-def test_attention_over_many_blocks(causal):
+def test_attention_over_many_blocks_matches_numpy(causal):
     q, k, v, g = (draw(33, n, d) for n, d in ((300, 5), (530, 5), (530, 3), (300, 3)))
     inputs = [fb.tensor(a).requires_grad_() for a in (q, k, v)]
     out = F.scaled_dot_product_attention(*inputs, is_causal=causal)
@@ -86,7 +86,7 @@ def test_attention_over_many_blocks(causal):
         np.testing.assert_allclose(tensor.grad.numpy(), want, atol=1e-12)
 
 
-def test_attention_of_empty_inputs():
+def test_attention_of_empty_inputs_has_the_right_shape_and_zero_gradients():
     for shapes in (((2, 0, 4), (2, 3, 4), (2, 3, 5)), ((2, 3, 4), (2, 3, 4), (2, 3, 0)), ((0, 3, 4),) * 3):
         inputs = [fb.tensor(draw(*s)).requires_grad_() for s in shapes]
         out = F.scaled_dot_product_attention(*inputs)
@@ -95,7 +95,7 @@ def test_attention_of_empty_inputs():
         assert all(bool((t.grad == 0).all()) for t in inputs)
 
 
-def test_attention_of_half_precision_and_shared_heads():
+def test_attention_supports_half_precision_and_shared_heads():
     q, k, v = draw(1, 4, 5, 8), draw(1, 2, 6, 8), draw(1, 2, 6, 8)
     want = attention(q, np.repeat(k, 2, 1), np.repeat(v, 2, 1))
     got = F.scaled_dot_product_attention(*map(fb.tensor, (q, k, v)), enable_gqa=True)
@@ -146,7 +146,7 @@ def test_scaled_dot_product_attention_passes_gradcheck(options):
     assert gradgradcheck(call, inputs)
 
 
-def test_derivative_of_attention_over_several_blocks():
+def test_derivative_of_attention_over_several_blocks_equals_the_unblocked_derivative():
     """Compare the blocked derivative with the one through the complete score matrix."""
     shapes = ((2, 70, 8), (2, 600, 8), (2, 600, 4))
     for causal in (False, True):
@@ -162,7 +162,7 @@ def test_derivative_of_attention_over_several_blocks():
             np.testing.assert_allclose(a.grad.numpy(), b.grad.numpy(), atol=1e-12)
 
 
-def test_attention_dropout():
+def test_attention_dropout_keeps_the_expected_value():
     q = fb.ones(1, 1, 4)
     k, v = fb.zeros(1, 2000, 4), fb.ones(1, 2000, 1)
     value = F.scaled_dot_product_attention(q, k, v, dropout_p=0.5).item()
@@ -205,7 +205,7 @@ def test_attention_rejects_invalid_arguments(call, message):
 
 
 @pytest.mark.parametrize("need_weights", [True, False])
-def test_multi_head_attention_forward(need_weights):
+def test_multi_head_attention_forward_matches_numpy(need_weights):
     length, sources, batch, width, heads = 3, 4, 2, 6, 2
     q, k, v = draw(length, batch, width), draw(sources, batch, width), draw(sources, batch, width)
     weight, bias, out, out_bias = draw(3 * width, width), draw(3 * width), draw(width, width), draw(width)
@@ -257,7 +257,7 @@ def test_multi_head_attention_rejects_invalid_arguments():
 
 @pytest.mark.parametrize("need_weights", [False, True])
 @pytest.mark.parametrize(("queries", "keys", "batch"), [(3, 4, 0), (0, 4, 2), (3, 0, 2)])
-def test_multi_head_attention_of_empty_inputs(queries, keys, batch, need_weights):
+def test_multi_head_attention_of_empty_inputs_has_the_right_shapes(queries, keys, batch, need_weights):
     layer = nn.MultiheadAttention(4, 2)
     source = fb.randn(keys, batch, 4)
     output, weights = layer(fb.randn(queries, batch, 4), source, source, need_weights=need_weights)
@@ -274,7 +274,7 @@ def test_a_mask_of_another_floating_dtype_is_added_in_the_dtype_of_the_query():
         np.testing.assert_array_equal(one.detach().numpy(), other.detach().numpy())
 
 
-def test_projections_with_packed_and_separate_weights():
+def test_projections_with_packed_and_separate_weights_match_numpy():
     from flambeau.nn.functional import _in_projection, _in_projection_packed
 
     rng = np.random.default_rng(0)

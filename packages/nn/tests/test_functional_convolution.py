@@ -61,7 +61,7 @@ OPTIONS = [
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_convolution(dims, options):
+def test_convolution_matches_numpy(dims, options):
     groups = options.get("groups", 1)
     size = tuple(n + 3 for n in SIZES[dims])
     x, w, b = draw(2, 4, *size), draw(6, 4 // groups, *KERNELS[dims]), draw(6)
@@ -117,7 +117,7 @@ def test_convolutions_pass_gradcheck(dims):
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_convolution_with_padding_same_and_valid(dims, dilation):
+def test_padding_same_keeps_the_size_and_padding_valid_adds_no_zeros(dims, dilation):
     x, w = fb.tensor(draw(1, 2, *SIZES[dims])), fb.tensor(draw(3, 2, *[2] * dims))
     convolution = CONVOLUTIONS[dims][0]
     same = convolution(x, w, padding="same", dilation=dilation)
@@ -153,7 +153,7 @@ def test_convolutions_reject_invalid_arguments(call, message):
         call()
 
 
-def test_conv_tbc():
+def test_conv_tbc_equals_conv1d_with_permuted_dimensions():
     x, w, b = fb.tensor(draw(7, 2, 3)), fb.tensor(draw(3, 3, 4)), fb.tensor(draw(4))
     want = F.conv1d(x.permute(1, 2, 0), w.permute(2, 1, 0), b, padding=1).permute(2, 0, 1)
     assert fb.allclose(F.conv_tbc(x, w, b, 1), want)
@@ -176,7 +176,7 @@ def test_bilinear_equals_its_definition():
 @pytest.mark.parametrize(
     "options", [{"kernel_size": 2}, {"kernel_size": (2, 3), "stride": 2, "padding": 1, "dilation": (2, 1)}], ids=str
 )
-def test_unfold_and_fold(options):
+def test_unfold_and_fold_match_numpy_and_are_adjoint(options):
     x = draw(2, 3, 6, 7)
     pairs = {
         name: np.broadcast_to(options.get(name, default), 2).tolist()
@@ -260,7 +260,7 @@ def test_nn_grad_functions_reject_invalid_arguments():
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
-def test_depthwise_convolution_of_all_widths(stride, kernel, dtype):
+def test_depthwise_convolution_matches_numpy_for_all_widths(stride, kernel, dtype):
     # Small integers have exact results. Vectors, their remainders and the padding depend on the width.
     height = 6
     for width, padding in itertools.product(range(1, 42), (0, 1, 2)):

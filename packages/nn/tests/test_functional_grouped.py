@@ -22,30 +22,30 @@ def product(a, b, offs=None):
     return nn.functional.grouped_mm(fb.tensor(a), fb.tensor(b), offs=offs).numpy()
 
 
-def test_groups_of_rows():
+def test_grouped_mm_multiplies_groups_of_rows_by_separate_matrices():
     a, b = array(6, 8), array(3, 8, 4)
     expected = np.concatenate([a[:2] @ b[0], a[2:2] @ b[1], a[2:5] @ b[2], np.zeros((1, 4))])
     np.testing.assert_allclose(product(a, b, offsets(2, 2, 5)), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_groups_of_columns():
+def test_grouped_mm_multiplies_groups_of_columns_by_separate_matrices():
     a, b = array(2, 3, 8), array(8, 6)
     expected = np.concatenate([a[0] @ b[:, :1], a[1] @ b[:, 1:6]], 1)
     np.testing.assert_allclose(product(a, b, offsets(1, 6)), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_groups_of_the_summed_dimension():
+def test_grouped_mm_divides_the_summed_dimension_into_groups():
     a, b = array(3, 8), array(8, 4)
     expected = np.stack([a[:, :5] @ b[:5], a[:, 5:] @ b[5:]])
     np.testing.assert_allclose(product(a, b, offsets(5, 8)), expected, rtol=1e-5, atol=1e-6)
 
 
-def test_batches():
+def test_grouped_mm_of_batches_is_a_batched_product():
     a, b = array(2, 3, 8), array(2, 8, 4)
     np.testing.assert_allclose(product(a, b), a @ b, rtol=1e-5, atol=1e-6)
 
 
-def test_gradients(monkeypatch):
+def test_gradients_of_grouped_mm_match_finite_differences(monkeypatch):
     monkeypatch.setattr("flambeau.nn.functional._grouped._FLOATS", (fb.float64,))  # gradcheck needs float64
     rows, experts = fb.randn(4, 3, dtype=fb.float64), fb.randn(2, 3, 2, dtype=fb.float64)
     inputs = rows.requires_grad_(), experts.requires_grad_()

@@ -46,7 +46,7 @@ def interpolated(x, size, kind, align_corners=False):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("size", [2, 9, 20])
 @pytest.mark.parametrize("align_corners", [None, False, True])
-def test_interpolate_in_every_mode(dims, size, align_corners):
+def test_interpolate_matches_numpy_in_every_mode(dims, size, align_corners):
     x, sizes = RNG.standard_normal((2, 3, *SIZES[dims])), [size] * dims
     kinds = {"linear": LINEAR[dims]} | ({"cubic": "bicubic"} if dims == 2 else {})
     if align_corners is None:
@@ -58,7 +58,7 @@ def test_interpolate_in_every_mode(dims, size, align_corners):
         np.testing.assert_allclose(single.numpy(), got.numpy(), atol=1e-5)
 
 
-def test_interpolate_with_scale_factors():
+def test_interpolate_accepts_scale_factors():
     x = fb.tensor(RNG.standard_normal((1, 2, 5, 7)))
     assert F.interpolate(x, scale_factor=2).shape == (1, 2, 10, 14)
     assert F.interpolate(x, scale_factor=(0.5, 1.5)).shape == (1, 2, 2, 10)
@@ -71,7 +71,7 @@ def test_interpolate_with_scale_factors():
     assert not fb.allclose(given, recomputed)
 
 
-def test_interpolate_with_antialias():
+def test_antialias_averages_over_the_input_pixels():
     x = RNG.standard_normal((1, 1, 8, 8))
     half = F.interpolate(fb.tensor(x), (4, 4), mode="bilinear", antialias=True).numpy()
     weights = np.array([0.25, 0.75, 0.75, 0.25])
@@ -93,7 +93,7 @@ def test_interpolate_rounds_uint8_results():
     assert F.interpolate(x, (4, 4), mode="nearest").dtype is fb.uint8
 
 
-def test_area_interpolation_averages():
+def test_area_interpolation_equals_average_pooling():
     x = fb.tensor(RNG.standard_normal((1, 2, 6, 6)))
     assert fb.allclose(F.interpolate(x, (3, 2), mode="area"), F.avg_pool2d(x, (2, 3)))
 
@@ -106,7 +106,7 @@ def test_upsample_functions_warn_of_deprecation():
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_interpolation_derivatives(dims):
+def test_derivatives_of_interpolation_match_finite_differences(dims):
     x = fb.tensor(RNG.standard_normal((1, 2, *[3] * dims))).requires_grad_()
     modes = ["nearest", LINEAR[dims], *(["bicubic"] if dims == 2 else [])]
     for mode in modes:
@@ -137,7 +137,7 @@ def test_interpolation_derivatives(dims):
         (lambda x: F.interpolate(x[0, 0, 0, 0], scale_factor=2, mode="area"), NotImplementedError, "0D"),
     ],
 )
-def test_interpolation_errors(call, error, message):
+def test_interpolation_rejects_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call(fb.zeros(1, 1, 4, 4))
 
@@ -150,7 +150,7 @@ NAMES = {"constant": "constant", "reflect": "reflect", "replicate": "edge", "cir
 @pytest.mark.parametrize("mode", NAMES)
 @pytest.mark.parametrize("amounts", [(1, 2), (2, 0, 1, 1), (1, 1, 0, 2, 1, 0)])
 @pytest.mark.parametrize("dtype", ["float64", "int32"])
-def test_pad_in_every_mode(mode, amounts, dtype):
+def test_pad_matches_numpy_in_every_mode(mode, amounts, dtype):
     dims = len(amounts) // 2
     x = (RNG.standard_normal((2, 3, *[4] * dims)) * 9).astype(dtype)
     pairs = [(0, 0), (0, 0), *[(amounts[2 * i], amounts[2 * i + 1]) for i in reversed(range(dims))]]
@@ -196,7 +196,7 @@ def test_pad_rejects_invalid_arguments(call, error, message):
 # Rearranging
 
 
-def test_pixel_shuffle_and_pixel_unshuffle():
+def test_pixel_unshuffle_inverts_pixel_shuffle():
     x = RNG.standard_normal((2, 12, 3, 5))
     up = F.pixel_shuffle(fb.tensor(x), 2)
     want = x.reshape(2, 3, 2, 2, 3, 5).transpose(0, 1, 4, 2, 5, 3).reshape(2, 3, 6, 10)
@@ -210,7 +210,7 @@ def test_pixel_shuffle_and_pixel_unshuffle():
         F.pixel_shuffle(fb.zeros(4, 2, 2), 0)
 
 
-def test_channel_shuffle():
+def test_channel_shuffle_interleaves_groups():
     x = fb.arange(6).reshape(1, 6, 1)
     assert F.channel_shuffle(x, 2).flatten().tolist() == [0, 3, 1, 4, 2, 5]
     with pytest.raises(RuntimeError, match="divisible"):

@@ -208,7 +208,7 @@ def test_weighted_losses_divide_by_the_sum_of_weights(name, normalized):
     assert got == pytest.approx((want * weight).sum() / (weight.sum() if normalized else weight.size))
 
 
-def test_deprecated_reduction_arguments_of_losses():
+def test_deprecated_reduction_arguments_of_losses_warn_and_select_the_reduction():
     x, y = fb.tensor(X), fb.tensor(Y)
     for options, want in (
         ({"size_average": False}, D.sum()),
@@ -220,14 +220,14 @@ def test_deprecated_reduction_arguments_of_losses():
             np.testing.assert_allclose(F.l1_loss(x, y, **options).numpy(), want)
 
 
-def test_kl_div_with_reduction_batchmean():
+def test_kl_div_with_reduction_batchmean_divides_by_the_batch_size():
     want = (scipy.special.xlogy(P, P) - P * X).sum() / 5
     assert F.kl_div(fb.tensor(X), fb.tensor(P), reduction="batchmean").item() == pytest.approx(want)
     with pytest.warns(UserWarning, match="'batchmean' divides only by the batch size"):
         assert F.kl_div(fb.tensor(X), fb.tensor(P)).item() == pytest.approx(want * 5 / X.size)
 
 
-def test_binary_cross_entropy_of_certain_predictions():
+def test_binary_cross_entropy_of_certain_predictions_is_finite():
     p = fb.tensor([0.0, 1.0, 0.0, 1.0]).requires_grad_()
     loss = F.binary_cross_entropy(p, fb.tensor([0.0, 1.0, 1.0, 0.0]), reduction="none")
     assert loss.tolist() == [0, 0, 100, 100]
@@ -236,7 +236,7 @@ def test_binary_cross_entropy_of_certain_predictions():
     assert F.binary_cross_entropy_with_logits(fb.tensor([1000.0, -1000.0]), fb.tensor([1.0, 0.0])).item() == 0
 
 
-def test_cross_entropy_with_label_smoothing_and_class_probabilities():
+def test_cross_entropy_supports_label_smoothing_and_class_probabilities():
     x, shares = RNG.standard_normal((2, 3, 4)), RNG.dirichlet(np.ones(3), (2, 4)).transpose(0, 2, 1)
     labels, logs = RNG.integers(0, 3, (2, 4)), scipy.special.log_softmax(x, 1)
     hit = np.eye(3)[labels].transpose(0, 2, 1)
@@ -281,7 +281,7 @@ def test_losses_reject_invalid_arguments(call, error, message):
 # Distances
 
 
-def test_pairwise_distance_pdist_and_cosine_similarity():
+def test_pairwise_distance_pdist_and_cosine_similarity_match_numpy():
     np.testing.assert_allclose(F.pairwise_distance(fb.tensor(A), fb.tensor(B)).numpy(), distance(A, B))
     np.testing.assert_allclose(F.pdist(fb.tensor(A), 3).numpy(), scipy.spatial.distance.pdist(A, "minkowski", p=3))
     want = (A * B).sum(0) / np.linalg.norm(A, axis=0) / np.linalg.norm(B, axis=0)
@@ -318,7 +318,7 @@ def test_the_gradient_of_cross_entropy_does_not_depend_on_a_shift_of_the_logits(
     np.testing.assert_allclose(shifted.grad.numpy(), want, rtol=1e-6, atol=1e-7)
 
 
-def test_the_gradient_of_cross_entropy_with_many_positions():
+def test_the_gradient_of_cross_entropy_is_correct_for_many_positions():
     logits = fb.randn(2, 5, 300, dtype=fb.float64, requires_grad=True)
     labels = fb.randint(0, 5, (2, 300))
     F.cross_entropy(logits, labels).backward()

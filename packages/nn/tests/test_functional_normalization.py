@@ -26,7 +26,7 @@ def draw(shape, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("shape", "dims"), [((4, 5, 6), 1), ((4, 5, 6), 2), ((7,), 1), ((3, 1000), 1), ((0, 3), 1)])
-def test_layer_norm(shape, dims, dtype):
+def test_layer_norm_and_rms_norm_match_numpy(shape, dims, dtype):
     x, w, b = draw(shape, dtype), draw(shape[-dims:], dtype), draw(shape[-dims:], dtype)
     axes = tuple(range(-dims, 0))
     wide = [a.astype(float) for a in (x, w, b)]
@@ -42,7 +42,7 @@ def test_layer_norm(shape, dims, dtype):
 
 @pytest.mark.parametrize("affine", [False, True])
 @pytest.mark.parametrize(("rows", "length"), [(5, 4), (16, 1), (40, 3), (33, 31), (33, 32), (70, 30), (600, 5)])
-def test_derivatives_of_single_and_several_rows(rows, length, affine):
+def test_derivatives_of_layer_norm_and_rms_norm_match_the_formulas(rows, length, affine):
     x = draw((rows, length), "float64")
     w, b, g = draw(length, "float64"), draw(length, "float64"), draw((rows, length), "float64")
     inverse = 1 / np.sqrt(x.var(1, keepdims=True) + 1e-3)
@@ -81,7 +81,7 @@ def test_normalisation_of_large_means_does_not_lose_precision():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(4, 6), (3, 6, 5), (2, 6, 3, 40)])
 @pytest.mark.parametrize("groups", [1, 2, 3])
-def test_group_norm(shape, groups, dtype):
+def test_group_norm_matches_numpy(shape, groups, dtype):
     x, w, b = draw(shape, dtype), draw(6, dtype), draw(6, dtype)
     column = (-1, *[1] * (len(shape) - 2))
     wide = [a.astype(float) for a in (x, w, b)]
@@ -92,7 +92,7 @@ def test_group_norm(shape, groups, dtype):
 
 
 @pytest.mark.parametrize("shape", [(3, 2, 5), (2, 3, 4, 4)])
-def test_instance_norm(shape):
+def test_instance_norm_matches_numpy_and_updates_running_statistics(shape):
     x, channels = draw(shape, float), shape[1]
     w, b, mean, var = RNG.random((4, channels))
     column, axes = (-1, *[1] * (len(shape) - 2)), tuple(range(2, len(shape)))
@@ -116,7 +116,7 @@ def test_batch_norm_of_large_and_small_images():
         )
 
 
-def test_local_response_norm():
+def test_local_response_norm_matches_numpy():
     x = draw((2, 7, 3, 4), float)
     squares = np.pad(x**2, ((0, 0), (2, 2), (0, 0), (0, 0)))
     mean = sum(squares[:, i : i + 7] for i in range(5)) / 5
@@ -124,7 +124,7 @@ def test_local_response_norm():
     np.testing.assert_allclose(F.local_response_norm(fb.tensor(x), 5, 0.3, 0.75, 1.5).numpy(), want, atol=1e-12)
 
 
-def test_normalize():
+def test_normalize_divides_by_the_norm():
     x = draw((3, 4), float)
     np.testing.assert_allclose(F.normalize(fb.tensor(x)).numpy(), x / np.linalg.norm(x, axis=1, keepdims=True))
     np.testing.assert_allclose(F.normalize(fb.tensor(x), 1, 0).numpy(), x / np.abs(x).sum(0))
@@ -201,7 +201,7 @@ def test_norms_of_channels_in_half_precision_are_those_of_the_same_numbers_in_do
             np.testing.assert_allclose(got.double().numpy(), want.numpy(), rtol=precision, atol=1e-5 * largest)
 
 
-def test_gradients_of_normalisation_weights_over_many_rows():
+def test_gradients_of_layer_norm_weights_are_correct_for_many_rows():
     """Use 300 rows, because the kernel sums rows in blocks."""
     x, w, b = variables((300, 33), (33,), (33,))
     F.layer_norm(x, (33,), w, b).backward(fb.ones(300, 33, dtype=fb.float64) * 2)

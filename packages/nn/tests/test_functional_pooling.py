@@ -65,7 +65,7 @@ def block(x, inside):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_max_pool(dims, options, dtype):
+def test_max_pool_matches_numpy(dims, options, dtype):
     x = (RNG.standard_normal((2, 3, *SIZES[dims])) * 9).astype(dtype)
     for dilation in (1, 2):
         found = [
@@ -91,7 +91,7 @@ def test_max_pool_selects_the_first_maximum_and_nan():
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-def test_avg_pool(dims, options):
+def test_avg_pool_matches_numpy(dims, options):
     x = RNG.standard_normal((2, 3, *SIZES[dims]))
     for include in (True, False):
         found = [
@@ -112,7 +112,7 @@ def test_avg_pool_of_integers_rounds_towards_zero():
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("count", [1, 3, 5, 11])
-def test_adaptive_pools(dims, count):
+def test_adaptive_pooling_matches_numpy(dims, count):
     x = RNG.standard_normal((2, 3, *SIZES[dims]))
     axes = [[list(range(o * n // count, -(-(o + 1) * n // count))) for o in range(count)] for n in x.shape[2:]]
     places = list(itertools.product(range(count), repeat=dims))
@@ -133,7 +133,7 @@ def test_adaptive_pools_keep_a_size_given_as_none():
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_lp_pool(dims):
+def test_lp_pool_matches_numpy(dims):
     x = RNG.random((2, 3, *SIZES[dims]))
     over = tuple(range(2, dims + 2))
     found = [(o, (block(x, i) ** 3).sum(over) ** (1 / 3)) for o, i, _ in windows(x.shape[2:], kernel_size=2)]
@@ -149,7 +149,7 @@ def test_lp_pool_of_infinite_power_is_the_maximum_of_absolute_values(dims):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_max_unpool(dims):
+def test_max_unpool_restores_the_maxima_at_their_positions(dims):
     x = fb.tensor(RNG.standard_normal((2, 3, *[8] * dims)))
     values, places = MAX[dims](x, 2, return_indices=True)
     back = UNPOOL[dims](values, places, 2)
@@ -165,7 +165,7 @@ def test_max_unpool(dims):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_fractional_max_pool(dims):
+def test_fractional_max_pool_returns_the_values_at_the_returned_indices(dims):
     x = fb.tensor(RNG.standard_normal((2, 3, *[9] * dims)))
     pool = F.fractional_max_pool2d if dims == 2 else F.fractional_max_pool3d
     samples = fb.rand(2, 3, dims, dtype=fb.float64)

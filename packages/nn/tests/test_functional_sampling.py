@@ -24,7 +24,7 @@ def pixels(grid, sizes, align_corners):
 @pytest.mark.parametrize("sizes", [(5, 6), (4, 5, 3)])
 @pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_grid_sample_in_modes_bilinear_and_nearest(sizes, padding, align_corners):
+def test_grid_sample_matches_scipy_in_modes_bilinear_and_nearest(sizes, padding, align_corners):
     dims = len(sizes)
     x = RNG.standard_normal((2, 3, *sizes))
     grid = RNG.uniform(-1.6, 1.6, (2, *[7] * dims, dims))
@@ -43,7 +43,7 @@ def test_grid_sample_in_modes_bilinear_and_nearest(sizes, padding, align_corners
 
 
 @pytest.mark.parametrize("align_corners", [False, True])
-def test_grid_sample_in_mode_bicubic(align_corners):
+def test_grid_sample_matches_the_formula_in_mode_bicubic(align_corners):
     x = RNG.standard_normal((1, 2, 5, 6))
     grid = RNG.uniform(-0.9, 0.9, (1, 4, 4, 2))
     got = F.grid_sample(fb.tensor(x), fb.tensor(grid), "bicubic", "border", align_corners).numpy()
@@ -82,7 +82,7 @@ def test_grid_sample_of_volumes_passes_gradcheck():
     assert gradgradcheck(lambda x, g: F.grid_sample(x, g, align_corners=False), (x, grid))
 
 
-def test_grid_sample_at_nonfinite_points():
+def test_grid_sample_accepts_nonfinite_points():
     x = fb.ones(1, 1, 3, 3)
     grid = fb.tensor([[[[float("nan"), 0.0], [float("inf"), 0.0], [0.0, -1e30]]]])
     for mode in ("bilinear", "nearest", "bicubic"):
@@ -100,7 +100,7 @@ def test_grid_sample_ignores_nonfinite_pixels_of_zero_weight():
 
 @pytest.mark.parametrize("align_corners", [False, True])
 @pytest.mark.parametrize("size", [(2, 3, 4, 5), (2, 1, 3, 4, 2)])
-def test_affine_grid(size, align_corners):
+def test_affine_grid_matches_numpy(size, align_corners):
     dims = len(size) - 2
     theta = RNG.standard_normal((2, dims, dims + 1))
     lines = [np.linspace(-1, 1, n) if align_corners else (np.arange(n) * 2 + 1) / n - 1 for n in size[2:]]

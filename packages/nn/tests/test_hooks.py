@@ -29,7 +29,7 @@ def test_a_forward_pre_hook_may_return_a_single_argument():
     assert layer(fb.ones(1)).item() == 2
 
 
-def test_hooks_with_keywords():
+def test_hooks_with_kwargs_receive_and_replace_keyword_arguments():
     layer, seen = Affine(), []
     layer.register_forward_pre_hook(lambda module, args, kwargs: (args, {"scale": 3.0}), with_kwargs=True)
     layer.register_forward_hook(lambda module, args, kwargs, output: seen.append(kwargs), with_kwargs=True)
@@ -115,7 +115,7 @@ class TwoOutputs(nn.Module):
         return input * 2, name, input * 3
 
 
-def test_backward_hooks_with_several_outputs_and_no_tensors():
+def test_backward_hooks_receive_none_for_outputs_that_are_not_tensors():
     module, seen = TwoOutputs(), []
     module.register_full_backward_hook(lambda module, grad_input, grad_output: seen.append((grad_input, grad_output)))
     x = fb.ones(1, requires_grad=True)

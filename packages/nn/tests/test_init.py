@@ -40,7 +40,7 @@ def _seed():
         (lambda t: init.kaiming_uniform_(t, nonlinearity="linear"), math.sqrt(3 / FAN_IN)),
     ],
 )
-def test_uniform_initialisers(fill, bound):
+def test_uniform_initialisers_draw_from_the_right_interval(fill, bound):
     tensor = nn.Parameter(fb.empty(SHAPE))
     assert fill(tensor) is tensor
     assert tensor.is_leaf
@@ -57,7 +57,7 @@ def test_uniform_initialisers(fill, bound):
         (lambda t: init.kaiming_normal_(t, a=2.0, mode="fan_out"), math.sqrt(2 / 5 / FAN_OUT)),
     ],
 )
-def test_normal_initialisers(fill, std):
+def test_normal_initialisers_draw_with_the_right_standard_deviation(fill, std):
     assert is_normal(fill(fb.empty(SHAPE)).numpy(), std)
 
 
@@ -78,14 +78,14 @@ def test_default_weights_are_within_one_over_sqrt_fan_in(layer, fan_in):
     assert is_uniform(np.concatenate(biases), 1 / math.sqrt(fan_in))
 
 
-def test_initialisation_of_layers_without_inputs():
+def test_layers_without_inputs_can_be_initialised():
     with pytest.warns(UserWarning, match="zero-element"):
         init.kaiming_uniform_(fb.empty(3, 0))
     layer = nn.Linear(0, 3)
     np.testing.assert_array_equal(layer(fb.zeros(2, 0)).detach().numpy(), np.zeros((2, 3)))
 
 
-def test_constant_initialisers():
+def test_constant_initialisers_fill_with_the_expected_values():
     np.testing.assert_array_equal(init.constant_(fb.empty(2), 0.5).numpy(), [0.5, 0.5])
     np.testing.assert_array_equal(init.zeros_(fb.empty(2)).numpy(), [0, 0])
     np.testing.assert_array_equal(init.ones_(fb.empty(2)).numpy(), [1, 1])
@@ -106,7 +106,7 @@ def test_constant_initialisers():
         (("selu",), 3 / 4),
     ],
 )
-def test_gain(arguments, gain):
+def test_calculate_gain_returns_the_gain_of_each_nonlinearity(arguments, gain):
     assert init.calculate_gain(*arguments) == pytest.approx(gain, rel=1e-15)
 
 

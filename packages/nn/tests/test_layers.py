@@ -78,7 +78,7 @@ def test_layers_have_correct_gradients(layer):
 
 
 @each_layer
-def test_repr(layer):
+def test_repr_of_a_layer_shows_its_options(layer):
     assert repr(layer.make()) == layer.text
 
 

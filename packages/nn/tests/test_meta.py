@@ -22,7 +22,7 @@ def test_load_state_dict_with_assign_fills_a_meta_model():
     assert hollow(x).equal(full(x))
 
 
-def test_to_meta_and_to_empty():
+def test_to_meta_keeps_parameters_and_only_to_empty_allocates_them_again():
     layer = nn.Linear(3, 4)
     weight = layer.weight
     assert layer.to("meta") is layer and layer.weight is weight and weight.is_meta and weight.requires_grad

@@ -306,7 +306,7 @@ def test_type_converts_all_parameters_and_buffers():
     assert {tensor.dtype for tensor in module.state_dict().values()} == {fb.float64}
 
 
-def test_a_module_converted_to_another_dtype_computes():
+def test_a_module_converted_to_float64_returns_float64():
     model = Model().double()
     out = model(fb.ones(3, 2, dtype=fb.float64))
     assert out.dtype == fb.float64
@@ -315,7 +315,7 @@ def test_a_module_converted_to_another_dtype_computes():
 # Representation
 
 
-def test_repr_of_nested_modules():
+def test_repr_of_nested_modules_is_indented():
     assert repr(Model()) == (
         "Model(\n"
         "  (encoder): Sequential(\n"
@@ -355,7 +355,7 @@ class Described(nn.Module):
         (Described("", child=None), "Described(\n  (child): None\n)"),
     ],
 )
-def test_repr_with_extra_text(module, text):
+def test_repr_includes_the_text_of_extra_repr(module, text):
     assert repr(module) == text
 
 
@@ -417,7 +417,7 @@ def test_sequential_given_a_list_suggests_unpacking():
         nn.Sequential([nn.Linear(1, 1)])
 
 
-def test_summaries_indent_the_lines_of_layers():
+def test_addindent_indents_all_lines_after_the_first():
     from flambeau.nn.modules.module import _addindent
 
     assert _addindent("one\ntwo\n\nthree", 4) == "one\n    two\n\n    three"

@@ -39,7 +39,7 @@ def test_unknown_reduction_numbers_are_rejected():
         fb.kl_div(rows(2), rows(2), 3)
 
 
-def test_pooling_functions_in_the_torch_namespace():
+def test_pooling_functions_exist_in_the_torch_namespace():
     x = rows(2, 3, 8)
     for got, expected in (
         (fb.adaptive_max_pool1d(x, 2), F.adaptive_max_pool1d(x, 2, True)),

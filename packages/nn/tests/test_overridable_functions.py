@@ -140,7 +140,7 @@ def test_errors_and_wrong_arguments_are_those_of_the_function(recorder):
         F.dropout(fb.ones(2), 2.0)
 
 
-def test_sparse_tensors_handle_only_the_operators():
+def test_functions_of_nn_accept_sparse_tensors():
     pytest.importorskip("flambeau.sparse")
     x = fb.tensor([[0.0, -2.0], [3.0, 0.0]]).to_sparse()
     assert F.relu(x).to_dense().tolist() == [[0, 0], [3, 0]]

@@ -69,7 +69,7 @@ def test_layers_are_defined_in_the_modules_of_pytorch():
         nn.Convolution  # noqa: B018
 
 
-def test_no_class_of_the_library_slows_operators_down():
+def test_only_sparse_tensors_and_dtensor_define_torch_function():
     """Check that only sparse tensors and DTensor define ``__torch_function__``.
 
     As soon as one such class is loaded, every operator call is slower. Only programs that create such tensors load

@@ -90,7 +90,7 @@ def test_a_parametrized_module_can_be_copied_but_not_pickled():
 
 @pytest.mark.parametrize("dim", [0, 1, None])
 @pytest.mark.parametrize("kind", ["hook", "parametrization"])
-def test_weight_norm(dim, kind):
+def test_weight_norm_splits_a_weight_into_magnitude_and_direction(dim, kind):
     layer = nn.Linear(4, 3)
     before = layer.weight.detach().numpy().copy()
     norm = nn.utils.weight_norm if kind == "hook" else parametrizations.weight_norm
@@ -114,7 +114,7 @@ def test_weight_norm(dim, kind):
 
 
 @pytest.mark.parametrize("norm", [nn.utils.spectral_norm, parametrizations.spectral_norm])
-def test_spectral_norm(norm):
+def test_spectral_norm_makes_the_largest_singular_value_one(norm):
     fb.manual_seed(0)
     layer = norm(nn.Linear(5, 4), n_power_iterations=50)
     layer(fb.ones(1, 5)).sum().backward()
@@ -130,7 +130,7 @@ def test_spectral_norm(norm):
 @pytest.mark.parametrize("shape", [(3, 3), (5, 3), (3, 5)])
 @pytest.mark.parametrize("orthogonal_map", ["matrix_exp", "cayley", "householder"])
 @pytest.mark.parametrize("trivialization", [True, False])
-def test_orthogonal(shape, orthogonal_map, trivialization):
+def test_orthogonal_keeps_the_weight_orthogonal(shape, orthogonal_map, trivialization):
     fb.manual_seed(1)
     layer = nn.Linear(shape[1], shape[0], dtype=fb.float64)
     parametrizations.orthogonal(layer, "weight", orthogonal_map, use_trivialization=trivialization)

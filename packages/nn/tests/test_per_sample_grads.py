@@ -47,7 +47,7 @@ def test_gradients_are_those_of_each_example(name, reduction):
         fb.testing.assert_close(parameter.grad_sample, gradient)
 
 
-def test_frozen_parameters_other_batch_dimension_and_keyword_arguments():
+def test_per_sample_grads_support_frozen_parameters_and_keyword_arguments():
     class Scaled(nn.Module):
         def __init__(self):
             super().__init__()
@@ -68,7 +68,7 @@ def test_frozen_parameters_other_batch_dimension_and_keyword_arguments():
     fb.testing.assert_close(model.linear.weight.grad_sample, before * 2)
 
 
-def test_wrong_arguments():
+def test_per_sample_grads_reject_invalid_arguments():
     model = nn.Linear(4, 3)
     with pytest.raises(RuntimeError, match="sum or mean, got none"):
         call_for_per_sample_grads(model, loss_reduction="none")

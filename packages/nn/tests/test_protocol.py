@@ -56,7 +56,7 @@ class Counter(nn.Module):
         self.count = state["count"]
 
 
-def test_extra_state():
+def test_extra_state_is_saved_and_loaded():
     model = nn.Sequential(Counter())
     model[0].count = 7
     state = model.state_dict()
@@ -102,7 +102,7 @@ def test_assign_replaces_the_parameters():
     assert layer.bias.requires_grad
 
 
-def test_global_module_hooks():
+def test_global_module_hooks_are_called_for_every_module_until_removed():
     seen = []
     handles = [
         hooks.register_module_forward_pre_hook(lambda module, args: seen.append(("before", type(module).__name__))),
@@ -121,7 +121,7 @@ def test_global_module_hooks():
     assert seen[4:] == ["own"]
 
 
-def test_global_registration_hooks():
+def test_global_registration_hooks_see_and_replace_what_is_registered():
     names = []
     double = hooks.register_module_parameter_registration_hook(lambda module, name, p: nn.Parameter(2 * p.detach()))
     listen = hooks.register_module_module_registration_hook(lambda module, name, child: names.append(name))
@@ -186,7 +186,7 @@ def test_unknown_keyword_arguments_are_rejected():
         Plain(size=3)
 
 
-def test_parameter_list():
+def test_parameter_list_has_the_methods_of_a_list():
     held = nn.ParameterList([fb.zeros(2), nn.Parameter(fb.ones(1))])
     assert [name for name, _ in held.named_parameters()] == ["0", "1"]
     held.append(fb.ones(3))
@@ -200,7 +200,7 @@ def test_parameter_list():
         held(1)
 
 
-def test_parameter_dict():
+def test_parameter_dict_has_the_methods_of_a_dictionary():
     held = nn.ParameterDict({"a": fb.zeros(2)}) | nn.ParameterDict([("b", fb.ones(1))])
     assert list(held.state_dict()) == ["a", "b"]
     assert held.get("c") is None

@@ -116,7 +116,7 @@ def test_recurrent_layers_pass_gradcheck(step, make):
 
 
 @each_layer
-def test_batch_first_and_unbatched_inputs(step, make):
+def test_batch_first_and_unbatched_inputs_give_the_same_results(step, make):
     module, x = make(), fb.from_numpy(random.standard_normal((5, 2, 3)))
     output, final = module(x)
     alone, own = module(x[:, 1])
@@ -197,7 +197,7 @@ def test_inference_in_bfloat16_without_steps_or_features(sizes, features):
     assert last.shape == (9, 64)
 
 
-def test_dropout_between_layers_only_in_training():
+def test_dropout_is_applied_between_layers_only_in_training():
     module = nn.LSTM(3, 4, num_layers=2, dropout=1.0)
     x = fb.ones(5, 2, 3)
     top = nn.LSTM(4, 4)
@@ -208,7 +208,7 @@ def test_dropout_between_layers_only_in_training():
     assert abs(module.eval()(x)[0] - module.train()(x)[0]).max() > 1e-3
 
 
-def test_repr_of_recurrent_layers():
+def test_repr_of_recurrent_layers_shows_their_options():
     assert repr(nn.LSTM(3, 5, 2, proj_size=2, batch_first=True)) == (
         "LSTM(3, 5, proj_size=2, num_layers=2, batch_first=True)"
     )
@@ -216,7 +216,7 @@ def test_repr_of_recurrent_layers():
     assert repr(nn.RNNCell(3, 5, bias=False, nonlinearity="relu")) == "RNNCell(3, 5, bias=False, nonlinearity=relu)"
 
 
-def test_packing_and_padding():
+def test_pad_packed_sequence_inverts_pack_padded_sequence():
     batch = fb.tensor([[1, 2, 0], [3, 0, 0], [4, 5, 6]])
     packed = rnn.pack_padded_sequence(batch, fb.tensor([2.0, 1.0, 3.0]), batch_first=True, enforce_sorted=False)
     assert packed.data.tolist() == [4, 1, 3, 5, 2, 6]
@@ -343,7 +343,7 @@ def test_names_of_the_weights():
     assert all(a is b for a, b in zip(layer._flat_weights, layer.parameters(), strict=True))
 
 
-def test_methods_for_forward_of_subclasses():
+def test_lstm_has_the_methods_that_subclasses_call_in_forward():
     lstm = nn.LSTM(3, 5, num_layers=2, proj_size=4, batch_first=True)
     x, sizes = fb.zeros(7, 6, 3), fb.tensor([6, 4])
     assert lstm.get_expected_hidden_size(x, None) == (2, 7, 4)

@@ -145,7 +145,7 @@ def test_embedding_weights_are_freed():
 
 
 @pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
-def test_embedding_layers_with_sparse_gradients(kind):
+def test_embedding_layers_with_sparse_true_have_sparse_gradients(kind):
     layer = kind(6, 3, sparse=True)
     layer(INPUT).sum().backward()
     assert layer.weight.grad.is_sparse and layer.weight.grad._nnz() == 4
@@ -156,7 +156,7 @@ def test_embedding_layers_with_sparse_gradients(kind):
     assert "sparse=True" in repr(layer) or kind is nn.EmbeddingBag
 
 
-def test_clip_grad_norm_of_sparse_gradients():
+def test_clip_grad_norm_scales_sparse_gradients():
     table = nn.Embedding(6, 3, sparse=True)
     table(INPUT).sum().backward()
     norm = nn.utils.clip_grad_norm_(table.parameters(), 1.0)

@@ -59,7 +59,7 @@ def test_sparse_parameters_can_be_copied_and_saved(module):
         np.testing.assert_array_equal(weight.to_dense().detach().numpy(), DENSE)
 
 
-def test_sparse_parameters_in_state_dicts_and_conversions(module):
+def test_sparse_parameters_can_be_loaded_and_converted(module):
     state = {name: 3 * value for name, value in module.state_dict().items()}
     weight = module.weight
     module.load_state_dict(state)

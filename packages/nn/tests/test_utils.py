@@ -20,7 +20,7 @@ def parameters():
 
 @pytest.mark.parametrize("order", [1.0, 2.0, 3.0, math.inf])
 @pytest.mark.parametrize("limit", [0.5, 100.0])
-def test_clip_grad_norm(order, limit):
+def test_clip_grad_norm_scales_gradients_and_returns_their_norm(order, limit):
     norm = np.linalg.norm(np.concatenate([each.ravel() for each in GRADIENTS]), order)
     given = parameters()
     returned = nn.utils.clip_grad_norm_(iter(given), limit, norm_type=order)
@@ -58,7 +58,7 @@ def test_clip_grad_norm_can_raise_if_the_norm_is_not_finite():
     np.testing.assert_array_equal(parameter.grad.numpy(), [[1, math.inf], [0, 0]])
 
 
-def test_clip_grad_value():
+def test_clip_grad_value_clamps_gradients():
     given = parameters()
     nn.utils.clip_grad_value_(given, 1.5)
     for parameter, gradient in zip(given, GRADIENTS, strict=False):
@@ -87,7 +87,7 @@ def test_gradient_clipping_rejects_objects_other_than_parameters(given, message)
         nn.utils.vector_to_parameters(fb.ones(9), given())
 
 
-def test_parameters_to_vector_and_back():
+def test_vector_to_parameters_inverts_parameters_to_vector():
     layer = nn.Linear(2, 3)
     vector = nn.utils.parameters_to_vector(layer.parameters())
     expected = [layer.weight.detach().numpy().ravel(), layer.bias.detach().numpy()]

@@ -82,7 +82,7 @@ def test_vmap_of_layers_equals_a_loop(row):
             assert fb.allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
-def test_per_sample_gradients_of_a_network():
+def test_per_sample_gradients_of_a_network_equal_gradients_of_single_samples():
     fb.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 3))
     parameters = {name: p.detach() for name, p in net.named_parameters()}
@@ -98,7 +98,7 @@ def test_per_sample_gradients_of_a_network():
         assert fb.allclose(found[name], fb.stack([g[name] for g in alone]), atol=1e-5)
 
 
-def test_vmap_over_an_ensemble_of_models():
+def test_vmap_over_an_ensemble_of_models_equals_calling_each_model():
     fb.manual_seed(0)
     models = [nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)) for _ in range(3)]
     parameters, buffers = stack_module_state(models)
@@ -137,7 +137,7 @@ def test_batch_norm_layers_are_recognised_by_class_and_not_by_name():
     assert [module.track_running_stats for module in model] == [True, False, False, False]
 
 
-def test_vmap_of_batch_norm_without_running_statistics():
+def test_batch_norm_without_running_statistics_can_be_mapped_by_vmap():
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2), nn.InstanceNorm1d(2, track_running_stats=True)).eval()
     assert fb.func.replace_all_batch_norm_modules_(model) is model
     assert [name for name, _ in model.named_buffers()] == ["2.running_mean", "2.running_var", "2.num_batches_tracked"]

@@ -189,7 +189,7 @@ def stepped(param, **options):
     return optimizer
 
 
-def test_swap_in_optimizer_params_and_state():
+def test_swap_in_optimizer_params_and_state_restores_the_optimizer():
     from flambeau.optim._stateless import swap_in_optimizer_params_and_state
 
     own, other = fb.zeros(2), fb.zeros(2)

@@ -204,7 +204,7 @@ def test_stepping_the_scheduler_before_the_optimizer_warns():
         schedule.step()
 
 
-def test_cyclic_lr():
+def test_cyclic_lr_varies_the_learning_rate_and_the_momentum():
     made = optimizer(1.0, momentum=0.5)
     schedule = lr_scheduler.CyclicLR(made, 1.0, 3.0, 2, 4, mode="triangular2")
     assert rates_of(schedule, 13) == pytest.approx([1, 2, 3, 2.5, 2, 1.5, 1, 1.5, 2, 1.75, 1.5, 1.25, 1])
@@ -219,7 +219,7 @@ def test_cyclic_lr():
     assert rates_of(falling, 4)[1::2] == pytest.approx([1, 1 / 3])
 
 
-def test_one_cycle_lr():
+def test_one_cycle_lr_raises_and_lowers_the_learning_rate_once():
     made = optimizer(momentum=0.5)
     schedule = lr_scheduler.OneCycleLR(made, 1.0, total_steps=11, pct_start=0.3, anneal_strategy="linear")
     assert made.param_groups[0]["momentum"] == 0.95
@@ -238,7 +238,7 @@ def test_one_cycle_lr():
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])
-def test_reduce_lr_on_plateau(mode):
+def test_reduce_lr_on_plateau_halves_the_learning_rate_after_bad_epochs(mode):
     made, sign = optimizer(1.0), 1 if mode == "min" else -1
     schedule = lr_scheduler.ReduceLROnPlateau(made, mode, 0.5, patience=1, cooldown=1, min_lr=0.2, threshold_mode="abs")
     rates = []
@@ -255,7 +255,7 @@ def test_reduce_lr_on_plateau(mode):
         lr_scheduler.ReduceLROnPlateau(made, "middle")
 
 
-def test_sequential_lr():
+def test_sequential_lr_switches_schedulers_at_the_milestones():
     made = optimizer(1.0)
     parts = [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)]
     schedule = lr_scheduler.SequentialLR(made, parts, [3])
@@ -271,7 +271,7 @@ def test_sequential_lr():
         lr_scheduler.SequentialLR(optimizer(), parts, [3])
 
 
-def test_chained_scheduler():
+def test_chained_scheduler_multiplies_the_factors_of_its_schedulers():
     made = optimizer(1.0)
     parts = [lr_scheduler.ConstantLR(made, 0.1, 2), lr_scheduler.ExponentialLR(made, 0.5)]
     schedule = lr_scheduler.ChainedScheduler(parts)

@@ -11,7 +11,7 @@ from flambeau import optim
 @pytest.mark.parametrize(
     "options", [{}, {"lr": 0.1, "weight_decay": 0.3, "d": 1.2, "beta2_decay": -0.5, "maximize": True}]
 )
-def test_adafactor(shape, options):
+def test_adafactor_matches_the_published_algorithm(shape, options):
     """Compare with algorithms 4 and 5 of Shazeer, Stern 2018, with means of rows and columns instead of sums."""
     random = np.random.default_rng(0)
     p = random.standard_normal(shape)

@@ -94,7 +94,7 @@ def test_duplicate_parameters_warn():
         optim.SGD([weight, weight], lr=0.1)
 
 
-def test_zero_grad():
+def test_zero_grad_deletes_gradients_or_fills_them_with_zeros():
     optimizer = stepped()
     params = optimizer.param_groups[0]["params"]
     gradient = params[0].grad
@@ -123,7 +123,7 @@ def test_a_step_without_gradients_does_nothing():
     assert not optimizer.state
 
 
-def test_repr_of_an_optimizer():
+def test_repr_of_an_optimizer_lists_the_options_of_its_groups():
     assert repr(optim.SGD([parameter(1)], lr=0.1)) == (
         "SGD (\n"
         "Parameter Group 0\n"
@@ -140,7 +140,7 @@ def test_repr_of_an_optimizer():
     )
 
 
-def test_custom_optimizers_define_one_method():
+def test_custom_optimizers_need_to_define_only_one_method():
     class SignDescent(optim.Optimizer):
         def __init__(self, params, lr):
             super().__init__(params, {"lr": lr})

@@ -45,7 +45,7 @@ def adam(sign=1.0):
 
 
 @pytest.mark.parametrize("maximize", [False, True])
-def test_sparse_adam(maximize):
+def test_sparse_adam_matches_numpy_and_restores_its_state(maximize):
     options = {"lr": 0.1, "betas": (0.8, 0.9), "eps": 1e-3, "maximize": maximize}
     optimizer, weight = stepped(optim.SparseAdam, adam(-1.0 if maximize else 1.0), **options)
     assert set(optimizer.state[weight]) == {"step", "exp_avg", "exp_avg_sq"} and optimizer.state[weight]["step"] == 3
@@ -54,7 +54,7 @@ def test_sparse_adam(maximize):
     assert again.state[weight]["step"] == 3 and fb.equal(*(o.state[weight]["exp_avg"] for o in (again, optimizer)))
 
 
-def test_adagrad_with_sparse_gradients():
+def test_adagrad_with_sparse_gradients_matches_numpy():
     total = np.full((5, 2), 0.5)
 
     def update(w, g, rows, t):
@@ -67,7 +67,7 @@ def test_adagrad_with_sparse_gradients():
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("nesterov", [False, True])
 @pytest.mark.parametrize("maximize", [False, True])
-def test_sgd_with_sparse_gradients(momentum, nesterov, maximize):
+def test_sgd_with_sparse_gradients_matches_numpy(momentum, nesterov, maximize):
     buffer = np.zeros((5, 2))
 
     def update(w, g, rows, t):
@@ -78,7 +78,7 @@ def test_sgd_with_sparse_gradients(momentum, nesterov, maximize):
     stepped(optim.SGD, update, lr=0.1, momentum=momentum, nesterov=nesterov and momentum > 0, maximize=maximize)
 
 
-def test_sparse_and_dense_gradients_in_one_group():
+def test_a_group_may_mix_sparse_and_dense_gradients():
     table, bias = fb.ones(3, 2), fb.ones(2)
     table.grad, bias.grad = fb.sparse_coo_tensor([[1]], [[1.0, 2.0]], (3, 2)), fb.tensor([1.0, 1.0])
     optim.SGD([table, bias], lr=0.5).step()
@@ -170,7 +170,7 @@ def test_sparse_adam_rejects_dense_gradients():
         optim.SparseAdam([weight]).step()
 
 
-def test_zero_grad_of_sparse_gradients():
+def test_zero_grad_removes_the_elements_of_sparse_gradients():
     weight = fb.ones(5, 2, dtype=fb.float64)
     optimizer = optim.SparseAdam([weight])
     weight.grad = gradient(0)[0]

@@ -21,7 +21,7 @@ INTEGER_OPERATORS = ["and_", "or_", "xor", "lshift", "rshift", "floordiv", "mod"
         (INTEGER_OPERATORS, np.array([6, -5, 12]), np.array([3, 4, 1])),
     ],
 )
-def test_python_operators_of_tensors(names, a, b):
+def test_python_operators_of_tensors_match_numpy(names, a, b):
     x, y = fb.tensor(a), fb.tensor(b)
     for name in names:
         function = getattr(operator, name)
@@ -51,7 +51,7 @@ def test_integer_arithmetic_wraps():
         assert np.array_equal((x * 3).numpy(), np.array([info.max, info.min], dtype) * np.array(3, dtype))
 
 
-def test_division_of_extreme_integers():
+def test_division_of_the_smallest_integers_wraps():
     for dtype in ("int32", "int64"):
         low = np.iinfo(dtype).min
         x = fb.tensor(np.array([low], dtype))
@@ -75,13 +75,13 @@ def test_alpha_scales_the_second_operand(function, arguments, want):
 @pytest.mark.parametrize("low", [None, -3.0, 0.0, np.inf])
 @pytest.mark.parametrize("high", [None, 5.0, 3.0, -np.inf])
 @pytest.mark.parametrize("nan", [0.0, 7.0, np.inf])
-def test_nan_to_num(nan, high, low, dtype):
+def test_nan_to_num_matches_numpy(nan, high, low, dtype):
     values = np.array([1, -np.inf, np.nan, np.inf, -2, np.inf, -np.inf, 0, np.nan], dtype)
     got = fb.nan_to_num(fb.tensor(values), nan=nan, posinf=high, neginf=low)
     assert np.array_equal(got.numpy(), np.nan_to_num(values, nan=nan, posinf=high, neginf=low))
 
 
-def test_clamp_and_other_composite_operators():
+def test_clamp_and_other_composite_operators_match_numpy():
     x = fb.tensor([-3.0, -0.5, 0.5, 7.0])
     a = x.numpy().astype(np.float64)
     assert fb.clamp(x, -1, 1).tolist() == [-1, -0.5, 0.5, 1]
@@ -107,7 +107,7 @@ def test_clamp_and_other_composite_operators():
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", ["fmod", "remainder", "floor_divide"])
-def test_remainders_and_floor_division(name, dtype):
+def test_remainders_and_floor_division_match_numpy(name, dtype):
     """Test quotients of all sizes and near integers, including those that are too large for the fast loop."""
     rng = np.random.default_rng(5)
     y = rng.standard_normal(3000)
@@ -126,7 +126,7 @@ def test_remainders_and_floor_division(name, dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_next_after(dtype):
+def test_nextafter_matches_numpy(dtype):
     limits = np.finfo(dtype)
     values = [0.0, 1, 1.5, np.inf, np.nan, limits.max, limits.tiny, limits.smallest_subnormal, -1 / 3]
     values = np.array(values + [-v for v in values], dtype)
@@ -183,7 +183,7 @@ def test_pow_promotes_like_every_binary_operator(base, exponent, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["selu", "elu", "celu"])
-def test_activations_of_vectors_with_and_without_negative_values(name, dtype):
+def test_selu_elu_and_celu_match_numpy_with_few_negative_values(name, dtype):
     x = np.abs(np.random.default_rng(1).standard_normal(3000)).astype(dtype) + dtype(0.1)
     x[[600, 1300, 2999]] = -0.5, np.nan, 0
     row = fb._core._rows[name]
@@ -196,7 +196,7 @@ def test_activations_of_vectors_with_and_without_negative_values(name, dtype):
     np.testing.assert_allclose(got, want, rtol=1e-6 if dtype == np.float32 else 1e-14)
 
 
-def test_comparisons_of_uint8_with_numbers_outside_its_range():
+def test_uint8_compares_correctly_with_numbers_outside_its_range():
     x = np.arange(256, dtype=np.uint8)
     t = fb.tensor(x)
     for number in (-1, 0, 255, 256, 300):
@@ -214,7 +214,7 @@ def test_nonzero_bytes_of_shared_memory_count_as_true():
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_frexp_of_every_size(dtype):
+def test_frexp_matches_numpy_for_numbers_of_every_size(dtype):
     tiny = np.finfo(dtype).smallest_subnormal
     x = np.array([0.0, -0.0, 1.0, -3.5, 1e-30, tiny, -7 * tiny, np.finfo(dtype).max, np.inf, -np.inf, np.nan], dtype)
     parts = fb.frexp(fb.tensor(x))

@@ -106,7 +106,7 @@ def test_arrays_have_every_attribute_of_the_standard():
         x.to_device("nowhere")
 
 
-def test_array_namespace_info():
+def test_array_namespace_info_describes_devices_and_dtypes():
     info = xp.__array_namespace_info__()
     assert info.capabilities() == {"boolean indexing": True, "data-dependent shapes": True, "max dimensions": 64}
     assert fb.ones([1] * 64).ndim == 64
@@ -128,7 +128,7 @@ KINDS = ["bool", "signed integer", "unsigned integer", "integral", "real floatin
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_isdtype(name):
+def test_isdtype_matches_numpy(name):
     for kind in KINDS:
         assert xp.isdtype(dtype(name), kind) == np.isdtype(np.dtype(name), kind)
     assert xp.isdtype(dtype(name), ("bool", "numeric")) and xp.isdtype(dtype(name), dtype(name))
@@ -149,7 +149,7 @@ PAIRS = [pair for pair in itertools.product(DTYPES, DTYPES) if same_family(*pair
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids="-".join)
-def test_array_api_promotion_of_dtypes(pair):
+def test_array_api_promotion_of_dtypes_matches_numpy(pair):
     first, second = map(dtype, pair)
     expected = dtype(str(np.result_type(*pair)))
     assert xp.result_type(first, second) == expected
@@ -198,7 +198,7 @@ def test_can_cast_between_kinds():
 
 
 @pytest.mark.parametrize("name", REAL + COMPLEX)
-def test_finfo(name):
+def test_finfo_matches_numpy(name):
     limits, expected = xp.finfo(dtype(name)), np.finfo(name)
     for attribute in ("bits", "eps", "max", "min", "smallest_normal"):
         assert getattr(limits, attribute) == getattr(expected, attribute)
@@ -207,13 +207,13 @@ def test_finfo(name):
 
 
 @pytest.mark.parametrize("name", INTEGERS)
-def test_iinfo(name):
+def test_iinfo_matches_numpy(name):
     limits, expected = xp.iinfo(dtype(name)), np.iinfo(name)
     assert (limits.bits, limits.min, limits.max) == (expected.bits, expected.min, expected.max)
     assert limits.dtype == dtype(name) and xp.iinfo(xp.ones((2,), dtype=dtype(name))) == limits
 
 
-def test_finfo_and_iinfo_reject_dtypes_of_the_wrong_kind():
+def test_finfo_and_iinfo_reject_dtypes_of_the_wrong_category():
     with pytest.raises(TypeError, match="int32"):
         xp.finfo(xp.int32)
     with pytest.raises(TypeError, match="float32"):
@@ -222,7 +222,7 @@ def test_finfo_and_iinfo_reject_dtypes_of_the_wrong_kind():
 
 @pytest.mark.parametrize("target", DTYPES)
 @pytest.mark.parametrize("name", DTYPES)
-def test_astype(name, target):
+def test_astype_matches_numpy_and_rejects_complex_to_real(name, target):
     x = xp.asarray([0, 1, 3], dtype=dtype(name))
     if name in COMPLEX and target not in COMPLEX:
         with pytest.raises(TypeError, match=name):

@@ -27,7 +27,7 @@ from flambeau import array_api as xp
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_full_ones_and_zeros(name):
+def test_full_ones_and_zeros_match_numpy(name):
     kind = dtype(name)
     for function in ("zeros", "ones"):
         same(getattr(xp, function)((2, 3), dtype=kind), getattr(np, function)((2, 3), dtype=name))
@@ -41,7 +41,7 @@ def test_full_ones_and_zeros(name):
     same(xp.eye(2, dtype=kind), np.eye(2, dtype=name))
 
 
-def test_default_dtypes():
+def test_default_dtypes_are_float32_int64_and_complex64():
     assert xp.zeros(2).dtype == xp.ones((1,)).dtype == xp.eye(2).dtype == xp.linspace(0, 1, 2).dtype == xp.float32
     assert xp.full((1,), True).dtype == xp.bool and xp.full(2, 3).dtype == xp.int64
     assert xp.full(2, 3.0).dtype == xp.float32 and xp.full(2, 3j).dtype == xp.complex64
@@ -51,12 +51,12 @@ def test_default_dtypes():
 
 @FEW
 @given(st.integers(-9, 9), st.integers(-9, 9), st.integers(-4, 4).filter(bool))
-def test_arange(start, stop, step):
+def test_arange_matches_numpy(start, stop, step):
     same(xp.arange(start, stop, step), np.arange(start, stop, step))
     same(xp.arange(start / 2, stop / 2, step / 2, dtype=xp.float64), np.arange(start / 2, stop / 2, step / 2))
 
 
-def test_empty_aranges():
+def test_arange_may_be_empty_but_rejects_a_step_of_zero():
     same(xp.arange(4), np.arange(4))
     assert xp.arange(-1).shape == (0,) and xp.arange(2.5, 1).dtype == xp.float32
     with pytest.raises(ValueError, match="step"):
@@ -65,7 +65,7 @@ def test_empty_aranges():
 
 @pytest.mark.parametrize("endpoint", [True, False])
 @pytest.mark.parametrize("count", [0, 1, 2, 7])
-def test_linspace(count, endpoint):
+def test_linspace_matches_numpy(count, endpoint):
     for start, stop in [(0, 1), (-2.5, 2.5), (3, -1), (1, 1)]:
         result = xp.linspace(start, stop, count, dtype=xp.float64, endpoint=endpoint)
         np.testing.assert_allclose(result.numpy(), np.linspace(start, stop, count, endpoint=endpoint), rtol=1e-14)
@@ -74,7 +74,7 @@ def test_linspace(count, endpoint):
         xp.linspace(0, 1, -1)
 
 
-def test_asarray():
+def test_asarray_copies_only_if_requested_or_necessary():
     x = xp.asarray([1.0, 2.0])
     assert xp.asarray(x) is x and xp.asarray(x, copy=False) is x
     copied = xp.asarray(x, copy=True)
@@ -92,7 +92,7 @@ def test_asarray():
             xp.asarray(obj, copy=False, **options)
 
 
-def test_from_dlpack():
+def test_from_dlpack_shares_memory():
     memory = np.arange(3.0)
     shared = xp.from_dlpack(memory)
     shared[1] = 9.0
@@ -100,7 +100,7 @@ def test_from_dlpack():
     assert np.shares_memory(np.from_dlpack(shared), memory)
 
 
-def test_meshgrid():
+def test_meshgrid_matches_numpy():
     x, y, z = (np.arange(n) for n in (2, 3, 4))
     for indexing in ("xy", "ij"):
         for vectors in [(x,), (x, y), (x, y, z)]:
@@ -116,7 +116,7 @@ def test_meshgrid():
 
 @FEW
 @given(arrays(shapes=hnp.array_shapes(min_dims=2, max_dims=3, max_side=4)), st.integers(-4, 4))
-def test_tril_and_triu(x, k):
+def test_tril_and_triu_match_numpy(x, k):
     same(xp.tril(xp.asarray(x), k=k), np.tril(x, k=k))
     same(xp.triu(xp.asarray(x), k=k), np.triu(x, k=k))
 
@@ -158,7 +158,7 @@ def ends(x):
 
 @FEW
 @given(arrays(shapes=FULL), st.data())
-def test_concat_stack_and_repeat(x, data):
+def test_concat_stack_repeat_and_tile_match_numpy(x, data):
     t = xp.asarray(x)
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
     same(xp.concat([t, t], axis=axis), np.concat([x, x], axis=axis))
@@ -173,7 +173,7 @@ def test_concat_stack_and_repeat(x, data):
     same(xp.tile(t, repetitions), np.tile(x, repetitions))
 
 
-def test_broadcasting():
+def test_broadcast_shapes_and_broadcast_arrays_return_the_common_shape():
     shapes = [(2, 1), (3,), ()]
     assert xp.broadcast_shapes(*shapes) == xp.broadcast_shapes((2, 3)) == (2, 3) and xp.broadcast_shapes() == ()
     results = xp.broadcast_arrays(*(xp.ones(shape) for shape in shapes))
@@ -237,7 +237,7 @@ def test_take(x, data):
 @pytest.mark.parametrize("function", ["all", "any", "max", "min", "mean", "std", "var", "sum", "prod", "count_nonzero"])
 @FEW
 @given(data=st.data())
-def test_array_api_reductions(function, data):
+def test_array_api_reductions_match_numpy(function, data):
     names = {"max": REAL_NUMBERS, "min": REAL_NUMBERS, "mean": REAL + COMPLEX, "std": REAL, "var": REAL}
     names |= {"sum": REAL_NUMBERS + COMPLEX, "prod": REAL_NUMBERS + COMPLEX}
     x, axis, keepdims = data.draw(with_axes(tuple(names.get(function, DTYPES))))
@@ -246,7 +246,7 @@ def test_array_api_reductions(function, data):
 
 
 @pytest.mark.parametrize("correction", [0, 1.0, 0.5])
-def test_std_and_var_with_correction(correction):
+def test_std_and_var_with_correction_match_numpy(correction):
     x = np.arange(12.0).reshape(3, 4)
     for function in ("std", "var"):
         expected = getattr(np, function)(x, axis=1, correction=correction)
@@ -273,7 +273,7 @@ def test_cumulative_sum_and_prod(x, data):
 
 @FEW
 @given(arrays(tuple(INTEGERS + REAL + COMPLEX), FULL), st.data())
-def test_diff(x, data):
+def test_diff_matches_numpy(x, data):
     axis, n = data.draw(st.integers(-x.ndim, x.ndim - 1)), data.draw(st.integers(0, 2))
     t = xp.asarray(x)
     same(xp.diff(t, axis=axis, n=n), np.diff(x, axis=axis, n=n))
@@ -286,7 +286,7 @@ def test_diff(x, data):
 @pytest.mark.parametrize("function", ["argmax", "argmin"])
 @FEW
 @given(data=st.data())
-def test_argmax_and_argmin(function, data):
+def test_argmax_and_argmin_match_numpy(function, data):
     x = data.draw(arrays(tuple(REAL_NUMBERS), FULL))
     axis, keepdims = data.draw(st.one_of(st.none(), st.integers(-x.ndim, x.ndim - 1))), data.draw(st.booleans())
     expected = getattr(np, function)(x, axis=axis, keepdims=keepdims)
@@ -295,7 +295,7 @@ def test_argmax_and_argmin(function, data):
 
 @FEW
 @given(arrays(tuple(REAL_NUMBERS), FULL), st.data())
-def test_sort_and_argsort(x, data):
+def test_sort_and_argsort_match_numpy(x, data):
     axis, t = data.draw(st.integers(-x.ndim, x.ndim - 1)), xp.asarray(x)
     same(xp.sort(t, axis=axis), np.sort(x, axis=axis))
     same(xp.argsort(t, axis=axis), np.argsort(x, axis=axis, stable=True))
@@ -307,7 +307,7 @@ def test_sort_and_argsort(x, data):
 
 @FEW
 @given(arrays(tuple(REAL_NUMBERS), FULL))
-def test_searchsorted(x):
+def test_searchsorted_matches_numpy(x):
     flat = np.sort(x.reshape(-1))
     for side in ("left", "right"):
         same(xp.searchsorted(xp.asarray(flat), xp.asarray(x), side=side), np.searchsorted(flat, x, side=side))
@@ -319,7 +319,7 @@ def test_searchsorted(x):
 
 @FEW
 @given(arrays(shapes=FULL))
-def test_nonzero(x):
+def test_nonzero_matches_numpy(x):
     results = xp.nonzero(xp.asarray(x))
     assert isinstance(results, tuple)
     for result, expected in zip(results, np.nonzero(x), strict=True):
@@ -328,7 +328,7 @@ def test_nonzero(x):
 
 @FEW
 @given(st.data())
-def test_isin(data):
+def test_isin_matches_numpy(data):
     x1, x2 = (data.draw(hnp.arrays("int32", SHAPES, elements=st.integers(-3, 3))) for _ in range(2))
     for invert in (False, True):
         same(xp.isin(xp.asarray(x1), xp.asarray(x2), invert=invert), np.isin(x1, x2, invert=invert))
@@ -338,7 +338,7 @@ def test_isin(data):
 
 @FEW
 @given(arrays())
-def test_unique(x):
+def test_unique_functions_match_numpy(x):
     t = xp.asarray(x)
     result, expected = xp.unique_all(t), np.unique_all(x)
     for field in ("values", "indices", "inverse_indices", "counts"):
@@ -355,7 +355,7 @@ def test_every_nan_is_distinct():
     assert result.counts.numpy().tolist() == [2, 2, 1, 1] and result.indices.numpy().tolist() == [2, 0, 1, 3]
 
 
-def test_where():
+def test_where_matches_numpy():
     condition = xp.asarray([True, False])
     same(xp.where(condition, xp.asarray([1.0, 2.0]), 3.0), np.where([True, False], np.float32([1, 2]), np.float32(3)))
     same(xp.where(condition, 1, xp.asarray([[4], [5]])), np.where([True, False], 1, [[4], [5]]))

@@ -42,7 +42,7 @@ ANY += ["maximum", "minimum", "bitwise_and", "bitwise_or", "bitwise_xor"]
 @pytest.mark.parametrize("function", ANY)
 @FEW
 @given(pairs())
-def test_binary_functions_of_different_integer_dtypes(function, operands):
+def test_binary_functions_of_different_integer_dtypes_match_numpy(function, operands):
     x1, x2 = operands
     with np.errstate(over="ignore"):
         want = getattr(np, function)(x1, x2)
@@ -52,7 +52,7 @@ def test_binary_functions_of_different_integer_dtypes(function, operands):
 @pytest.mark.parametrize("function", ["floor_divide", "remainder"])
 @FEW
 @given(pairs())
-def test_integer_division_and_remainder(function, operands):
+def test_integer_division_and_remainder_match_numpy(function, operands):
     x1, x2 = operands
     x2 = np.where(x2 == 0, x2.dtype.type(1), x2)
     with np.errstate(over="ignore"):  # the smallest number divided by -1 overflows
@@ -63,7 +63,7 @@ def test_integer_division_and_remainder(function, operands):
 @pytest.mark.parametrize("function", ["bitwise_left_shift", "bitwise_right_shift", "pow"])
 @FEW
 @given(pairs())
-def test_integer_powers(function, operands):
+def test_integer_powers_and_shifts_match_numpy(function, operands):
     x1, x2 = operands
     x2 = (x2 % x2.dtype.type(8)).astype(x2.dtype)
     same(getattr(xp, function)(xp.asarray(x1), xp.asarray(x2)), getattr(np, function)(x1, x2))
@@ -71,7 +71,7 @@ def test_integer_powers(function, operands):
 
 @FEW
 @given(pairs())
-def test_where_concat_and_searchsorted_of_different_integer_dtypes(operands):
+def test_where_concat_and_searchsorted_of_different_integer_dtypes_match_numpy(operands):
     x1, x2 = operands
     s, t = map(xp.asarray, operands)
     same(xp.where(xp.asarray(True), s, t), np.where(True, x1, x2))
@@ -105,7 +105,7 @@ def test_dtypes_without_a_common_dtype_raise(name):
 
 @settings(max_examples=100)
 @given(st.sampled_from(INTEGERS), st.sampled_from(INTEGERS), st.data())
-def test_conversions_between_integer_dtypes(name, target, data):
+def test_conversions_between_integer_dtypes_match_numpy(name, target, data):
     x = data.draw(values(name, (3, 2)))
     t, kind = xp.asarray(x), getattr(xp, target)
     same(xp.astype(t, kind), x.astype(target))
@@ -116,7 +116,7 @@ def test_conversions_between_integer_dtypes(name, target, data):
 @pytest.mark.parametrize("name", INTEGERS)
 @FEW
 @given(data=st.data())
-def test_elementwise_functions_and_reductions(name, data):
+def test_elementwise_functions_and_reductions_of_integers_match_numpy(name, data):
     x = data.draw(values(name, (3, 4)))
     t = xp.asarray(x)
     with np.errstate(over="ignore"):
@@ -139,7 +139,7 @@ def test_elementwise_functions_and_reductions(name, data):
 
 
 @pytest.mark.parametrize("name", INTEGERS)
-def test_limits_of_integer_dtypes(name):
+def test_functions_accept_the_limits_of_integer_dtypes(name):
     kind, limits = getattr(xp, name), np.iinfo(name)
     low, high = int(limits.min), int(limits.max)
     same(xp.arange(high - 3, high, dtype=kind), np.arange(high - 3, high, dtype=name))
@@ -160,7 +160,7 @@ def bounded(value, low, high):
 
 
 @pytest.mark.parametrize("name", INTEGERS)
-def test_indexing_with_every_integer_dtype(name):
+def test_index_arrays_may_have_every_integer_dtype(name):
     x = np.arange(12.0).reshape(4, 3)
     t, index = xp.asarray(x), np.array([0, 2], name)
     same(xp.take(t, xp.asarray(index), axis=0), np.take(x, index, axis=0))

@@ -12,7 +12,7 @@ lib, ref = xp.linalg, np.linalg
 
 
 @pytest.mark.parametrize("name", REAL_NUMBERS + COMPLEX)
-def test_array_api_matrix_products(name):
+def test_array_api_matrix_products_match_numpy(name):
     generator = np.random.default_rng(0)
     x = generator.integers(0, 4, (2, 3, 4)).astype(name)
     y = generator.integers(0, 4, (4, 3)).astype(name)
@@ -52,7 +52,7 @@ def matrices(request):
     return Matrices(a, b, (a @ a.conj().swapaxes(-1, -2) + np.eye(3)).astype(name))
 
 
-def test_array_api_functions_of_matrices(matrices):
+def test_array_api_functions_of_matrices_match_numpy(matrices):
     a, definite = matrices.a, matrices.definite
     x, d = xp.asarray(a), xp.asarray(definite)
     same(lib.cross(x, d), ref.cross(a, definite))
@@ -68,7 +68,7 @@ def test_array_api_functions_of_matrices(matrices):
     same(logarithm, ref.slogdet(a).logabsdet)
 
 
-def test_eigenvalues(matrices):
+def test_eigenvalues_match_numpy_and_satisfy_the_eigenvalue_equation(matrices):
     a, definite = matrices.a, matrices.definite
     x, d = xp.asarray(a), xp.asarray(definite)
     same(lib.eigvalsh(d), ref.eigvalsh(definite))
@@ -81,7 +81,7 @@ def test_eigenvalues(matrices):
     same(xp.sum(lib.eigvals(x), axis=-1), np.trace(a, axis1=-2, axis2=-1).astype(values.numpy().dtype))
 
 
-def test_factorizations(matrices):
+def test_factorizations_match_numpy_and_reproduce_the_matrix(matrices):
     b, definite = matrices.b, matrices.definite
     y, d = xp.asarray(b), xp.asarray(definite)
     same(lib.cholesky(d), ref.cholesky(definite))
@@ -94,14 +94,14 @@ def test_factorizations(matrices):
     assert lib.svd(y).U.shape == (2, 3, 3) and lib.svd(y)._fields == ("U", "S", "Vh")
 
 
-def test_array_api_solve(matrices):
+def test_array_api_solve_matches_numpy(matrices):
     a, b = matrices.a, matrices.b
     x, y = xp.asarray(a), xp.asarray(b)
     same(lib.solve(x, y), ref.solve(a, b))
     same(lib.solve(x, y[0, :, 0]), np.stack([ref.solve(each, b[0, :, 0]) for each in a]))
 
 
-def test_array_api_norms(matrices):
+def test_array_api_norms_match_numpy(matrices):
     a, x = matrices.a, xp.asarray(matrices.a)
     for order in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
         same(lib.matrix_norm(x, ord=order), ref.matrix_norm(a, ord=order))

@@ -67,7 +67,7 @@ def test_a_channels_last_weight_makes_the_result_channels_last():
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_gradients_of_a_channels_last_convolution(size):
+def test_gradients_of_a_channels_last_convolution_match_numpy(size):
     pytest.importorskip("flambeau.autograd")
     x, w = draw(2, 3, 6, 5, dtype="float64"), draw(4, 3, size, size, dtype="float64")
     dy = draw(2, 4, 7 - size, 6 - size, dtype="float64")

@@ -13,7 +13,7 @@ import flambeau as fb
 from flambeau.utils import collect_env
 
 
-def test_environment_information():
+def test_collect_env_reports_versions_and_hardware():
     known = collect_env.get_env_info()
     assert known.flambeau_version == fb.__version__ and known.num_threads == fb.get_num_threads()
     assert known.python_version.startswith(platform.python_version()) and known.libc_version.startswith("glibc")
@@ -23,7 +23,7 @@ def test_environment_information():
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")
-def test_versions_of_programs():
+def test_collect_env_reports_the_version_of_gcc():
     output = subprocess.check_output(["gcc", "-dumpfullversion"], text=True).strip()
     assert output in collect_env.get_env_info().gcc_version
 

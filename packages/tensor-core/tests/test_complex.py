@@ -13,7 +13,7 @@ import flambeau as fb
 # --- dtypes and promotion ---
 
 
-def test_dtype_objects():
+def test_complex_dtypes_have_the_expected_properties():
     assert fb.cfloat is fb.complex64
     assert fb.cdouble is fb.complex128
     assert fb.complex64.is_complex
@@ -43,7 +43,7 @@ PROMOTION = [
 
 
 @pytest.mark.parametrize(("a", "b", "expected"), PROMOTION)
-def test_promotion_of_complex_dtypes(a, b, expected):
+def test_complex_dtypes_promote_symmetrically(a, b, expected):
     assert fb.promote_types(a, b) is expected
     assert fb.promote_types(b, a) is expected
     assert (fb.ones(2, dtype=a) + fb.ones(2, dtype=b)).dtype is expected
@@ -76,7 +76,7 @@ def test_complex_results_are_not_stored_in_real_tensors():
 # --- construction and conversion ---
 
 
-def test_construction_of_complex_tensors():
+def test_complex_numbers_create_complex_tensors():
     assert fb.tensor(1 + 2j).dtype is fb.complex64
     assert fb.tensor([1, 2.5, 3j]).tolist() == [1, 2.5, 3j]
     assert fb.tensor([[1j, 2], [3, 4 - 1j]], dtype=fb.complex128).tolist() == [[1j, 2], [3, 4 - 1j]]
@@ -145,7 +145,7 @@ def test_complex_tensors_are_printed_like_pytorch():
     assert repr(fb.zeros(0, dtype=fb.complex64)) == "tensor([], dtype=flambeau.complex64)"
 
 
-def test_random_complex_numbers():
+def test_random_complex_numbers_have_the_right_mean_and_variance():
     z = fb.randn(200_000, dtype=fb.complex64).numpy()
     for part in (z.real, z.imag):
         assert abs(part.mean()) < 0.01
@@ -192,7 +192,7 @@ def test_parts_of_real_tensors_are_rejected():
         fb.complex(fb.ones(2, dtype=fb.int64), fb.ones(2, dtype=fb.int64))
 
 
-def test_conjugates_of_complex_tensors():
+def test_conjugates_of_complex_tensors_match_numpy():
     z = fb.tensor(draw(2, 3, 4))
     array = z.numpy()
     assert np.array_equal(z.conj().numpy(), array.conj())
@@ -210,7 +210,7 @@ def test_conjugates_of_complex_tensors():
     assert (z.imag + fb.tensor(draw(2, 3, 4)).imag == 0).all()
 
 
-def test_complex_and_polar():
+def test_complex_and_polar_match_numpy():
     a, b = np.random.default_rng(0).standard_normal((2, 3)).astype("float32")
     assert np.array_equal(fb.complex(fb.tensor(a), fb.tensor(b)).numpy(), a + 1j * b)
     close(fb.polar(fb.tensor(a), fb.tensor(b)), a * np.exp(1j * b), fb.complex64)

@@ -155,7 +155,7 @@ REDUCTIONS = {
 
 @pytest.mark.parametrize("name", REDUCTIONS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_reductions_of_complex_numbers(name, dtype):
+def test_reductions_of_complex_numbers_match_numpy(name, dtype):
     call, expected = REDUCTIONS[name]
     tensor = fb.tensor(draw(30, 70), dtype=dtype)
     wide = tensor.numpy().astype("complex128")
@@ -167,7 +167,7 @@ def test_sum_of_many_complex_numbers():
     assert abs(fb.tensor(array).sum().item() - math.fsum(array.real) - 1j * math.fsum(array.imag)) < 1e-9
 
 
-def test_any_all_and_nonzero_of_complex_numbers():
+def test_any_all_and_nonzero_treat_imaginary_numbers_as_true():
     z = fb.tensor([0, 1j, 0])
     assert z.any()
     assert not z.all()
@@ -186,7 +186,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("a", "b"), SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES, ids=names_of(DTYPES))
-def test_matrix_products_of_complex_numbers(a, b, dtype):
+def test_matrix_products_of_complex_numbers_match_numpy(a, b, dtype):
     x, y = fb.tensor(draw(*a), dtype=dtype), fb.tensor(draw(*b, seed=1), dtype=dtype)
     close(
         x @ y, x.numpy().astype("complex128") @ y.numpy(), dtype

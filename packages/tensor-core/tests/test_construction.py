@@ -71,7 +71,7 @@ nested = st.recursive(
 
 
 @given(nested)
-def test_nested_sequences(data):
+def test_tensor_converts_nested_sequences_as_numpy_does(data):
     try:
         want = np.array(data, dtype=np.float64)
     except ValueError:
@@ -83,7 +83,7 @@ def test_nested_sequences(data):
 
 
 @pytest.mark.parametrize("name", DTYPES)
-def test_every_dtype(name):
+def test_tensors_of_every_dtype_can_be_created(name):
     dtype = getattr(fb, name)
     t = fb.tensor([0, 1, 2, 100], dtype=dtype)
     assert t.dtype is dtype
@@ -122,7 +122,7 @@ def test_floats_truncate_towards_zero():
     assert fb.tensor([1.5], dtype=fb.int32).tolist() == [1]
 
 
-def test_half_types_round_to_nearest_even():
+def test_half_precision_dtypes_round_to_nearest_even():
     a = np.concatenate(
         [
             np.random.default_rng(0).standard_normal(20_000) * 10.0 ** np.random.default_rng(1).integers(-9, 6, 20_000),
@@ -142,7 +142,7 @@ def test_half_types_round_to_nearest_even():
 
 
 @given(st.integers(-30, 30), st.integers(-30, 30), st.integers(-7, 7))
-def test_arange_of_integers(start, stop, step):
+def test_arange_of_integers_matches_numpy(start, stop, step):
     if step == 0 or (stop - start) * step < 0:
         with pytest.raises(RuntimeError, match="step"):
             fb.arange(start, stop, step)
@@ -150,7 +150,7 @@ def test_arange_of_integers(start, stop, step):
     assert np.array_equal(fb.arange(start, stop, step).numpy(), np.arange(start, stop, step))
 
 
-def test_arange_and_linspace():
+def test_arange_linspace_and_eye_match_numpy():
     assert fb.arange(5).dtype is fb.int64
     assert fb.arange(5.0).dtype is fb.float32
     assert np.array_equal(fb.arange(1, 2, 0.1).numpy(), np.arange(1, 2, 0.1).astype(np.float32))
@@ -166,7 +166,7 @@ def test_arange_and_linspace():
     assert np.array_equal(fb.eye(3, 0).numpy(), np.eye(3, 0))
 
 
-def test_size_argument_forms():
+def test_factories_accept_sizes_in_every_form():
     for size in (
         (2, 3),
         ((2, 3),),
@@ -291,7 +291,7 @@ def test_scalar_tensors_convert_to_python_numbers():
     assert fb.finfo(float) == fb.finfo(fb.float64) and fb.iinfo(int) == fb.iinfo(fb.int64)
 
 
-def test_arange_of_integers_from_reals():
+def test_arange_with_an_integer_dtype_truncates_real_arguments():
     assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int64).tolist() == [0, 2, 4, 6, 8]  # all are converted to int64 first
     assert fb.arange(0.5, 10.5, 2.5, dtype=fb.int32).tolist() == [0, 2, 4, 6]
     with pytest.raises(ValueError, match="nonzero"):

@@ -6,7 +6,7 @@ import pytest
 import flambeau as fb
 
 
-def test_every_form_of_to():
+def test_to_accepts_every_form_of_arguments():
     x, other = fb.zeros(2, 3), fb.zeros(1, dtype=fb.float64)
     for made in (
         x.to(fb.float64),
@@ -86,7 +86,7 @@ def test_conversions_reject_invalid_arguments(call, error, message):
         call(fb.zeros(2))
 
 
-def test_memory_formats():
+def test_memory_formats_determine_the_strides():
     x = fb.arange(120.0).reshape(2, 3, 4, 5)
     y = x.to(memory_format=fb.channels_last)
     assert y.stride() == (60, 1, 15, 3) and fb.equal(x, y)
@@ -120,7 +120,7 @@ def test_like_functions_keep_the_memory_order(view, stride):
     assert fb.ones_like(x).tolist() == np.ones(tuple(x.shape)).tolist()
 
 
-def test_legacy_tensor_constructors():
+def test_legacy_tensor_constructors_create_tensors_of_their_dtype():
     assert (
         fb.FloatTensor(2, 3).shape == fb.Tensor(fb.Size([2, 3])).shape == fb.LongTensor(fb.Size([2, 3])).shape == (2, 3)
     )
@@ -157,7 +157,7 @@ def test_factories_write_into_out_in_its_dtype():
         fb.zeros(2, out=fb.empty(0, dtype=fb.int64), dtype=fb.float32)
 
 
-def test_ranges_of_tensors_and_complex_numbers():
+def test_linspace_and_logspace_accept_tensors_and_complex_numbers():
     assert fb.linspace(fb.tensor(0), fb.tensor(2.0), 3).tolist() == [0, 1, 2]
     assert fb.linspace(0, 1j, 3).tolist() == [0, 0.5j, 1j]
     np.testing.assert_allclose(fb.logspace(0, 1j, 3).numpy(), np.logspace(0, 1j, 3).astype(np.complex64), rtol=1e-6)
@@ -171,7 +171,7 @@ def test_ranges_of_tensors_and_complex_numbers():
         np.testing.assert_allclose(got, np.linspace(-1, 2, n), rtol=1e-15, atol=1e-15)
 
 
-def test_asarray():
+def test_asarray_shares_memory_unless_a_copy_is_requested():
     a = np.ones(3)
     assert fb.asarray(a).data_ptr() == a.ctypes.data != fb.asarray(a, copy=True).data_ptr()
     t = fb.asarray(a)

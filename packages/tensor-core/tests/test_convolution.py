@@ -62,7 +62,7 @@ def conv2d(x, w, b=None, stride=1, padding=0, dilation=1, groups=1):
         ((2, 1, 5, 5), (2, 2), 3, {"padding": 900, "stride": 1000}),
     ],
 )
-def test_conv2d(shape, kernel, filters, options, dtype):
+def test_conv2d_matches_numpy(shape, kernel, filters, options, dtype):
     groups = options.get("groups", 1)
     x, w, b = draw(shape, dtype), draw((filters, shape[1] // groups, *kernel), dtype, 1), draw((filters,), dtype, 2)
     want = conv2d(x, w, b, **options)
@@ -103,7 +103,7 @@ def test_conv2d_with_many_channels_and_filters(size, dilation, dtype):
     assert np.array_equal(got.numpy(), want)
 
 
-def test_weight_gradients_of_large_convolutions():
+def test_weight_gradients_of_large_convolutions_match_numpy():
     """Test sizes for which the gradient of the weight is computed in several parts and blocks."""
     autograd = pytest.importorskip("flambeau.autograd")
     x, w = draw((9, 3, 30, 31), "float64"), draw((26, 3, 3, 2), "float64", 1)
@@ -128,7 +128,7 @@ def test_weight_gradients_of_large_convolutions():
         ((1, 9, 3, 2500), (2, 3), 18, {"padding": 1}),
     ],
 )
-def test_weight_gradients_of_convolutions_with_many_channels(shape, kernel, filters, options, dtype):
+def test_weight_gradients_of_convolutions_with_many_channels_match_numpy(shape, kernel, filters, options, dtype):
     """Test rows with several tiles or none, several samples at a time, and more positions than are packed at once."""
     (sh, sw), (ph, pw), (dh, dw) = (
         both(options.get(o, d)) for o, d in (("stride", 1), ("padding", 0), ("dilation", 1))
@@ -179,7 +179,7 @@ def test_conv2d_equals_the_correlation_of_scipy():
 
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (3, 4), (4, 3), (5, 2)])
 @pytest.mark.parametrize("dilation", [1, 2, (1, 3)])
-def test_conv2d_with_padding_same(kernel, dilation):
+def test_conv2d_with_padding_same_matches_numpy(kernel, dilation):
     x, w = draw((2, 3, 9, 8)), draw((4, 3, *kernel), seed=1)
     total = [d * (k - 1) for d, k in zip(both(dilation), kernel, strict=True)]
     padded = np.pad(x, ((0, 0), (0, 0), *((t // 2, t - t // 2) for t in total)))
@@ -223,7 +223,7 @@ def test_convolutions_of_bfloat16_round_once(shape, kernel, filters, options, la
         np.testing.assert_allclose(got.double().numpy(), want, rtol=2**-8, atol=1e-6 * np.abs(want).max())
 
 
-def test_conv2d_in_half_precision():
+def test_conv2d_in_half_precision_is_close_to_numpy():
     x, w = fb.tensor(draw((2, 3, 6, 6))).half(), fb.tensor(draw((4, 3, 3, 3), seed=1)).half()
     got = fb.conv2d(x, w)
     assert got.dtype is fb.float16
@@ -276,7 +276,7 @@ def test_conv2d_in_half_precision():
         (lambda: fb.avg_pool2d(fb.zeros(1, 1, 4, 4), "2"), TypeError, "kernel_size"),
     ],
 )
-def test_convolutions_and_pools_reject_invalid_arguments(call, error, message):
+def test_convolutions_and_pooling_reject_invalid_arguments(call, error, message):
     with pytest.raises(error, match=message):
         call()
 

@@ -25,7 +25,7 @@ def each_dim(shape):
 @pytest.mark.parametrize(
     "dtype", ["float32", "float64", "int64", "int32", "uint8", "uint16", "uint32", "uint64", "bool"]
 )
-def test_cumsum(shape, dtype):
+def test_cumsum_matches_numpy(shape, dtype):
     a = draw(shape, dtype)
     for dim in each_dim(shape):
         want = np.atleast_1d(a).cumsum(dim, dtype=np.float64 if "float" in dtype else np.int64).reshape(shape)
@@ -36,7 +36,7 @@ def test_cumsum(shape, dtype):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "bool"])
-def test_cumprod(shape, dtype):
+def test_cumprod_matches_numpy(shape, dtype):
     a = draw(shape, dtype)
     if "float" in dtype:
         a = (1 + a / 100).astype(dtype)
@@ -47,7 +47,7 @@ def test_cumprod(shape, dtype):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "uint16", "uint32", "uint64", "bool"])
-def test_cummax_and_cummin(shape, dtype):
+def test_cummax_and_cummin_match_numpy(shape, dtype):
     a = draw(shape, dtype)
     if "float" in dtype and a.size > 3:
         a.flat[a.size // 2] = np.nan
@@ -64,7 +64,7 @@ def test_cummax_and_cummin(shape, dtype):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_logcumsumexp(shape, dtype):
+def test_logcumsumexp_matches_numpy(shape, dtype):
     a = draw(shape, dtype) * 300
     for dim in each_dim(shape):
         want = np.logaddexp.accumulate(np.atleast_1d(a).astype(np.float64), dim).reshape(shape)
@@ -72,7 +72,7 @@ def test_logcumsumexp(shape, dtype):
         np.testing.assert_allclose(fb.tensor(a).logcumsumexp(dim).numpy(), want, rtol=tolerance, atol=tolerance)
 
 
-def test_logcumsumexp_of_infinities():
+def test_logcumsumexp_of_infinities_matches_numpy():
     inf = fb.inf
     x = fb.tensor([[-inf, -inf, 2.0, 2.0], [-inf, 0.0, inf, 1.0], [0.0, fb.nan, 1.0, inf]])
     got = x.logcumsumexp(1).numpy()
@@ -80,7 +80,7 @@ def test_logcumsumexp_of_infinities():
         np.testing.assert_allclose(got, np.logaddexp.accumulate(x.numpy(), 1), rtol=1e-6)
 
 
-def test_logcumsumexp_of_complex_infinities():
+def test_logcumsumexp_of_complex_infinities_has_the_expected_values():
     inf = fb.inf
     positive = fb.tensor([complex(inf, 0), complex(inf, 0), 1 + 1j]).logcumsumexp(0)
     assert positive.tolist() == [complex(inf, 0)] * 3
@@ -90,7 +90,7 @@ def test_logcumsumexp_of_complex_infinities():
     assert all(value != value for value in undefined.tolist())
 
 
-def test_scans_of_half_types_accumulate_in_float32():
+def test_scans_of_half_precision_accumulate_in_float32():
     y = fb.ones(5000, dtype=fb.bfloat16)
     assert y.cumsum(0)[-1].item() == 4992  # the nearest bfloat16, which adding ones in bfloat16 would never reach
     a = np.random.default_rng(0).random(3_000_001).astype(np.float32)
@@ -98,7 +98,7 @@ def test_scans_of_half_types_accumulate_in_float32():
 
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod"])
-def test_dtypes_of_scans(name):
+def test_cumsum_and_cumprod_accept_dtype_and_out(name):
     x = fb.tensor([3, 2, 2], dtype=fb.uint8)
     assert getattr(x, name)(0, dtype=fb.float64).dtype is fb.float64
     assert getattr(x, name)(0, dtype=fb.int32).dtype is fb.int32
@@ -176,7 +176,7 @@ def test_a_long_cumprod_stays_finite_if_its_partial_products_overflow():
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 @pytest.mark.parametrize("length", [3, 20, 70])
-def test_scans_of_many_short_rows_of_zeros_and_nans(dtype, length):
+def test_cummax_and_cummin_of_short_rows_keep_signed_zeros_and_nan(dtype, length):
     rng = np.random.default_rng(length)
     a = rng.choice(np.array([-1, -0.0, 0.0, 1, 2, np.nan]), (50, length), p=[0.2, 0.2, 0.2, 0.2, 0.1, 0.1])
     for largest in (True, False):
@@ -196,7 +196,7 @@ def test_scans_of_many_short_rows_of_zeros_and_nans(dtype, length):
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "int32", "int64", "uint64"])
 @pytest.mark.parametrize("length", [1, 3, 8, 10, 16, 17, 100])
 @pytest.mark.parametrize("rows", [1, 4, 21])
-def test_cummax_and_cummin_of_rows_of_integers(dtype, length, rows):
+def test_cummax_and_cummin_of_rows_of_integers_match_numpy(dtype, length, rows):
     rng, info = np.random.default_rng(length), np.iinfo(dtype)
     few = rng.integers(0, 4, (rows, length)).astype(dtype)  # among equal extremes, the last index is returned
     many = rng.integers(info.min, info.max, (rows, length), dtype, endpoint=True)
@@ -210,7 +210,7 @@ def test_cummax_and_cummin_of_rows_of_integers(dtype, length, rows):
 
 @pytest.mark.parametrize("name", ["cumsum", "cumprod", "logcumsumexp", "cummax", "cummin"])
 @pytest.mark.parametrize("shape", [(0, 2, 5000), (0, 5000, 2), (5000, 0, 2), (2, 5000, 0)])
-def test_scans_over_empty_and_long_dimensions(name, shape):
+def test_scans_accept_empty_dimensions_next_to_long_ones(name, shape):
     for dim in range(3):
         result = getattr(fb, name)(fb.zeros(shape), dim)
         assert (result[0] if isinstance(result, tuple) else result).shape == shape

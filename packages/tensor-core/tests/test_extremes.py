@@ -11,7 +11,7 @@ import flambeau as fb
     "dtype", ["float32", "float64", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
 )
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
-def test_any_all_max_and_min(shape, dim, keepdim, dtype):
+def test_any_all_max_and_min_match_numpy(shape, dim, keepdim, dtype):
     a = draw(shape, dtype)
     x = fb.tensor(a)
     for name in ("any", "all"):
@@ -71,7 +71,7 @@ def test_the_first_of_equal_extremes_is_returned(shape, dtype):
     assert x.argmax().item() == a.argmax()
 
 
-def test_max_and_min_of_empty_tensors():
+def test_max_and_min_reject_empty_dimensions():
     with pytest.raises(RuntimeError, match="numel"):
         fb.zeros(0).max()
     with pytest.raises(IndexError, match="numel"):
@@ -90,7 +90,7 @@ def test_results_of_max_and_min_have_named_fields():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64"])
-def test_max_and_min_of_rows_of_every_length(dtype):
+def test_max_and_min_are_correct_for_rows_of_every_length(dtype):
     for length in (*range(1, 70), 100, 127, 128, 129, 255, 513, 1000):
         a = draw((3, length), dtype)
         for place in {0, length // 2, length - 1}:
@@ -108,7 +108,7 @@ def test_max_and_min_of_rows_of_every_length(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
 @pytest.mark.parametrize("shape", [(1000, 10), (517, 3), (2000, 64), (700, 65), (64, 7), (1, 5)])
-def test_argmax_and_argmin_down_few_columns(shape, dtype):
+def test_argmax_and_argmin_over_few_columns_match_numpy(shape, dtype):
     x = np.random.default_rng(5).integers(0, 40, shape).astype(dtype)
     t = fb.tensor(x)
     for largest, own, reference in ((True, t.max(0), np.argmax), (False, t.min(0), np.argmin)):
@@ -122,14 +122,14 @@ def test_argmax_and_argmin_down_few_columns(shape, dtype):
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8", "int16", "uint16"])
 @pytest.mark.parametrize("n", [1, 15, 63, 64, 65, 255, 256, 300, 5000])
-def test_max_and_min_of_narrow_integers(n, dtype):
+def test_max_and_min_of_narrow_integers_match_numpy(n, dtype):
     limits = np.iinfo(dtype)
     x = np.random.default_rng(n).integers(limits.min, limits.max + 1, n).astype(dtype)
     assert (int(fb.tensor(x).amax()), int(fb.tensor(x).amin())) == (x.max(), x.min())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint8"])
-def test_aminmax_of_many_elements(dtype):
+def test_aminmax_of_many_elements_matches_numpy(dtype):
     x = (100 * np.random.default_rng(3).random(300_001)).astype(dtype)
     t = fb.tensor(x)
     low, high = t.aminmax()

@@ -129,14 +129,14 @@ def test_transforms_over_no_dimensions():
 
 @pytest.mark.parametrize("spacing", [1.0, 0.25])
 @pytest.mark.parametrize("n", [1, 2, 5, 8])
-def test_fftfreq_and_rfftfreq(n, spacing):
+def test_fftfreq_and_rfftfreq_match_numpy(n, spacing):
     np.testing.assert_allclose(fb.fft.fftfreq(n, spacing, dtype=fb.float64).numpy(), np.fft.fftfreq(n, spacing))
     np.testing.assert_allclose(fb.fft.rfftfreq(n, spacing, dtype=fb.float64).numpy(), np.fft.rfftfreq(n, spacing))
     assert fb.fft.fftfreq(n).dtype is fb.float32 and fb.fft.fftfreq(n, requires_grad=False).requires_grad is False
 
 
 @pytest.mark.parametrize("dim", [None, 0, -1, (0, 1), (0, 0), (2,)])
-def test_fftshift_and_ifftshift(dim):
+def test_fftshift_and_ifftshift_match_numpy(dim):
     x = np.arange(60).reshape(3, 4, 5)
     axes = dim if dim != (0, 0) else (0,)
     if dim != (0, 0):

@@ -65,7 +65,7 @@ def check(name, given, expected):
 
 
 @pytest.mark.parametrize("name", UNARY)
-def test_foreach_operators_of_one_list(name):
+def test_foreach_operators_of_one_list_match_numpy(name):
     check(name, [tensors(ARRAYS)], [UNARY[name](array) for array in ARRAYS])
 
 
@@ -75,7 +75,7 @@ def test_foreach_operators_of_several_lists(name, others, reference):
     check(name, [tensors(ARRAYS), *map(tensors, others)], [reference(*row) for row in rows])
 
 
-def test_pow_norm_and_other_functions():
+def test_foreach_pow_norm_and_other_functions_match_numpy():
     a, b = tensors(ARRAYS), tensors(OTHERS)
     check("pow", [0.5, a][::-1], [array**0.5 for array in ARRAYS])
     for result, array in zip(fb._foreach_pow(0.5, a), ARRAYS, strict=True):
@@ -102,7 +102,7 @@ def test_foreach_operators_reject_invalid_arguments():
         _ = fb._foreach_nothing
 
 
-def test_group_tensors_by_device_and_dtype():
+def test_group_tensors_by_device_and_dtype_returns_groups_with_indices():
     params = [fb.ones(1), fb.ones(2, dtype=fb.float64), fb.ones(3)]
     groups = _group_tensors_by_device_and_dtype([params, [None, 1, 2]], with_indices=True)
     cpu = fb.device("cpu")

@@ -325,7 +325,7 @@ def test_invalid_print_options_change_nothing(options, error, message):
     assert repr(flambeau.arange(1001)) == "tensor([   0,    1,    2,  ...,  998,  999, 1000])"
 
 
-def test_format_specifiers_of_tensors():
+def test_format_specifiers_apply_only_to_zero_dimensional_tensors():
     assert (
         f"{flambeau.tensor(3)} {flambeau.tensor(0.5)} {flambeau.tensor(True)} {flambeau.tensor(1 + 2j)}"
         == "3 0.5 True (1+2j)"

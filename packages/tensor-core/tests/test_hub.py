@@ -156,7 +156,7 @@ def test_failed_downloads_do_not_replace_the_file(server, tmp_path, spoil, error
     assert target.read_text() == "what was there" and list(tmp_path.iterdir()) == [target]
 
 
-def test_progress_without_tqdm(server, tmp_path, monkeypatch, capsys):
+def test_downloads_show_their_progress_without_tqdm(server, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "tqdm", None)
     server.files["/f"] = (bytes(200_000), 200)
     hub.download_url_to_file(f"{server.url}/f", tmp_path / "f")
@@ -216,7 +216,7 @@ def test_loading_weights_runs_no_code(server, folder, tmp_path, monkeypatch):
 # Repositories
 
 
-def test_a_local_folder_as_source(repository):
+def test_hub_functions_accept_a_local_folder(repository):
     assert hub.load(repository, "double", 3, offset=1, source="local") == 7
     assert hub.list(str(repository), source="LOCAL") == ["double"]
     assert hub.help(repository, "double", source="local") == "Twice a number."

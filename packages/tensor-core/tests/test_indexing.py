@@ -91,7 +91,7 @@ def is_advanced(key):
 
 
 @given(whole_keys(), st.sampled_from(["float32", "int64", "bool", "float16", "complex128"]))
-def test_indexing_with_one_key_per_dimension(key, dtype):
+def test_indexing_with_one_key_per_dimension_matches_numpy(key, dtype):
     array, x = pair(dtype=dtype)
     want = array[key]
     for given_key in (key, to_fb(key)):
@@ -282,7 +282,7 @@ def test_assignment_converts_and_broadcasts():
         del z[0]
 
 
-def test_indexing_of_zero_dimensional_tensors():
+def test_zero_dimensional_tensors_accept_only_keys_without_dimensions():
     x = fb.tensor(3.0)
     assert x[()].item() == 3
     assert x[...].item() == 3
@@ -375,7 +375,7 @@ def test_large_indices_run_in_parallel():
 
 @pytest.mark.parametrize("shape", [(3, 3), (2, 5), (5, 2), (7, 2), (9, 3), (3, 3, 3), (0, 2), (4, 0)])
 @pytest.mark.parametrize("wrap", [False, True])
-def test_fill_diagonal(shape, wrap):
+def test_fill_diagonal_matches_numpy(shape, wrap):
     x, want = fb.zeros(shape), np.zeros(shape, np.float32)
     if want.size:
         np.fill_diagonal(want, 2, wrap)

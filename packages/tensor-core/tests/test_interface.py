@@ -107,7 +107,7 @@ def test_methods_have_docstrings_and_signatures(name):
         (fb.amax, "(input, dim=(), keepdim=False, *, out=None)"),
     ],
 )
-def test_signatures(function, text):
+def test_functions_have_the_documented_signatures(function, text):
     assert str(inspect.signature(function)) == text
 
 

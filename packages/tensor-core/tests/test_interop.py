@@ -208,7 +208,7 @@ def test_arrays_whose_memory_cannot_be_shared(array, error, message):
         fb.from_numpy(array)
 
 
-def test_array_protocol():
+def test_the_array_protocol_shares_memory_and_supports_numpy_operands():
     t = fb.tensor([1.5, 2.5])
     assert np.array(t, dtype=np.int64).tolist() == [1, 2]
     assert np.shares_memory(np.asarray(t), t.numpy())
@@ -225,7 +225,7 @@ def test_array_protocol():
     assert (fb.tensor([1]) + np.int8(2)).tolist() == [3]
 
 
-def test_buffer_protocol():
+def test_the_buffer_protocol_shares_memory():
     t = fb.arange(6.0).reshape(2, 3)
     view = memoryview(t)
     assert (view.shape, view.strides, view.format, view.readonly, view.nbytes) == ((2, 3), (12, 4), "f", False, 24)
@@ -266,7 +266,7 @@ class Exporter:
 
 @pytest.mark.parametrize("old", [True, False])
 @pytest.mark.parametrize("dtype", [*DTYPES, "bfloat16"])
-def test_dlpack(dtype, old):
+def test_dlpack_shares_memory_for_every_dtype(dtype, old):
     t = fb.tensor([[1, 0], [1, 1]], dtype=getattr(fb, dtype)).t()
     u = fb.from_dlpack(Exporter(t, old))
     assert u.data_ptr() == t.data_ptr() and u.stride() == t.stride() and u.dtype is t.dtype
@@ -274,7 +274,7 @@ def test_dlpack(dtype, old):
     assert not t.any()
 
 
-def test_dlpack_capsules():
+def test_dlpack_capsules_have_the_requested_version():
     t = fb.arange(3.0)
     assert t.__dlpack_device__() == (1, 0)
     for options, name in (
@@ -366,7 +366,7 @@ def test_tensors_can_be_copied():
         assert type(made) is Named and made.label == "n" and made.tolist() == [1, 1]
 
 
-def test_identity_and_lifetime_of_tensor_objects():
+def test_tensor_objects_in_reference_cycles_are_collected():
     t = fb.zeros(3)
     assert t.data is not t and t.data.data_ptr() == t.data_ptr()
     watch = weakref.ref(t)

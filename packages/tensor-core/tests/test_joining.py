@@ -14,7 +14,7 @@ def draw(shape, dtype="float32", seed=0):
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=4), st.data())
-def test_cat_and_stack(shape, data):
+def test_cat_and_stack_match_numpy(shape, data):
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     sizes = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=4))
     arrays = []
@@ -34,7 +34,7 @@ def test_cat_ignores_empty_vectors():
     assert fb.cat([fb.tensor([]), fb.tensor([])]).shape == (0,)
 
 
-def test_cat_of_many_and_out():
+def test_cat_joins_many_tensors_and_accepts_out():
     parts = [fb.full((3,), i) for i in range(500)]
     assert np.array_equal(fb.cat(parts).numpy(), np.repeat(np.arange(500), 3))
     out = fb.empty(1500, dtype=fb.int64)
@@ -45,7 +45,7 @@ def test_cat_of_many_and_out():
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
-def test_gather_and_scatter_add(shape, data):
+def test_gather_and_scatter_add_match_numpy(shape, data):
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     picked = [data.draw(st.integers(0, s)) for s in shape]
     picked[dim] = data.draw(st.integers(0, 6))
@@ -67,7 +67,7 @@ def test_gather_and_scatter_add(shape, data):
 
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=4), st.data())
-def test_index_select_and_index_add(shape, data):
+def test_index_select_and_index_add_match_numpy(shape, data):
     dim = data.draw(st.integers(-len(shape), len(shape) - 1))
     index = np.array(data.draw(st.lists(st.integers(0, shape[dim] - 1), max_size=6)), dtype=np.int64)
     array = draw(shape, "float64")
@@ -96,7 +96,7 @@ def test_index_add_of_half_precision_rounds_every_sum(width):
 @pytest.mark.parametrize(
     "dtype", ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint64", "float16", "float32", "float64", "bool"]
 )
-def test_joining_operators_in_every_dtype(dtype):
+def test_gather_scatter_and_index_operators_support_every_dtype(dtype):
     a = np.array([1, 0, 3]).astype(dtype)
     x, i = fb.tensor(a), fb.tensor([2, 0, 2])
     assert np.array_equal(fb.gather(x, 0, i).numpy(), a[[2, 0, 2]])
@@ -115,7 +115,7 @@ def test_take_along_dim():
     )
 
 
-def test_one_hot():
+def test_one_hot_matches_the_identity_matrix():
     assert fb.one_hot(fb.tensor([[0, 2], [1, 1]]), 3).tolist() == np.eye(3, dtype=int)[[[0, 2], [1, 1]]].tolist()
     assert fb.one_hot(fb.tensor([0, 2])).shape == (2, 3)
 

@@ -39,7 +39,7 @@ def test_clone_keeps_the_order_of_strides():
     assert np.array_equal(X.mT.clone().numpy(), X.mT.numpy())
 
 
-def test_custom_strides():
+def test_empty_strided_and_empty_permuted_set_the_strides():
     x = fb.empty_strided((2, 3), (1, 2))
     assert (x.shape, x.stride()) == ((2, 3), (1, 2))
     assert x.untyped_storage().nbytes() == 24

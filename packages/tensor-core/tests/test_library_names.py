@@ -15,7 +15,7 @@ def test_slices_of_storages_share_their_bytes():
         tensor.untyped_storage()[::2]
 
 
-def test_bytes_of_storages_as_arrays():
+def test_storages_convert_to_arrays_of_bytes():
     storage = fb.tensor([1.5, 2.5, 3.5]).untyped_storage()[4:]
     assert np.asarray(storage).view(np.float32).tolist() == [2.5, 3.5]
     assert fb.asarray(storage, dtype=fb.uint8).view(fb.float32).tolist() == [2.5, 3.5]

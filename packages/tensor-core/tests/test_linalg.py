@@ -19,7 +19,7 @@ def positive(shape, dtype="float64", seed=0):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", RECTANGLES)
-def test_lu(shape, dtype):
+def test_lu_reproduces_the_matrix(shape, dtype):
     a = draw(shape, dtype)
     P, L, U = linalg.lu(fb.from_numpy(a))
     k = min(shape[-2:])
@@ -45,7 +45,7 @@ def test_lu_pivots_are_those_of_lapack(n):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("columns", [0, 1, 3, 80])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_solve(shape, columns, dtype):
+def test_solve_and_lu_solve_find_the_solution(shape, columns, dtype):
     a, x = well_conditioned(shape, dtype), draw((*shape[:-1], columns), dtype, 1)
     close(linalg.solve(fb.from_numpy(a), fb.from_numpy(a @ x)), x, dtype)
     close(linalg.solve(fb.from_numpy(a), fb.from_numpy(x.swapaxes(-1, -2) @ a), left=False), x.swapaxes(-1, -2), dtype)
@@ -71,7 +71,7 @@ def test_solve_takes_vectors_and_broadcasts():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_inverse_and_determinant(shape, dtype):
+def test_inverse_and_determinant_match_numpy(shape, dtype):
     a = well_conditioned(shape, dtype)
     close(linalg.inv(fb.from_numpy(a)) @ fb.from_numpy(a), np.broadcast_to(np.eye(shape[-1]), shape), dtype)
     want = np.linalg.det(a.astype("complex128" if np.iscomplexobj(a) else "float64"))
@@ -91,7 +91,7 @@ def test_linalg_functions_write_no_output_if_one_is_rejected():
     assert sign.tolist() == [0, 0, 0]
 
 
-def test_determinants_of_permutations_and_singular_matrices():
+def test_determinants_of_permutations_and_singular_matrices_are_exact():
     rng = np.random.default_rng(0)
     for n in (1, 2, 3, 6, 7):
         a = np.eye(n)[rng.permutation(n)]
@@ -105,7 +105,7 @@ def test_determinants_of_permutations_and_singular_matrices():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("upper", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cholesky(shape, upper, dtype):
+def test_cholesky_reproduces_the_matrix(shape, upper, dtype):
     a = positive(shape, dtype)
     other = np.tril(draw(shape, dtype, 3), -1)  # the triangle that is not read
     L = linalg.cholesky(fb.from_numpy(a + (other if upper else conjugate_transpose(other))), upper=upper).numpy()
@@ -125,7 +125,7 @@ def test_cholesky(shape, upper, dtype):
 @pytest.mark.parametrize("unit", [False, True])
 @pytest.mark.parametrize("left", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_solve_triangular(shape, left, unit, upper, dtype):
+def test_solve_triangular_finds_the_solution(shape, left, unit, upper, dtype):
     a = draw(shape, dtype) / max(1, shape[-1]) + 2 * np.eye(shape[-1]).astype(dtype)
     used = np.triu(a) if upper else np.tril(a)
     if unit:
@@ -138,7 +138,7 @@ def test_solve_triangular(shape, left, unit, upper, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", RECTANGLES)
-def test_qr(shape, dtype):
+def test_qr_reproduces_the_matrix_with_the_signs_of_lapack(shape, dtype):
     a = draw(shape, dtype)
     m, n = shape[-2:]
     for mode in ("reduced", "complete"):
@@ -170,7 +170,7 @@ def test_geqrf_and_householder_product_equal_qr(m, k, transpose, left, dtype):
     close(fb.ormqr(packed, tau, fb.from_numpy(c), left, transpose), used @ c if left else c @ used, dtype)
 
 
-def test_qr_of_extreme_numbers():
+def test_qr_of_extreme_numbers_neither_overflows_nor_underflows():
     for scale in (1e-300, 1e-160, 1e160, 1e300):
         a = draw((6, 4)) * scale
         Q, R = linalg.qr(fb.from_numpy(a))
@@ -178,7 +178,7 @@ def test_qr_of_extreme_numbers():
         close(Q.numpy().T @ Q.numpy(), np.eye(4), "float64")
 
 
-def test_deprecated_triangular_solve():
+def test_the_deprecated_triangular_solve_matches_numpy():
     a, b = draw((3, 3)) + 3 * np.eye(3), draw((3, 2), seed=1)
     X, copy = fb.triangular_solve(fb.from_numpy(b), fb.from_numpy(a))
     close(X, np.linalg.solve(np.triu(a), b), "float64")
@@ -245,7 +245,7 @@ def test_results_of_linalg_functions_have_named_fields():
     assert repr(result).startswith("flambeau.return_types.linalg_slogdet(\nsign=tensor(1.),\n")
 
 
-def test_vander_of_a_number():
+def test_linalg_vander_accepts_a_zero_dimensional_tensor():
     assert linalg.vander(fb.tensor(2.0), N=3).tolist() == [[1, 2, 4]]
 
 
@@ -338,7 +338,7 @@ def test_linalg_functions_have_docstrings_and_signatures(name):
         assert doctest.DocTestRunner().run(examples).failed == 0
 
 
-def test_vander_in_the_main_namespace():
+def test_vander_in_the_main_namespace_matches_numpy():
     x = np.array([1.0, 2.0, 3.0])
     for n in (None, 0, 1, 5):
         for increasing in (False, True):

@@ -11,7 +11,7 @@ from flambeau import linalg
 
 @pytest.mark.parametrize("p", [0, 0.5, 1, 2, 3.5, -1, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_vector_norm(p, dtype):
+def test_vector_norm_matches_numpy(p, dtype):
     a = draw((3, 4, 5), dtype)
     for dim in (None, 1, (0, 2), -1):
         axes = tuple(range(3)) if dim is None else (dim,) if isinstance(dim, int) else dim
@@ -29,7 +29,7 @@ def test_vector_norm(p, dtype):
 
 @pytest.mark.parametrize("ord", ["fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_matrix_norm(ord, dtype):
+def test_matrix_norm_and_cond_match_numpy(ord, dtype):
     a = draw((2, 3, 4), dtype)
     close(linalg.matrix_norm(fb.from_numpy(a), ord), np.linalg.norm(a, ord, axis=(-2, -1)), dtype, 10)
     want = np.linalg.norm(a, ord, axis=(2, 0), keepdims=True)
@@ -42,7 +42,7 @@ def test_matrix_norm(ord, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("scale", [0, 1e-3, 0.1, 0.5, 1.5, 4, 30])
-def test_matrix_exp(scale, dtype):
+def test_matrix_exp_matches_scipy(scale, dtype):
     a = (draw((3, 6, 6), dtype) * np.array([1, 0.1, 0])[:, None, None] * scale).astype(dtype)
     want = np.stack([scipy.linalg.expm(x.astype(np.result_type(dtype, np.float64))) for x in a])
     got = fb.matrix_exp(fb.from_numpy(a)).numpy()
@@ -51,19 +51,19 @@ def test_matrix_exp(scale, dtype):
         close(one / size, other / size, dtype, 10 * (1 + scale))
 
 
-def test_matrix_exp_of_nonfinite_values():
+def test_matrix_exp_of_infinite_elements_is_nan_only_in_their_matrix():
     got = fb.matrix_exp(fb.tensor([[[np.inf, 0.0], [0.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]))
     assert got[0].isnan().all() and np.array_equal(got[1].numpy(), np.eye(2))
 
 
 @pytest.mark.parametrize("n", [-3, -1, 0, 1, 2, 3, 7, 10])
-def test_matrix_power(n):
+def test_matrix_power_matches_numpy_and_copies(n):
     a = well_conditioned((2, 3, 3)) / 5
     close(linalg.matrix_power(fb.from_numpy(a), n), np.linalg.matrix_power(a, n), "float64", 100)
     assert fb.matrix_power(fb.from_numpy(a), 1).data_ptr() != a.ctypes.data
 
 
-def test_multi_dot():
+def test_multi_dot_and_chain_matmul_match_numpy():
     arrays = [draw(s, seed=i) for i, s in enumerate([(3, 20), (20, 2), (2, 30), (30, 4)])]
     close(linalg.multi_dot([fb.from_numpy(a) for a in arrays]), np.linalg.multi_dot(arrays), "float64", 10)
     close(fb.chain_matmul(*[fb.from_numpy(a) for a in arrays]), np.linalg.multi_dot(arrays), "float64", 10)
@@ -74,7 +74,7 @@ def test_multi_dot():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_vecdot_cross_and_other_vector_products(dtype):
+def test_vecdot_cross_and_other_vector_products_match_numpy(dtype):
     x, y = draw((2, 3), dtype), draw((4, 1, 3), dtype, 1)
     close(linalg.vecdot(fb.from_numpy(x), fb.from_numpy(y)), (x.conj() * y).sum(-1), dtype)
     close(linalg.cross(fb.from_numpy(x[None]), fb.from_numpy(y)), np.cross(x[None], y), dtype)
@@ -83,7 +83,7 @@ def test_vecdot_cross_and_other_vector_products(dtype):
     close(linalg.vander(fb.from_numpy(x), N=4), np.stack([np.vander(r, 4, increasing=True) for r in x]), dtype)
 
 
-def test_tensorinv_and_tensorsolve():
+def test_tensorinv_and_tensorsolve_match_numpy():
     a = draw((2, 3, 6)) + 3 * np.eye(6).reshape(2, 3, 6)
     close(linalg.tensorinv(fb.from_numpy(a), 2), np.linalg.tensorinv(a, 2), "float64", 10)
     b = draw((2, 3), seed=1)

@@ -11,7 +11,7 @@ from flambeau import linalg
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", RECTANGLES)
-def test_pinv(shape, dtype):
+def test_pinv_satisfies_the_moore_penrose_conditions(shape, dtype):
     a = draw(shape, dtype)
     P = linalg.pinv(fb.from_numpy(a)).numpy()
     assert P.shape == (*shape[:-2], shape[-1], shape[-2])
@@ -21,7 +21,7 @@ def test_pinv(shape, dtype):
     close(fb.pinverse(fb.from_numpy(a)), P, dtype, 10)
 
 
-def test_pinv_cuts_small_singular_values():
+def test_pinv_and_matrix_rank_ignore_singular_values_below_the_tolerance():
     a = np.diag([1.0, 1e-3, 1e-6])
     for options, kept in (
         ({"atol": 1e-4}, 2),
@@ -47,7 +47,7 @@ def test_pinv_cuts_small_singular_values():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("driver", ["gels", "gelsy", "gelsd", "gelss", None])
 @pytest.mark.parametrize("shape", [(4, 4), (7, 3), (3, 7), (2, 30, 20), (2, 20, 30)])
-def test_lstsq(shape, driver, dtype):
+def test_lstsq_matches_the_pseudo_inverse(shape, driver, dtype):
     a, b = draw(shape, dtype), draw((*shape[:-1], 2), dtype, 1)
     X, residuals, rank, S = linalg.lstsq(fb.from_numpy(a), fb.from_numpy(b), driver=driver)
     want = np.linalg.pinv(a) @ b
@@ -65,7 +65,7 @@ def test_lstsq(shape, driver, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(2, 5, 4), (2, 4, 5), (2, 4, 4)])
-def test_lstsq_of_less_than_full_rank(shape, dtype):
+def test_lstsq_of_rank_deficient_matrices_matches_the_pseudo_inverse(shape, dtype):
     a, b = draw(shape, dtype), draw((*shape[:-1], 2), dtype, 1)
     a[0, :, 2] = 2 * a[0, :, 1]
     a[0, 2] = a[0, 0]
@@ -97,7 +97,7 @@ def test_gels_solves_matrices_of_zeros_by_zeros():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("hermitian_matrix", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (6, 6), (2, 3, 3), (25, 25), (0, 0), (0, 3, 3)])
-def test_ldl(shape, hermitian_matrix, dtype):
+def test_ldl_solve_finds_the_solution(shape, hermitian_matrix, dtype):
     a = draw(shape, dtype)
     a = a + (conjugate_transpose(a) if hermitian_matrix else a.swapaxes(-1, -2))
     a = a * (1 - 0.9 * np.eye(shape[-1])).astype(dtype)  # a small diagonal requires 2x2 pivots

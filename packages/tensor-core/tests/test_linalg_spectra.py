@@ -14,7 +14,7 @@ SMALL_AND_LARGE = [*SHAPES, (10, 10), (11, 11)]
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("UPLO", ["L", "U"])
 @pytest.mark.parametrize("shape", SMALL_AND_LARGE)
-def test_eigh(shape, UPLO, dtype):
+def test_eigh_satisfies_the_eigenvalue_equation(shape, UPLO, dtype):
     a = hermitian(shape, dtype)
     rest = draw(shape, dtype, 1)
     given = a + (np.triu(rest, 1) if UPLO == "L" else np.tril(rest, -1))  # the triangle that is not read
@@ -30,7 +30,7 @@ def test_eigh(shape, UPLO, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("full", [False, True])
 @pytest.mark.parametrize("shape", [*RECTANGLES, (10, 9), (11, 3)])
-def test_svd(shape, full, dtype):
+def test_svd_reproduces_the_matrix(shape, full, dtype):
     a = draw(shape, dtype)
     m, n = shape[-2:]
     U, S, Vh = (t.numpy() for t in linalg.svd(fb.from_numpy(a), full))
@@ -62,7 +62,7 @@ def test_svd_out_of_memory_names_the_input():
 
 @pytest.mark.parametrize("n", [4, 9, 20])
 @pytest.mark.parametrize("rank", [0, 1, 2])
-def test_svd_of_low_rank_matrices(n, rank):
+def test_svd_of_low_rank_matrices_has_orthogonal_factors(n, rank):
     a = draw((n, rank)) @ draw((rank, n - 1), seed=1)
     U, S, Vh = (t.numpy() for t in linalg.svd(fb.from_numpy(a)))
     close((U[:, : n - 1] * S) @ Vh, a, "float64")
@@ -71,7 +71,7 @@ def test_svd_of_low_rank_matrices(n, rank):
     assert linalg.matrix_rank(fb.from_numpy(a)).item() == rank
 
 
-def test_eigh_and_svd_of_repeated_and_extreme_values():
+def test_eigh_and_svd_are_accurate_for_repeated_and_extreme_values():
     for scale in (1e-290, 1e-150, 1.0, 1e150, 1e290):
         a = np.diag([1.0, 1.0, 2.0]) * scale
         for values in (linalg.eigvalsh(fb.from_numpy(a)).numpy(), linalg.svdvals(fb.from_numpy(a)).numpy()[::-1]):
@@ -96,7 +96,7 @@ def test_nonfinite_matrices_raise(n):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_eig(shape, dtype):
+def test_eig_satisfies_the_eigenvalue_equation(shape, dtype):
     a = draw(shape, dtype)
     L, V = (t.numpy() for t in linalg.eig(fb.from_numpy(a)))
     assert L.dtype == V.dtype == np.result_type(dtype, np.complex64)
@@ -126,7 +126,7 @@ SPECIAL = {
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 @pytest.mark.parametrize("a", SPECIAL.values(), ids=SPECIAL)
-def test_eig_of_special_matrices(a, dtype):
+def test_eig_of_special_matrices_satisfies_the_eigenvalue_equation(a, dtype):
     L, V = (t.numpy() for t in linalg.eig(fb.from_numpy(a.astype(dtype))))
     size = np.abs(a).max() or 1
     assert np.abs((a / size) @ V - V * (L / size)).max() < 1e-13 * len(a)
@@ -174,7 +174,7 @@ def test_spectral_functions_reject_invalid_arguments(call, kind, text):
         call()
 
 
-def test_svd_lowrank_and_pca_lowrank():
+def test_svd_lowrank_and_pca_lowrank_reproduce_low_rank_matrices():
     a = draw((2, 30, 4)) @ draw((2, 4, 20), seed=1)
     U, S, V = fb.svd_lowrank(fb.from_numpy(a), q=6)
     close((U * S.unsqueeze(-2)) @ V.mT, a, "float64", 10)

@@ -48,7 +48,7 @@ CASES = list(
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("shape", "reduction", "weighted", "ignoring"), CASES)
-def test_cross_entropy_with_class_indices(shape, reduction, weighted, ignoring, dtype):
+def test_cross_entropy_with_class_indices_matches_numpy(shape, reduction, weighted, ignoring, dtype):
     x = (RNG.standard_normal(shape) * 5).astype(dtype)
     target = RNG.integers(0, shape[1], (shape[0], *shape[2:]))
     ignore = -100
@@ -69,7 +69,7 @@ def test_cross_entropy_with_class_indices(shape, reduction, weighted, ignoring, 
 
 
 @pytest.mark.parametrize(("shape", "reduction", "weighted", "smoothing"), [(*c[:3], 0.1 * c[3]) for c in CASES])
-def test_cross_entropy_with_class_probabilities(shape, reduction, weighted, smoothing):
+def test_cross_entropy_with_class_probabilities_matches_numpy(shape, reduction, weighted, smoothing):
     x = RNG.standard_normal(shape) * 5
     p = special.softmax(RNG.standard_normal(shape), 1)
     weight = RNG.random(shape[1]) if weighted else None
@@ -84,14 +84,14 @@ def test_cross_entropy_with_class_probabilities(shape, reduction, weighted, smoo
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-12)
 
 
-def test_cross_entropy_of_one_sample_without_a_batch():
+def test_cross_entropy_and_nll_loss_accept_a_sample_without_a_batch():
     x = RNG.standard_normal(5)
     got = fb.cross_entropy(fb.tensor(x), fb.tensor(3))
     assert got.item() == pytest.approx(-special.log_softmax(x)[3])
     assert fb.nll_loss(fb.tensor(x), fb.tensor(3)).item() == pytest.approx(-x[3])
 
 
-def test_cross_entropy_of_extreme_logits():
+def test_cross_entropy_of_extreme_logits_is_exact():
     x = fb.tensor([[1000.0, 0.0], [0.0, -1000.0], [-np.inf, 0.0]])
     assert fb.cross_entropy(x, fb.tensor([0, 0, 1]), reduction="none").tolist() == [0, 0, 0]
     assert fb.cross_entropy(x, fb.tensor([1, 1, 1]), reduction="none").tolist() == [1000, 1000, 0]
@@ -104,7 +104,7 @@ def test_cross_entropy_without_counted_elements_is_nan():
     assert np.isnan(fb.cross_entropy(fb.zeros(0, 3), fb.zeros(0, dtype=fb.int64)).item())
 
 
-def test_cross_entropy_in_half_precision():
+def test_cross_entropy_in_half_precision_is_close_to_numpy():
     x = RNG.standard_normal((5, 7)).astype(np.float16)
     target = RNG.integers(0, 7, 5)
     got = fb.cross_entropy(fb.tensor(x), fb.tensor(target))
@@ -114,7 +114,7 @@ def test_cross_entropy_in_half_precision():
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_mse_loss(reduction, dtype):
+def test_mse_loss_matches_numpy(reduction, dtype):
     a, b = RNG.standard_normal((4, 5)).astype(dtype), RNG.standard_normal((4, 5)).astype(dtype)
     want = reduced((a.astype(np.float64) - b) ** 2, a.size, reduction)
     got = fb.mse_loss(fb.tensor(a), fb.tensor(b), reduction=reduction)

@@ -107,7 +107,7 @@ def test_older_files_of_pytorch_cannot_be_mapped(tmp_path):
 # --- safe_open ---
 
 
-def test_safe_open(tmp_path):
+def test_safe_open_reads_tensors_by_name(tmp_path):
     path = tmp_path / "x.safetensors"
     fb.save({"narrow": fb.ones(3, dtype=fb.int8), "wide": fb.arange(12.0).reshape(3, 4)}, path)
     with serialization.safe_open(path, framework="pt", device="cpu") as file:
@@ -132,7 +132,7 @@ def test_safe_open_rejects_other_files(tmp_path):
         serialization.safe_open(tmp_path / "absent")
 
 
-def test_mapped_files_with_unaligned_elements(tmp_path):
+def test_mapped_files_may_contain_unaligned_elements(tmp_path):
     header = (
         b'{"x":{"dtype":"F32","shape":[2],"data_offsets":[1,9]},"y":{"dtype":"I8","shape":[],"data_offsets":[0,1]}}'
     )
@@ -148,7 +148,7 @@ def test_mapped_files_with_unaligned_elements(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", [fb.uint8, fb.bfloat16, fb.float64])
-def test_from_file(tmp_path, dtype):
+def test_from_file_maps_a_file_shared_or_private(tmp_path, dtype):
     path = tmp_path / "x"
     shared = fb.from_file(path, shared=True, size=5, dtype=dtype)
     assert path.stat().st_size == 5 * dtype.itemsize
@@ -168,7 +168,7 @@ def test_from_file_takes_the_options_of_factories(tmp_path):
         fb.from_file(tmp_path / "x", size=2, device="meta")
 
 
-def test_from_file_with_too_few_bytes(tmp_path):
+def test_from_file_rejects_short_and_missing_files(tmp_path):
     (tmp_path / "x").write_bytes(bytes(7))
     with pytest.raises(
         RuntimeError, match=r"from_file: 2 elements of flambeau\.float32 take 8 bytes, but '.*' has only 7"

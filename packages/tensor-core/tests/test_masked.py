@@ -63,7 +63,7 @@ def test_sparse_tensors_and_masks():
                 )
 
 
-def test_masked_reductions_of_sparse_tensors():
+def test_masked_reductions_of_sparse_tensors_return_sparse_tensors():
     x = fb.tensor([[0, 2, 0], [0, 0, 0], [3, 4, 0]])
     mask = fb.tensor([[True, True, False], [False, False, False], [True, True, False]])
     s, c = x.to_sparse(), x.to_sparse_csr()
@@ -80,7 +80,7 @@ def test_masked_reductions_of_sparse_tensors():
 
 
 @pytest.mark.parametrize(("name", "reference"), [("argmax", np.ma.argmax), ("argmin", np.ma.argmin)])
-def test_masked_argmax_and_argmin(name, reference):
+def test_masked_argmax_and_argmin_match_numpy(name, reference):
     function = getattr(fb.masked, name)
     found = function(fb.tensor(VALUES), 1, dtype=fb.int64, mask=fb.tensor(MASK))
     assert np.array_equal(found.numpy(), reference(HIDDEN, axis=1))

@@ -143,7 +143,7 @@ def test_tensor_core_tiles_multiply_matrices_of_any_size(machine, monkeypatch, o
 
 
 @pytest.mark.parametrize("chunks", range(2, 33, 2))
-def test_shared_memory_rows_lie_in_different_banks(chunks):
+def test_eight_rows_of_shared_memory_are_in_different_banks(chunks):
     """Test that eight rows that are read at once are in different banks, and that chunks stay within their row."""
     bits = 3 if chunks % 8 == 0 else 2 if chunks % 4 == 0 else 1
     row, chunk = np.mgrid[:64, :chunks]

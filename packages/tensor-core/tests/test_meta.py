@@ -168,7 +168,7 @@ def test_factories_create_meta_tensors(name):
     assert not make().is_meta
 
 
-def test_meta_as_the_default_device():
+def test_meta_can_be_the_default_device():
     assert fb.get_default_device() == fb.device("cpu")
     fb.set_default_device("meta")
     try:
@@ -187,7 +187,7 @@ def test_meta_as_the_default_device():
     assert fb.zeros(2).is_cpu
 
 
-def test_attributes_of_meta_tensors():
+def test_meta_tensors_have_a_shape_and_strides_but_no_memory():
     x = meta(2, 3)
     assert x.device == fb.device("meta") and x.is_meta and not x.is_cpu and x.data_ptr() == 0
     assert repr(x) == "tensor(..., device='meta', size=(2, 3))"

@@ -222,7 +222,7 @@ def test_sending_a_non_leaf_tensor_raises():
         queue.put(leaf * 2)
 
 
-def test_sharing_strategies():
+def test_sharing_strategies_can_be_set_by_name():
     assert mp.get_sharing_strategy() == "file_descriptor"
     try:
         for name in mp.get_all_sharing_strategies():
@@ -258,7 +258,7 @@ def leave(index, code):
     sys.exit(code)
 
 
-def test_start_processes_without_waiting():
+def test_start_processes_with_join_false_returns_at_once():
     tensor = fb.zeros(2, dtype=fb.int64).share_memory_()
     started = mp.start_processes(add_index, args=(tensor,), nprocs=2, join=False, start_method="fork")
     assert len(started.pids()) == 2

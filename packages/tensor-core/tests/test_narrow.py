@@ -34,7 +34,7 @@ def whole_range(dtype, length, seed):
 
 @pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize("length", LENGTHS)
-def test_functions_of_every_narrow_integer(dtype, length):
+def test_functions_of_narrow_integers_match_numpy(dtype, length):
     x, y = whole_range(dtype, length, 1), whole_range(dtype, length, 2)
     wide_x, wide_y = x.astype("int64"), y.astype("int64")
     a, b = fb.from_numpy(x), fb.from_numpy(y)
@@ -92,7 +92,7 @@ def test_integer_powers_wrap(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_multiplication_by_numbers_out_of_the_range_of_the_dtype(dtype):
+def test_numbers_outside_the_range_of_a_narrow_dtype_wrap(dtype):
     x, y = whole_range(dtype, 1000, 13), whole_range(dtype, 1000, 14)
     a, b = fb.from_numpy(x), fb.from_numpy(y)
     for factor in (2, -2, 300, -40000):
@@ -104,7 +104,7 @@ def test_multiplication_by_numbers_out_of_the_range_of_the_dtype(dtype):
 
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "int32", "int64"])
-def test_square_roots_of_integers(dtype):
+def test_fractional_powers_of_integers_are_computed_in_float32(dtype):
     x = whole_range(dtype, 3000, 15)
     t = fb.from_numpy(x)
     with np.errstate(all="ignore"):
@@ -188,7 +188,7 @@ def test_half_precision_functions_compute_in_float32_and_round_once(dtype, lengt
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("offset", [1, 2, 3])
-def test_half_precision_vectors_at_any_memory_offset(dtype, offset):
+def test_half_precision_vectors_may_start_at_any_memory_offset(dtype, offset):
     (a, x), (b, y) = halves(dtype, 1000, 20), halves(dtype, 1000, 21)
     product, less = a[offset:] * b[:-offset], a[offset:] < b[:-offset]
     np.testing.assert_array_equal(bits_of(product), rounded(x[offset:] * y[:-offset], dtype))
@@ -220,7 +220,7 @@ def test_every_float16_converts_exactly():
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "int8"])
-def test_functions_of_long_byte_vectors(dtype):
+def test_functions_of_long_byte_vectors_match_numpy(dtype):
     few = (
         fb.from_numpy(np.arange(256, dtype="uint8")).view(getattr(fb, dtype))
         if dtype != "bool"
@@ -274,7 +274,7 @@ def test_long_vectors_give_the_same_values_as_single_elements(dtype, name):
 @pytest.mark.parametrize(
     ("shape", "dim"), [*itertools.product([(7, 700), (700, 7), (33, 65), (3, 40000)], [0, 1, None])]
 )
-def test_reductions_of_half_precision(dtype, shape, dim):
+def test_reductions_of_half_precision_match_float64(dtype, shape, dim):
     tensor, values = halves(dtype, shape[0] * shape[1], 7)
     tensor, values = tensor.reshape(shape), values.reshape(shape).astype("float64")
     sums = fb.sum(tensor, dim, dtype=fb.float32) if dim is not None else fb.sum(tensor, dtype=fb.float32)
@@ -294,7 +294,7 @@ SHAPES = [(7, 100), (9, 1000), (3, 9001), (1, 20000), (50, 40), (5000, 70), (3, 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_softmax_of_half_precision(dtype, shape):
+def test_softmax_of_half_precision_matches_float64(dtype, shape):
     x = fb.from_numpy(np.random.default_rng(16).standard_normal(shape).astype("float32") * 3).to(getattr(fb, dtype))
     values = x.to(fb.float64).numpy()
     unit = {"float16": 2**-11, "bfloat16": 2**-8}[dtype]
@@ -308,7 +308,7 @@ def test_softmax_of_half_precision(dtype, shape):
 
 
 @pytest.mark.parametrize("length", [100, 9001])
-def test_softmax_of_half_precision_with_infinities(length):
+def test_softmax_of_half_precision_is_correct_with_infinities(length):
     x = fb.zeros(3, length, dtype=fb.bfloat16)
     x[0, ::2] = x[2] = -float("inf")
     x[1, 7] = float("inf")
@@ -321,7 +321,7 @@ def test_softmax_of_half_precision_with_infinities(length):
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool", "float16", "bfloat16"])
 @pytest.mark.parametrize("shape", [(3, 9001), (20, 700), (2, 30), (300, 40)])
-def test_cumsum_and_cumprod_of_narrow_dtypes(dtype, shape):
+def test_cumsum_and_cumprod_of_narrow_dtypes_match_numpy(dtype, shape):
     rng = np.random.default_rng(17)
     whole = rng.integers(0, 2, shape) if dtype == "bool" else rng.integers(1, 4, shape)
     tensor = fb.from_numpy(whole).to(getattr(fb, dtype))
@@ -336,7 +336,7 @@ def test_cumsum_and_cumprod_of_narrow_dtypes(dtype, shape):
         np.testing.assert_array_equal(fb.cumsum(tensor, 1, dtype=fb.int32).numpy(), exact)
 
 
-def test_cummax_and_cummin_of_bfloat16():
+def test_cummax_and_cummin_of_bfloat16_match_numpy():
     values = np.random.default_rng(18).integers(-40, 40, (3, 5000)).astype("float32")
     values[1, 3000], values[2, ::7] = np.nan, -0.0
     tensor = fb.from_numpy(values).to(fb.bfloat16)
@@ -350,7 +350,7 @@ def test_cummax_and_cummin_of_bfloat16():
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, "bool"])
 @pytest.mark.parametrize("shape", [(7, 700), (700, 7), (33, 65), (3, 4000), (600, 300)])
-def test_max_and_min_of_narrow_integers(dtype, shape):
+def test_max_and_min_of_narrow_integers_match_numpy(dtype, shape):
     count = shape[0] * shape[1]
     values = (whole_range(dtype, count, 8) if dtype != "bool" else whole_range("uint8", count, 8) > 127).reshape(shape)
     tensor = fb.from_numpy(values)
@@ -371,7 +371,7 @@ def test_max_and_min_of_narrow_integers(dtype, shape):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "bool", "uint8", "complex64"])
-def test_full_and_fill_of_narrow_dtypes(dtype):
+def test_full_and_fill_write_narrow_dtypes(dtype):
     made = fb.full((3, 700), 1, dtype=getattr(fb, dtype))
     assert bool((made == 1).all())
     made[:, ::3].fill_(0)
@@ -379,7 +379,7 @@ def test_full_and_fill_of_narrow_dtypes(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "float16"])
-def test_functions_of_short_rows_of_a_larger_tensor(dtype):
+def test_functions_of_short_strided_rows_match_numpy(dtype):
     values = whole_range("int8", 60 * 10, 9).reshape(60, 10).astype(dtype)
     tensor = fb.from_numpy(values)
     for columns in (slice(0, 3), slice(1, 10, 3), slice(9, None)):
@@ -391,7 +391,7 @@ def test_functions_of_short_rows_of_a_larger_tensor(dtype):
 
 
 @pytest.mark.parametrize("dtype", ["int32", "int64"])
-def test_digamma_of_long_integer_vectors(dtype):
+def test_digamma_of_long_integer_vectors_matches_scipy(dtype):
     generator = np.random.default_rng(19)
     for least, largest in ((-9, 99), (-40000, 25000), (-(2**31), 2**31 - 1)):
         x = generator.integers(least, largest, 300_000, endpoint=True).astype(dtype)

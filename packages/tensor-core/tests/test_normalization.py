@@ -21,7 +21,7 @@ def batch_norm(x, weight, bias, eps):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5), (4, 3, 5, 6), (1, 3, 2), (2, 1, 1), (64, 16, 9, 9)])
-def test_batch_norm_in_training(shape, dtype):
+def test_batch_norm_in_training_matches_numpy_and_updates_running_statistics(shape, dtype):
     x = (RNG.standard_normal(shape) * 3 + 10).astype(dtype)
     weight, bias = RNG.random((2, shape[1])).astype(dtype)
     mean, var = RNG.random((2, shape[1])).astype(dtype)
@@ -43,7 +43,7 @@ def test_batch_norm_in_training(shape, dtype):
 
 
 @pytest.mark.parametrize("shape", [(8, 3), (4, 3, 5, 6), (0, 3, 2)])
-def test_batch_norm_in_evaluation(shape):
+def test_batch_norm_in_evaluation_uses_running_statistics(shape):
     x = RNG.standard_normal(shape)
     mean, var, weight, bias = RNG.random((4, 3))
     column = (1, -1) + (1,) * (x.ndim - 2)
@@ -90,7 +90,7 @@ def test_normalisation_rejects_invalid_arguments(call, error, message):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
-def test_dropout(p, dtype):
+def test_dropout_zeroes_elements_independently_and_scales_the_others(p, dtype):
     n = 200_003
     x = fb.full((n,), 3.0, dtype=getattr(fb, dtype))
     y = fb.dropout(x, p)
@@ -116,7 +116,7 @@ def test_dropout_is_a_function_of_the_generator():
     assert fb.equal(first, fb.dropout(strided, 0.5, generator=fb.Generator().manual_seed(1)))
 
 
-def test_dropout_in_evaluation_and_with_probability_zero():
+def test_dropout_is_the_identity_in_evaluation_and_with_probability_zero():
     x = fb.rand(10)
     assert fb.dropout(x, 0.5, training=False) is x
     assert fb.equal(fb.dropout(x, 0.0), x)
@@ -126,7 +126,7 @@ def test_dropout_in_evaluation_and_with_probability_zero():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("length", [1, 2, 7, 15, 16, 17, 33, 55, 511, 512, 513, 1000])
-def test_softmax_of_rows_of_every_length(length, dtype):
+def test_softmax_of_rows_of_every_length_matches_scipy(length, dtype):
     x = (np.random.default_rng(length).standard_normal((5, length)) * 20).astype(dtype)
     x[3] = -np.inf
     x[4, length // 2] = np.nan
@@ -140,7 +140,7 @@ def test_softmax_of_rows_of_every_length(length, dtype):
 
 @pytest.mark.parametrize("rows", [6, 16, 33, 200])  # few rows are computed singly, many together
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9, 31, 33, 59, 60, 61, 70])
-def test_layer_norm_of_short_rows(length, rows):
+def test_layer_norm_of_short_rows_matches_numpy(length, rows):
     x = np.random.default_rng(length).standard_normal((rows, length)) + 3
     want = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
     got = fb.native_layer_norm(fb.tensor(x), [length], None, None, 1e-5)[0]
@@ -149,7 +149,7 @@ def test_layer_norm_of_short_rows(length, rows):
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("rows", "length"), [(1, 5), (40, 3), (21, 1000), (3, 9000)])
-def test_layer_norm_of_half_precision(rows, length, dtype):
+def test_layer_norm_of_half_precision_is_rounded_once(rows, length, dtype):
     x = fb.randn(rows, length).to(dtype)
     weight, bias = fb.randn(length).to(dtype), fb.randn(length).to(dtype)
     got = fb.layer_norm(x, (length,), weight, bias)

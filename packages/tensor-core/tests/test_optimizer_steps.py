@@ -28,7 +28,7 @@ def draw(shape, dtype, seed):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_sgd_with_momentum(dtype):
+def test_sgd_with_momentum_matches_numpy(dtype):
     values, grads = ([draw(shape, dtype, seed) for shape in SHAPES] for seed in range(2))
     params, states = [fb.tensor(v) for v in values], [{} for _ in SHAPES]
     want, buffers = [v.astype(np.float64) for v in values], [0.0] * len(SHAPES)
@@ -52,7 +52,7 @@ def test_optimizer_state_is_created_and_counted():
         assert state["exp_avg"].dtype is param.dtype and not state["exp_avg"].requires_grad
 
 
-def test_strided_and_half_parameters():
+def test_sgd_updates_strided_and_half_precision_parameters():
     plain = {**SGD, "momentum": 0}
     for make in (lambda a: fb.tensor(a.T.copy()).t(), lambda a: fb.tensor(a).half()):
         a, g = draw((3, 4), "float32", 0), draw((3, 4), "float32", 1)

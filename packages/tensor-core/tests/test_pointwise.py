@@ -158,7 +158,7 @@ def test_functions_of_integers_compute_in_the_default_dtype(name, dtype):
 
 
 @pytest.mark.parametrize(("name", "dtype"), FLOAT_CASES)
-def test_pointwise_methods_in_place_and_with_out(name, dtype):
+def test_pointwise_methods_work_in_place_and_with_out(name, dtype):
     operands = operands_of(name, dtype)
     given = tensors(operands)
     want = call(name, *given)
@@ -186,7 +186,7 @@ def test_pointwise_methods_in_place_and_with_out(name, dtype):
 
 
 @pytest.mark.parametrize(("name", "dtype"), FLOAT_CASES)
-def test_pointwise_functions_of_noncontiguous_operands(name, dtype):
+def test_pointwise_functions_of_noncontiguous_operands_are_correct(name, dtype):
     operands = operands_of(name, dtype, (6, 8))
     views = [a.T[::2, 1::2] for a in operands]
     given = [t.t()[::2, 1::2] for t in tensors(operands)]
@@ -204,14 +204,14 @@ def test_pointwise_functions_of_noncontiguous_operands(name, dtype):
 @pytest.mark.parametrize(
     "shapes", [((4, 1), (5,), (1, 1)), ((), (2, 3), (3,)), ((2, 1, 3), (4, 1), ()), ((0, 3), (1, 3), (3,))]
 )
-def test_broadcasting(name, dtype, shapes):
+def test_pointwise_functions_broadcast_their_operands(name, dtype, shapes):
     operands = operands_of(name, dtype, *shapes)
     check(name, call(name, *tensors(operands)), operands)
 
 
 @pytest.mark.parametrize("name", [row["name"] for row in ROWS if "float32" in DTYPES[row["domain"]]])
 @pytest.mark.parametrize("shape", [(), (0,), (2, 0, 3), (1,), (1025,), (3, 1031)])
-def test_pointwise_functions_of_every_shape(name, shape):
+def test_pointwise_functions_of_every_shape_match_the_reference(name, shape):
     operands = operands_of(name, "float32", shape)
     check(name, call(name, *tensors(operands)), operands)
 
@@ -223,7 +223,7 @@ SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 5e-324, 1e308
     ("name", "dtype"),
     [case for case in FLOAT_CASES if case[0] not in {*SPECIAL_ONLY, *OWN_LIMITS} - {"special_xlog1py"}],
 )
-def test_pointwise_functions_of_nan_and_infinity(name, dtype):
+def test_pointwise_functions_of_nan_and_infinity_match_the_reference(name, dtype):
     with np.errstate(over="ignore"):
         values = SPECIAL.astype(dtype)
     if BY_NAME[name]["arity"] == 1:
@@ -293,7 +293,7 @@ def test_pointwise_functions_reject_unsupported_dtypes(name, dtype):
         and row["name"] != "sub"
     ],
 )
-def test_pointwise_functions_of_numbers(name, scalar):
+def test_pointwise_functions_accept_a_number_as_second_operand(name, scalar):
     x = draw(name, 0, "float32", (7,))
     want = call(name, fb.tensor(x), fb.full((7,), float(scalar)))
     got = call(name, fb.tensor(x), scalar)
@@ -303,7 +303,7 @@ def test_pointwise_functions_of_numbers(name, scalar):
 
 @pytest.mark.parametrize(("name", "combine"), [("addcmul", np.multiply), ("addcdiv", np.divide)])
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_addcmul_and_addcdiv_of_half_types_round_once(name, combine, dtype):
+def test_addcmul_and_addcdiv_of_half_precision_round_once(name, combine, dtype):
     operands = [fb.from_numpy(draw(name, k, "float32", (50,))).to(getattr(fb, dtype)) for k in range(3)]
     x, y, z = (t.to(fb.float64).numpy() for t in operands)
     want = fb.from_numpy(x + 0.37 * combine(y, z)).to(getattr(fb, dtype))
@@ -313,7 +313,7 @@ def test_addcmul_and_addcdiv_of_half_types_round_once(name, combine, dtype):
 @pytest.mark.parametrize(("name", "combine"), [("addcmul", np.multiply), ("addcdiv", np.divide)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n", [3, 5001])
-def test_addcmul_and_addcdiv_in_place_and_with_overlapping_operands(name, combine, dtype, n):
+def test_addcmul_and_addcdiv_are_correct_in_place_and_with_overlapping_operands(name, combine, dtype, n):
     x, y, z = (np.linspace(1 + k, 3 + 2 * k, n + 1, dtype=dtype) for k in range(3))
     want = x + 0.25 * combine(y, z)  # 0.25 scales exactly
     near = {"rtol": 4 * np.finfo(dtype).eps}

@@ -20,7 +20,7 @@ def test_operands_that_overlap_the_output_are_read_first():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_in_place_operators_on_random_views_of_one_tensor(seed):
+def test_in_place_operators_on_random_views_of_one_tensor_match_numpy(seed):
     generator = random.Random(seed)
 
     def slices(shape):
@@ -85,7 +85,7 @@ def test_views_without_a_common_element_are_not_copied():
         ((200, 3, 4, 5), (3, 1, 5), (4, 1)),
     ],
 )
-def test_broadcasting_of_short_and_long_rows(shapes, dtype):
+def test_broadcasting_of_short_and_long_rows_matches_numpy(shapes, dtype):
     operands = [np.random.default_rng(7).integers(0, 90, shape).astype(dtype) for shape in shapes]
     given = operands if len(shapes) == 2 else [operands[0] != 0, *operands[1:]]
     got = (fb.add if len(shapes) == 2 else fb.where)(*map(fb.tensor, given))
@@ -93,7 +93,7 @@ def test_broadcasting_of_short_and_long_rows(shapes, dtype):
     assert np.array_equal(got.numpy(), want)
 
 
-def test_broadcasting_of_columns_of_another_dtype():
+def test_broadcasting_of_columns_of_another_dtype_matches_numpy():
     x, column = np.random.default_rng(7).standard_normal((4, 900)), np.arange(4, dtype=np.int32)[:, None]
     t = fb.tensor(x)
     assert np.array_equal((t * fb.tensor(column)).numpy(), x * column)
@@ -103,7 +103,7 @@ def test_broadcasting_of_columns_of_another_dtype():
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16", "uint8", "complex64"])
-def test_operands_of_every_kind_of_strides(dtype):
+def test_operands_may_have_any_strides(dtype):
     x = np.random.default_rng(3).integers(0, 60, (150, 90, 4)).astype(dtype)
     t = fb.tensor(x)
     for view, own in (
@@ -121,7 +121,7 @@ def test_operands_of_every_kind_of_strides(dtype):
         assert np.array_equal(changed.numpy(), view(x) * np.array(2, dtype))
 
 
-def test_in_place_operators_on_parts_of_rows():
+def test_in_place_operators_on_parts_of_rows_match_numpy():
     x = np.arange(4000.0).reshape(400, 10)
     t = fb.tensor(x)
     t[:, 2:5] *= fb.tensor([[2.0], [3.0]] * 200)

@@ -54,7 +54,7 @@ POOLS = [
 
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), POOLS)
-def test_max_pool2d(shape, kernel, stride, padding, ceil_mode):
+def test_max_pool2d_matches_numpy(shape, kernel, stride, padding, ceil_mode):
     x = draw(shape)
     want = pooled(x, lambda v: np.nanmax(v, -1), kernel, stride or kernel, padding, 1, ceil_mode, -np.inf)
     got, indices = fb.max_pool2d(fb.tensor(x), kernel, stride, padding, ceil_mode=ceil_mode, return_indices=True)
@@ -69,7 +69,7 @@ def test_max_pool2d(shape, kernel, stride, padding, ceil_mode):
     )
 
 
-def test_dilated_max_pool2d():
+def test_dilated_max_pool2d_matches_numpy():
     x = draw((2, 2, 9, 9))
     want = pooled(x, lambda v: np.nanmax(v, -1), 3, 2, 1, 2, False, -np.inf)
     assert np.array_equal(fb.max_pool2d(fb.tensor(x), 3, 2, 1, 2).numpy(), want.astype(np.float32))
@@ -87,7 +87,7 @@ def test_max_pool2d_propagates_nan(kernel):
 @pytest.mark.parametrize("include", [False, True])
 @pytest.mark.parametrize("ceil_mode", [False, True])
 @pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), POOLS)
-def test_avg_pool2d(shape, kernel, stride, padding, ceil_mode, include):
+def test_avg_pool2d_matches_numpy(shape, kernel, stride, padding, ceil_mode, include):
     x = draw(shape)
     mean = (lambda v: np.nanmean(v, -1)) if include else None
     if not include:

@@ -55,7 +55,7 @@ def check(got, want, dtype, terms):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("a", "b"), VECTORS_AND_MATRICES)
-def test_matmul(a, b, dtype):
+def test_matmul_matches_numpy(a, b, dtype):
     x, y = draw(a, dtype, 1), draw(b, dtype, 2)
     want = x.astype(np.float64) @ y.astype(np.float64)
     check(fb.matmul(fb.tensor(x), fb.tensor(y)), want, dtype, a[-1])
@@ -66,7 +66,7 @@ def test_matmul(a, b, dtype):
 @pytest.mark.parametrize(
     ("m", "n", "k"), [(1, 1, 70_001), (3, 5, 9000), (64, 40, 5000), (200, 150, 4500), (1, 9, 65_793)]
 )
-def test_matmul_over_long_contractions(m, n, k, dtype):
+def test_matmul_over_long_contractions_matches_numpy(m, n, k, dtype):
     real = {"complex64": "float32"}.get(dtype, dtype)
     a, b = draw((m, k), real, 1), draw((k, n), real, 2)
     if dtype == "complex64":
@@ -87,7 +87,7 @@ def test_matrix_products_of_integers_are_exact(a, b, dtype):
     assert np.array_equal(got.numpy(), x @ y)
 
 
-def test_a_vector_times_a_row_major_matrix():
+def test_a_vector_times_a_row_major_matrix_matches_numpy():
     x, y = draw((301, 1103), "float64", 1), draw((2 * 301,), "float64", 2)
     want = y[::2] @ x
     np.testing.assert_allclose((fb.tensor(y)[::2] @ fb.tensor(x)).numpy(), want, rtol=1e-12, atol=1e-12)
@@ -102,7 +102,7 @@ def test_a_vector_times_a_row_major_matrix():
 @pytest.mark.parametrize(
     ("count", "m", "n", "k"), [(1, 5, 6, 7), (3, 16, 16, 16), (5, 1, 40, 9), (7, 9, 1, 40), (40, 65, 130, 70)]
 )
-def test_matmul_of_batches_in_any_layout(count, m, n, k, layouts, dtype):
+def test_matmul_of_batches_in_any_layout_is_exact_for_integers(count, m, n, k, layouts, dtype):
     """Test with integers, so that every sum is exact. The last case is larger than the cache."""
 
     def lying(array, layout):
@@ -130,7 +130,7 @@ def test_matrix_products_of_large_integers_wrap():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_matrix_products_of_half_types_accumulate_in_float32(dtype):
+def test_matrix_products_of_half_precision_accumulate_in_float32(dtype):
     x, y = (
         fb.tensor(draw((20, 500), "float32", 1)).to(getattr(fb, dtype)),
         fb.tensor(draw((500, 30), "float32", 2)).to(getattr(fb, dtype)),
@@ -143,7 +143,7 @@ def test_matrix_products_of_half_types_accumulate_in_float32(dtype):
 
 @pytest.mark.parametrize("forms", list(itertools.product(["plain", "transposed", "strided", "expanded"], repeat=2)))
 @pytest.mark.parametrize("size", [7, 70])
-def test_matmul_of_operands_with_any_strides(forms, size):
+def test_matmul_of_operands_with_any_strides_matches_numpy(forms, size):
     def made(form, seed):
         a = draw((2 * size, 2 * size), "float64", seed)
         if form == "plain":
@@ -233,7 +233,7 @@ def test_products_of_bfloat16(m, k, n, layout):
 
 
 @pytest.mark.parametrize("isa", ["avx512", "avx512bf16"])
-def test_products_of_bfloat16_with_the_kernels_of_other_processors(isa):
+def test_products_of_bfloat16_are_correct_with_the_kernels_of_other_processors(isa):
     only = f"{__file__}::{test_products_of_bfloat16.__name__}"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", only]
     done = subprocess.run(command, env={**os.environ, "FLAMBEAU_ISA": isa}, capture_output=True, text=True, timeout=600)
@@ -252,7 +252,7 @@ def test_products_of_bfloat16_do_not_depend_on_the_number_of_threads():
 
 @pytest.mark.parametrize("dtype", ["complex64", "complex128"])
 @pytest.mark.parametrize("n", [1, 5, 37, 16_384, 50_001])
-def test_complex_dot(n, dtype):
+def test_dot_and_vdot_of_complex_numbers_match_numpy(n, dtype):
     real, imaginary = draw((2, n), "float64", 1), draw((2, n), "float64", 2)
     a, b = (real + 1j * imaginary).astype(dtype)
     x, y = fb.tensor(a), fb.tensor(b)
@@ -271,7 +271,7 @@ def test_dot_of_integers_is_exact_modulo_their_size(n, dtype):
     assert fb.dot(x[::3], y.flip(0)[::3]).item() == np.sum(a[::3] * b[::-1][::3], dtype=dtype)
 
 
-def test_mm_mv_bmm_and_dot():
+def test_mm_mv_bmm_and_dot_match_numpy():
     a, b, c = draw((3, 4), "float64", 1), draw((4, 5), "float64", 2), draw((3, 5), "float64", 3)
     v, w = draw((4,), "float64", 4), draw((3,), "float64", 5)
     x, y, z, p, q = map(fb.tensor, (a, b, c, v, w))
@@ -304,7 +304,7 @@ def test_mm_mv_bmm_and_dot():
         ((2, 4), 0, True),
     ],
 )
-def test_linear(shape, out, bias):
+def test_linear_matches_numpy(shape, out, bias):
     x, w, b = draw(shape, "float32", 1), draw((out, shape[-1]), "float32", 2), draw((out,), "float32", 3)
     want = x.astype(np.float64) @ w.T + (b if bias else 0)
     check(fb.linear(fb.tensor(x), fb.tensor(w), fb.tensor(b) if bias else None), want, "float32", shape[-1])
@@ -328,7 +328,7 @@ def test_linear(shape, out, bias):
         "b...->...b",
     ],
 )
-def test_einsum(equation):
+def test_einsum_matches_numpy(equation):
     sizes = {"i": 3, "j": 4, "k": 5, "b": 2}
     if equation.startswith("ii"):
         sizes["j"] = 3

@@ -67,7 +67,7 @@ def expected(operands):
 
 
 @pytest.mark.parametrize(("a", "b"), list(itertools.product(NAMES, NAMES)))
-def test_promotion_of_two_tensors(a, b):
+def test_two_tensors_promote_to_the_expected_dtype(a, b):
     assert fb.promote_types(dtype(a), dtype(b)) is dtype(PROMOTED[a, b])
     x, y = fb.ones(2, dtype=dtype(a)), fb.ones(2, dtype=dtype(b))
     assert (x + y).dtype is dtype(PROMOTED[a, b])
@@ -86,7 +86,7 @@ operand = st.one_of(
 
 
 @given(operand, operand)
-def test_promotion_of_tensors_zero_dimensional_tensors_and_numbers(a, b):
+def test_tensors_determine_the_dtype_before_zero_dimensional_tensors_and_numbers(a, b):
     if a[1] == -1 and b[1] == -1:
         return
     values = {name: number for number, name in NUMBERS.items()}
@@ -135,6 +135,6 @@ def test_in_place_operators_reject_results_of_a_higher_category(to, source):
         ("all", {"bool": "bool", "uint8": "uint8", "float32": "bool"}),
     ],
 )
-def test_result_dtypes_of_reductions(function, results):
+def test_reductions_return_the_expected_dtypes(function, results):
     for name, result in results.items():
         assert getattr(fb.ones(3, dtype=dtype(name)), function)().dtype is dtype(result)

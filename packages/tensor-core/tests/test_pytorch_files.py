@@ -316,11 +316,11 @@ def elsewhere(location):
 @pytest.mark.parametrize(
     "map_location", ["cpu", fb.device("cpu"), {"cuda:1": "cpu"}, lambda storage, location: storage]
 )
-def test_map_location(map_location):
+def test_map_location_loads_gpu_tensors_to_the_cpu(map_location):
     assert load(elsewhere(b"cuda:1"), map_location=map_location).tolist() == [0, 1, 2]
 
 
-def test_loading_onto_the_meta_device():
+def test_map_location_meta_loads_shapes_and_dtypes():
     try:
         expected = fb.empty(3, device="meta")
     except NotImplementedError:

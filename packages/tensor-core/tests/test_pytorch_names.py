@@ -172,7 +172,7 @@ def test_flags_of_attention_backends_can_be_set():
     assert fb.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2", "AVX512")
 
 
-def test_cond_and_while_loop():
+def test_cond_and_while_loop_run_the_selected_functions():
     x = fb.tensor(3.0)
     assert fb.cond(x > 2, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 4
     assert fb.cond(False, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 2
@@ -235,7 +235,7 @@ def test_assert_async_reads_one_element():
         fb._assert_async(fb.ones(2))
 
 
-def test_shape_as_tensor():
+def test_shape_as_tensor_returns_the_sizes_as_int64():
     assert fb._shape_as_tensor(fb.ones(2, 0, 3)).tolist() == [2, 0, 3]
     assert fb._shape_as_tensor(fb.tensor(1.0)).dtype == fb.int64
 
@@ -300,7 +300,7 @@ def test_dir_lists_submodules():
         ("baddbmm", [(5, 2, 4), (5, 2, 3), (5, 3, 4)]),
     ],
 )
-def test_deprecated_order_of_beta_and_alpha(name, shapes):
+def test_the_deprecated_order_of_beta_and_alpha_warns(name, shapes):
     x, y, z = (fb.arange(math.prod(shape)).reshape(shape).float() for shape in shapes)
     function = getattr(fb, name)
     with pytest.warns(UserWarning, match="after the tensors, as beta= and alpha=;"):
@@ -323,7 +323,7 @@ def test_deprecated_order_of_beta_and_alpha(name, shapes):
         ("addcdiv", (0.5, "y", "z"), ("y", "z", {"value": 0.5})),
     ],
 )
-def test_deprecated_order_of_number_and_tensor_arguments(name, before, today):
+def test_the_deprecated_order_of_number_and_tensor_arguments_warns(name, before, today):
     """Test the deprecated order of arguments of PyTorch's first versions, which older optimizers use."""
     tensors = {"y": fb.tensor([1.0, 2.0]), "z": fb.tensor([4.0, 5.0])}
     *positional, named = today
@@ -352,7 +352,7 @@ def test_backend_flags_allow_nonbracketed_mutation():
         fb.backends.cudnn.benchmark = fb.backends.cudnn.benchmark
 
 
-def test_deprecated_ways_to_convert_and_print_a_tensor():
+def test_deprecated_ways_to_convert_and_print_a_tensor_work():
     assert fb.tensor([1]).type(fb.Tensor).dtype is fb.float32
     shapeless = fb.empty((), device="meta")
     assert f"{shapeless}" == repr(shapeless)

@@ -182,7 +182,7 @@ def test_uniform_numbers_are_the_lower_bits_of_words():
     np.testing.assert_array_equal(fb.rand(5000, dtype=fb.float64).numpy(), uniform53(11, 5000))
 
 
-def test_uniform_numbers_of_half_types():
+def test_uniform_numbers_of_half_precision_equal_pytorchs():
     fb.manual_seed(0)
     halves = [0.496337890625, 0.76806640625, 0.0885009765625, 0.132080078125, 0.307373046875]
     assert fb.rand(5, dtype=fb.float16).tolist() == halves
@@ -204,7 +204,7 @@ def test_bernoulli_uses_53_bits_for_numbers_and_24_for_tensors():
     np.testing.assert_array_equal(double.numpy(), uniform53(12, 3000) < 0.3)
 
 
-def test_bernoulli_with_probability_zero_or_one():
+def test_bernoulli_with_probability_zero_or_one_is_certain():
     assert fb.empty(1000).bernoulli_(1).all() and not fb.empty(1000).bernoulli_(0).any()
 
 

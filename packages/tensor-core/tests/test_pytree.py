@@ -21,7 +21,7 @@ TREE = {"a": 1, "b": (2, [3, None]), "p": Point(4, OrderedDict(z=5)), "q": deque
 LEAVES = [1, 2, 3, None, 4, 5, 6]
 
 
-def test_flatten_and_unflatten():
+def test_unflatten_inverts_flatten():
     leaves, spec = pytree.tree_flatten(TREE)
     assert leaves == LEAVES == pytree.tree_leaves(TREE)
     assert spec.num_leaves == 7
@@ -40,7 +40,7 @@ def test_default_dictionaries_keep_their_factory():
     assert back["new"] == []
 
 
-def test_tree_map_of_several_trees():
+def test_tree_map_combines_several_trees():
     assert pytree.tree_map(lambda a, b: a + b, {"x": 1, "y": (2, 3)}, {"y": (20, 30), "x": 10}) == {
         "x": 11,
         "y": (22, 33),
@@ -174,7 +174,7 @@ def test_arg_tree_leaves_flattens_arguments():
     assert pytree.arg_tree_leaves([1, 2], 3, last={"a": 4}) == [1, 2, 3, 4]
 
 
-def test_paths_consist_of_keys():
+def test_paths_to_leaves_consist_of_keys():
     found = dict(pytree.tree_flatten_with_path({"a": [1]})[0])
     assert found == {(pytree.MappingKey("a"), pytree.SequenceKey(0)): 1}
     assert pytree.MappingKey("a").get({"a": 2}) == 2 and pytree.SequenceKey(1).get([3, 4]) == 4
@@ -216,7 +216,7 @@ def test_types_of_named_results_are_struct_sequences():
     assert pytree.is_structseq_class(type(values)) and not pytree.is_structseq_class(tuple)
 
 
-def test_values_for_a_prefix_of_a_tree():
+def test_values_for_a_prefix_of_a_tree_are_broadcast_to_its_leaves():
     _, spec = pytree.tree_flatten({"a": (1, [2, 3]), "b": 4})
     assert pytree._broadcast_to_and_flatten({"a": (0, 1), "b": None}, spec) == [0, 1, 1, None]
     assert pytree._broadcast_to_and_flatten(5, spec) == [5] * 4

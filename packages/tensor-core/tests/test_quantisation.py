@@ -12,7 +12,7 @@ def expected(x, scale, zero_point, low, high):
 
 
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_fake_quantisation_with_one_scale(wrapped):
+def test_fake_quantisation_with_one_scale_matches_numpy(wrapped):
     x = np.random.default_rng(0).standard_normal((40, 6)).astype(np.float32)
     scale, zero_point = (fb.tensor(0.1), fb.tensor(3)) if wrapped else (0.1, 3)
     got = fb.fake_quantize_per_tensor_affine(fb.from_numpy(x), scale, zero_point, -8, 7)
@@ -21,7 +21,7 @@ def test_fake_quantisation_with_one_scale(wrapped):
     assert fb.fake_quantize_per_tensor_affine(fb.ones(1, dtype=fb.float64), scale, 3, -8, 7).dtype is fb.float64
 
 
-def test_fake_quantisation_with_a_scale_per_channel():
+def test_fake_quantisation_with_a_scale_per_channel_matches_numpy():
     x = np.random.default_rng(1).standard_normal((5, 3, 4)).astype(np.float32)
     scales, points = np.array([0.1, 0.2, 0.3], np.float32), np.array([0, -2, 5], np.int32)
     got = fb.fake_quantize_per_channel_affine(fb.from_numpy(x), fb.from_numpy(scales), fb.from_numpy(points), 1, -8, 7)

@@ -34,7 +34,7 @@ def test_the_sobol_sequence_begins_with_known_points():
     assert points.tolist() == expected
 
 
-def test_sobol_engine_reset_and_fast_forward():
+def test_sobol_engine_reset_and_fast_forward_select_points_of_the_sequence():
     engine = SobolEngine(2, scramble=True, seed=1)
     points = engine.draw(6)
     assert fb.equal(engine.reset().fast_forward(4).draw(2), points[4:]) and engine.num_generated == 6
@@ -65,7 +65,7 @@ def test_scrambled_sobol_points_equal_those_of_pytorch():
     np.testing.assert_allclose(unseeded.numpy(), [[0.26772547, 0.36175454]], rtol=1e-6)
 
 
-def test_sobol_points_with_out_and_dtype():
+def test_sobol_points_can_be_written_to_out():
     out = fb.empty(0, dtype=fb.float64)
     assert SobolEngine(3).draw(4, out) is out and out.shape == (4, 3) and out[1].tolist() == [0.5] * 3
 

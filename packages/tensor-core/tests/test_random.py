@@ -50,7 +50,7 @@ def test_uniform_stays_below_its_upper_end():
     assert x.uniform_(2, 2).unique() if hasattr(x, "unique") else x.uniform_(2, 2).tolist() == [2.0] * N
 
 
-def test_normal_tails():
+def test_normal_numbers_exceed_large_limits_with_the_right_frequency():
     x = np.abs(fb.randn(1_000_000, generator=generator()).numpy())
     for limit in (3.0, 4.0):
         expected = 2 * stats.norm.sf(limit) * x.size
@@ -85,7 +85,7 @@ def test_bernoulli_normal_and_other_draws():
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 5, 1000])
-def test_permutations(n):
+def test_randperm_returns_each_index_once(n):
     assert sorted(fb.randperm(n, generator=generator()).tolist()) == list(range(n))
     assert fb.randperm(n, dtype=fb.int32).dtype is fb.int32
 
@@ -139,7 +139,7 @@ def test_generator_states_can_be_saved_and_restored():
     assert g.device == fb.device("cpu")
 
 
-def test_the_default_generator():
+def test_the_default_generator_can_be_seeded_and_restored():
     fb.manual_seed(5)
     a = fb.rand(3)
     state = fb.get_rng_state()
@@ -264,7 +264,7 @@ def test_generators_are_copied_and_pickled():
     assert g.get_offset() == twins[1].get_offset() and fb.equal(fb.rand(3, generator=g), fb.rand(3, generator=twins[1]))
 
 
-def test_fork_rng():
+def test_fork_rng_restores_the_default_generator():
     fb.manual_seed(3)
     expected = fb.rand(4)
     fb.manual_seed(3)

@@ -60,7 +60,7 @@ ORDERS = [
 
 @pytest.mark.parametrize("dtype", [*INTEGERS, *FLOATS, *COMPLEX])
 @pytest.mark.parametrize("name", DOMAINS)
-def test_every_reduction_in_every_dtype_and_layout(name, dtype):
+def test_every_reduction_matches_numpy_in_every_dtype_and_layout(name, dtype):
     kind, operator = getattr(fb, dtype), getattr(fb, name)
     if dtype in COMPLEX and DOMAINS[name] == "Ordered":
         with pytest.raises(NotImplementedError, match=dtype):
@@ -77,7 +77,7 @@ def test_every_reduction_in_every_dtype_and_layout(name, dtype):
 
 
 @pytest.mark.parametrize("name", DOMAINS)
-def test_every_reduction_over_every_choice_of_dimensions(name):
+def test_every_reduction_matches_numpy_over_every_choice_of_dimensions(name):
     for shape, dim, keepdim in CASES:
         a, operator = draw(shape, "float64"), getattr(fb, name)
         given = arguments(name, dim, keepdim)

@@ -22,7 +22,7 @@ def test_mean_over_dimensions(shape, dim, keepdim, dtype):
 
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
 @pytest.mark.parametrize("correction", [0, 1, 2.5])
-def test_var_and_std(shape, dim, keepdim, correction):
+def test_var_and_std_match_numpy(shape, dim, keepdim, correction):
     a = draw(shape, "float32")
     x = fb.tensor(a)
     with np.errstate(all="ignore"):
@@ -74,7 +74,7 @@ def test_half_types_are_reduced_in_float32():
     assert z.logsumexp(0).item() == pytest.approx(np.log(3000), rel=1e-3)
 
 
-def test_prod_of_many_elements():
+def test_prod_of_many_elements_matches_numpy():
     a = 1 + draw((1_000_003,), "float64") / 1e3
     assert fb.tensor(a).prod().item() == pytest.approx(a.prod(), rel=1e-10)
     for value in (0.0, np.nan):
@@ -159,7 +159,7 @@ LAYOUTS = [
 
 @pytest.mark.parametrize("order", ["kept", "reversed", "strided"])
 @pytest.mark.parametrize(("shape", "dims"), LAYOUTS)
-def test_reductions_of_every_layout(shape, dims, order):
+def test_reductions_of_every_layout_match_numpy(shape, dims, order):
     a = draw(shape, "float64")
     x = fb.tensor(a)
     if order == "reversed":
@@ -187,7 +187,7 @@ def test_reductions_of_every_layout(shape, dims, order):
     ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "float32", "float64"],
 )
 @pytest.mark.parametrize(("shape", "dim"), [((1000,), None), ((40, 30), 0), ((40, 30), 1)])
-def test_max_and_min_of_every_dtype(shape, dim, dtype):
+def test_argmax_and_aminmax_of_every_dtype_match_numpy(shape, dim, dtype):
     a = draw(shape, dtype) * (1 if dtype == "bool" else np.asarray(3, dtype))
     x = fb.tensor(a)
     assert np.array_equal(x.argmax(dim).numpy(), a.argmax(dim))
@@ -207,7 +207,7 @@ def test_nansum_and_nanmean_ignore_nan(dim):
         fb.nanmean(fb.tensor([1, 2]))
 
 
-def test_forms_of_the_correction_argument():
+def test_var_accepts_all_forms_of_the_correction():
     a = draw((30, 40), "float64")
     x = fb.tensor(a)
     for got, want in (
@@ -236,7 +236,7 @@ def test_sum_to_size():
         x.sum_to_size(2, 4)
 
 
-def test_renorm():
+def test_renorm_limits_the_norms_of_slices():
     a = draw((3, 4, 2), "float64")
     for p in (1, 2, 3.5):
         norms = (np.abs(a) ** p).sum((0, 2), keepdims=True) ** (1 / p)
@@ -261,7 +261,7 @@ def test_reductions_do_not_depend_on_the_number_of_threads(name, shape, dim):
         assert fb.equal(call(), want)
 
 
-def test_reductions_of_complex_numbers():
+def test_reductions_of_complex_numbers_match_numpy():
     rng = np.random.default_rng(0)
     a = rng.standard_normal((30, 40)) + 1j * rng.standard_normal((30, 40))
     x = fb.tensor(a)
@@ -292,7 +292,7 @@ def test_sums_of_complex_rows(length, dtype):
 
 
 @pytest.mark.parametrize("name", ["sum", "prod", "mean", "amax", "any", "count_nonzero", "logsumexp", "var"])
-def test_reductions_over_long_and_empty_dimensions(name):
+def test_reductions_accept_long_and_empty_dimensions(name):
     assert getattr(fb, name)(fb.zeros(300_000, 0), dim=0).shape == (0,)
     assert getattr(fb, name)(fb.zeros(2, 300_000, 0, 3), dim=1).shape == (2, 0, 3)
 

@@ -33,7 +33,7 @@ def draw(name, *args, dtype="float32"):
         ("uniform_", (-1, 3), stats.uniform(-1, 4)),
     ],
 )
-def test_continuous_in_place_samplers(name, args, law, dtype):
+def test_continuous_in_place_samplers_follow_their_distribution(name, args, law, dtype):
     x = draw(name, *args, dtype=dtype)
     assert stats.kstest(x, law.cdf).pvalue > 1e-3
     ranks = law.cdf(x)
@@ -59,12 +59,12 @@ def chi_square(x, law, expected=20):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int32", "int16", "float16"])
 @pytest.mark.parametrize("p", [0.2, 0.5, 0.9])
-def test_geometric(p, dtype):
+def test_geometric_numbers_follow_their_distribution(p, dtype):
     assert chi_square(draw("geometric_", p, dtype=dtype), stats.geom(p)) > 1e-3
 
 
 @pytest.mark.parametrize("rate", [0.1, 1.0, 5.0, 9.9, 10.0, 25.0, 400.0])
-def test_poisson(rate):
+def test_poisson_numbers_follow_their_distribution(rate):
     x = fb.poisson(fb.full((N,), rate, dtype=fb.float64), generator=generator()).numpy()
     assert chi_square(x, stats.poisson(rate)) > 1e-3
 
@@ -73,7 +73,7 @@ def test_poisson(rate):
     ("n", "p"),
     [(1, 0.3), (5, 0.5), (20, 0.9), (20, 0.1), (40, 0.4), (100, 0.5), (1000, 0.3), (10**5, 0.97), (30, 1 / 3)],
 )
-def test_binomial(n, p):
+def test_binomial_numbers_follow_their_distribution(n, p):
     x = fb.binomial(fb.tensor(float(n)).expand(N).double(), fb.tensor(p, dtype=fb.float64), generator=generator())
     assert chi_square(x.numpy(), stats.binom(n, p)) > 1e-3
 
@@ -87,13 +87,13 @@ def test_binomial_with_extreme_probabilities_and_counts():
 
 
 @pytest.mark.parametrize("concentration", [0.01, 0.3, 1.0, 2.5, 60.0, 5e3])
-def test_standard_gamma(concentration):
+def test_standard_gamma_numbers_follow_their_distribution(concentration):
     x = fb._standard_gamma(fb.full((N,), concentration, dtype=fb.float64), generator=generator()).numpy()
     assert stats.kstest(x, stats.gamma(concentration).cdf).pvalue > 1e-3
 
 
 @pytest.mark.parametrize("concentration", [1e-4, 0.3, 1.0, 60.0, 5e3])
-def test_log_gamma_variates(concentration):
+def test_log_gamma_variates_follow_their_distribution(concentration):
     """Test that the logarithm of gamma(a) is close to log(u) / a for small a, as gamma(a) = gamma(a + 1) u**(1 / a)."""
     concentrations = fb.full((N,), concentration)
     x = _standard_log_gamma(concentrations, generator=generator()).numpy()
@@ -112,7 +112,7 @@ def test_dirichlet_with_tiny_concentrations_draws_corners(dtype):
     assert stats.chisquare(np.bincount(x.argmax(-1).numpy())).pvalue > 1e-3
 
 
-def test_dirichlet():
+def test_dirichlet_samples_follow_their_distribution():
     concentration = fb.tensor([0.5, 2.0, 7.0], dtype=fb.float64)
     x = fb._sample_dirichlet(concentration.expand(N, 3), generator=generator()).numpy()
     np.testing.assert_allclose(x.sum(1), 1, rtol=1e-12)
@@ -121,7 +121,7 @@ def test_dirichlet():
 
 
 @pytest.mark.parametrize("replacement", [True, False])
-def test_multinomial_with_one_sample(replacement):
+def test_multinomial_with_one_sample_follows_the_weights(replacement):
     weights = fb.tensor([1.0, 0.0, 3.0, 6.0])
     x = fb.multinomial(weights.expand(N, 4), 1, replacement, generator=generator()).numpy()[:, 0]
     counts = np.bincount(x, minlength=4)
@@ -129,7 +129,7 @@ def test_multinomial_with_one_sample(replacement):
     assert stats.chisquare(counts[[0, 2, 3]], np.array([0.1, 0.3, 0.6]) * N).pvalue > 1e-3
 
 
-def test_multinomial_with_replacement_in_one_row():
+def test_multinomial_with_replacement_follows_the_weights():
     x = fb.multinomial(fb.tensor([2.0, 3.0, 5.0]), N, True, generator=generator()).numpy()
     assert stats.chisquare(np.bincount(x), np.array([0.2, 0.3, 0.5]) * N).pvalue > 1e-3
 
@@ -146,7 +146,7 @@ def test_multinomial_without_replacement_equals_sequential_draws():
     assert fb.multinomial(fb.tensor([0.0, 2.0, 0.0]), 2).tolist() == [1, 0]
 
 
-def test_bernoulli_with_a_tensor_of_probabilities():
+def test_bernoulli_follows_a_tensor_of_probabilities():
     p = fb.tensor([[0.0, 0.1, 0.8, 1.0]], dtype=fb.float64)
     for x in (fb.bernoulli(p.expand(N, 4), generator=generator()), fb.empty(N, 4).bernoulli_(p, generator=generator())):
         mean = x.double().mean(0).numpy()

@@ -68,7 +68,7 @@ def test_scatter_writes_to_the_indexed_elements(shape, data):
 @pytest.mark.parametrize("include_self", [True, False])
 @pytest.mark.parametrize("how", [*FOLDS, "mean"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16", "uint8", "uint16", "uint32", "uint64"])
-def test_scatter_reduce(dtype, how, include_self):
+def test_scatter_reduce_matches_numpy(dtype, how, include_self):
     array, source = draw((4, 5), dtype), draw((6, 5), dtype, 1)
     index = np.random.default_rng(3).integers(0, 4, (6, 3))
     want = folded(array, positions(index, 0), source[:, :3], how, include_self)
@@ -81,7 +81,7 @@ def test_scatter_reduce(dtype, how, include_self):
 
 @pytest.mark.parametrize("include_self", [True, False])
 @pytest.mark.parametrize("how", ["prod", "mean", "amax", "amin"])
-def test_index_reduce(how, include_self):
+def test_index_reduce_matches_numpy(how, include_self):
     array, source, index = draw((3, 4, 2)), draw((3, 5, 2), seed=1), np.array([1, 3, 1, 0, 1])
     want = folded(array, (slice(None), index), source, how, True) if include_self else None
     got = fb.tensor(array).index_reduce(1, fb.tensor(index), fb.tensor(source), how, include_self=include_self)
@@ -102,7 +102,7 @@ def test_scatter_reduce_amax_and_amin_propagate_nan():
         assert fb.isnan(fb.zeros(2).scatter_reduce(0, index, nan, how)).tolist() == [True, False]
 
 
-def test_scatter_with_reduce():
+def test_scatter_with_reduce_adds_and_multiplies():
     x, index = fb.ones(2, 3), fb.tensor([[0, 0], [1, 2]])
     assert x.scatter(1, index, 2.0, reduce="add").tolist() == [[5, 1, 1], [1, 3, 3]]
     assert x.scatter(1, index, fb.full((2, 2), 3.0), reduce="multiply").tolist() == [[9, 1, 1], [1, 3, 3]]
@@ -152,7 +152,7 @@ def test_take_and_put(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_masked_fill_masked_scatter_and_masked_select(dtype):
+def test_masked_fill_masked_scatter_and_masked_select_match_numpy(dtype):
     array, source = draw((3, 4), dtype), draw((12,), dtype, 1)
     mask = RNG.random((3, 4)) > 0.4
     x, m = fb.tensor(array), fb.tensor(mask)
@@ -170,7 +170,7 @@ def test_masked_fill_masked_scatter_and_masked_select(dtype):
     assert np.array_equal(x.masked_fill_(m[0], fb.tensor(1).to(x.dtype)).numpy(), want)
 
 
-def test_nonzero():
+def test_nonzero_and_argwhere_match_numpy():
     array = draw((3, 4, 2))
     x = fb.tensor(array)
     assert np.array_equal(fb.argwhere(x).numpy(), np.argwhere(array))
@@ -186,7 +186,7 @@ def test_nonzero():
     assert np.array_equal(fb.tensor(np.arange(100_003))[fb.tensor(long)].numpy(), np.arange(100_003)[long])
 
 
-def test_index_put():
+def test_index_put_matches_numpy_and_rejects_other_dtypes():
     array = draw((3, 4, 2))
     x, rows, columns = fb.tensor(array), fb.tensor([2, 0]), fb.tensor([1, 3])
     want = array.copy()
@@ -208,7 +208,7 @@ def test_index_put():
     assert np.array_equal(x.numpy(), array)
 
 
-def test_embedding():
+def test_embedding_selects_rows_and_rejects_invalid_indices():
     weight, index = draw((5, 3)), np.array([[4, 0], [1, 1]])
     assert np.array_equal(fb.embedding(fb.tensor(weight), fb.tensor(index)).numpy(), weight[index])
     assert np.array_equal(fb.embedding(fb.tensor(weight).t(), fb.tensor([2])).numpy(), weight.T[[2]])

@@ -222,7 +222,7 @@ def test_objects_that_are_neither_path_nor_file_are_rejected(f):
 
 
 @pytest.mark.parametrize("map_location", [None, "cpu", {"cpu": "cpu"}, lambda storage, location: None])
-def test_map_location(map_location):
+def test_load_accepts_every_form_of_map_location(map_location):
     data = saved({"x": flambeau.arange(3)})
     assert flambeau.load(io.BytesIO(data), map_location=map_location)["x"].tolist() == [0, 1, 2]
 

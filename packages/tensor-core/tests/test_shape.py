@@ -164,7 +164,7 @@ def test_transposed_copies(dtype, shape):
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=4), st.data())
-def test_flip_and_roll(shape, data):
+def test_flip_and_roll_match_numpy(shape, data):
     array = np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape)
     dims = data.draw(st.lists(st.integers(0, len(shape) - 1), unique=True))
     x = T(np.asfortranarray(array).T).permute(*range(array.ndim - 1, -1, -1))
@@ -242,7 +242,7 @@ def test_unbind_copy_split_copy_and_similar_functions():
     assert x.narrow_copy(1, T(1), 2).tolist() == M[:, 1:3].tolist()
 
 
-def test_in_place_view_methods():
+def test_in_place_view_methods_change_the_shape_of_the_tensor_itself():
     x = T(A)
     assert x.transpose_(0, 2) is x
     assert np.array_equal(x.numpy(), A.swapaxes(0, 2))
@@ -311,14 +311,14 @@ def test_shape_functions_reject_invalid_arguments(call, error, message):
         call()
 
 
-def test_combinations_of_all_and_of_too_many_elements():
+def test_combinations_of_more_elements_than_exist_are_empty():
     assert fb.combinations(fb.arange(50), 49).shape == (50, 49)
     assert fb.combinations(fb.ones(3), 10**12).shape == (0, 10**12)
     assert fb.combinations(fb.ones(0), 10**16, True).shape == (0, 10**16)
     assert fb.combinations(fb.ones(1), 1000, True).shape == (1, 1000)
 
 
-def test_fill():
+def test_fill_copies_and_fill_in_place_changes_the_tensor():
     x = fb.arange(3)
     assert fb.fill(x, 2.5).tolist() == fb.fill(x, fb.tensor(2.5)).tolist() == [2, 2, 2]
     assert x.tolist() == [0, 1, 2]

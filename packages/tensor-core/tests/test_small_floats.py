@@ -70,7 +70,7 @@ def test_numbers_are_rounded_to_the_nearest_value_and_ties_to_even_codes(dtype):
 
 
 @pytest.mark.parametrize("dtype", SIGNED, ids=str)
-def test_numbers_out_of_range(dtype):
+def test_numbers_out_of_range_saturate_or_become_infinite_or_nan(dtype):
     largest = fb.finfo(dtype).max
     assert largest == max(value for code in range(256) if math.isfinite(value := value_of(code, dtype)))
     limit = largest * (2 - 2.0 ** -(FORMATS[dtype][0] + 1)) / (2 - 2.0 ** -FORMATS[dtype][0])
@@ -102,7 +102,7 @@ def test_other_dtypes_are_converted_through_float32(dtype, other):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_creation_movement_and_comparison(dtype):
+def test_float8_tensors_can_be_created_moved_and_compared(dtype):
     ones = fb.ones(2, 3, dtype=dtype)
     x = fb.tensor([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]], dtype=dtype)
     values = x.float()
@@ -148,7 +148,7 @@ def test_copies_pickles_files_and_dlpack_keep_the_elements(dtype, tmp_path):
         assert other.dtype is dtype and fb.equal(other.view(fb.uint8), x.view(fb.uint8))
 
 
-def test_limits_of_small_floats():
+def test_finfo_returns_the_limits_of_float8_dtypes():
     limits = fb.finfo(fb.float8_e4m3fn)
     assert (limits.max, limits.eps, limits.tiny, limits.bits) == (448.0, 0.125, 2.0**-6, 8)
     assert pickle.loads(pickle.dumps(limits)) == limits
@@ -175,7 +175,7 @@ def test_small_floats_are_not_promoted():
             x + other
 
 
-def test_numpy_has_no_small_floats():
+def test_numpy_of_a_float8_tensor_raises_and_suggests_float():
     x = fb.ones(2, dtype=fb.float8_e4m3fn)
     with pytest.raises(TypeError, match=r"Got unsupported ScalarType Float8_e4m3fn: .* convert with .float"):
         x.numpy()

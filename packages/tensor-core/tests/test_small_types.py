@@ -13,7 +13,7 @@ FLOATS = ["float16", "float32", "float64"]
 INTEGERS = ["uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"]
 
 
-def test_size():
+def test_size_is_a_tuple_with_numel():
     size = fb.Size((2, 3))
     assert repr(size) == str(size) == "flambeau.Size([2, 3])"
     assert size == (2, 3) and hash(size) == hash((2, 3)) and size.numel() == 6 and fb.Size().numel() == 1
@@ -44,7 +44,7 @@ def test_size():
 
 
 @pytest.mark.parametrize("name", [*FLOATS, *INTEGERS, "bfloat16", "bool", "complex64", "complex128"])
-def test_dtypes(name):
+def test_dtypes_have_names_and_properties_as_in_numpy(name):
     dtype = getattr(fb, name)
     assert repr(dtype) == str(dtype) == f"flambeau.{name}" and type(dtype) is fb.dtype
     assert type(dtype).__module__ == "flambeau"
@@ -72,7 +72,7 @@ def test_names_of_dtypes():
 
 
 @pytest.mark.parametrize("name", FLOATS)
-def test_finfo(name):
+def test_finfo_matches_numpy(name):
     ours, numpy_one = fb.finfo(getattr(fb, name)), np.finfo(name)
     for attribute in ("bits", "eps", "max", "min", "tiny", "smallest_normal"):
         assert getattr(ours, attribute) == getattr(numpy_one, attribute)
@@ -86,7 +86,7 @@ def test_finfo(name):
 
 
 @pytest.mark.parametrize("name", INTEGERS)
-def test_iinfo(name):
+def test_iinfo_matches_numpy(name):
     ours, numpy_one = fb.iinfo(getattr(fb, name)), np.iinfo(name)
     assert (ours.bits, ours.min, ours.max, ours.dtype) == (numpy_one.bits, numpy_one.min, numpy_one.max, name)
     assert repr(fb.iinfo(fb.int8)) == "iinfo(min=-128, max=127, dtype=int8)"
@@ -112,7 +112,7 @@ def test_functions_reject_arguments_of_the_wrong_type(call, message):
         call()
 
 
-def test_devices():
+def test_devices_can_be_compared_printed_and_entered():
     cpu = fb.device("cpu")
     assert fb.device("cpu", 1) == fb.device("cpu:1") == fb.device(type="cpu", index=1) != cpu
     assert str(fb.device("cuda", 2)) == "cuda:2" and repr(fb.device("cpu:0")) == "device(type='cpu', index=0)"
@@ -142,7 +142,7 @@ def test_devices():
     assert fb.get_default_device() == cpu and fb.get_device(fb.zeros(1)) == fb.zeros(1).get_device() == -1
 
 
-def test_layouts_and_memory_formats():
+def test_layouts_and_memory_formats_are_singletons():
     assert fb.zeros(1).layout is fb.strided and repr(fb.strided) == "flambeau.strided"
     assert repr(fb.channels_last) == "flambeau.channels_last" and type(fb.channels_last) is fb.memory_format
     for constant in (fb.strided, fb.contiguous_format, fb.channels_last_3d):
@@ -156,7 +156,7 @@ def test_layouts_and_memory_formats():
         fb.zeros(2).clone(memory_format="contiguous_format")
 
 
-def test_default_tensor_types():
+def test_set_default_tensor_type_changes_the_default_dtype():
     assert fb.zeros(2).type() == "flambeau.FloatTensor" and fb.zeros(2, dtype=fb.int64).type() == "flambeau.LongTensor"
     fb.set_default_tensor_type(fb.DoubleTensor)
     assert fb.zeros(1).dtype is fb.float64
@@ -168,7 +168,7 @@ def test_default_tensor_types():
     assert fb.zeros(1).dtype is fb.float32
 
 
-def test_default_dtype_and_other_settings():
+def test_deterministic_settings_are_stored_and_checked():
     assert not fb.are_deterministic_algorithms_enabled()
     for mode, enabled, warn_only in (("warn", True, True), (2, True, False), (0, False, False)):
         fb.set_deterministic_debug_mode(mode)
@@ -227,7 +227,7 @@ def test_inference_mode_is_thread_local():
     assert not plain() and not called()
 
 
-def test_typename():
+def test_typename_returns_the_full_name_of_a_type():
     assert fb.typename(fb.zeros(1, dtype=fb.int8)) == "flambeau.CharTensor"
     assert fb.typename(5) == "int" and fb.typename(fb.float32) == "flambeau.dtype"
     assert fb.typename(fb.FloatTensor) == "flambeau.FloatTensor"

@@ -43,7 +43,7 @@ def same(got, want):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", LENGTHS)
-def test_sort(n, dtype):
+def test_sort_and_argsort_match_numpy(n, dtype):
     a = draw((n,), dtype)
     values, indices = fb.sort(fb.tensor(a))
     order = np.argsort(a, kind="stable")
@@ -78,7 +78,7 @@ def test_many_short_rows_equal_separate_sorts(rows, n, dtype):
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "int32", "int64", "uint8", "uint64"])
 @pytest.mark.parametrize("step", [1, 8])
-def test_sort_of_integers_of_a_small_range(dtype, step):
+def test_sort_of_integers_of_a_small_range_matches_numpy(dtype, step):
     limits = np.iinfo(dtype)
     for least in {limits.min, max(limits.min, -10 * step), limits.max - 15 * step}:
         a = np.random.default_rng(0).integers(0, 16, 3000).astype(dtype) * np.array(step, dtype) + np.array(
@@ -100,7 +100,7 @@ def test_sorted_zeros_and_nans_keep_their_bits():
     assert values.view(np.uint32).tolist() == a[[0, 1, 4, 5, 3, 2]].view(np.uint32).tolist()
 
 
-def test_sort_of_bfloat16():
+def test_sort_and_median_of_bfloat16_are_correct():
     a = draw((500,), "float32", specials=False)
     x = fb.tensor(a).to(fb.bfloat16)
     assert fb.sort(x).values.float().tolist() == sorted(x.float().tolist())
@@ -108,7 +108,7 @@ def test_sort_of_bfloat16():
 
 
 @pytest.mark.parametrize("shape", [(), (3, 4), (2, 3, 5), (0, 3), (3, 0), (4, 17, 3), (100, 3), (300, 3), (3, 300)])
-def test_sort_along_each_dimension(shape):
+def test_sort_along_each_dimension_matches_numpy(shape):
     a = draw(shape, "float64", specials=False)
     for dim in range(-max(a.ndim, 1), max(a.ndim, 1)):
         x, b = fb.tensor(a), np.atleast_1d(a)
@@ -122,7 +122,7 @@ def test_sort_along_each_dimension(shape):
 
 @pytest.mark.parametrize("dtype", DTYPES[:-1])
 @pytest.mark.parametrize("n", LENGTHS[1:])
-def test_topk_and_kthvalue(n, dtype):
+def test_topk_and_kthvalue_match_numpy(n, dtype):
     a = draw((n,), dtype)
     x = fb.tensor(a)
     order = np.argsort(a, kind="stable")
@@ -142,7 +142,7 @@ def test_topk_and_kthvalue(n, dtype):
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "uint8", "uint16", "uint32", "uint64"])
 @pytest.mark.parametrize("n", [1, 2, 7, 8, 5000])
-def test_median(n, dtype):
+def test_median_and_nanmedian_match_numpy(n, dtype):
     a = draw((3, n), dtype, specials=False)
     want = np.sort(a, 1)[:, (n - 1) // 2]
     pair = fb.tensor(a).median(1)
@@ -160,7 +160,7 @@ def test_median(n, dtype):
         assert got == rest[(rest.size - 1) // 2] if rest.size else np.isnan(got)
 
 
-def test_mode():
+def test_mode_returns_the_smallest_of_the_most_frequent_values():
     x = fb.tensor([[3, 1, 1, 2, 2], [5, 5, 5, 0, 0]])
     values, indices = x.mode()
     assert values.tolist() == [1, 5]
@@ -170,7 +170,7 @@ def test_mode():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("n", LENGTHS)
-def test_unique(n, dtype):
+def test_unique_and_unique_consecutive_match_numpy(n, dtype):
     a = draw((n,), dtype)
     if dtype != "float64":
         a = a // 8 if "int" in dtype else a
@@ -204,7 +204,7 @@ def test_shapes_of_the_results_of_unique():
 
 
 @pytest.mark.parametrize("dtype", DTYPES[:-1])
-def test_searchsorted(dtype):
+def test_searchsorted_and_bucketize_match_numpy(dtype):
     sequence, values = np.sort(draw((50,), dtype, False)), draw((6, 7), dtype, False)
     values[0] = sequence[:7]
     for side in ("left", "right"):
@@ -219,7 +219,7 @@ def test_searchsorted(dtype):
     same(fb.searchsorted(fb.tensor(values), fb.tensor(values), sorter=fb.tensor(order)), want)
 
 
-def test_searchsorted_of_numbers_and_nan():
+def test_searchsorted_accepts_numbers_and_nan():
     assert fb.searchsorted(fb.tensor([1, 2, 3]), 2.5).item() == 2
     assert fb.bucketize(2, fb.tensor([1, 2, 3])).item() == 1
     x = fb.tensor([1.0, fb.nan])
@@ -227,7 +227,7 @@ def test_searchsorted_of_numbers_and_nan():
     assert fb.searchsorted(fb.zeros(0), x).tolist() == [0, 0]
 
 
-def test_bincount_and_histc():
+def test_bincount_and_histc_match_numpy():
     a = np.random.default_rng(0).integers(0, 20, 1000)
     weights = np.random.default_rng(1).random(1000)
     same(fb.bincount(fb.tensor(a), minlength=30), np.bincount(a, minlength=30))

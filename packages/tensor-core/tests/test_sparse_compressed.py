@@ -86,7 +86,7 @@ def layout(request):
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("dense", DENSE)
-def test_indices_and_values_of_compressed_tensors(layout, batch, dense):
+def test_compressed_tensors_have_the_expected_indices_and_values(layout, batch, dense):
     matrix = elements(batch, dense)
     s = compressed(matrix, layout, len(dense))
     parts = parts_of(matrix, layout, BLOCKS[layout], len(batch))
@@ -103,14 +103,14 @@ def test_indices_and_values_of_compressed_tensors(layout, batch, dense):
 
 
 @pytest.mark.parametrize("size", [(0, 6), (4, 0), (0, 0), (2, 0, 3)])
-def test_compressed_tensors_without_elements(layout, size):
+def test_compressed_tensors_without_elements_can_be_created_and_converted(layout, size):
     s = compressed(np.zeros(size), layout)
     assert s.shape == size and s._nnz() == 0 and s.to_dense().shape == size
     assert s.to_sparse_csr().to_sparse_csc().shape == size and s.clone().shape == size
 
 
 @pytest.mark.parametrize("name", ["bsr", "csr", "csc"])
-def test_block_layouts_of_scipy(name):
+def test_block_layouts_match_scipy(name):
     matrix = scipy.sparse.random(12, 30, 0.1, random_state=0, format="csr")
     expected = matrix.tobsr((3, 5))
     expected.sort_indices()
@@ -126,7 +126,7 @@ def test_block_layouts_of_scipy(name):
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("dense", DENSE[:2])
 @pytest.mark.parametrize("dtype", [fb.int32, fb.int64])
-def test_conversions_between_layouts(layout, batch, dense, dtype):
+def test_conversions_between_layouts_keep_the_elements(layout, batch, dense, dtype):
     matrix = elements(batch, dense)
     offsets, indices, values = parts_of(matrix, layout, BLOCKS[layout], len(batch))
     offsets, indices = fb.tensor(offsets, dtype=dtype), fb.tensor(indices, dtype=dtype)
@@ -194,7 +194,7 @@ def test_compressed_tensors_are_printed_like_pytorch():
 
 
 @pytest.mark.parametrize("dense", DENSE[:2])
-def test_dimensions_of_compressed_tensors(layout, dense):
+def test_transpose_and_select_change_the_dimensions_of_compressed_tensors(layout, dense):
     matrix = elements((2, 3), dense)
     s = compressed(matrix, layout, len(dense))
     other_layout = {"csr": "csc", "csc": "csr", "bsr": "bsc", "bsc": "bsr"}[layout]
@@ -232,7 +232,7 @@ def test_dimensions_of_compressed_tensors(layout, dense):
 
 @pytest.mark.parametrize("batch", BATCHES)
 @pytest.mark.parametrize("dense", DENSE[:2])
-def test_arithmetic_of_compressed_tensors(layout, batch, dense):
+def test_arithmetic_of_compressed_tensors_matches_numpy(layout, batch, dense):
     x, y, d = elements(batch, dense), elements(batch, dense), RNG.normal(size=(*batch, 4, 6, *dense))
     a, b, t = compressed(x, layout, len(dense)), compressed(y, layout, len(dense)), fb.from_numpy(d)
     for result, expected in (
@@ -256,7 +256,7 @@ def test_arithmetic_of_compressed_tensors(layout, batch, dense):
         check(a * b, x * y)
 
 
-def test_matrix_products_of_compressed_tensors(layout):
+def test_matrix_products_of_compressed_tensors_match_numpy(layout):
     x, right, left = elements(), RNG.normal(size=(6, 5)), RNG.normal(size=(3, 4))
     s, m, n = compressed(x, layout), fb.from_numpy(right), fb.from_numpy(left)
     for dtype, tolerance in ((fb.float64, 1e-12), (fb.float32, 1e-5), (fb.complex128, 1e-12)):
@@ -283,14 +283,14 @@ def test_a_product_has_the_layout_of_its_addend(layout, beta):
     check(result, beta * (x @ x.T) + expected)
 
 
-def test_matrix_products_of_batches_of_compressed_tensors(layout):
+def test_matrix_products_of_batches_of_compressed_tensors_match_numpy(layout):
     x, right, left = elements((3,)), RNG.normal(size=(3, 6, 5)), RNG.normal(size=(3, 2, 4))
     s = compressed(x, layout)
     np.testing.assert_allclose((s @ fb.from_numpy(right)).numpy(), x @ right)
     np.testing.assert_allclose(fb.bmm(fb.from_numpy(left), s).numpy(), left @ x)
 
 
-def test_sampled_addmm_of_batches():
+def test_sampled_addmm_of_batches_matches_numpy():
     x, left, right = elements((3,)), RNG.normal(size=(3, 4, 2)), RNG.normal(size=(3, 2, 6))
     s, out = compressed(x, "csr"), compressed(elements((3,)), "csr")
     result = fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=2.0)
@@ -328,7 +328,7 @@ def test_like_functions_keep_the_indices_of_compressed_tensors(layout):
         fb.ones_like(s.to_sparse_coo())
 
 
-def test_a_gradient_with_other_indices():
+def test_an_assigned_gradient_keeps_only_the_elements_of_its_tensor():
     pytest.importorskip("flambeau.autograd")
     x, y = elements(), elements()
     s = compressed(x, "bsr").requires_grad_()

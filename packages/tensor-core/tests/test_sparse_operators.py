@@ -42,13 +42,13 @@ POINTWISE = ("abs", "neg", "sin", "tan", "tanh", "square", "sign", "floor", "cei
 
 
 @pytest.mark.parametrize("name", [*POINTWISE, "isnan", "arctan", "arcsinh"])
-def test_pointwise_functions_of_sparse_tensors(name, kind):
+def test_pointwise_functions_of_sparse_tensors_match_numpy(name, kind):
     s, dense = of_kind(kind)
     check(getattr(fb, name)(s), getattr(np, name if name != "neg" else "negative")(dense), LAYOUT[kind])
 
 
 @pytest.mark.parametrize(("size", "nnz"), SHAPES)
-def test_arithmetic_of_sparse_tensors(size, nnz):
+def test_arithmetic_of_sparse_tensors_matches_numpy(size, nnz):
     (a, x), (b, y) = random(size, nnz), random(size, nnz // 2)
     d = RNG.normal(size=size)
     t = fb.from_numpy(d)
@@ -104,7 +104,7 @@ def flat_indices(s):
     return np.ravel_multi_index(tuple(s._indices().numpy()), s.shape[: s.sparse_dim()])
 
 
-def test_zero_dimensional_sparse_tensors():
+def test_zero_dimensional_sparse_tensors_multiply_like_numbers():
     s, dense = random((4, 5), 9)
     two = fb.sparse_coo_tensor(fb.zeros(0, 2, dtype=fb.int64), [0.5, 1.5], ())
     check(s * two, 2 * dense, "sparse_coo")
@@ -128,7 +128,7 @@ def test_an_empty_tensor_has_any_number_of_sparse_dimensions():
         assert total.dtype is fb.float64
 
 
-def test_arithmetic_of_compressed_tensors():
+def test_arithmetic_of_compressed_tensors_matches_numpy():
     for kind in ("csr", "csc"):
         (a, x), (b, y) = of_kind(kind), of_kind(kind, nnz=4)
         d = RNG.normal(size=(4, 5))
@@ -189,7 +189,7 @@ def test_sparse_operators_reject_invalid_arguments(call, message):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.complex64])
-def test_matrix_products_of_sparse_tensors(kind, dtype):
+def test_matrix_products_of_sparse_tensors_match_numpy(kind, dtype):
     s, dense = of_kind(kind, dtype=dtype)
     other, more = of_kind(kind, (5, 3), 6, dtype)
     right, left = RNG.normal(size=(5, 6)).astype(dtype), RNG.normal(size=(6, 4)).astype(dtype)
@@ -216,7 +216,7 @@ def test_matrix_products_of_sparse_tensors(kind, dtype):
         np.testing.assert_allclose(saddmm(beside, s, m, beta=2, alpha=3).to_dense().numpy(), expected, **close)
 
 
-def test_matrix_products_of_batches_of_sparse_tensors():
+def test_matrix_products_of_batches_of_sparse_tensors_match_numpy():
     indices = np.stack([RNG.integers(0, n, 12) for n in (3, 4, 5)])
     values = RNG.normal(size=12)
     dense = np.zeros((3, 4, 5))
@@ -228,7 +228,7 @@ def test_matrix_products_of_batches_of_sparse_tensors():
         check(each @ fb.from_numpy(right), dense @ right, "strided")
 
 
-def test_matrix_products_of_empty_sparse_tensors():
+def test_matrix_products_of_empty_sparse_tensors_have_the_right_shapes():
     s = fb.sparse_coo_tensor((3, 4))
     assert (s @ fb.ones(4, 2)).tolist() == [[0, 0]] * 3
     assert (s.to_sparse_csr() @ fb.ones(4)).tolist() == [0, 0, 0]
@@ -240,7 +240,7 @@ def test_matrix_products_of_empty_sparse_tensors():
     assert fb.sparse.sampled_addmm(empty, fb.ones(2, 4), fb.ones(4, 3))._nnz() == 0
 
 
-def test_sampled_addmm():
+def test_sampled_addmm_matches_numpy():
     s, dense = of_kind("csr")
     left, right = RNG.normal(size=(4, 3)), RNG.normal(size=(3, 5))
     result = fb.sparse.sampled_addmm(s, fb.from_numpy(left), fb.from_numpy(right), beta=0.5, alpha=2.0)
@@ -275,13 +275,13 @@ def test_sparse_softmax_uses_only_stored_elements(size, nnz):
             check(fb.sparse.log_softmax(s, dim), np.where(there, np.log(expected), 0), "sparse_coo")
 
 
-def test_softmax_of_large_values():
+def test_softmax_of_large_sparse_values_does_not_overflow():
     s = fb.sparse_coo_tensor([[0, 0], [0, 1]], [1000.0, 999.0], (1, 2))
     np.testing.assert_allclose(fb.sparse.softmax(s, 1).values().numpy(), [0.7310586, 0.2689414], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("size", "nnz"), SHAPES)
-def test_shape_functions_of_sparse_tensors(size, nnz):
+def test_shape_functions_of_sparse_tensors_match_numpy(size, nnz):
     (s, dense), (r, more) = random(size, nnz), random(size, nnz)
     check(s.transpose(0, 1), dense.swapaxes(0, 1), "sparse_coo")
     check(fb.cat([s, r]), np.concatenate([dense, more]))
@@ -306,7 +306,7 @@ def test_shape_functions_of_sparse_tensors(size, nnz):
         s[7]
 
 
-def test_movedim_of_sparse_tensors():
+def test_movedim_of_sparse_tensors_matches_numpy():
     s, dense = random((4, 5), 9)
     check(s.movedim(0, 1), dense.T, "sparse_coo")
     check(fb.moveaxis(s, (0, 1), (-1, 0)), dense.T)
@@ -315,7 +315,7 @@ def test_movedim_of_sparse_tensors():
 
 
 @pytest.mark.parametrize("shape", [(6, 5), (4, 7)])
-def test_svd_lowrank_and_pca_lowrank_of_sparse_tensors(shape):
+def test_svd_lowrank_and_pca_lowrank_accept_sparse_tensors(shape):
     s, dense = random(shape, 15)
     u, sizes, v = fb.svd_lowrank(s, min(shape), M=fb.ones(shape[1], dtype=fb.float64))
     np.testing.assert_allclose((u * sizes @ v.mT).numpy(), dense - 1, atol=1e-12)
@@ -324,13 +324,13 @@ def test_svd_lowrank_and_pca_lowrank_of_sparse_tensors(shape):
         np.testing.assert_allclose(sizes.numpy(), np.linalg.svd(expected)[1], atol=1e-12)
 
 
-def test_double_precision_powers():
+def test_float_power_of_a_sparse_tensor_returns_float64():
     s, dense = random((4, 5), 9, dtype=np.float32)
     assert fb.float_power(s, 2).dtype is fb.float64
     check(fb.float_power(s, 2), dense.astype(np.float64) ** 2, "sparse_coo")
 
 
-def test_sparse_mask():
+def test_sparse_mask_selects_the_elements_of_the_mask():
     (s, dense), (mask, there) = random((4, 5), 9), random((4, 5), 6, coalesced=True)
     d = RNG.normal(size=(4, 5))
     check(fb.from_numpy(d).sparse_mask(mask), np.where(there != 0, d, 0), "sparse_coo")
@@ -353,13 +353,13 @@ def test_in_place_sparse_operators_reject_other_sizes_and_dtypes():
         fb.ones(4).add_(s)
 
 
-def test_comparisons_of_sparse_tensors():
+def test_equal_and_allclose_compare_sparse_tensors():
     s, _ = random((4, 5), 9)
     assert fb.equal(s, s.coalesce()) and fb.allclose(s, s * (1 + 1e-9)) and not fb.allclose(s, s * 2)
     assert not fb.equal(s, s * 2) and fb.allclose(s - s, fb.zeros_like(s))
 
 
-def test_spdiags():
+def test_spdiags_matches_scipy():
     diagonals = RNG.normal(size=(3, 4))
     import scipy.sparse
 
@@ -401,7 +401,7 @@ def test_sparse_operators_allocate_no_dense_matrix():
 
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "amax", "amin", "max", "min"])
-def test_sparse_mm_with_a_reduction(reduce):
+def test_sparse_mm_with_a_reduction_matches_numpy(reduce):
     s, dense = random((4, 5), 9, "csr")
     right = RNG.normal(size=(5, 3))
     expected = np.zeros((4, 3))

@@ -28,7 +28,7 @@ def test_sparse_module_is_loaded_on_first_use():
     assert ran.stdout == "False\n"
 
 
-def test_attributes_of_coo_tensors():
+def test_coo_tensors_have_the_expected_attributes():
     s = coo()
     assert isinstance(s, fb.Tensor) and s.layout is fb.sparse_coo and s.is_sparse and not s.is_sparse_csr
     assert s.shape == (2, 3) and s.size(1) == 3 and s.ndim == s.dim() == 2 and s.numel() == 6 and len(s) == 2
@@ -67,7 +67,7 @@ def test_sparse_tensors_equal_scipy():
     ("size", "sparse_dim", "nnz"),
     [((3, 4), 2, 7), ((3, 4, 2), 2, 9), ((5,), 1, 8), ((2, 3, 4), 3, 6), ((3, 0), 2, 0), ((0, 2, 2), 1, 0)],
 )
-def test_coalesce_and_to_dense(size, sparse_dim, nnz, dtype):
+def test_coalesce_and_to_dense_sum_repeated_elements(size, sparse_dim, nnz, dtype):
     indices = np.stack([RNG.integers(0, max(1, length), nnz) for length in size[:sparse_dim]])
     values = RNG.integers(0, 4, (nnz, *size[sparse_dim:])).astype(dtype)
     expected = np.zeros(size, dtype)
@@ -201,7 +201,7 @@ def test_loading_sparse_indices_out_of_range_is_rejected(archive):
             fb.load(io.BytesIO(file.getvalue()))
 
 
-def test_conversions_between_sparse_layouts():
+def test_sparse_tensors_convert_to_other_dtypes_and_legacy_types():
     s = coo()
     assert s.double().dtype is s.to(fb.float64).dtype is fb.float64 and s.long().dtype is fb.int64
     assert s.to("cpu") is s and s.cpu() is s and s.float() is s
@@ -242,7 +242,7 @@ def test_factories_accept_sparse_layouts():
         fb.ones(2, layout=fb.sparse_coo)
 
 
-def test_dense_dimensions_of_a_conversion():
+def test_to_sparse_accepts_a_number_of_dense_dimensions():
     dense = np.array([[[0, 0], [1, 0]], [[0, 0], [0, 2]]])
     s = fb.tensor(dense).to_sparse(dense_dim=1)
     assert s.indices().tolist() == [[0, 1], [1, 1]] and s.values().tolist() == [[1, 0], [0, 2]]
@@ -267,7 +267,7 @@ def test_a_sparse_tensor_keeps_its_shape_when_its_parts_are_resized():
     assert s._indices().shape == (2, 1) and s._values().tolist() == [[7, 4, 5]]
 
 
-def test_sparse_resize():
+def test_resize_as_and_sparse_resize_change_the_size():
     s = fb.sparse_coo_tensor([[1]], [[1.0, 2.0, 3.0]], (2, 3))
     s.resize_as_(fb.sparse_coo_tensor((4, 5)).sparse_resize_((4, 5), 1, 1))
     assert s.shape == (4, 5) and s._values().tolist() == [[1, 2, 3, 0, 0]]
@@ -312,7 +312,7 @@ def test_permute_of_a_sparse_tensor_accepts_dims_by_keyword():
     assert np.array_equal(fb.tensor(dense).to_sparse().permute(dims=(1, 0)).to_dense().numpy(), dense.T)
 
 
-def test_size_and_dtype_functions_of_sparse_tensors():
+def test_size_and_dtype_functions_accept_sparse_tensors():
     s = coo()
     assert (fb.numel(s), s.nelement(), fb.is_complex(s), fb.is_floating_point(s)) == (6, 6, False, True)
     assert (s.get_device(), s.is_pinned(), s.is_contiguous(), s.is_conj()) == (-1, False, False, False)

@@ -35,7 +35,7 @@ def check(result, expected):
 @pytest.mark.parametrize(
     "options", [{}, {"center": False}, {"normalized": True}, {"onesided": False}, *({"pad_mode": m} for m in MODES)]
 )
-def test_stft(shape, hop, n_fft, options):
+def test_stft_matches_the_reference(shape, hop, n_fft, options):
     x, window = signal(shape), signal(n_fft) + 2
     result = fb.stft(fb.tensor(x), n_fft, hop, window=fb.tensor(window), return_complex=True, **options)
     if "pad_mode" in options:
@@ -65,7 +65,7 @@ def test_stft_centres_a_shorter_window():
     check(aligned, reference(np.pad(x, ((0, 0), (1, 2))), 8, 2, np.pad(window, (1, 2)), center=False))
 
 
-def test_stft_of_complex_signals_and_windows():
+def test_stft_accepts_complex_signals_and_windows():
     x, window = signal(40, "complex128"), signal(8, "complex128")
     result = fb.stft(fb.tensor(x), 8, 2, window=fb.tensor(window))
     check(result, reference(x, 8, 2, window, onesided=False))

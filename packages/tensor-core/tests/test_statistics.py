@@ -23,7 +23,7 @@ def close(got, want, tolerance=1e-12):
 @pytest.mark.parametrize("dim", [None, 0, 1, -1])
 @pytest.mark.parametrize("q", [0.0, 0.3, 0.5, 1.0, [0.0, 0.2, 0.9]])
 @pytest.mark.parametrize("interpolation", INTERPOLATIONS)
-def test_quantile(interpolation, q, dim, keepdim):
+def test_quantile_and_nanquantile_match_numpy(interpolation, q, dim, keepdim):
     a = draw(3, 4, 5)
     given = fb.tensor(q, dtype=fb.float64) if isinstance(q, list) else q
     want = np.quantile(a, q, axis=dim, keepdims=keepdim, method=interpolation)
@@ -35,13 +35,13 @@ def test_quantile(interpolation, q, dim, keepdim):
     close(got, np.nanquantile(a, q, axis=dim, keepdims=keepdim, method=interpolation))
 
 
-def test_nanquantile_of_only_nan():
+def test_nanquantile_of_only_nan_is_nan():
     assert fb.nanquantile(fb.tensor([fb.nan, fb.nan]), 0.5).isnan()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 6])
 @pytest.mark.parametrize("dim", [0, 1, -1])
-def test_diff(n, dim):
+def test_diff_matches_numpy(n, dim):
     a = draw(3, 4, 5)
     close(fb.diff(fb.tensor(a), n, dim), np.diff(a, n, dim))
     ends = [a.take([0, 1], dim), a.take([2], dim)]
@@ -49,13 +49,13 @@ def test_diff(n, dim):
     close(got, np.diff(a, n, dim, *ends) if n else a)
 
 
-def test_diff_of_booleans():
+def test_diff_of_booleans_matches_numpy():
     a = np.array([True, True, False])
     assert np.array_equal(fb.diff(fb.tensor(a)).numpy(), np.diff(a))
 
 
 @pytest.mark.parametrize("dim", [0, 1, -1])
-def test_trapezoid_and_cumulative_trapezoid(dim):
+def test_trapezoid_and_cumulative_trapezoid_match_scipy(dim):
     y, x = draw(3, 4, 5), np.sort(draw(3, 4, 5), dim)
     grid = np.sort(draw(y.shape[dim]))
     for given, options in ((None, {}), (None, {"dx": 0.3}), (x, {}), (grid, {})):
@@ -69,7 +69,7 @@ def test_trapezoid_and_cumulative_trapezoid(dim):
 
 @pytest.mark.parametrize("weights", [{}, {"fweights"}, {"aweights"}, {"fweights", "aweights"}])
 @pytest.mark.parametrize("correction", [0, 1, 2])
-def test_cov(weights, correction):
+def test_cov_matches_numpy(weights, correction):
     a = draw(3, 6)
     given = {"fweights": np.array([1, 2, 0, 3, 1, 1]), "aweights": np.abs(draw(6))}
     options = {name: given[name] for name in weights}
@@ -78,7 +78,7 @@ def test_cov(weights, correction):
     close(fb.cov(fb.tensor(a[0])), np.cov(a[0]))
 
 
-def test_corrcoef():
+def test_corrcoef_matches_numpy():
     a = draw(3, 6)
     close(fb.corrcoef(fb.tensor(a)), np.corrcoef(a))
     with pytest.warns(UserWarning, match="degrees of freedom"):
@@ -87,7 +87,7 @@ def test_corrcoef():
 
 @pytest.mark.parametrize("options", [{}, {"weight": True}, {"density": True}, {"weight": True, "density": True}])
 @pytest.mark.parametrize("bins", [7, np.array([-2.0, 0.0, 1.0, 5.0])])
-def test_histogram(bins, options):
+def test_histogram_matches_numpy(bins, options):
     a, weight = draw(500), np.abs(draw(500))
     edges = fb.tensor(bins) if isinstance(bins, np.ndarray) else bins
     mine = {"weight": fb.tensor(weight)} if "weight" in options else {}
@@ -107,13 +107,13 @@ def test_histogram(bins, options):
         close(have, edge)
 
 
-def test_histogram_range():
+def test_histogram_ignores_elements_outside_the_range():
     x = fb.tensor([0.0, 1.0, 1.0, 2.0, 5.0])
     assert fb.histogram(x, 2, range=(0.0, 2.0)).hist.tolist() == [1, 3]
     assert fb.histogramdd(fb.stack([x, x], 1), 2, range=[0, 2, 1, 2]).hist.tolist() == [[0, 0], [2, 1]]
 
 
-def test_isin():
+def test_isin_matches_numpy():
     a, b = np.random.default_rng(0).integers(0, 30, (2, 4, 5))
     for invert in (False, True):
         got = fb.isin(fb.tensor(a), fb.tensor(b), invert=invert)
@@ -126,7 +126,7 @@ def test_isin():
 
 @pytest.mark.parametrize("p", [0, 0.5, 1, 2, 3, np.inf])
 @pytest.mark.parametrize(("rows", "width"), [(4, 3), (30, 3), (131, 3), (30, 45)])
-def test_cdist_and_pdist(p, rows, width):
+def test_cdist_pdist_and_dist_match_scipy(p, rows, width):
     a, b = draw(rows, width), draw(rows + 2, width)
     kind = {0: ("hamming",), np.inf: ("chebyshev",)}.get(p, ("minkowski", p))
     scale = width if p == 0 else 1
@@ -144,7 +144,7 @@ def test_cdist_and_pdist(p, rows, width):
         close(fb.dist(fb.tensor(a), fb.tensor(a[::-1].copy()), p), want)
 
 
-def test_cosine_similarity():
+def test_cosine_similarity_matches_scipy():
     a, b = draw(4, 5), draw(4, 5)
     want = [1 - distance.cosine(x, y) for x, y in zip(a, b, strict=True)]
     close(fb.cosine_similarity(fb.tensor(a), fb.tensor(b)), want)
@@ -206,7 +206,7 @@ def test_statistics_functions_reject_invalid_arguments(call, error, text):
 
 @pytest.mark.parametrize("reduce", ["sum", "mean", "max", "amax", "min", "amin", "prod"])
 @pytest.mark.parametrize("initial", [None, 0.5])
-def test_segment_reduce(reduce, initial):
+def test_segment_reduce_matches_numpy(reduce, initial):
     a, lengths = draw(6, 3), [2, 0, 1, 3]
     parts = [a[begin:end] for begin, end in ((0, 2), (2, 2), (2, 3), (3, 6))]
     starts = {"sum": 0.0, "mean": 0.0, "max": -np.inf, "min": np.inf, "prod": 1.0}
@@ -236,5 +236,5 @@ def test_isin_large_sets(dtype):
     assert np.array_equal(fb.isin(fb.tensor(x), fb.tensor(members), invert=True).numpy(), ~np.isin(x, members))
 
 
-def test_isin_a_set_of_only_nan():
+def test_isin_finds_nothing_in_a_set_of_only_nan():
     assert not fb.isin(fb.tensor([1.0, float("nan")]), fb.full((40,), float("nan"))).any()

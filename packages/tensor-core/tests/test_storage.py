@@ -254,7 +254,7 @@ def test_the_address_of_an_empty_tensor_is_0():
     assert x[:0].data_ptr() == fb.empty(2, 0).data_ptr() == fb.empty(0).untyped_storage().data_ptr() == 0
 
 
-def test_new_storages_in_shared_memory():
+def test_new_shared_creates_storages_in_shared_memory():
     x = fb.ones(2, 3)
     shared = x.untyped_storage()._new_shared(x.nbytes, device=x.device)
     assert shared.is_shared() and shared.nbytes() == 24

@@ -88,7 +88,7 @@ def test_uncoalesced_tensors_are_compared_by_their_sums():
         assert_close(s, fb.sparse_coo_tensor([[1, 1, 0]], [1.0, 2.0, 0.0], (2,)))
 
 
-def test_invalid_options_of_assert_close():
+def test_assert_close_rejects_invalid_options():
     with pytest.raises(ValueError, match="both be specified"):
         assert_close(ONE, ONE, rtol=1e-3)
     with pytest.raises(TypeError, match="No comparison pair"):

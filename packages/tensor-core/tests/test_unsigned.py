@@ -48,7 +48,7 @@ NAMES |= {"gt": "greater", "ge": "greater_equal"}
 @pytest.mark.parametrize("function", BINARY)
 @FEW
 @given(arrays(2))
-def test_binary_operators_of_unsigned_integers(function, operands):
+def test_binary_operators_of_unsigned_integers_match_numpy(function, operands):
     x, y = operands
     if function in ("floor_divide", "remainder", "fmod"):
         y = np.maximum(y, 1)
@@ -76,7 +76,7 @@ def test_shifts_and_powers_of_unsigned_integers(operands, count):
 
 @FEW
 @given(arrays(1))
-def test_unary_operators_of_unsigned_integers(operands):
+def test_unary_operators_of_unsigned_integers_match_numpy(operands):
     (x,) = operands
     t = fb.tensor(x)
     same(~t, ~x)
@@ -93,7 +93,7 @@ def test_unary_operators_of_unsigned_integers(operands):
 
 @FEW
 @given(arrays(1))
-def test_reductions_of_unsigned_integers(operands):
+def test_reductions_of_unsigned_integers_match_numpy(operands):
     (x,) = operands
     t, whole = fb.tensor(x), [int(v) for v in x.flat]
     for axis in range(x.ndim):
@@ -119,7 +119,7 @@ def test_reductions_of_unsigned_integers(operands):
 
 @FEW
 @given(arrays(1))
-def test_sorting_of_unsigned_integers(operands):
+def test_sorting_of_unsigned_integers_matches_numpy(operands):
     (x,) = operands
     t, flat = fb.tensor(x), np.sort(x.reshape(-1))
     same(t.sort(-1).values, np.sort(x, -1))
@@ -135,7 +135,7 @@ def test_sorting_of_unsigned_integers(operands):
 
 @FEW
 @given(arrays(1), st.data())
-def test_indexing_of_unsigned_integers(operands, data):
+def test_indexing_of_unsigned_integers_matches_numpy(operands, data):
     (x,) = operands
     t = fb.tensor(x)
     index = data.draw(hnp.arrays("int64", 4, elements=st.integers(0, len(x) - 1)))
@@ -156,7 +156,7 @@ def test_indexing_of_unsigned_integers(operands, data):
 
 @FEW
 @given(arrays(1, tuple(INTEGERS)), st.sampled_from(INTEGERS))
-def test_conversions_between_unsigned_and_signed_integers(operands, target):
+def test_conversions_between_unsigned_and_signed_integers_match_numpy(operands, target):
     (x,) = operands
     same(fb.tensor(x).to(dtype(target)), x.astype(target))
     same(fb.tensor(x).t().to(dtype(target)), x.T.astype(target))
@@ -165,7 +165,7 @@ def test_conversions_between_unsigned_and_signed_integers(operands, target):
 
 @FEW
 @given(arrays(1))
-def test_conversions_of_unsigned_integers_to_floats(operands):
+def test_conversions_between_unsigned_integers_and_floats_match_numpy(operands):
     (x,) = operands
     t = fb.tensor(x)
     for name in ("float32", "float64", "complex64", "complex128"):
@@ -177,7 +177,7 @@ def test_conversions_of_unsigned_integers_to_floats(operands):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_limits_of_unsigned_integers(name):
+def test_unsigned_dtypes_accept_their_limits_and_reject_larger_numbers(name):
     limits, kind = np.iinfo(name), dtype(name)
     info = fb.iinfo(kind)
     assert (info.min, info.max, info.bits, info.dtype) == (0, int(limits.max), limits.bits, name)
@@ -207,7 +207,7 @@ def test_limits_of_unsigned_integers(name):
         fb.full((), largest + 1, dtype=kind)
 
 
-def test_python_integers_beyond_int64():
+def test_uint64_tensors_accept_python_integers_beyond_int64():
     x = fb.tensor([1, 2**64 - 1], dtype=fb.uint64)
     assert (x * (2**64 - 1)).tolist() == [2**64 - 1, 1]
     assert (x == 2**64 - 1).tolist() == [False, True] and (x < 2**63).tolist() == [True, False]
@@ -238,7 +238,7 @@ OTHERS = ["bool", "uint8", "int8", "int16", "int32", "int64", *WIDE]
 
 
 @pytest.mark.parametrize(("a", "b"), list(itertools.product(WIDE, [*PROMOTABLE, *OTHERS, "complex64"])))
-def test_promotion_of_unsigned_integers(a, b):
+def test_unsigned_integers_promote_only_to_floating_point_dtypes(a, b):
     x, y = fb.ones(2, dtype=dtype(a)), fb.ones(2, dtype=dtype(b))
     if a == b or b in PROMOTABLE:
         assert fb.promote_types(x.dtype, y.dtype) is fb.promote_types(y.dtype, x.dtype) is dtype(b)
@@ -259,7 +259,7 @@ def test_promotion_of_unsigned_integers(a, b):
 
 
 @pytest.mark.parametrize("name", WIDE)
-def test_promotion_of_unsigned_integers_with_numbers_and_scalars(name):
+def test_numbers_and_scalar_tensors_do_not_change_an_unsigned_dtype(name):
     x = fb.ones(2, dtype=dtype(name))
     for other in (1, True, fb.tensor(1), fb.tensor(True)):
         assert (x * other).dtype is (other * x).dtype is x.dtype
@@ -271,7 +271,7 @@ def test_promotion_of_unsigned_integers_with_numbers_and_scalars(name):
 
 
 @pytest.mark.parametrize("name", ["bool", *INTEGERS, "float16", "bfloat16", "float32", "float64"])
-def test_hash_tensor(name):
+def test_hash_tensor_is_the_xor_of_the_elements(name):
     x = np.random.default_rng(0).integers(0, 100, (3, 400, 5)) - (0 if name in ("bool", "uint8", *WIDE) else 50)
     t = fb.tensor(x).to(dtype(name))
     wide = t.to(fb.float64 if t.is_floating_point() else fb.int64).numpy().view("uint64")

@@ -168,7 +168,7 @@ def test_reshape_with_minus_one_is_ambiguous_for_empty_tensors():
     assert fb.zeros(0, 3).view(-1, 3).shape == (0, 3)
 
 
-def test_split_chunk_unbind():
+def test_split_chunk_and_unbind_match_numpy():
     array, x = pair((7, 4))
     for size in (1, 2, 3, 7, 9):
         parts = x.split(size)

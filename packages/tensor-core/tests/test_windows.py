@@ -36,7 +36,7 @@ def test_windows_equal_those_of_scipy(name, parameters, size, sym):
     np.testing.assert_array_equal(window(size, sym=sym, **parameters).numpy(), result.to(fb.float32).numpy())
 
 
-def test_exponential_window_with_a_custom_center():
+def test_exponential_window_accepts_a_custom_center():
     expected = reference.exponential(7, center=2, tau=0.7, sym=False)
     result = fb.signal.windows.exponential(7, center=2, tau=0.7, sym=False, dtype=fb.float64)
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-13)
@@ -57,7 +57,7 @@ def test_exponential_window_with_a_custom_center():
         ("kaiser", (2.0,), {"beta": 2.0}),
     ],
 )
-def test_windows_in_the_main_namespace(name, extra, parameters, size, periodic, dtype):
+def test_windows_in_the_main_namespace_match_scipy(name, extra, parameters, size, periodic, dtype):
     result = getattr(fb, f"{name}_window")(size, periodic, *extra, dtype=dtype)
     if parameters is None:
         expected = reference.general_cosine(size, extra, sym=not periodic)

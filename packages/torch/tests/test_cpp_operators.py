@@ -125,7 +125,7 @@ def test_cpp_operators_take_and_return_values_of_other_types(ops):
         ops.echo("1", "text", [], True)
 
 
-def test_vmap_of_a_cpp_operator(ops):
+def test_vmap_maps_a_cpp_operator(ops):
     func = pytest.importorskip("flambeau.func")
     x, y = doubles(3, 0), doubles(4, 2)
     assert func.vmap(ops.hypotenuse)(x, y).tolist() == [5, 2]

@@ -158,7 +158,7 @@ def test_exception_wrapper_raises_the_error_of_a_worker_again():
         wrapped(UnusualError(1, 2)).reraise()
 
 
-def test_private_printing_functions(run):
+def test_private_printing_functions_format_tensors(run):
     run(
         """
         import torch
@@ -380,7 +380,7 @@ def test_int_mm_multiplies_int8_matrices_into_int32(run):
     """)
 
 
-def test_scaled_products_of_float8_matrices(run):
+def test_scaled_mm_multiplies_float8_matrices(run):
     run("""
         import torch
         a = torch.tensor([[1.0, 2.0], [4.0, -8.0]]).to(torch.float8_e4m3fn)
@@ -398,7 +398,7 @@ def test_scaled_products_of_float8_matrices(run):
     """)
 
 
-def test_gradients_of_softmax_from_its_result(run):
+def test_softmax_backward_data_computes_the_gradient_from_the_result(run):
     pytest.importorskip("flambeau.autograd")
     run("""
         import torch

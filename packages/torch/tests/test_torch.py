@@ -153,7 +153,7 @@ def test_pickles_contain_the_names_of_pytorch(run):
     """)
 
 
-def test_install_and_uninstall(run):
+def test_uninstall_reverts_install(run):
     run("""
         import sys
         import flambeau.torch

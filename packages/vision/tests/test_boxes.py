@@ -82,14 +82,14 @@ def test_box_area_of_small_integer_types_does_not_overflow() -> None:
 
 @pytest.mark.parametrize("given", ["xyxy", "xywh", "cxcywh"])
 @pytest.mark.parametrize("wanted", ["xyxy", "xywh", "cxcywh"])
-def test_box_convert_between_all_formats(given: str, wanted: str) -> None:
+def test_box_convert_converts_between_all_formats(given: str, wanted: str) -> None:
     of = {"xyxy": [1.0, 2.0, 4.0, 8.0], "xywh": [1.0, 2.0, 3.0, 6.0], "cxcywh": [2.5, 5.0, 3.0, 6.0]}
     assert ops.box_convert(fb.tensor([of[given]]), given, wanted).tolist() == [of[wanted]]
     with pytest.raises(ValueError, match="in_fmt xy and out_fmt xyxy"):
         ops.box_convert(fb.zeros(1, 4), "xy", "xyxy")
 
 
-def test_clip_boxes_to_image_and_remove_small_boxes() -> None:
+def test_boxes_are_clipped_to_the_image_and_small_boxes_are_removed() -> None:
     boxes = fb.tensor([[-1.0, -2.0, 5.0, 20.0], [1.0, 1.0, 2.0, 9.0]])
     assert ops.clip_boxes_to_image(boxes, (10, 4)).tolist() == [[0, 0, 4, 10], [1, 1, 2, 9]]
     assert ops.remove_small_boxes(boxes, 3).tolist() == [0]
@@ -204,7 +204,7 @@ def test_roi_align_rejects_invalid_regions(maps: fb.Tensor, boxes: object, messa
         ops.roi_align(maps, boxes, 2)
 
 
-def test_focal_loss() -> None:
+def test_focal_loss_matches_the_formula() -> None:
     scores, targets = RNG.standard_normal(20), (RNG.random(20) > 0.5).astype(float)
     p = 1 / (1 + np.exp(-scores))
     right = np.where(targets == 1, p, 1 - p)
@@ -220,6 +220,6 @@ def test_focal_loss() -> None:
         ops.sigmoid_focal_loss(*given, alpha=2)
 
 
-def test_intersections_and_unions_of_boxes():
+def test_box_inter_union_returns_the_areas_of_intersection_and_union():
     first, second = fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[1.0, 1.0, 3.0, 3.0]])
     assert [t.tolist() for t in ops._box_inter_union(first, second)] == [[[1.0]], [[7.0]]]

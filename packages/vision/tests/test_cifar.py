@@ -173,7 +173,9 @@ def publish(server: Any, content: bytes, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(CIFAR10, "tgz_md5", hashlib.md5(content).hexdigest())
 
 
-def test_download(server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_download_fetches_the_archive_once(
+    server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     publish(server, archive(folder), monkeypatch)
     root = tmp_path / "root"
     assert len(CIFAR10(root, download=True)) == 15

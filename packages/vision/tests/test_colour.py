@@ -69,13 +69,13 @@ def test_adjust_hue_accepts_every_type_of_image(picture: Image.Image) -> None:
 
 
 @pytest.mark.parametrize(("gamma", "gain"), [(0, 1), (0.5, 1), (2.2, 1), (1, 0.5), (1, 3)])
-def test_adjust_gamma(noise: Image.Image, gamma: float, gain: float) -> None:
+def test_adjust_gamma_matches_the_formula(noise: Image.Image, gamma: float, gain: float) -> None:
     expected = np.clip(gain * (np.asarray(noise) / 255) ** gamma, 0, 1) * 255
     for image in (noise, np.asarray(noise), pil_to_tensor(noise)):
         np.testing.assert_allclose(pixels(functional.adjust_gamma(image, gamma, gain)), expected, atol=1)
 
 
-def test_grayscale(noise: Image.Image) -> None:
+def test_grayscale_matches_pillow(noise: Image.Image) -> None:
     expected = np.asarray(noise.convert("L"))
     for image in (noise, np.asarray(noise), pil_to_tensor(noise)):
         one, three = functional.rgb_to_grayscale(image), functional.to_grayscale(image, 3)
@@ -125,7 +125,7 @@ def test_color_jitter_rejects_invalid_ranges(options: dict, error: type, message
         transforms.ColorJitter(**options)
 
 
-def test_invert_posterize_and_solarize(noise: Image.Image) -> None:
+def test_invert_posterize_and_solarize_match_pillow(noise: Image.Image) -> None:
     for image in (noise, np.asarray(noise), pil_to_tensor(noise)):
         assert largest_difference(functional.invert(image), ImageOps.invert(noise)) == 0
         for bits in (1, 4, 8):
@@ -142,7 +142,7 @@ def test_invert_posterize_and_solarize(noise: Image.Image) -> None:
         functional.posterize(fb.zeros(2, 2), 3)
 
 
-def test_autocontrast_and_equalize(picture: Image.Image) -> None:
+def test_autocontrast_and_equalize_match_pillow(picture: Image.Image) -> None:
     dull = Image.fromarray((np.asarray(picture) // 3 + 40).astype(np.uint8))
     for image in (dull, np.asarray(dull), pil_to_tensor(dull)):
         assert largest_difference(functional.autocontrast(image), ImageOps.autocontrast(dull)) <= 1

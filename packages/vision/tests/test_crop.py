@@ -35,7 +35,7 @@ def test_padding_modes_equal_numpy(noise: Image.Image, mode: str, padding) -> No
         np.testing.assert_array_equal(pixels(result), expected)
 
 
-def test_padding_with_a_constant_colour(noise: Image.Image) -> None:
+def test_padding_with_a_constant_colour_matches_pillow(noise: Image.Image) -> None:
     expected = np.asarray(ImageOps.expand(noise, 2, fill=(1, 2, 3)))
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.pad(image, 2, (1, 2, 3))), expected)
@@ -80,7 +80,7 @@ def test_crop_equals_pillow(noise: Image.Image, place: tuple[int, int, int, int]
         np.testing.assert_array_equal(pixels(functional.crop(image, *place)), expected)
 
 
-def test_center_crop(noise: Image.Image) -> None:
+def test_center_crop_selects_the_centre_and_pads_small_images(noise: Image.Image) -> None:
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.center_crop(image, 11)), np.asarray(noise)[11:22, 18:29])
         wide = pixels(transforms.CenterCrop((11, 51))(image))
@@ -90,7 +90,7 @@ def test_center_crop(noise: Image.Image) -> None:
         transforms.CenterCrop((1, 2, 3))
 
 
-def test_five_crop_and_ten_crop(noise: Image.Image) -> None:
+def test_five_crop_and_ten_crop_return_corners_centre_and_mirror_images(noise: Image.Image) -> None:
     array = np.asarray(noise)
     corners = [array[:8, :9], array[:8, -9:], array[-8:, :9], array[-8:, -9:], array[12:20, 19:28]]
     mirrored = array[:, ::-1]
@@ -169,7 +169,7 @@ def test_random_crop_pads_small_images_if_needed(noise: Image.Image) -> None:
     assert repr(transforms.RandomCrop(32, padding=4)) == "RandomCrop(size=(32, 32), padding=4)"
 
 
-def test_random_resized_crop(noise: Image.Image) -> None:
+def test_random_resized_crop_respects_the_ranges_of_scale_and_ratio(noise: Image.Image) -> None:
     fb.manual_seed(0)
     places = [transforms.RandomResizedCrop.get_params(noise, (0.2, 0.5), (0.5, 2.0)) for _ in range(200)]
     for top, left, height, width in places:

@@ -48,5 +48,5 @@ def test_a_transform_that_writes_does_not_change_the_dataset() -> None:
     assert dataset.data[0].sum() > 0
 
 
-def test_repr_of_digits() -> None:
+def test_repr_of_digits_shows_the_size_and_the_split() -> None:
     assert repr(Digits(train=False)) == "Dataset Digits\n    Number of datapoints: 360\n    Split: Test"

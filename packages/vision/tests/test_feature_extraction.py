@@ -125,7 +125,7 @@ def test_create_feature_extractor_rejects_invalid_nodes(model: nn.Module) -> Non
     assert not model.training
 
 
-def test_custom_leaf_modules(model: nn.Module) -> None:
+def test_custom_leaf_modules_are_not_entered(model: nn.Module) -> None:
     tracer = NodePathTracer(leaf_modules=[models.resnet.BasicBlock])
     tracer.trace(model)
     assert "layer1.0" in tracer.node_to_qualname.values()

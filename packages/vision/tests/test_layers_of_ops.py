@@ -41,7 +41,7 @@ def test_frozen_batch_norm_equals_batch_norm_in_evaluation() -> None:
     assert list(frozen.parameters()) == [] and repr(frozen) == "FrozenBatchNorm2d(3, eps=1e-05)"
 
 
-def test_stochastic_depth() -> None:
+def test_stochastic_depth_drops_whole_samples_and_scales_the_others() -> None:
     fb.manual_seed(0)
     x = fb.ones(1000, 2, 2)
     rows = ops.stochastic_depth(x, 0.25, "row")
@@ -56,7 +56,7 @@ def test_stochastic_depth() -> None:
         ops.stochastic_depth(x, 2, "row")
 
 
-def test_mlp_and_permute_layers() -> None:
+def test_mlp_and_permute_build_the_documented_layers() -> None:
     layer = ops.MLP(4, [8, 3], norm_layer=nn.LayerNorm)
     assert [type(part) for part in layer] == [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Dropout, nn.Linear, nn.Dropout]
     assert tuple(ops.Permute((0, 2, 1))(fb.zeros(1, 2, 3)).shape) == (1, 3, 2)

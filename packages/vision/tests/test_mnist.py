@@ -142,7 +142,7 @@ def published(server, write_mnist, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     return files
 
 
-def test_download(published, server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_download_fetches_each_file_once(published, server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "root"
     assert MNIST(root, download=True).data.tolist() == IMAGES.tolist()
     assert {path.name: path.read_bytes() for path in (root / "MNIST" / "raw").iterdir()} == published

@@ -39,7 +39,7 @@ def test_published_files(shared_data: Path) -> None:
 @pytest.mark.parametrize(
     ("split", "count"), [("byclass", 62), ("bymerge", 47), ("balanced", 47), ("letters", 27), ("digits", 10)]
 )
-def test_emnist(write_idx, tmp_path: Path, split: str, count: int) -> None:
+def test_emnist_reads_each_split(write_idx, tmp_path: Path, split: str, count: int) -> None:
     write_idx(tmp_path / f"EMNIST/raw/emnist-{split}-test-images-idx3-ubyte", IMAGES)
     write_idx(tmp_path / f"EMNIST/raw/emnist-{split}-test-labels-idx1-ubyte", LABELS)
     dataset = EMNIST(tmp_path, split, train=False)
@@ -72,7 +72,7 @@ def test_emnist_comes_in_one_archive(server, write_idx, tmp_path: Path, monkeypa
     assert len(server.requests) == 1
 
 
-def test_qmnist(write_idx, tmp_path: Path) -> None:
+def test_qmnist_returns_the_digit_or_the_complete_label(write_idx, tmp_path: Path) -> None:
     known = np.stack([LABELS, *RNG.integers(0, 9, (7, 5))], axis=1).astype(np.int32)
     write_idx(tmp_path / "qmnist-train-images-idx3-ubyte", IMAGES)
     labels = write_idx(tmp_path / "qmnist-train-labels-idx2-int", known, code=0x0C)

@@ -231,7 +231,7 @@ def test_models_initialise_their_weights_as_torchvision() -> None:
     assert not model.heads.head.weight.any() and abs(model.encoder.pos_embedding.std().item() / 0.02 - 1) < 0.1
 
 
-def test_layers_of_vgg() -> None:
+def test_vgg_make_layers_builds_the_described_layers() -> None:
     layers = models.vgg.make_layers([8, "M", 16, 16, "M"], batch_norm=True)
     assert tuple(layers(fb.zeros(1, 3, 8, 12)).shape) == (1, 16, 2, 3)
     assert [len(models.vgg.make_layers([8, "M", 16], batch_norm=norm)) for norm in (False, True)] == [5, 7]
@@ -311,7 +311,7 @@ def test_maxvit_attention_is_limited_to_partitions(kind: str, seen: tuple) -> No
 
 
 @pytest.mark.parametrize("image_size", [8, 32, 64])
-def test_dcgan(image_size: int) -> None:
+def test_dcgan_generates_images_and_probabilities_of_the_right_shape(image_size: int) -> None:
     fb.manual_seed(0)
     generator = models.DCGANGenerator(latent_size=5, features=4, channels=1, image_size=image_size)
     discriminator = models.DCGANDiscriminator(features=4, channels=1, image_size=image_size)

@@ -8,7 +8,7 @@ from flambeau.vision.transforms import LinearTransformation, Normalize, function
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_normalize(dtype: type) -> None:
+def test_normalize_matches_numpy(dtype: type) -> None:
     image = np.random.default_rng(0).random((3, 2, 4)).astype(dtype)
     mean, std = np.array([0.1, 0.2, 0.3]), np.array([0.5, 1.0, 2.0])
     result = Normalize(mean.tolist(), std.tolist())(fb.from_numpy(image))
@@ -22,7 +22,7 @@ def test_normalize_accepts_a_single_value_and_batches() -> None:
     np.testing.assert_allclose(result.numpy(), (image - 0.5) / 2)
 
 
-def test_normalize_in_place() -> None:
+def test_normalize_changes_the_image_only_with_inplace() -> None:
     image = fb.ones(1, 2, 2)
     assert (Normalize([0.5], [0.5])(image) == 1).all() and (image == 1).all()
     result = Normalize([0.5], [0.25], inplace=True)(image)

@@ -43,7 +43,7 @@ def boxes() -> fb.Tensor:
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_roi_pool(scale: float) -> None:
+def test_roi_pool_matches_numpy(scale: float) -> None:
     input = random(2, 3, 10, 13)
     expected = np.zeros((len(BOXES), 3, 2, 3))
     for k, (number, *corners) in enumerate(BOXES):
@@ -68,7 +68,7 @@ def test_roi_pool_gradient_goes_to_the_first_of_equal_pixels() -> None:
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_ps_roi_pool(scale: float) -> None:
+def test_ps_roi_pool_matches_numpy(scale: float) -> None:
     input = random(2, 2 * 6, 10, 13)
     expected = np.zeros((len(BOXES), 2, 2, 3))
     for k, (number, *corners) in enumerate(BOXES):
@@ -122,7 +122,7 @@ def read(map: np.ndarray, y: float, x: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("masked", [False, True])
-def test_deform_conv2d(masked: bool) -> None:
+def test_deform_conv2d_matches_numpy(masked: bool) -> None:
     input, weight, bias = random(2, 4, 6, 7), random(6, 2, 3, 2, seed=1), random(6, seed=2)
     offset = random(2, 2 * 2 * 6, 4, 3, seed=3) * 1.5
     mask = random(2, 2 * 6, 4, 3, seed=4) if masked else None
@@ -160,7 +160,7 @@ def test_deform_conv2d_without_offsets_is_a_convolution() -> None:
         ops.DeformConv2d(4, 5, 3, groups=2)
 
 
-def test_derivatives_of_deform_conv2d() -> None:
+def test_derivatives_of_deform_conv2d_match_finite_differences() -> None:
     tensors = [random(1, 2, 4, 5), random(1, 8, 3, 4, seed=1) * 0.7, random(3, 2, 2, 2, seed=2), random(3, seed=3)]
     tensors.append(random(1, 4, 3, 4, seed=4))
     for tensor in tensors:

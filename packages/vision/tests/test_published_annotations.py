@@ -22,7 +22,7 @@ def shade(image: Image.Image) -> int:
     return int(pixels.max())
 
 
-def test_voc(tmp_path: Path) -> None:
+def test_voc_datasets_return_masks_and_boxes(tmp_path: Path) -> None:
     voc(tmp_path)
     masks = datasets.VOCSegmentation(tmp_path, transforms=lambda image, mask: (shade(image), (mask.mode, shade(mask))))
     assert [masks[i] for i in range(len(masks))] == [(2, ("L", 12)), (1, ("L", 11))]
@@ -38,7 +38,7 @@ def test_voc(tmp_path: Path) -> None:
         datasets.VOCDetection(tmp_path, year="2007", image_set="test")
 
 
-def test_coco(tmp_path: Path) -> None:
+def test_coco_datasets_return_annotations_and_captions(tmp_path: Path) -> None:
     coco(tmp_path)
     dataset = datasets.CocoDetection(tmp_path, tmp_path / "annotations.json", transform=shade)
     assert dataset.ids == [4, 9] and dataset[0] == (1, []) and dataset[1] == (2, COCO["annotations"])
@@ -51,7 +51,7 @@ def test_coco(tmp_path: Path) -> None:
         datasets.CocoDetection(tmp_path, tmp_path / "other.json")
 
 
-def test_queries_of_coco_annotations(tmp_path: Path) -> None:
+def test_coco_annotations_can_be_queried_as_in_pycocotools(tmp_path: Path) -> None:
     coco(tmp_path)
     found = datasets.CocoDetection(tmp_path, tmp_path / "annotations.json").coco
     assert found.getAnnIds() == [1, 2] and found.getAnnIds(4) == [] and found.getAnnIds([9], catIds=[17]) == [1]
@@ -62,7 +62,7 @@ def test_queries_of_coco_annotations(tmp_path: Path) -> None:
     assert [each["id"] for each in found.loadAnns([2, 1])] == [2, 1] and len(found.imgToAnns[9]) == 2
 
 
-def test_oxford_pets(tmp_path: Path) -> None:
+def test_oxford_pets_returns_the_requested_targets(tmp_path: Path) -> None:
     pets(tmp_path)
     dataset = datasets.OxfordIIITPet(tmp_path, transform=shade)
     assert [dataset[0], dataset[1]] == [(2, 1), (1, 0)]
@@ -74,7 +74,7 @@ def test_oxford_pets(tmp_path: Path) -> None:
         datasets.OxfordIIITPet(tmp_path, target_types=["breed"])
 
 
-def test_celeba(tmp_path: Path) -> None:
+def test_celeba_returns_the_requested_targets(tmp_path: Path) -> None:
     celeba(tmp_path)
     dataset = datasets.CelebA(tmp_path, target_type=["attr", "identity", "bbox", "landmarks"], transform=shade)
     assert len(dataset) == 2 and dataset.filename == ["000001.jpg", "000003.jpg"]
@@ -87,7 +87,7 @@ def test_celeba(tmp_path: Path) -> None:
         datasets.CelebA(tmp_path, target_type=[], target_transform=len)
 
 
-def test_cityscapes(tmp_path: Path) -> None:
+def test_cityscapes_returns_masks_and_polygons(tmp_path: Path) -> None:
     cityscapes(tmp_path)
     dataset = datasets.Cityscapes(tmp_path, "val", target_type=["semantic", "polygon"])
     image, (mask, polygons) = dataset[0]
@@ -108,14 +108,14 @@ def test_cityscapes_archives_are_extracted(tmp_path: Path) -> None:
     assert shade(datasets.Cityscapes(tmp_path)[0][1]) == 21
 
 
-def test_semantic_boundaries(tmp_path: Path) -> None:
+def test_sbdataset_returns_boundaries_or_segmentations(tmp_path: Path) -> None:
     sbd(tmp_path)
     image, edges = datasets.SBDataset(tmp_path)[0]
     assert shade(image) == 1 and edges.shape == (20, 6, 8) and (edges[19] == 19).all()
     assert shade(datasets.SBDataset(tmp_path, mode="segmentation")[0][1]) == 5
 
 
-def test_kitti(tmp_path: Path) -> None:
+def test_kitti_returns_the_properties_of_each_object(tmp_path: Path) -> None:
     kitti(tmp_path)
     _, (car,) = datasets.Kitti(tmp_path)[0]
     assert (car["type"], car["truncated"], car["occluded"], car["alpha"]) == ("Car", 0.5, 1, -1.5)
@@ -123,7 +123,7 @@ def test_kitti(tmp_path: Path) -> None:
     assert car["rotation_y"] == 0.25 and datasets.Kitti(tmp_path, train=False)[0][1] is None
 
 
-def test_wider_face(tmp_path: Path) -> None:
+def test_wider_face_returns_boxes_and_attributes_of_faces(tmp_path: Path) -> None:
     widerface(tmp_path)
     dataset = datasets.WIDERFace(tmp_path, transform=shade)
     image, faces = dataset[0]
@@ -139,7 +139,9 @@ def test_wider_face(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "file"), [("Flickr30k", "sentences.token"), ("Flickr8k", "page.html")])
-def test_flickr(kind: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_flickr_datasets_return_the_captions_of_each_image(
+    kind: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     flickr(tmp_path)
     monkeypatch.chdir(tmp_path.parent)
     for root in (tmp_path, Path(tmp_path.name)):

@@ -159,7 +159,7 @@ def test_caltech101_returns_outlines_of_objects(tmp_path: Path) -> None:
     assert outline[0, 0] == 2
 
 
-def test_moving_mnist(tmp_path: Path) -> None:
+def test_moving_mnist_splits_the_frames_of_each_video(tmp_path: Path) -> None:
     moving_mnist(tmp_path)
     for split, first, count in ((None, 0, 20), ("train", 0, 15), ("test", 15, 5)):
         dataset = datasets.MovingMNIST(tmp_path, split=split, split_ratio=15)

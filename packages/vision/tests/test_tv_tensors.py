@@ -17,7 +17,7 @@ def boxes() -> BoundingBoxes:
     return BoundingBoxes(fb.tensor([[1.0, 2.0, 5.0, 6.0]]), format="XYXY", canvas_size=(8, 10))
 
 
-def test_construction_of_tv_tensors(noise: Image.Image) -> None:
+def test_tv_tensors_can_be_created_from_images_and_tensors(noise: Image.Image) -> None:
     image = tv_tensors.Image(noise)
     assert tuple(image.shape) == (3, noise.height, noise.width) and image.dtype is fb.uint8
     np.testing.assert_array_equal(image.permute(1, 2, 0).numpy(), np.asarray(noise))

@@ -113,7 +113,7 @@ def test_mixup_and_cutmix_reject_unsuitable_batches(arguments: tuple, message: s
         v2.MixUp(alpha=0)
 
 
-def test_gaussian_noise() -> None:
+def test_gaussian_noise_has_the_given_mean_and_deviation() -> None:
     fb.manual_seed(0)
     gray = fb.full((1, 100, 100), 0.5)
     noisy = v2.GaussianNoise(0.1, 0.05)(gray)
@@ -141,7 +141,7 @@ def test_channel_permutation_and_colour_transforms(noise: Image.Image) -> None:
         assert v2.RandomPhotometricDistort(p=0)(kind) is kind
 
 
-def test_permute_channels_in_a_given_order(noise: Image.Image) -> None:
+def test_permute_channels_applies_the_given_order(noise: Image.Image) -> None:
     expected = np.asarray(noise)[..., [2, 0, 1]]
     for kind in (noise, np.asarray(noise), pil_to_tensor(noise)):
         permuted = v2.functional.to_image(v2.functional.permute_channels(kind, [2, 0, 1]))

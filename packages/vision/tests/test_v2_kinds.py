@@ -71,7 +71,7 @@ def test_v2_transforms_apply_alike_to_images_masks_and_boxes(transform: Any) -> 
                 assert (around - box).abs().max() <= 1.6
 
 
-def test_v2_rotation_and_perspective_of_boxes() -> None:
+def test_v2_rotation_and_perspective_of_boxes_match_torchvision() -> None:
     box = BoundingBoxes([[10.0, 8.0, 30.0, 20.0]], format="XYXY", canvas_size=(40, 60))
     # The expected values were computed by torchvision.
     np.testing.assert_allclose(F.rotate(box, 90.0, expand=True).numpy(), [[8, 30, 20, 50]], atol=1e-4)
@@ -107,7 +107,7 @@ def test_v2_transforms_accept_boxes_in_other_formats() -> None:
         F.convert_bounding_box_format(box, "XYXY", "XYWH")
 
 
-def test_clamp_and_sanitize_bounding_boxes() -> None:
+def test_bounding_boxes_can_be_clamped_and_sanitized() -> None:
     around = [[-3.0, 2.0, 5.0, 50.0], [4.0, 4.0, 4.5, 9.0], [1.0, 1.0, 9.0, 9.0], [40.0, 1.0, 50.0, 9.0]]
     boxes = BoundingBoxes(around, format="XYXY", canvas_size=(20, 30))
     target = {"boxes": boxes, "labels": fb.arange(4), "masks": Mask(fb.ones(4, 20, 30)), "area": fb.rand(4)}

@@ -102,7 +102,7 @@ def test_shifted_window_attention_3d_reproduces_recorded_values(size: tuple[int,
         video.swin_transformer.ShiftedWindowAttention3d(8, [2, 2], [1, 1], 2)
 
 
-def test_zero_init_residual_of_video_bottlenecks() -> None:
+def test_zero_init_residual_sets_the_last_norm_of_video_bottlenecks_to_zero() -> None:
     model = video.VideoResNet(Bottleneck, [Conv2Plus1D, *[Conv3DNoTemporal] * 3], [1, 1, 1, 1], BasicStem, 2, True)
     assert (model.layer1[0].conv3[1].weight == 0).all() and model.fc.in_features == 2048
     assert tuple(model(fb.rand(2, 3, 4, 16, 16)).shape) == (2, 2)

@@ -49,7 +49,7 @@ def test_rotation_by_quarter_turns_equals_numpy(noise: Image.Image) -> None:
     np.testing.assert_array_equal(rotated, np.rot90(np.asarray(noise)))
 
 
-def test_rotation_about_a_point(picture: Image.Image, noise: Image.Image) -> None:
+def test_rotation_about_a_point_matches_pillow(picture: Image.Image, noise: Image.Image) -> None:
     check("rotate", picture, noise, 20, center=[3, 5])
 
 
@@ -85,7 +85,7 @@ def test_shear_equals_scipy(picture: Image.Image) -> None:
     np.testing.assert_allclose(result[known], expected[known], atol=1e-2)
 
 
-def test_perspective(picture: Image.Image, noise: Image.Image) -> None:
+def test_perspective_matches_pillow(picture: Image.Image, noise: Image.Image) -> None:
     check("perspective", picture, noise, START, END)
 
 

@@ -168,7 +168,7 @@ def test_presets_resize_crop_and_normalise(cache: Path) -> None:
     assert (ObjectDetection()(image) == 1).all()
 
 
-def test_custom_weights_classes(cache: Path) -> None:
+def test_custom_weights_classes_load_their_files(cache: Path) -> None:
     class Own_Weights(WeightsEnum):
         FIRST = Weights("https://example.org/own-12345678.pth", ObjectDetection, {"categories": ["a"]})
         DEFAULT = FIRST

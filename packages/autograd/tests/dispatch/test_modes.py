@@ -215,7 +215,7 @@ def test_gradients_below_a_dispatch_mode_are_unchanged():
     assert {"aten.tanh_backward.default", "aten.sigmoid_backward.default"} <= set(mode.names)
 
 
-def test_second_derivatives_under_a_mode():
+def test_second_derivatives_recorded_under_a_mode_are_correct():
     x = fb.tensor([0.3, 0.7], dtype=fb.float64, requires_grad=True)
     with Logging():
         (first,) = fb.autograd.grad((x.sin() * x).sum(), x, create_graph=True)

@@ -247,7 +247,7 @@ def test_backward_of_a_plain_tensor_with_a_wrapper_gradient_is_dispatched():
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_jvp_and_vjp_of_wrapper_subclasses(create_graph):
+def test_jvp_and_vjp_return_wrapper_subclasses_with_correct_values(create_graph):
     value, direction = np.array([0.5, -1.0, 2.0]), np.array([1.0, 3.0, -2.0])
     x, v = LoggingTensor(fb.tensor(value), requires_grad=create_graph), LoggingTensor(fb.tensor(direction))
     for product in (fb.autograd.functional.jvp, fb.autograd.functional.vjp):
@@ -259,7 +259,7 @@ def test_jvp_and_vjp_of_wrapper_subclasses(create_graph):
         np.testing.assert_allclose(x.grad.elem.numpy(), np.exp(value) * direction, rtol=1e-12)
 
 
-def test_forward_mode_jacobian_of_wrapper_subclasses():
+def test_forward_mode_jacobian_supports_wrapper_subclasses():
     a, b = np.array([0.5, -1.0]), np.array([3.0, 2.0])
     options = {"vectorize": True, "strategy": "forward-mode"}
     found = fb.autograd.functional.jacobian(
@@ -271,7 +271,7 @@ def test_forward_mode_jacobian_of_wrapper_subclasses():
             np.testing.assert_allclose(block.elem.numpy(), values, rtol=1e-12)
 
 
-def test_gradcheck_of_wrapper_subclasses():
+def test_gradcheck_accepts_wrapper_subclasses_and_detects_wrong_gradients():
     y = LoggingTensor(fb.tensor([0.5, 2.0], dtype=fb.float64), requires_grad=True)
     assert fb.autograd.gradgradcheck(lambda t: fb.autograd.functional.vhp(lambda s: (s**3).sum(), t, y)[1], y)
     x = LoggingTensor(fb.tensor([0.5, -1.0], dtype=fb.float64), requires_grad=True)
@@ -283,7 +283,7 @@ def test_gradcheck_of_wrapper_subclasses():
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_jacobian_of_wrapper_subclasses(create_graph):
+def test_jacobian_returns_a_wrapper_subclass_with_correct_values(create_graph):
     value = np.array([0.5, -1.0, 2.0])
     x = LoggingTensor(fb.tensor(value))
     rows = fb.autograd.functional.jacobian(lambda t: t.exp() * 2, x, create_graph=create_graph)
@@ -324,7 +324,7 @@ class Int8Weight(Tensor):
         raise NotImplementedError(str(func))
 
 
-def test_matmul_with_a_quantised_weight_subclass():
+def test_matmul_with_a_quantised_weight_subclass_uses_the_rounded_weight():
     rng = np.random.default_rng(0)
     w, x = rng.normal(size=(4, 8)), rng.normal(size=(3, 8))
     weight, given = Int8Weight.of(fb.tensor(w)), fb.tensor(x, requires_grad=True)

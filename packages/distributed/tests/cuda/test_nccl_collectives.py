@@ -20,7 +20,7 @@ def _all_reduce(dtype, op):
 
 @pytest.mark.parametrize("dtype", REDUCED, ids=str)
 @pytest.mark.parametrize("name", ["SUM", "PRODUCT", "MIN", "MAX"])
-def test_all_reduce(ranks, dtype, name):
+def test_all_reduce_matches_numpy(ranks, dtype, name):
     reference = {"SUM": np.sum, "PRODUCT": np.prod, "MIN": np.min, "MAX": np.max}[name]
     inputs = np.stack([to_numpy(rank_tensor(dtype, rank)) for rank in range(2)])
     for found in ranks.run(_all_reduce, dtype, dist.ReduceOp[name]):
@@ -42,7 +42,7 @@ def _truth(op):
     return x.view(fb.uint8).tolist()
 
 
-def test_boolean_reductions(ranks):
+def test_sum_and_product_of_booleans_are_or_and_and(ranks):
     assert ranks.run(_truth, dist.ReduceOp.SUM) == [[1, 0, 1, 0]] * 2
     assert ranks.run(_truth, dist.ReduceOp.PRODUCT) == [[1, 0, 0, 0]] * 2
 
@@ -75,7 +75,7 @@ def _everything(dtype):
 
 
 @pytest.mark.parametrize("dtype", MOVED, ids=str)
-def test_collectives_of_every_dtype(ranks, dtype):
+def test_collectives_transfer_every_dtype(ranks, dtype):
     x = [to_numpy(rank_tensor(dtype, rank)) for rank in range(2)]
     twice = to_numpy(rank_tensor(dtype, 0) + rank_tensor(dtype, 0))
     for rank, found in enumerate(ranks.run(_everything, dtype)):
@@ -111,7 +111,7 @@ def _reductions():
     return [to_numpy(each) for each in (y, z, w, *several, columns)]
 
 
-def test_reduce_and_reduce_scatter(ranks):
+def test_reduce_and_reduce_scatter_match_numpy(ranks):
     x = np.stack([to_numpy(rank_tensor(fb.float32, rank, (4, 3))) for rank in range(2)])
     total = x.sum(axis=0)
     for rank, (largest, part, mean, *all_of_them) in enumerate(ranks.run(_reductions)):
@@ -133,5 +133,5 @@ def _without_elements():
     return True
 
 
-def test_collectives_of_empty_tensors(ranks):
+def test_collectives_accept_empty_tensors(ranks):
     assert ranks.run(_without_elements) == [True, True]

@@ -29,7 +29,7 @@ def _groups():
     return [each.item() for each in (x, y, z, w)]
 
 
-def test_collectives_in_subgroups(three_ranks):
+def test_collectives_in_subgroups_involve_only_their_members(three_ranks):
     first, second, third = three_ranks.run(_groups)
     assert first == [111.0, 101.0, 100.0, 1.0]
     assert second == [111.0, 10.0, 10.0, 10.0]
@@ -169,7 +169,7 @@ def _both_devices():
     )
 
 
-def test_a_group_with_backends_for_cpu_and_gpu(mixed_ranks):
+def test_a_group_with_two_backends_transfers_cpu_and_gpu_tensors(mixed_ranks):
     total = sum(to_numpy(rank_tensor(fb.float32, rank)) for rank in range(2))
     for x, y, *on_the_host, bits in mixed_ranks.run(_both_devices):
         assert (x, y, bits) == ([3.0] * 2, [3.0] * 2, 3)

@@ -24,7 +24,7 @@ def _messages():
     return came_from, [to_numpy(each) for each in (y, *others)]
 
 
-def test_send_and_recv(ranks):
+def test_send_and_recv_exchange_tensors_between_two_ranks(ranks):
     x = [to_numpy(rank_tensor(fb.int16, rank)) for rank in range(2)]
     for rank, (came_from, found) in enumerate(ranks.run(_messages)):
         assert came_from == 1 - rank
@@ -41,7 +41,7 @@ def _ring():
     return y.tolist()
 
 
-def test_send_and_recv_in_a_ring(three_ranks):
+def test_send_and_recv_pass_tensors_around_a_ring(three_ranks):
     assert three_ranks.run(_ring) == [[2.0] * 2, [0.0] * 2, [1.0] * 2]
 
 
@@ -62,7 +62,7 @@ def _two_of_three():
     return x.tolist(), y.tolist()
 
 
-def test_send_and_recv_during_collectives(three_ranks):
+def test_send_and_recv_work_during_collectives(three_ranks):
     found = three_ranks.run(_two_of_three)
     assert [x for x, _ in found] == [[3.0] * 2] * 3
     assert found[2][1] == [5.0] * 2
@@ -85,7 +85,7 @@ def _objects():
     return [len(each["text"]) for each in everyone], gathered, sent, own, passed
 
 
-def test_object_collectives(ranks):
+def test_object_collectives_transfer_python_objects(ranks):
     first, second = ranks.run(_objects)
     assert first == ([0, 100], [None, None], [1, "two", [3.0]], ["zero"], [{"a": 1}])
     assert second == ([0, 100], [("of", 0), ("of", 1)], [1, "two", [3.0]], ["one"], [{"a": 1}])

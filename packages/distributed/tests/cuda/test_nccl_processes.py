@@ -52,7 +52,7 @@ dist.destroy_process_group()
 
 
 @emulated
-def test_collectives_in_processes_started_by_mpiexec():
+def test_collectives_run_in_processes_started_by_mpiexec():
     mpiexec = shutil.which("mpiexec")
     if mpiexec is None or importlib.util.find_spec("mpi4py") is None:
         pytest.skip("mpi4py and mpiexec are not installed")

@@ -218,7 +218,7 @@ def _of_a_group():
     return gradients(model)
 
 
-def test_data_parallel_in_a_subgroup(three_ranks):
+def test_data_parallel_in_a_subgroup_averages_only_over_its_members(three_ranks):
     found = three_ranks.run(_of_a_group)
     for rank in (0, 2):
         assert_alike(found[rank], of_all(made(Branches, 0), 2))
@@ -265,7 +265,7 @@ def test_deleting_the_wrapper_removes_its_hooks(ranks):
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
-def test_data_parallel_with_one_process(one_process, options):
+def test_data_parallel_with_one_process_computes_the_gradients_of_the_model(one_process, options):
     model = DistributedDataParallel(made(Branches, 0), **options)
     for _ in range(2):
         model.zero_grad()

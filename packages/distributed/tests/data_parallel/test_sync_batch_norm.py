@@ -65,15 +65,15 @@ def _compare(pool, place, options, dtype=fb.float64, mean=0.0, tolerance=1e-9):
 
 @pytest.mark.parametrize("place", SHAPES.values(), ids=SHAPES)
 @pytest.mark.parametrize("options", [{}, {"momentum": None}, {"affine": False}, {"bias": False}], ids=str)
-def test_sync_batch_norm_of_batches_of_different_sizes(ranks, place, options):
+def test_sync_batch_norm_weights_batches_by_their_sizes(ranks, place, options):
     _compare(ranks, place, options)
 
 
-def test_sync_batch_norm_with_an_empty_batch_in_one_process(three_ranks):
+def test_sync_batch_norm_accepts_an_empty_batch_in_one_process(three_ranks):
     _compare(three_ranks, (3, 2), {})
 
 
-def test_sync_batch_norm_without_running_statistics(ranks):
+def test_sync_batch_norm_works_without_running_statistics(ranks):
     _compare(ranks, (3, 2), {"track_running_stats": False})
 
 
@@ -163,7 +163,7 @@ def _in_a_group():
     return nn.SyncBatchNorm(1, eps=0, affine=False, process_group=group)(fb.tensor([[float(rank)]])).tolist()
 
 
-def test_sync_batch_norm_in_a_subgroup(three_ranks):
+def test_sync_batch_norm_in_a_subgroup_uses_only_the_batches_of_its_members(three_ranks):
     assert three_ranks.run(_in_a_group) == [[[-1.0]], None, [[1.0]]]
 
 

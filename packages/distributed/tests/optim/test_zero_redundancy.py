@@ -75,7 +75,7 @@ def _more_ranks_than_parameters():
     return x.tolist()
 
 
-def test_zero_redundancy_with_more_processes_than_parameters(three_ranks):
+def test_zero_redundancy_works_with_more_processes_than_parameters(three_ranks):
     for found in three_ranks.run(_more_ranks_than_parameters):
         np.testing.assert_allclose(found, [0.5, 0.5])
 
@@ -146,7 +146,7 @@ def test_add_param_group_shards_the_new_parameters(ranks):
             np.testing.assert_array_equal(one, other)
 
 
-def test_zero_redundancy_with_one_process_and_closures(one_process):
+def test_zero_redundancy_with_one_process_calls_the_closure(one_process):
     x = fb.ones(2)
 
     def closure():

@@ -108,7 +108,7 @@ def test_explain_lists_programs_and_reasons_for_uncompiled_calls():
     assert "an element of a tensor" in explanation.break_reasons[0]
 
 
-def test_set_stance():
+def test_set_stance_delays_and_forbids_compilation():
     def f(x):
         return x * 2 if x.shape[0] > 2 else x * 3
 
@@ -184,7 +184,7 @@ def test_the_compiler_log_shows_programs(monkeypatch, capsys):
     assert "[graph] input %0" in error and "[fusion]" in error and "fused(add, mul)" in error and "[guards]" in error
 
 
-def test_list_backends():
+def test_list_backends_names_the_backends_of_pytorch():
     assert fb.compiler.list_backends() == ["cudagraphs", "inductor"]
     assert fb.compiler.cudagraph_mark_step_begin() is None
 

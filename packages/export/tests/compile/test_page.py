@@ -166,7 +166,7 @@ def test_views_allocate_no_memory_blocks():
         (lambda x: fb.add(x.exp(), x, alpha=2), ("exp", "add"), "add has no fused kernel for these arguments"),
     ],
 )
-def test_the_page_gives_a_reason_for_unfused_neighbours(function, pair, reason):
+def test_the_profile_page_explains_why_adjacent_operators_are_not_fused(function, pair, reason):
     assert boundaries(profile_of(function, fb.randn(4, 4)))[pair] == reason
 
 

@@ -104,7 +104,7 @@ def test_changing_a_local_tensor_keeps_sizes_dynamic():
     assert captures(compiled) == 2
 
 
-def test_a_cached_size_of_an_earlier_capture_is_a_plain_number():
+def test_a_size_cached_during_an_earlier_capture_is_a_constant():
     @functools.lru_cache
     def doubled(n):
         return n * 2

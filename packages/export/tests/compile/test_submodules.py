@@ -59,7 +59,7 @@ def test_hooks_of_separately_compiled_modules_run():
         assert len(seen) == 3 * (call + 1)
 
 
-def test_gradients_of_separately_compiled_modules():
+def test_gradients_of_separately_compiled_modules_equal_eager_gradients():
     model, reference = Counting(), Counting()
     reference.load_state_dict(model.state_dict())
     compiled = fb.compile(model)

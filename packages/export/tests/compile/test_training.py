@@ -190,7 +190,7 @@ def test_a_scaler_and_autocast_run_uncompiled_if_they_are_enabled():
     assert found == expected and "autocast" in run.refusals[0]
 
 
-def test_two_optimizers_step_in_turn():
+def test_a_compiled_step_with_two_optimizers_equals_the_eager_step():
     def run(compiled):
         fb.manual_seed(0)
         generator = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))

@@ -347,7 +347,7 @@ def test_invalid_program_texts_raise(text, message):
         fb._core._parse_program(text)
 
 
-def test_programs_with_constants_of_every_type():
+def test_programs_support_constants_of_every_type():
     def kinds(x):
         y = x.to(fb.float64, memory_format=fb.channels_last) * (1 + 2j) + float("inf")
         return F.pad(y.real, (1, 0), value=-1e-7), fb.clamp(x, max=float("nan")), F.gelu(x, approximate="tanh")

@@ -53,7 +53,7 @@ def test_inputs_are_named_as_parameters_and_keywords(compare):
     assert fb.equal(program(fb.ones(3, 4), scale=fb.tensor(0.0))[0], fb.zeros(3, 2))
 
 
-def test_nested_inputs_and_outputs(compare):
+def test_nested_inputs_and_outputs_become_flat_names(compare):
     def program(pair, more):
         return {"sum": pair[0] + pair[1], "rest": (more["a"] * 2, [pair[0]])}
 
@@ -74,12 +74,12 @@ def test_dynamic_dimensions_are_named():
 
 
 @pytest.mark.parametrize("shapes", [({0: "batch"},), {"x": {0: "batch"}}, {"x": ("batch", None)}, {"x": {-2: "batch"}}])
-def test_dynamic_shapes(shapes, compare):
+def test_dynamic_shapes_can_be_given_as_tuples_or_dictionaries(shapes, compare):
     model = Net()
     compare(export(model, fb.randn(1, 4), dynamic_shapes=shapes), model, fb.randn(6, 4))
 
 
-def test_arithmetic_with_dynamic_sizes(compare):
+def test_arithmetic_with_dynamic_sizes_is_exported(compare):
     def program(x):
         batch, channels, height, width = x.shape
         patches = x.reshape(batch, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
@@ -102,7 +102,7 @@ def test_python_branches_become_constants_with_a_warning(compare):
     compare(exported, lambda x: x * 2, -fb.ones(3))
 
 
-def test_no_warning_for_sizes_and_constants():
+def test_export_does_not_warn_about_sizes_and_constants():
     table = fb.arange(3.0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -159,7 +159,7 @@ def test_dynamic_sizes_that_are_rounded_down(compare):
         export(lambda x: x[:, :, : int(x.shape[2] / 2 - 0.5)], fb.rand(1, 3, 8, 8), dynamic_axes=axes)
 
 
-def test_dynamic_sizes_of_layer_outputs(compare):
+def test_dynamic_sizes_of_layer_outputs_are_exported(compare):
     layer = nn.Conv2d(3, 5, 3, stride=4, padding=1)
 
     def program(x):

@@ -72,7 +72,7 @@ def test_a_converter_can_use_operators_of_another_domain():
     assert [(node.domain, node.op_type) for node in model.graph.node] == [("tests", "Other"), ("", "Add")]
 
 
-def test_a_function_with_a_custom_derivative(compare):
+def test_a_function_with_a_custom_derivative_is_exported(compare):
     class Halved(fb.autograd.Function):
         @staticmethod
         def forward(ctx, x, as_it_is):

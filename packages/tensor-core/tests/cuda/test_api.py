@@ -26,7 +26,7 @@ def run(code, **environment):
     return done.stdout
 
 
-def test_device_properties():
+def test_device_properties_describe_the_gpu():
     assert cuda.is_available() and cuda.is_initialized() and cuda.device_count() >= 1
     known = cuda.get_device_properties()
     assert cuda.get_device_name() == cuda.get_device_name("cuda:0") == known.name
@@ -191,7 +191,7 @@ def test_generators_know_their_device():
     assert fb.equal(drawn.cpu(), fb.rand(3, generator=here)) and there.get_offset() == here.get_offset()
 
 
-def test_legacy_tensor_types():
+def test_legacy_tensor_types_recognise_and_convert_gpu_tensors():
     x = cuda.FloatTensor([1, 2])
     assert x.is_cuda and x.type() == "flambeau.cuda.FloatTensor" and fb.typename(x) == x.type()
     assert isinstance(x, cuda.FloatTensor) and not isinstance(x, fb.FloatTensor)
@@ -206,7 +206,7 @@ def test_legacy_tensor_types():
     assert not fb.zeros(2).is_cuda and fb.zeros(2).dtype is fb.float32
 
 
-def test_nvtx_ranges():
+def test_nvtx_ranges_return_their_depth():
     nvtx = cuda.nvtx
     assert nvtx.range_push("outer") == 0
     with nvtx.range("step {}", 3):
@@ -216,7 +216,7 @@ def test_nvtx_ranges():
     nvtx.mark("here")
 
 
-def test_environment_report():
+def test_the_environment_report_names_the_gpu_driver_and_compiler():
     output = run("import runpy; runpy.run_module('flambeau.cuda', run_name='__main__')")
     lines = dict(line.split(maxsplit=1) for line in output.replace("GPU 0", "GPU").splitlines())
     assert cuda.get_device_name() in lines["GPU"] and lines["driver"].startswith("for CUDA 1")

@@ -46,7 +46,7 @@ def same(function, x, names, cupy, host_calls, tolerance=1e-5):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.complex64])
 @pytest.mark.parametrize("shape", [(4,), (20,), (2, 3, 12)])
-def test_eigenvalues_of_symmetric_matrices(shape, dtype, cupy, host_calls):
+def test_eigenvalues_of_symmetric_matrices_match_the_cpu(shape, dtype, cupy, host_calls):
     x = hermitian(*shape, dtype=dtype)
     same(fb.linalg.eigvalsh, x, ["eigvalsh"], cupy, host_calls, 1e-4)
     same(lambda a: fb.linalg.eigvalsh(a.tril(), "L"), x, ["eigvalsh"], cupy, host_calls, 1e-4)
@@ -61,7 +61,7 @@ def test_eigenvalues_of_symmetric_matrices(shape, dtype, cupy, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.complex64])
 @pytest.mark.parametrize("shape", [(4, 4), (20, 20), (2, 12, 12)])
-def test_eigenvalues_of_any_matrix(shape, dtype, cupy, host_calls):
+def test_eigenvalues_of_any_matrix_match_the_cpu(shape, dtype, cupy, host_calls):
     x = fb.randn(shape, dtype=dtype)
     same(lambda a: fb.linalg.eigvals(a).abs().sort()[0], x, ["eigvals"], cupy, host_calls, 1e-3)
 
@@ -89,7 +89,7 @@ def test_eig_without_support_in_cupy(cupy, host_calls, monkeypatch):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.complex128])
 @pytest.mark.parametrize("shape", [(4, 3), (9, 20), (2, 20, 12)])
-def test_singular_values(shape, dtype, cupy, host_calls):
+def test_singular_values_match_the_cpu(shape, dtype, cupy, host_calls):
     x = fb.randn(shape, dtype=dtype)
     same(fb.linalg.svdvals, x, ["svd"], cupy, host_calls, 1e-4)
     for full in (False, True):
@@ -100,7 +100,7 @@ def test_singular_values(shape, dtype, cupy, host_calls):
 
 @pytest.mark.parametrize("shape", [(4, 3), (9, 20), (2, 20, 12)])
 @pytest.mark.parametrize("mode", ["reduced", "complete"])
-def test_qr(shape, mode, cupy, host_calls):
+def test_qr_matches_the_cpu(shape, mode, cupy, host_calls):
     x = fb.randn(shape, dtype=fb.float64)
     same(lambda a: fb.matmul(*fb.linalg.qr(a, mode)), x, ["qr"], cupy, host_calls)
     same(lambda a: fb.linalg.qr(a, "r")[1].abs(), x, ["qr"], cupy, host_calls)

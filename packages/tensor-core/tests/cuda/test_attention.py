@@ -24,13 +24,13 @@ def both(*tensors, tolerance=1e-5, **options):
 @pytest.mark.parametrize(
     ("queries", "keys", "depth", "width"), [(5, 7, 8, 4), (40, 70, 24, 40), (33, 32, 16, 16), (1, 100, 64, 64)]
 )
-def test_attention_of_all_sizes(queries, keys, depth, width, causal, host_calls):
+def test_attention_of_all_sizes_matches_the_cpu(queries, keys, depth, width, causal, host_calls):
     both(fb.randn(2, queries, depth), fb.randn(2, keys, depth), fb.randn(2, keys, width), is_causal=causal)
     assert not host_calls()
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.float16, fb.bfloat16])
-def test_attention_in_every_dtype_with_a_scale(dtype, host_calls):
+def test_attention_in_every_dtype_with_a_scale_matches_the_cpu(dtype, host_calls):
     q, k, v = (fb.randn(2, 9, 20).to(dtype) for _ in range(3))
     both(q, k, v, scale=0.3, tolerance={8: 1e-10, 2: 2e-2}[dtype.itemsize])
     assert not host_calls()
@@ -45,7 +45,7 @@ def test_attention_with_masks(shape, kind, host_calls):
     assert not host_calls()
 
 
-def test_attention_with_fully_masked_rows_and_nonfinite_values():
+def test_attention_with_masked_rows_and_nonfinite_values_matches_the_cpu():
     q, k, v = fb.randn(2, 6, 16), fb.randn(2, 5, 16), fb.randn(2, 5, 16)
     mask = fb.ones(6, 5, dtype=fb.bool)
     mask[2] = False
@@ -100,7 +100,9 @@ def close_to_expected(q, k, v, *mask, **options):
         (1, 64, 200, 96, 112),
     ],
 )
-def test_attention_on_tensor_cores(batch, queries, keys, depth, width, causal, matrix_dtype, host_calls):
+def test_attention_on_tensor_cores_is_close_to_the_expected_result(
+    batch, queries, keys, depth, width, causal, matrix_dtype, host_calls
+):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     close_to_expected(*(fb.randn(shape).to(matrix_dtype) for shape in shapes), is_causal=causal)
     assert not host_calls()
@@ -118,7 +120,7 @@ def test_attention_on_tensor_cores_with_masks_and_scales(kind, scale, matrix_dty
     assert not host_calls()
 
 
-def test_attention_on_tensor_cores_with_nonfinite_values(matrix_dtype):
+def test_attention_on_tensor_cores_propagates_nonfinite_values(matrix_dtype):
     q, k, v = (fb.randn(2, length, 16).to(matrix_dtype) for length in (6, 40, 40))
     k[1, 33, 2] = float("nan")
     v[0, 3, 1] = float("inf")
@@ -187,7 +189,7 @@ def test_attention_on_compute_capability_7_5():
     subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)
 
 
-def test_attention_of_misaligned_half_precision_rows(host_calls):
+def test_attention_of_misaligned_half_precision_rows_matches_the_cpu(host_calls):
     """Test rows that the matrix units cannot read: not aligned to 16 bytes, or no multiple of 16 bytes long."""
     room = fb.randn(1 + 2 * 9 * 16).to(fb.float16)
     q, k = room[1:].cuda().view(2, 9, 16), fb.randn(2, 12, 16).to(fb.float16)
@@ -202,7 +204,7 @@ PARTS = [(1, 1, 1024, 16, 16), (3, 16, 1500, 24, 40), (2, 70, 2050, 64, 64), (1,
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
-def test_attention_with_split_keys(batch, queries, keys, depth, width, dtype, host_calls):
+def test_attention_with_split_keys_matches_the_cpu(batch, queries, keys, depth, width, dtype, host_calls):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     tolerance = 1e-5 if dtype == fb.float32 else 1e-12
     both(*(fb.randn(shape, dtype=dtype) for shape in shapes), tolerance=tolerance)
@@ -222,7 +224,9 @@ def test_keys_are_split_if_there_are_few_queries(batch, queries, keys, launches)
 
 
 @pytest.mark.parametrize(("batch", "queries", "keys", "depth", "width"), PARTS)
-def test_attention_with_split_keys_on_tensor_cores(batch, queries, keys, depth, width, matrix_dtype, host_calls):
+def test_attention_with_split_keys_on_tensor_cores_is_close_to_the_expected_result(
+    batch, queries, keys, depth, width, matrix_dtype, host_calls
+):
     shapes = (batch, queries, depth), (batch, keys, depth), (batch, keys, width)
     close_to_expected(*(fb.randn(shape).to(matrix_dtype) for shape in shapes))
     assert not host_calls()
@@ -251,7 +255,7 @@ def test_attention_with_split_keys_and_masks(kind, dtype_and_error, host_calls):
     assert not host_calls()
 
 
-def test_attention_with_split_keys_and_nonfinite_values(dtype_and_error):
+def test_attention_with_split_keys_propagates_nonfinite_values(dtype_and_error):
     q, k, v = (fb.randn(2, length, 16).to(dtype_and_error[0]) for length in (2, 1300, 1300))
     k[1, 1200, 2] = float("nan")
     v[0, 3, 1] = float("inf")

@@ -12,7 +12,7 @@ OFFSETS = [0, 3, 3, 8]
 @pytest.mark.parametrize("mode", [0, 1, 2])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
 @pytest.mark.parametrize("padding", [-1, 2])
-def test_embedding_bags(mode, dtype, padding, host_calls):
+def test_embedding_bags_match_the_cpu(mode, dtype, padding, host_calls):
     table, entries = fb.randn(6, 37).to(dtype), fb.tensor([1, 5, 2, 0, 2, 2, 4, 5, 1, 3])
     for offsets, last in [(OFFSETS, False), ([*OFFSETS, 10], True)]:
         for device in ("cpu", "cuda"):
@@ -28,7 +28,7 @@ def test_embedding_bags(mode, dtype, padding, host_calls):
     assert not host_calls()
 
 
-def test_weighted_and_empty_embedding_bags(host_calls):
+def test_weighted_and_empty_embedding_bags_match_the_cpu(host_calls):
     table, entries, factors = fb.randn(6, 4), fb.tensor([1, 5, 2, 0]), fb.randn(4)
     offsets = fb.tensor([0, 4, 4])
     here = _core._embedding_bag(table, entries, offsets, per_sample_weights=factors)

@@ -58,7 +58,7 @@ def test_map_location_selects_the_device_of_loaded_tensors(tmp_path):
         fb.load(tmp_path / "file.pt", map_location="cuda:77")
 
 
-def test_mapped_files(path):
+def test_mapped_files_can_be_loaded_to_the_gpu(path):
     fb.save({"x": fb.arange(5.0)}, path)
     assert fb.load(path, map_location="cuda", mmap=True)["x"].tolist() == [0, 1, 2, 3, 4]
 

@@ -25,7 +25,7 @@ def on_two(code, **environment):
     return run(SETUP + code, FLAMBEAU_EMULATED_DEVICES=2, **environment)
 
 
-def test_comm_functions_with_one_gpu():
+def test_comm_functions_work_with_one_gpu():
     x = fb.arange(6.0).reshape(2, 3)
     (copy,) = comm.broadcast(x, [0])
     assert copy.is_cuda and fb.equal(copy.cpu(), x) and comm.broadcast(copy, ["cuda:0"])[0] is copy
@@ -61,7 +61,7 @@ def test_comm_functions_reject_invalid_arguments(call, error, message):
 
 @several
 @pytest.mark.parametrize("nccl", ["", "none"])
-def test_reduce_add_on_two_gpus(nccl):
+def test_reduce_add_on_two_gpus_puts_the_sum_on_the_destination(nccl):
     environment = {"FLAMBEAU_NCCL": nccl} if nccl else {}
     printed = on_two(
         """
@@ -90,7 +90,7 @@ except RuntimeError as error:
 
 
 @several
-def test_broadcast_to_two_gpus():
+def test_broadcast_copies_a_tensor_to_two_gpus():
     printed = on_two("""
 x = fb.arange(4, device="cuda:1")
 copies = comm.broadcast(x, [0, 1])
@@ -114,7 +114,7 @@ for size in (1, 40, 10 ** 6):
 
 
 @several
-def test_scatter_and_gather_on_two_gpus():
+def test_gather_inverts_scatter_on_two_gpus():
     printed = on_two("""
 x = fb.arange(10).reshape(2, 5)
 print(places(comm.scatter(x, [1, 0])))

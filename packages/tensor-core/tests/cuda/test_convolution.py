@@ -25,13 +25,13 @@ def both(function, *tensors, tolerance=1e-4, **options):
 
 
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), CASES)
-def test_convolution(dims, input, weight, options, host_calls):
+def test_convolution_matches_the_cpu(dims, input, weight, options, host_calls):
     both(getattr(fb, f"conv{dims}d"), fb.randn(input), fb.randn(weight), fb.randn(weight[0]), **options)
     assert not host_calls()
 
 
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), CASES)
-def test_transposed_convolution(dims, input, weight, options, host_calls):
+def test_transposed_convolution_matches_the_cpu(dims, input, weight, options, host_calls):
     weight = (input[1], weight[0] // options.get("groups", 1), *weight[2:])
     if "stride" in options:
         options = {**options, "output_padding": 1}
@@ -42,7 +42,7 @@ def test_transposed_convolution(dims, input, weight, options, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.float16, fb.bfloat16, fb.int64, fb.uint8])
-def test_convolution_in_every_dtype(dtype, host_calls):
+def test_convolution_in_every_dtype_matches_the_cpu(dtype, host_calls):
     x, w, bias = ((fb.randn(shape, dtype=fb.float64) * 3).to(dtype) for shape in [(2, 3, 6, 7), (5, 3, 2, 2), (5,)])
     both(fb.conv2d, x, w, bias, tolerance=2e-2 if dtype.itemsize == 2 else 1e-10)
     assert not host_calls()
@@ -65,7 +65,9 @@ HALVES = [  # for matrix units, with sizes that end within a tile
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
-def test_convolution_in_half_precision(dims, input, weight, options, dtype, host_calls, own_kernels):
+def test_convolution_in_half_precision_rounds_exact_sums_once(
+    dims, input, weight, options, dtype, host_calls, own_kernels
+):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
     convolution = getattr(fb, f"conv{dims}d")
@@ -81,7 +83,7 @@ def test_convolution_in_half_precision(dims, input, weight, options, dtype, host
 
 
 @pytest.mark.parametrize(("dims", "input", "weight", "options"), HALVES)
-def test_convolution_in_half_precision_by_cudnn(dims, input, weight, options, host_calls):
+def test_cudnn_convolution_in_half_precision_rounds_to_a_neighbour(dims, input, weight, options, host_calls):
     """Test that cuDNN, some of whose algorithms transform the operands first, rounds to one of the two neighbours."""
     for dtype, step in ((fb.float16, 2**-10), (fb.bfloat16, 2**-7)):
         x, w = (fb.randint(-2, 3, shape).to(dtype) for shape in (input, weight))
@@ -92,7 +94,7 @@ def test_convolution_in_half_precision_by_cudnn(dims, input, weight, options, ho
     assert not host_calls()
 
 
-def test_convolution_in_tf32(host_calls, own_kernels):
+def test_convolution_in_tf32_rounds_operands_but_not_sums(host_calls, own_kernels):
     """Test that TF32 keeps ten bits of the operands' mantissas and all bits of the sums."""
     if not fb.cuda.is_tf32_supported():
         pytest.skip("needs compute capability 8.0")
@@ -106,14 +108,14 @@ def test_convolution_in_tf32(host_calls, own_kernels):
     assert not host_calls()
 
 
-def test_convolution_of_views_with_padding_same(host_calls):
+def test_convolution_of_views_with_padding_same_matches_the_cpu(host_calls):
     x, w = fb.randn(8, 7, 3, 2).permute(3, 2, 0, 1), fb.randn(4, 3, 4, 2).mT
     both(fb.conv2d, x, w, padding="same")
     host_calls()
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int64])
-def test_unfold_and_fold(dtype, host_calls):
+def test_unfold_and_fold_match_the_cpu(dtype, host_calls):
     x, options = (fb.randn(2, 3, 7, 8) * 9).to(dtype), {"dilation": (1, 2), "padding": (2, 1), "stride": (2, 1)}
     both(_core._unfold_windows, x, kernel_size=(3, 2), **options)
     columns = (_core._unfold_windows(x, (3, 2), **options).mT.contiguous() + 1).mT

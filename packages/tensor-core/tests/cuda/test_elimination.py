@@ -43,7 +43,7 @@ def both(function, *tensors, host_calls, tolerance=None):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [*SHAPES, (5, 70), (70, 5), (2, 50, 70), (70, 50)])
-def test_lu(shape, dtype, host_calls):
+def test_lu_matches_the_cpu(shape, dtype, host_calls):
     x = matrices(shape, dtype)
     both(L.lu_factor_ex, x, host_calls=host_calls)
     both(L.lu, x, host_calls=host_calls)
@@ -51,7 +51,7 @@ def test_lu(shape, dtype, host_calls):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_solve_inv_and_lu_solve(shape, dtype, host_calls):
+def test_solve_inv_and_lu_solve_match_the_cpu(shape, dtype, host_calls):
     a, b = positive(shape, dtype), matrices((*shape[:-1], 5), dtype)
     both(L.solve, a, b, host_calls=host_calls)
     both(lambda a, b: L.solve(a, b.mT, left=False), a, b, host_calls=host_calls)
@@ -65,7 +65,7 @@ def test_solve_inv_and_lu_solve(shape, dtype, host_calls):
 @pytest.mark.parametrize("upper", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_cholesky(shape, dtype, upper, host_calls):
+def test_cholesky_and_triangular_solvers_match_the_cpu(shape, dtype, upper, host_calls):
     a, b = positive(shape, dtype), matrices((*shape[:-1], 70), dtype)
     both(lambda a: L.cholesky(a, upper=upper), a, host_calls=host_calls)
     factor = L.cholesky(a, upper=upper)
@@ -77,7 +77,7 @@ def test_cholesky(shape, dtype, upper, host_calls):
     both(lambda f, b: L.solve_triangular(f, b.mT, upper=upper, left=False), factor, b, host_calls=host_calls)
 
 
-def test_batches_broadcast(host_calls):
+def test_solvers_broadcast_batches(host_calls):
     a, b = positive((3, 3), fb.float64), matrices((4, 2, 3, 5), fb.float64)
     both(L.solve, a, b, host_calls=host_calls)
     both(L.solve, a.expand(2, 3, 3), b[0, 0], host_calls=host_calls)
@@ -120,7 +120,7 @@ def indefinite(shape, dtype, hermitian):
 @pytest.mark.parametrize("hermitian", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (40, 40), (2, 3, 33, 33), (0, 4, 4), (2, 0, 0), (70, 3, 3)])
-def test_ldl(shape, dtype, hermitian, host_calls):
+def test_ldl_matches_the_cpu(shape, dtype, hermitian, host_calls):
     x, b = indefinite(shape, dtype, hermitian), matrices((*shape[:-1], 37), dtype)
     both(lambda a: L.ldl_factor_ex(a, hermitian=hermitian), x, host_calls=host_calls)
     factors, pivots = L.ldl_factor(x, hermitian=hermitian)
@@ -130,7 +130,7 @@ def test_ldl(shape, dtype, hermitian, host_calls):
         both(lambda f, p, b: L.ldl_solve(f, p, b, hermitian=hermitian), factors, pivots, sides, host_calls=host_calls)
 
 
-def test_ldl_of_batches_that_broadcast_and_of_zeros(host_calls):
+def test_ldl_supports_broadcast_batches_and_singular_matrices(host_calls):
     x, b = indefinite((4, 4), fb.float64, True), matrices((3, 4, 2), fb.float64)
     both(L.ldl_solve, *L.ldl_factor(x), b, host_calls=host_calls)
     x = indefinite((3, 5, 5), fb.float64, True)
@@ -154,7 +154,7 @@ def test_ldl_pivots_out_of_range_are_reported():
     "shape",
     [(1, 1), (4, 4), (5, 70), (70, 5), (2, 3, 50, 40), (33, 33), (100, 64), (0, 4, 3), (2, 0, 3), (3, 0), (9, 2, 3)],
 )
-def test_qr_geqrf_and_householder_product(shape, dtype, host_calls):
+def test_qr_geqrf_and_householder_product_match_the_cpu(shape, dtype, host_calls):
     x = matrices(shape, dtype)
     both(fb.geqrf, x, host_calls=host_calls)
     both(lambda a: L.qr(a, "r")[1], x, host_calls=host_calls)
@@ -172,7 +172,7 @@ def test_qr_geqrf_and_householder_product(shape, dtype, host_calls):
 
 
 @pytest.mark.parametrize("factor", [0.0, 1e-300, 1e300])
-def test_qr_of_columns_with_extreme_numbers(factor, host_calls):
+def test_qr_of_columns_with_extreme_numbers_matches_the_cpu(factor, host_calls):
     x = matrices((6, 4), fb.float64)
     x[:, 1] *= factor
     x[1:, 0] = 0  # the first reflection is the identity

@@ -39,14 +39,14 @@ def test_slices_equal_those_on_the_cpu(dtype, host_calls):
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (4, 4), (5, 64), (3, 0), (2, 3, 7)])
-def test_embedding(shape, host_calls):
+def test_embedding_matches_the_cpu(shape, host_calls):
     weight, i = sample((9, shape[-1])), entries(shape[:-1], 9)
     same(fb.embedding, weight, i)
     assert not host_calls()
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
-def test_gather(dim, host_calls):
+def test_gather_matches_the_cpu(dim, host_calls):
     x = sample((4, 5, 6))
     i = entries((3, 4, 5), 4)
     same(lambda t, i: t.gather(dim, i), x, i)
@@ -98,7 +98,7 @@ def test_index_add_of_long_rows_sums_in_a_fixed_order(host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.int32, fb.bool])
 @pytest.mark.parametrize("shape", [(3, 4), (300, 5), (2, 16390)])
-def test_scatter(shape, dtype, host_calls):
+def test_scatter_matches_the_cpu(shape, dtype, host_calls):
     x, source = fb.ones(9, shape[1], dtype=dtype), sample(shape, dtype)
     i = entries(shape, 9)
     same(lambda t, i, s: t.scatter(0, i, s), x, i, source)
@@ -113,7 +113,7 @@ def test_scatter(shape, dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_indexing_with_index_tensors(dtype, host_calls):
+def test_indexing_with_index_tensors_matches_the_cpu(dtype, host_calls):
     x = sample((4, 5, 6), dtype)
     i, j = fb.tensor([[0, 3], [-1, 2]]), fb.tensor([4, -5])
     same(lambda t, i, j: t[i], x, i, j)
@@ -132,7 +132,7 @@ def put(t, key, value, accumulate=False):
     return t
 
 
-def test_assignment_with_index_tensors(host_calls):
+def test_assignment_with_index_tensors_matches_the_cpu(host_calls):
     x = sample((4, 5, 6))
     i, j = fb.tensor([[0, 3], [-1, 0]]), fb.tensor([4, -5])
     same(lambda t, i, j: put(t, i, 7.0), x, i, j)
@@ -143,7 +143,7 @@ def test_assignment_with_index_tensors(host_calls):
     assert not host_calls()
 
 
-def test_indexing_with_index_tensors_on_the_cpu(host_calls):
+def test_gpu_tensors_accept_index_tensors_on_the_cpu(host_calls):
     x = sample((4, 5))
     for key in ([3, 0], fb.tensor([3, 0]), (fb.tensor([1]), fb.tensor([2])), x[:, 0] > 3, x > 3):
         assert_close(x.cuda()[key].cpu(), x[key])
@@ -175,7 +175,7 @@ def test_indexing_with_masks(shape, host_calls):
     assert not host_calls()
 
 
-def test_arange_and_linspace(host_calls):
+def test_arange_linspace_and_eye_match_the_cpu(host_calls):
     for dtype in (fb.float32, fb.bfloat16, fb.int64, fb.uint8):
         for make in (
             lambda **k: fb.arange(3, 40, 3, **k),
@@ -188,7 +188,7 @@ def test_arange_and_linspace(host_calls):
     assert not host_calls()
 
 
-def test_flip_roll_repeat_and_cat(host_calls):
+def test_flip_roll_repeat_and_cat_match_the_cpu(host_calls):
     x = sample((4, 5))
     same(lambda t: t.flip(0, 1), x)
     same(lambda t: t.roll(3, 1), x)

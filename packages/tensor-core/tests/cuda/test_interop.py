@@ -25,7 +25,7 @@ class Exporter:
         return self.tensor.__dlpack__(stream=stream, max_version=max_version)
 
 
-def test_cuda_array_interface():
+def test_cuda_array_interface_describes_the_memory_of_a_gpu_tensor():
     x = fb.arange(12, dtype=fb.float32, device="cuda").reshape(3, 4)
     shown = x.t().__cuda_array_interface__
     assert shown["shape"] == (4, 3) and shown["strides"] == (4, 16) and shown["typestr"] == "<f4"
@@ -56,7 +56,7 @@ def test_unsupported_cuda_arrays_are_rejected():
         fb.as_tensor(Array(x, data=(fb.ones(3).data_ptr(), False)))
 
 
-def test_dlpack():
+def test_dlpack_shares_gpu_memory_and_rejects_other_devices():
     x = fb.arange(6, device="cuda").reshape(2, 3)
     assert x.__dlpack_device__() == (2, 0)
     exporter = Exporter(x)

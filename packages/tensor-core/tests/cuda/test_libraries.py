@@ -99,7 +99,7 @@ for dtype in (fb.float32, fb.float64, fb.float16, fb.bfloat16):
     assert lines[2::3] == ["1 1 True"] * 4  # a kernel fills a stand-in for the weight, whose size alone matters
 
 
-def test_cudnn_convolutions_of_misaligned_tensors():
+def test_cudnn_computes_convolutions_of_misaligned_tensors():
     code = """
 x, w = fb.randint(-3, 4, (3, 1, 5, 5)).float(), w[:, :1].contiguous()
 images, weight = [x.cuda(), x.cuda()[1:]], w.cuda()

@@ -6,7 +6,7 @@ import flambeau as fb
 from flambeau import cuda
 
 
-def test_memory_statistics():
+def test_memory_statistics_count_allocated_and_cached_bytes():
     cuda.empty_cache()
     cuda.reset_peak_memory_stats()
     before = cuda.memory_allocated()
@@ -41,7 +41,7 @@ def test_device_memory_used():
             cuda.set_per_process_memory_fraction(fraction, 0)
 
 
-def test_per_process_memory_fraction():
+def test_per_process_memory_fraction_limits_allocations():
     cuda.empty_cache()
     held = fb.ones(1 << 20, device="cuda")
     reserved, megabyte = cuda.memory_reserved(), 1 << 20
@@ -65,7 +65,7 @@ def test_per_process_memory_fraction():
     assert fb.empty(100 * megabyte, dtype=fb.uint8, device="cuda").numel() == 100 * megabyte
 
 
-def test_pinned_memory():
+def test_pin_memory_copies_to_page_locked_memory():
     x = fb.arange(6.0).reshape(2, 3)
     pinned = x.pin_memory()
     assert not x.is_pinned() and pinned.is_pinned() and pinned.pin_memory() is pinned
@@ -95,7 +95,7 @@ def test_constructors_pin_memory():
         fb.zeros(2, pin_memory=True, device="cuda")
 
 
-def test_storages_on_the_gpu():
+def test_storages_on_the_gpu_share_the_memory_of_their_tensor():
     x = fb.arange(4.0, device="cuda")
     raw, typed = x.untyped_storage(), x.storage()
     assert raw.is_cuda and typed.is_cuda and raw.device == typed.device == x.device and typed.get_device() == 0

@@ -26,7 +26,7 @@ def lines(code, **environment):
 
 
 @installed
-def test_nccl_collectives_with_one_gpu():
+def test_nccl_collectives_work_with_one_gpu():
     x = fb.arange(4.0, device="cuda")
     out = fb.empty_like(x)
     nccl.all_reduce([x], [out])
@@ -67,7 +67,7 @@ def test_invalid_calls_raise(call, error, message):
 
 
 @several
-def test_nccl_collectives_with_two_gpus():
+def test_nccl_collectives_combine_the_tensors_of_two_gpus():
     code = """
 x = each([[1.0, 2.0], [10.0, 20.0]])
 out = [fb.empty_like(t) for t in x]
@@ -100,7 +100,7 @@ print(nccl.is_available(x), nccl.is_available([x[0], x[0]]), nccl.version())
 
 @several
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16", "int64", "int32", "uint8", "int8", "bool"])
-def test_nccl_collectives_in_every_dtype(dtype):
+def test_nccl_all_reduce_supports_every_dtype(dtype):
     code = f"x = each([[1, 0, 1], [0, 0, 1]], fb.{dtype})\nnccl.all_reduce(x, op=nccl.MAX)\n"
     assert lines(code + "print([t.int().tolist() for t in x])") == ["[[1, 0, 1], [1, 0, 1]]"]
 
@@ -118,7 +118,7 @@ for op in (nccl.SUM, nccl.MAX, nccl.PROD):
 
 
 @several
-def test_communicators_of_ranks_and_streams():
+def test_ranks_can_join_a_communicator_in_separate_threads():
     """Test ranks that join a communicator in separate threads and each call the collective for their own GPU."""
     code = """
 import threading
@@ -243,7 +243,7 @@ def of_communicators(code, **environment):
 
 @several
 @pytest.mark.parametrize("deferred", [0, 1])
-def test_nccl_send_and_recv(deferred):
+def test_nccl_messages_of_one_call_stay_in_order_and_do_not_block_each_other(deferred):
     """Test that messages of one call do not block each other, stay in order, and can go to the sender itself."""
     code = """
 x = each([[1.0, 2.0], [10.0, 20.0]])

@@ -18,7 +18,7 @@ def check(function, *arguments, **more):
 
 @pytest.mark.parametrize("shape", [(5, 8), (3, 300), (9, 768), (2, 3, 1025), (2, 4096), (4, 1), (0, 4)])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_layer_norm_and_rms_norm(shape, dtype, host_calls):
+def test_layer_norm_and_rms_norm_match_the_cpu(shape, dtype, host_calls):
     x, weight, bias = (fb.randn(s).to(dtype) for s in (shape, shape[-1:], shape[-1:]))
     for w, b in ((None, None), (weight, None), (weight, bias)):
         check(fb.layer_norm, x + 3, shape[-1:], w, b)
@@ -29,7 +29,7 @@ def test_layer_norm_and_rms_norm(shape, dtype, host_calls):
 
 @pytest.mark.parametrize("length", [24, 1001, 5000, 40000])
 @pytest.mark.parametrize("dtype", [*DTYPES, fb.bfloat16])
-def test_layer_norm_and_rms_norm_at_unaligned_addresses(length, dtype, host_calls):
+def test_layer_norm_and_rms_norm_at_unaligned_addresses_match_the_cpu(length, dtype, host_calls):
     x, weight, bias = ((fb.randn(n) + 1).to(dtype) for n in (3 * length + 1, length + 1, length + 1))
     for first in (0, 1):
         rows = x[first : first + 3 * length].view(3, length)
@@ -39,7 +39,7 @@ def test_layer_norm_and_rms_norm_at_unaligned_addresses(length, dtype, host_call
 
 @pytest.mark.parametrize("shape", [(4, 6), (3, 6, 5), (2, 6, 8, 8), (1, 12, 2000), (5, 6, 3, 1), (0, 6, 2)])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_group_norm_and_batch_norm(shape, dtype, host_calls):
+def test_group_norm_and_batch_norm_match_the_cpu(shape, dtype, host_calls):
     x, weight, bias = (fb.randn(s).to(dtype) for s in (shape, shape[1:2], shape[1:2]))
     for w, b in ((None, None), (weight, bias)):
         check(fb.group_norm, x + 2, 3, w, b)

@@ -12,7 +12,7 @@ OF_FLOATS, OF_TENSORS = ("atan2", "pow"), ("maximum", "atan2")
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
 @pytest.mark.parametrize("name", UNARY)
-def test_unary_operators(name, dtype, host_calls):
+def test_unary_operators_match_the_cpu(name, dtype, host_calls):
     x = fb.linspace(-3, 40, 1003).to(dtype)
     assert_close(getattr(fb, name)(x.cuda()).cpu(), getattr(fb, name)(x), equal_nan=True)
     assert not host_calls()
@@ -22,7 +22,7 @@ def test_unary_operators(name, dtype, host_calls):
     ("name", "dtype"),
     [(name, fb.float32) for name in BINARY] + [(name, fb.int64) for name in BINARY if name not in OF_FLOATS],
 )
-def test_binary_operators_of_broadcast_and_strided_operands(name, dtype, host_calls):
+def test_binary_operators_of_broadcast_and_strided_operands_match_the_cpu(name, dtype, host_calls):
     x, y = (fb.randn(7, 5, 3) * 4).to(dtype).transpose(0, 2), (fb.randn(5, 1) * 3).abs().to(dtype) + 1
     assert_close(getattr(fb, name)(x.cuda(), y.cuda()).cpu(), getattr(fb, name)(x, y), equal_nan=True)
     if name not in OF_TENSORS:
@@ -42,7 +42,7 @@ def test_mixed_dtypes_promote_and_store(host_calls):
     host_calls()
 
 
-def test_pointwise_operators_of_complex_numbers(host_calls):
+def test_pointwise_operators_of_complex_numbers_match_the_cpu(host_calls):
     x = fb.randn(20, dtype=fb.complex64)
     for name in ("exp", "abs", "conj_physical", "sqrt", "angle"):
         assert_close(getattr(fb, name)(x.cuda()).cpu(), getattr(fb, name)(x))
@@ -79,7 +79,7 @@ ROW_DTYPES = [fb.float32, fb.float64, fb.float16, fb.bfloat16, fb.int8, fb.int16
 
 
 @pytest.mark.parametrize("dtype", [*ROW_DTYPES, fb.bool, fb.uint8, fb.complex64, fb.complex128])
-def test_pointwise_operators_of_contiguous_or_repeated_rows(dtype, host_calls):
+def test_pointwise_operators_of_contiguous_or_repeated_rows_match_the_cpu(dtype, host_calls):
     """Test rows that start at aligned and at unaligned addresses, with complete and with incomplete packs."""
     x = (fb.arange(3 * 4 * 160).reshape(3, 4, 160) % 11 - 3).to(dtype)
     for rows in (slice(None), slice(0, 45), slice(16, 64), slice(32, 33), slice(1, 150), slice(3, 67), slice(7, 7)):
@@ -90,7 +90,7 @@ def test_pointwise_operators_of_contiguous_or_repeated_rows(dtype, host_calls):
     assert not host_calls()
 
 
-def test_pointwise_operators_of_long_strided_rows(host_calls):
+def test_pointwise_operators_of_long_strided_rows_match_the_cpu(host_calls):
     x, y = fb.randn(2, 300, 3), fb.randn(3, 300, 70)
     functions = (
         lambda s, t: s[:, ::2, 1] * 2 - s[1, :150, 0],
@@ -106,7 +106,7 @@ def test_pointwise_operators_of_long_strided_rows(host_calls):
     assert not host_calls()
 
 
-def test_pointwise_operators_of_rows_of_several_dtypes(host_calls):
+def test_pointwise_operators_of_rows_of_several_dtypes_match_the_cpu(host_calls):
     x, row = fb.arange(5 * 48).reshape(5, 48), fb.linspace(-3, 5, 48)
     for a in ROW_DTYPES:
         for b in (fb.float32, fb.float16, fb.int8):
@@ -146,7 +146,7 @@ def test_transposed_copies(shape, dtype, host_calls):
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (), (3, 0, 2), (1, 1, 1), (2,) * 14])
-def test_pointwise_operators_of_odd_shapes(shape):
+def test_pointwise_operators_of_empty_and_high_dimensional_tensors_match_the_cpu(shape):
     x = fb.randn(shape)
     assert_close((x.cuda() * 2 + 1).cpu(), x * 2 + 1)
     if x.dim() > 1:

@@ -26,7 +26,7 @@ def both(function, x, *arguments, tolerance=1e-5, **options):
         (3, (1, 2, 5, 6, 7), {"kernel_size": (2, 3, 2), "stride": (1, 2, 3)}),
     ],
 )
-def test_max_pool(dims, shape, options, host_calls):
+def test_max_pool_matches_the_cpu(dims, shape, options, host_calls):
     both(getattr(fb, f"max_pool{dims}d"), fb.randn(shape), **options, return_indices=True)
     assert not host_calls()
 
@@ -48,7 +48,7 @@ def test_views_are_pooled(host_calls):
 
 
 @pytest.mark.parametrize("sizes", [(3, 4), (1, 1), (9, 20), (0, 2)])
-def test_adaptive_pools(sizes, host_calls):
+def test_adaptive_pooling_matches_the_cpu(sizes, host_calls):
     x = fb.randn(2, 3, 9, 11)
     both(_core._adaptive_max_pool2d, x, sizes, return_indices=True)
     if sizes != (1, 1):  # a mean
@@ -57,7 +57,7 @@ def test_adaptive_pools(sizes, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16])
-def test_average_pools(dtype, host_calls):
+def test_average_pooling_matches_the_cpu(dtype, host_calls):
     x, tolerance = fb.randn(2, 3, 9, 8, dtype=fb.float64).to(dtype), 2e-3 if dtype == fb.float16 else 1e-5
     both(fb.avg_pool2d, x, (3, 2), 2, 1, ceil_mode=True, tolerance=tolerance)
     both(fb.avg_pool2d, x, 3, 1, 1, count_include_pad=False, tolerance=tolerance)
@@ -67,7 +67,7 @@ def test_average_pools(dtype, host_calls):
     assert not host_calls()
 
 
-def test_average_pools_of_integers(host_calls):
+def test_average_pooling_of_integers_matches_the_cpu(host_calls):
     x = fb.randint(-50, 50, (2, 3, 9, 8))
     both(fb.avg_pool2d, x, (3, 2), 2, 1, ceil_mode=True)
     assert fb.avg_pool2d(x.cuda(), 3).is_cuda
@@ -76,7 +76,7 @@ def test_average_pools_of_integers(host_calls):
 
 @pytest.mark.parametrize("mode", ["nearest", "nearest-exact", "bilinear", "bicubic"])
 @pytest.mark.parametrize("size", [(5, 7), (17, 12), (9, 11)])
-def test_interpolation(mode, size, host_calls):
+def test_interpolation_matches_the_cpu(mode, size, host_calls):
     x = fb.randn(2, 3, 9, 11)
     both(_core.nn_interpolate, x, size, mode=mode)
     assert not host_calls()
@@ -84,13 +84,13 @@ def test_interpolation(mode, size, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.int64, fb.bool])
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
-def test_padding_modes(mode, dtype, host_calls):
+def test_padding_modes_match_the_cpu(mode, dtype, host_calls):
     both(_core.nn_pad, (fb.randn(2, 3, 6, 5) * 9).to(dtype), (2, 1, -1, 3), mode=mode)
     assert not host_calls()
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_unpooling(dims, host_calls):
+def test_unpooling_matches_the_cpu(dims, host_calls):
     x = fb.randn(2, 3, *(6, 8, 4)[:dims])
     pool, unpool = getattr(fb, f"max_pool{dims}d"), getattr(_core, f"nn_max_unpool{dims}d")
     values, places = pool(x, 2, return_indices=True)

@@ -27,7 +27,7 @@ def close(there, here):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_matrix_products_in_every_dtype(dtype, host_calls):
+def test_matrix_products_in_every_dtype_match_the_cpu(dtype, host_calls):
     a, b = draw((67, 35), dtype), draw((35, 70), dtype)
     close(fb.mm(a.cuda(), b.cuda()), fb.mm(a, b))
     assert not host_calls()
@@ -37,7 +37,7 @@ def test_matrix_products_in_every_dtype(dtype, host_calls):
     ("m", "k", "n"),
     [(1, 1, 1), (1, 300, 1), (3, 5, 2), (0, 4, 5), (4, 0, 5), (4, 5, 0), (17, 2000, 18), (65, 16, 129), (2, 700, 90)],
 )
-def test_matrix_products_of_all_shapes(m, k, n, host_calls):
+def test_matrix_products_of_all_shapes_match_the_cpu(m, k, n, host_calls):
     a, b = fb.randn(m, k), fb.randn(k, n)
     close(fb.mm(a.cuda(), b.cuda()), fb.mm(a, b))
     assert not host_calls()
@@ -59,13 +59,13 @@ def test_matrix_products_with_large_tiles(host_calls):
         lambda t: t[:1].expand(t.shape),
     ],
 )
-def test_matrix_products_of_strided_operands(view, host_calls):
+def test_matrix_products_of_strided_operands_match_the_cpu(view, host_calls):
     a, b = fb.randn(20, 33).cuda(), fb.randn(33, 40).cuda()
     close(fb.mm(view(a), view(b)), fb.mm(view(a).cpu(), view(b).cpu()))
     assert not host_calls()
 
 
-def test_products_of_batches_and_vectors(host_calls):
+def test_products_of_batches_and_vectors_match_the_cpu(host_calls):
     a, b, v, w = fb.randn(3, 2, 18, 20), fb.randn(2, 20, 19), fb.randn(20), fb.randn(18)
     close(fb.matmul(a.cuda(), b.cuda()), fb.matmul(a, b))
     close(fb.matmul(a.cuda(), v.cuda()), fb.matmul(a, v))
@@ -77,7 +77,7 @@ def test_products_of_batches_and_vectors(host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.int32])
-def test_addmm_and_baddbmm(dtype, host_calls):
+def test_linear_and_addmm_match_the_cpu(dtype, host_calls):
     x, w, bias = draw((2, 17, 24), dtype), draw((30, 24), dtype), draw((30,), dtype)
     linear = _core.linear
     close(linear(x.cuda(), w.cuda(), bias.cuda()), linear(x, w, bias))
@@ -102,7 +102,7 @@ def test_half_precision_sums_are_rounded_once(host_calls):
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("m", "k", "n"), [(17, 40, 18), (65, 31, 129), (64, 2000, 70), (33, 1, 40)])
 @pytest.mark.parametrize("transposed", [False, True])
-def test_matrix_products_in_half_precision(m, k, n, transposed, dtype, host_calls):
+def test_matrix_products_in_half_precision_round_exact_sums_once(m, k, n, transposed, dtype, host_calls):
     """Test with small integers, for which the sums are exact in any order and are rounded once."""
     a, b = fb.randint(-2, 3, (m, k)).to(dtype).cuda(), fb.randint(-2, 3, (k, n)).to(dtype).cuda()
     if transposed:
@@ -155,7 +155,7 @@ int main() {
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="no compiler")
-def test_operand_layouts_for_cublaslt(tmp_path):
+def test_cublaslt_receives_correct_operand_layouts(tmp_path):
     """Test the layouts that cuBLASLt receives. It reads matrices in column-major order, which transposes them."""
     package = Path(__file__).parents[2]
     (tmp_path / "layouts.cpp").write_text(LAYOUTS)

@@ -27,7 +27,7 @@ def exact(f):
 
 
 @pytest.mark.parametrize("dtype", FLOATING)
-def test_uniform(dtype, host_calls):
+def test_uniform_numbers_equal_the_numbers_of_the_cpu(dtype, host_calls):
     for n in SIZES:
         exact(lambda d, n=n: fb.rand(n, dtype=dtype, device=d))
         exact(lambda d, n=n: fb.empty(n, dtype=dtype, device=d).uniform_(-3.1, 7.7))
@@ -35,7 +35,7 @@ def test_uniform(dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", FLOATING)
-def test_normal(dtype, host_calls):
+def test_normal_numbers_match_the_cpu_up_to_rounding(dtype, host_calls):
     """Compare up to rounding, because the CPU computes logarithm, sine and cosine in double precision.
 
     Half-precision numbers are rounded from float32, so they can differ by one unit in the last place.
@@ -52,7 +52,7 @@ def test_normal(dtype, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
 @pytest.mark.parametrize("name", ["exponential_", "cauchy_", "log_normal_", "geometric_"])
-def test_other_distributions(name, dtype, host_calls):
+def test_numbers_of_other_distributions_match_the_cpu(name, dtype, host_calls):
     arguments = (0.3,) if name == "geometric_" else ()
     for n in (1, 1025):
         got, expected = both(lambda d, n=n: getattr(fb.empty(n, dtype=dtype, device=d), name)(*arguments))
@@ -74,7 +74,7 @@ def test_random_integers_and_bernoulli_trials_equal_the_cpu(dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", FLOATING)
-def test_bernoulli_with_probability_tensors(dtype, host_calls):
+def test_bernoulli_with_probability_tensors_equals_the_cpu(dtype, host_calls):
     p = fb.linspace(0, 1, 500, dtype=dtype)
     exact(lambda d: fb.bernoulli(p.to(d)))
     exact(lambda d: fb.empty(3, 500, dtype=fb.int64, device=d).bernoulli_(p.to(d)))
@@ -109,7 +109,7 @@ def test_random_permutations_equal_the_cpu(n, host_calls):
 
 
 @pytest.mark.parametrize("dtype", FLOATING)
-def test_dropout(dtype, host_calls):
+def test_dropout_equals_the_cpu(dtype, host_calls):
     x = fb.linspace(-2, 2, 5000, dtype=dtype).reshape(50, 100).t()
     exact(lambda d: fb.dropout(x.to(d), 0.3, True))
     assert not host_calls()

@@ -44,7 +44,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize(("name", "dtype"), ROWS)
-def test_every_row_reduction(name, dtype, host_calls):
+def test_every_reduction_of_the_table_matches_the_cpu(name, dtype, host_calls):
     x = values((8, 41, 6), dtype)
     if dtype.is_floating_point:
         x[2, 3, 4] = float("nan")
@@ -54,7 +54,7 @@ def test_every_row_reduction(name, dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [*FLOATING, *INTEGERS])
-def test_argmax_and_argmin(dtype, host_calls):
+def test_argmax_and_argmin_match_the_cpu(dtype, host_calls):
     x = values((3, 41, 6), dtype)
     for dim in (0, 1, 2):
         check(lambda t, dim=dim: t.argmax(dim), x)
@@ -76,14 +76,14 @@ def test_argmax_and_argmin_return_the_first_extreme(shape, dim, host_calls):
 
 @pytest.mark.parametrize("p", [0, 1, 2, float("inf"), float("-inf"), 3])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float16, fb.complex64])
-def test_norms(p, dtype, host_calls):
+def test_norms_match_the_cpu(p, dtype, host_calls):
     check(lambda t: fb.linalg.vector_norm(t, p, 1), values((4, 50, 3), dtype))
     assert not host_calls()
 
 
 @pytest.mark.filterwarnings("ignore:var_mean.*degrees of freedom:UserWarning")  # no variance of one element
 @pytest.mark.parametrize(("shape", "dim"), [s for s in SHAPES if 0 not in s[0]])
-def test_variances(shape, dim, host_calls):
+def test_variances_match_the_cpu(shape, dim, host_calls):
     for dtype in (fb.float32, fb.float64, fb.float16):
         x = values(shape, dtype)
         check(lambda t: fb.var_mean(t, dim), x + 10)
@@ -91,14 +91,14 @@ def test_variances(shape, dim, host_calls):
     assert not host_calls()
 
 
-def test_variance_of_large_and_infinite_values():
+def test_variance_of_large_and_infinite_values_matches_the_cpu():
     x = fb.tensor([[1e25, 2e18, -3e18], [float("inf"), 1.0, 2.0], [float("nan"), 0.0, 1.0]])
     check(lambda t: fb.var_mean(t, 1), x)
     check(lambda t: fb.var_mean(t, 1, correction=0), x[:, :1])
 
 
 @pytest.mark.parametrize("offset", [0, 1, 3])
-def test_reductions_of_strided_and_misaligned_tensors(offset, host_calls):
+def test_reductions_of_strided_and_misaligned_tensors_match_the_cpu(offset, host_calls):
     x = values((12, 30, 5), fb.float32)
     check(lambda t: t[offset:, offset:].sum(1), x)
     check(lambda t: t.transpose(0, 2).mean(1), x)
@@ -114,7 +114,7 @@ def test_sums_do_not_depend_on_the_address():
     assert x.sum().item() == moved.sum().item()
 
 
-def test_hash_tensor_and_dot(host_calls):
+def test_hash_tensor_and_dot_match_the_cpu(host_calls):
     x = values((7, 33), fb.float32)
     check(lambda t: fb.hash_tensor(t), x)
     for dtype in (fb.float32, fb.float16, fb.complex64, fb.int32, fb.float64):

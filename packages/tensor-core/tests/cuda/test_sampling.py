@@ -37,7 +37,7 @@ def reported(function, *tensors):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16])
-def test_poisson(dtype, host_calls):
+def test_poisson_draws_the_same_numbers_as_the_cpu(dtype, host_calls):
     rates = fb.tensor([0.0, 1e-3, 0.5, 3.0, 9.9, 10.0, 47.0, 1e4]).to(dtype).repeat(100)
     same(fb.poisson, rates, host_calls=host_calls)
     same(fb.poisson, rates[:0], host_calls=host_calls)
@@ -58,14 +58,14 @@ def test_invalid_poisson_rates_are_reported(wrong, host_calls):
     )
 
 
-def test_binomial(host_calls):
+def test_binomial_draws_the_same_numbers_as_the_cpu(host_calls):
     counts = fb.tensor([0.0, 1.0, 7.0, 30.0, 1000.0, float("nan")], dtype=fb.float64).unsqueeze(1)
     probs = fb.linspace(0, 1, 41, dtype=fb.float64).unsqueeze(0)
     same(fb.binomial, counts.expand(6, 41), probs.expand(6, 41), host_calls=host_calls)
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
-def test_gamma(dtype, host_calls):
+def test_gamma_and_dirichlet_draw_the_same_numbers_as_the_cpu(dtype, host_calls):
     alphas = fb.tensor([0.0, 1e-3, 0.2, 1.0, 4.5, 300.0, 1e5]).to(dtype).repeat(60)
     same(fb._standard_gamma, alphas, host_calls=host_calls, tolerance=1e-5)
     same(lambda a: fb._sample_dirichlet(a.reshape(-1, 7)[:, 1:]), alphas, host_calls=host_calls, tolerance=1e-5)
@@ -73,7 +73,7 @@ def test_gamma(dtype, host_calls):
 
 @pytest.mark.parametrize("replacement", [False, True])
 @pytest.mark.parametrize("shape", [(1,), (50,), (7, 50), (3, 3000)])
-def test_multinomial(shape, replacement, host_calls):
+def test_multinomial_draws_the_same_categories_as_the_cpu(shape, replacement, host_calls):
     weights = fb.rand(shape)
     weights[..., ::3] = 0.25
     for draws in {1, min(20, shape[-1])}:
@@ -105,7 +105,7 @@ def test_invalid_multinomial_weights_are_reported(wrong, categories, replacement
     assert samples.min() >= 0 and samples.max() < categories
 
 
-def test_multinomial_without_rows_or_categories():
+def test_multinomial_accepts_zero_rows_and_rejects_zero_categories():
     assert fb.multinomial(fb.ones(0, 3, device="cuda"), 2).shape == (0, 2)
     with pytest.raises(RuntimeError, match="sum of probabilities <= 0"):
         fb.multinomial(fb.ones(2, 0, device="cuda"), 2, True)

@@ -19,7 +19,7 @@ def check(function, x):
 
 
 @pytest.mark.parametrize(("shape", "dim"), SHAPES)
-def test_scans_of_all_shapes(shape, dim, host_calls):
+def test_scans_of_all_shapes_match_the_cpu(shape, dim, host_calls):
     x = fb.randn(shape)
     check(lambda t: t.cumsum(dim), x)
     check(lambda t: (1 + t / 1000).cumprod(dim), x)
@@ -32,7 +32,7 @@ def test_scans_of_all_shapes(shape, dim, host_calls):
 @pytest.mark.parametrize(
     "dtype", [fb.bool, fb.uint8, fb.int32, fb.int64, fb.float16, fb.bfloat16, fb.float64, fb.complex64]
 )
-def test_scans_in_every_dtype(dtype, host_calls):
+def test_scans_in_every_dtype_match_the_cpu(dtype, host_calls):
     x = (fb.rand(3, 3000) * 3).to(dtype)
     check(lambda t: t.cumsum(1), x[:, :500] if dtype == fb.float16 else x)
     check(lambda t: t.cumprod(0), x)
@@ -43,7 +43,7 @@ def test_scans_in_every_dtype(dtype, host_calls):
     assert not host_calls()
 
 
-def test_scans_of_nan_and_infinities():
+def test_scans_of_nan_and_infinities_match_the_cpu():
     inf, nan = float("inf"), float("nan")
     x = fb.tensor([[1, nan, 3, nan, 2], [-inf, -inf, 1, inf, 0], [inf, 1, -inf, 2, nan], [0.0, -0.0, 0.0, -0.0, 0]])
     for name in ("cummax", "cummin"):

@@ -19,7 +19,7 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize(("shape", "dim"), SHAPES)
-def test_softmax_along_each_dimension(name, shape, dim, host_calls):
+def test_softmax_along_each_dimension_matches_the_cpu(name, shape, dim, host_calls):
     for dtype in (fb.float32, fb.float64, fb.bfloat16):
         x = (fb.randn(shape) * 5).to(dtype)
         found = FUNCTIONS[name](x.cuda(), dim)
@@ -37,7 +37,7 @@ def test_softmax_does_not_depend_on_the_address(length):
             assert function(moved, 1).tolist() == function(aligned, 1).tolist(), name
 
 
-def test_softmax_of_rows_with_large_and_infinite_elements():
+def test_softmax_of_rows_with_large_and_infinite_elements_matches_the_cpu():
     """Test values for which the terms of the sum underflow, in rows of all kinds."""
     for length in (8, 200, 3000, 40000):
         x = fb.randn(4, length) * 60
@@ -52,14 +52,14 @@ def test_softmax_of_rows_with_large_and_infinite_elements():
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("dim", [0, 1])
-def test_softmax_of_infinities_and_nan(name, dim):
+def test_softmax_of_infinities_and_nan_matches_the_cpu(name, dim):
     inf, nan = float("inf"), float("nan")
     x = fb.tensor([[inf, 1, 2], [-inf, 1, 2], [-inf, -inf, -inf], [nan, 1, 2], [1e30, -1e30, 0], [inf, -inf, nan]])
     x = x if dim == 1 else x.T.contiguous()
     assert_close(FUNCTIONS[name](x.cuda(), dim).cpu(), FUNCTIONS[name](x, dim), equal_nan=True)
 
 
-def test_logsumexp_over_several_dimensions(host_calls):
+def test_logsumexp_over_several_dimensions_matches_the_cpu(host_calls):
     x = fb.randn(4, 5, 6)
     for dims in ([1, 2], [0, 2], [0, 1]):
         assert_close(x.cuda().logsumexp(dims).cpu(), x.logsumexp(dims))
@@ -69,7 +69,7 @@ def test_logsumexp_over_several_dimensions(host_calls):
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 @pytest.mark.parametrize(("shape", "inner"), [((6, 10), ()), ((3, 1000), ()), ((2, 5, 7, 3), (7, 3)), ((9,), None)])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_cross_entropy_and_nll_loss(reduction, shape, inner, weighted, host_calls):
+def test_cross_entropy_and_nll_loss_match_the_cpu(reduction, shape, inner, weighted, host_calls):
     classes = shape[0] if inner is None else shape[1]
     labels = fb.randint(0, classes, () if inner is None else (shape[0], *inner))
     if labels.dim():

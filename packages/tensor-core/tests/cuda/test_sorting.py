@@ -28,7 +28,7 @@ def same(got, expected):
 
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.int64, fb.int8, fb.uint8, fb.bool])
-def test_sort(dtype, descending, host_calls):
+def test_sort_and_argsort_match_the_cpu(dtype, descending, host_calls):
     for shape in [(), (0,), (1,), (5,), (700, 3), (2, 129), (2050,), (2, 4500)]:
         x = numbers(shape, dtype)
         same(fb.sort(x.cuda(), descending=descending), fb.sort(x, descending=descending))
@@ -38,7 +38,7 @@ def test_sort(dtype, descending, host_calls):
     assert not host_calls()
 
 
-def test_sort_of_64_bit_keys(host_calls):
+def test_sort_of_64_bit_keys_matches_the_cpu(host_calls):
     x = fb.tensor([2**62, -(2**63), 2**63 - 1, 0, -1, 2**40]).repeat(500)
     same(fb.sort(x.cuda()), fb.sort(x))
     y = fb.tensor([1e300, -1e300, float("inf"), -float("inf"), NAN, 5e-324, -5e-324]).to(fb.float64).repeat(400)
@@ -48,7 +48,7 @@ def test_sort_of_64_bit_keys(host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.bfloat16, fb.int64, fb.uint8])
 @pytest.mark.parametrize("shape", [(1,), (40,), (3, 300), (3000,), (2, 9000)])
-def test_topk_and_kthvalue(shape, dtype, host_calls):
+def test_topk_and_kthvalue_match_the_cpu(shape, dtype, host_calls):
     x = numbers(shape, dtype)
     for k in {0, 1, shape[-1] // 7, shape[-1] // 2, shape[-1]}:
         for largest in (False, True):
@@ -62,7 +62,7 @@ def test_topk_and_kthvalue(shape, dtype, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.int64, fb.bool])
 @pytest.mark.parametrize("shape", [(), (1,), (40,), (7, 5, 3), (3, 3000)])
-def test_median_and_mode(shape, dtype, host_calls):
+def test_median_and_mode_match_the_cpu(shape, dtype, host_calls):
     x = numbers(shape, dtype)
     for dim in {0, -1} if shape else {0}:
         for function in (fb.median, fb.nanmedian, fb.mode):
@@ -77,7 +77,7 @@ def test_median_and_mode(shape, dtype, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.int64, fb.bool])
-def test_unique_along_a_dimension(dtype, host_calls):
+def test_unique_along_a_dimension_matches_the_cpu(dtype, host_calls):
     x = (fb.arange(600) * 2654435761 % 1000003 % 3 - 1).reshape(300, 2).to(dtype)
     if dtype.is_floating_point:
         x[5, 1] = x[7, 0] = NAN
@@ -91,7 +91,7 @@ def test_unique_along_a_dimension(dtype, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.int64])
 @pytest.mark.parametrize("n", [0, 1, 50, 3000])
-def test_unique(n, dtype, host_calls):
+def test_unique_matches_the_cpu(n, dtype, host_calls):
     x = numbers((n,), dtype)
     same(fb.unique(x.cuda()), fb.unique(x))
     for f in (fb.unique, fb.unique_consecutive):
@@ -100,7 +100,7 @@ def test_unique(n, dtype, host_calls):
 
 
 @pytest.mark.parametrize("right", [False, True])
-def test_searchsorted(right, host_calls):
+def test_searchsorted_and_bucketize_match_the_cpu(right, host_calls):
     edges, x = fb.linspace(-5, 5, 77), numbers((500,))
     same(fb.searchsorted(edges.cuda(), x.cuda(), right=right), fb.searchsorted(edges, x, right=right))
     same(fb.bucketize(x.cuda(), edges.cuda(), right=right), fb.bucketize(x, edges, right=right))
@@ -114,7 +114,7 @@ def test_searchsorted(right, host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.int64, fb.uint8])
 @pytest.mark.parametrize("count", [0, 3, 500])
-def test_isin(dtype, count, host_calls):
+def test_isin_matches_the_cpu(dtype, count, host_calls):
     x, tests = numbers((6, 50), dtype), numbers((count,), dtype)
     for invert in (False, True):
         same(fb.isin(x.cuda(), tests.cuda(), invert=invert), fb.isin(x, tests, invert=invert))
@@ -122,7 +122,7 @@ def test_isin(dtype, count, host_calls):
     assert not host_calls()
 
 
-def test_repeat_interleave(host_calls):
+def test_repeat_interleave_matches_the_cpu(host_calls):
     x, counts = numbers((5, 4)), fb.tensor([2, 0, 3, 1, 0])
     same(fb.repeat_interleave(x.cuda(), counts.cuda(), 0), fb.repeat_interleave(x, counts, 0))
     same(fb.repeat_interleave(x.cuda(), fb.tensor(3).cuda(), 1), fb.repeat_interleave(x, fb.tensor(3), 1))
@@ -132,7 +132,7 @@ def test_repeat_interleave(host_calls):
         fb.repeat_interleave(x.cuda(), fb.tensor([1, -1, 1, 1, 1]).cuda(), 0)
 
 
-def test_histogramdd(host_calls):
+def test_histogramdd_matches_the_cpu(host_calls):
     x, weight = numbers((500, 2)) % 3, fb.linspace(0, 1, 500)
     x[4, 1] = NAN
     for options in ({}, {"weight": weight}, {"density": True}):
@@ -148,7 +148,7 @@ def test_histogramdd(host_calls):
     assert not host_calls()
 
 
-def test_bincount_and_histc():
+def test_bincount_and_histc_match_the_cpu():
     x = numbers((3000,), fb.int64).abs()
     same(fb.bincount(x.cuda()), fb.bincount(x))
     same(fb.bincount(x.cuda(), minlength=200), fb.bincount(x, minlength=200))

@@ -67,7 +67,7 @@ def test_operands_on_cpu_and_gpu_raise():
     assert fb.equal((fb.ones(3).cuda() + fb.tensor(2.0)).cpu(), fb.full((3,), 3.0))
 
 
-def test_item_tolist_and_repr_of_gpu_tensors():
+def test_item_tolist_and_repr_read_gpu_tensors():
     t = on_gpu([[1.5, 2.0], [3.0, 4.0]])
     assert t[1, 0].item() == 3.0 and bool(t[0, 0]) and t.tolist() == [[1.5, 2.0], [3.0, 4.0]]
     assert repr(on_gpu([1.5])) == "tensor([1.5000], device='cuda:0')"
