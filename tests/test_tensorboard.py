@@ -61,7 +61,7 @@ def test_add_histogram_writes_the_counts(tmp_path: Path) -> None:
     assert sum(event.histogram_value.bucket) == 101
 
 
-def test_images_and_figures(tmp_path: Path) -> None:
+def test_images_and_figures_are_written(tmp_path: Path) -> None:
     figure = Figure()
     figure.add_subplot().plot([1, 2, 3])
     with SummaryWriter(tmp_path) as writer:

@@ -126,7 +126,7 @@ def test_attention_and_its_gradients_match_the_cpu(queries, keys, depth, width, 
     )
 
 
-def test_attention_with_masks():
+def test_attention_with_masks_matches_the_cpu():
     tensors = fb.randn(2, 3, 9, 16), fb.randn(2, 3, 20, 16), fb.randn(2, 3, 20, 8)
     for mask in (fb.randn(2, 1, 9, 20), fb.randn(9, 20) > 1.5, fb.randn(1, 20) > 0):
         both(lambda q, k, v, mask=mask: F.scaled_dot_product_attention(q, k, v, mask.to(q.device)), *tensors)
@@ -262,7 +262,7 @@ def test_causal_masks_follow_the_query():
     assert_close(there.cpu(), F.scaled_dot_product_attention(q, k, k, mask), rtol=1e-4, atol=1e-5)
 
 
-def test_attention_with_functions_and_masks_of_blocks():
+def test_flex_attention_with_a_block_mask_matches_the_cpu():
     q, k, v = (fb.randn(1, 2, n, 8) for n in (40, 50, 50))
     bias = fb.randn(2, 90)
 

@@ -72,7 +72,7 @@ def test_training_with_dropout_gives_the_same_losses_in_a_captured_graph():
     assert trained(True) == trained(False)
 
 
-def test_dropout_with_a_backward_pass_in_a_separate_graph():
+def test_a_backward_pass_in_a_separate_graph_uses_the_same_dropout_mask():
     x = fb.ones(1000, device="cuda", requires_grad=True)
     forward, backward = cuda.CUDAGraph(), cuda.CUDAGraph()
     F.dropout(x).sum().backward()
@@ -120,7 +120,7 @@ def test_activation_checkpoints_in_a_captured_graph_redraw_the_same_numbers(use_
 
 
 @pytest.mark.parametrize("captured", ["both", "forward", "backward"])
-def test_activation_checkpoints_with_a_separately_captured_backward_pass(captured):
+def test_activation_checkpoints_support_a_separately_captured_backward_pass(captured):
     x = fb.ones(300, device="cuda", requires_grad=True)
 
     def forward():

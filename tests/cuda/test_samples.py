@@ -95,7 +95,7 @@ def test_ctc_loss_and_its_gradient_match_the_cpu(dtype, blank, joined, host_call
     assert not host_calls()
 
 
-def test_ctc_loss_rejects_labels_that_are_no_classes():
+def test_ctc_loss_rejects_labels_that_are_not_classes():
     F.ctc_loss(fb.zeros(3, 1, 4, device="cuda"), fb.tensor([[4]], device="cuda"), [3], [1], reduction="none")
     with pytest.raises(IndexError, match="ctc_loss"):
         fb.cuda.synchronize()

@@ -196,7 +196,7 @@ def test_a_failed_backward_pass_changes_no_gradient(x):
     assert w.grad is None and x.grad is None
 
 
-def test_the_first_nonfinite_result_of_a_forward_pass(x):
+def test_detect_nonfinite_names_the_first_nonfinite_result(x):
     def compute():
         with autograd.detect_nonfinite():
             y = x.abs() + 1

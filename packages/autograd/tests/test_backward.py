@@ -11,7 +11,7 @@ def x():
     return fb.tensor([1.0, 2.0, 3.0], requires_grad=True)
 
 
-def test_is_leaf_and_requires_grad_of_leaves_and_results(x):
+def test_is_leaf_and_requires_grad_distinguish_leaves_and_results(x):
     y = x * 2
     assert x.is_leaf and x.requires_grad and x.grad_fn is None and x.grad is None and x._grad is None
     assert not y.is_leaf and y.requires_grad and y.grad_fn.name() == "MulBackward0"
@@ -253,7 +253,7 @@ def test_views_are_not_detached_in_place(x):
         (x * 2)[0].detach_()
 
 
-def test_dtypes_that_may_require_grad(x):
+def test_only_floating_point_and_complex_tensors_may_require_grad(x):
     for integers in (fb.tensor([1, 2]), fb.tensor([True])):
         with pytest.raises(RuntimeError, match=r"floating point.*can require gradients"):
             integers.requires_grad_()

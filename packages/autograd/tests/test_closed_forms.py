@@ -59,7 +59,7 @@ def test_weighted_smoothed_cross_entropy_and_its_gradient_match_the_formula(gene
     close(z.grad, (softmax(logits) * weighted.sum(1, keepdims=True) - weighted) / total)
 
 
-def test_gradient_of_mean_squared_error(generator):
+def test_gradient_of_mean_squared_error_matches_the_formula(generator):
     a, b = generator.standard_normal((2, 3)), generator.standard_normal((2, 3))
     x, y = leaf(a), leaf(b)
     fb.mse_loss(x, y).backward()
@@ -117,7 +117,7 @@ def test_gradient_of_cumsum_is_a_reversed_cumsum():
         (lambda x: x.norm(float("inf")), [0.0, 0.5, 0.5]),
     ],
 )
-def test_gradients_of_equal_extremes(reduce, expected):
+def test_the_gradient_is_shared_by_equal_extremes_or_goes_to_one(reduce, expected):
     x = leaf(np.array([1.0, 3.0, 3.0]))
     reduce(x).backward()
     close(x.grad, expected)

@@ -130,7 +130,7 @@ def test_gradients_of_writes_to_view_as_complex_reach_the_base():
     check(function, real(2, 3), draw(2, 3, seed=1))
 
 
-def test_gradients_of_imaginary_parts_after_a_change_of_the_base():
+def test_the_gradient_of_an_imaginary_part_follows_a_change_of_its_base():
     z = draw(3)
     y = z * 1
     part = y.imag

@@ -7,7 +7,7 @@ import flambeau as fb
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16, fb.float32, fb.float64])
-def test_gradients_of_leaves_of_every_floating_dtype(dtype):
+def test_gradients_have_the_floating_dtype_of_the_leaf(dtype):
     x = fb.tensor([1.0, 2.0, 4.0], dtype=dtype, requires_grad=True)
     y = (x * x + x.exp().log()).sum()
     y.backward()
@@ -15,7 +15,7 @@ def test_gradients_of_leaves_of_every_floating_dtype(dtype):
     np.testing.assert_allclose(x.grad.double().numpy(), [3, 5, 9], rtol=2e-2)
 
 
-def test_gradients_have_the_dtype_of_each_operand():
+def test_each_gradient_has_the_dtype_of_its_operand():
     half = fb.ones(3, dtype=fb.float16, requires_grad=True)
     double = fb.full((2, 1), 2.0, dtype=fb.float64, requires_grad=True)
     scalar = fb.tensor(3.0, requires_grad=True)

@@ -22,7 +22,7 @@ def check(function, *inputs):
     "arguments", [(None, -1, None), (5, 0, "ortho"), (3, -1, "forward"), (4, 1, "backward")], ids=str
 )
 @pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"])
-def test_derivatives_of_one_dimensional_transforms(name, arguments, dtype):
+def test_derivatives_of_one_dimensional_transforms_match_finite_differences(name, arguments, dtype):
     if dtype.is_complex and name in REAL_INPUT:
         return
     check(lambda x: getattr(fb.fft, name)(x, *arguments), leaf((3, 4), dtype))
@@ -33,14 +33,14 @@ def test_derivatives_of_one_dimensional_transforms(name, arguments, dtype):
     "arguments", [(None, None, None), ((3, 2), (0, 1), "ortho"), (None, (2, 0), "forward")], ids=str
 )
 @pytest.mark.parametrize("name", ["fftn", "ifftn", "rfftn", "irfftn", "hfftn", "ihfftn"])
-def test_derivatives_of_multidimensional_transforms(name, arguments, dtype):
+def test_derivatives_of_multidimensional_transforms_match_finite_differences(name, arguments, dtype):
     if dtype.is_complex and name.startswith(REAL_INPUT):
         return
     check(lambda x: getattr(fb.fft, name)(x, *arguments), leaf((2, 3, 2), dtype))
 
 
 @pytest.mark.parametrize("name", ["fft2", "ifft2", "rfft2", "irfft2", "hfft2", "ihfft2", "fftshift", "ifftshift"])
-def test_derivatives_of_two_dimensional_transforms_and_shifts(name):
+def test_derivatives_of_two_dimensional_transforms_and_shifts_match_finite_differences(name):
     check(getattr(fb.fft, name), leaf((2, 3, 4), fb.float64))
 
 

@@ -113,7 +113,7 @@ def test_jvp_accepts_and_returns_nested_structures():
     assert not aux.requires_grad
 
 
-def test_complex_functions_that_are_not_holomorphic():
+def test_jvp_supports_complex_functions_that_are_not_holomorphic():
     z, dz = 1.0 + 2.0j, 0.5 - 1.0j
     _, tangent = func.jvp(lambda z: z.abs() * z.conj() ** 2, (fb.tensor(z),), (fb.tensor(dz),))
     eps = 1e-4
@@ -418,7 +418,7 @@ def test_a_function_returns_one_tangent_for_each_output():
             First.apply(dual)
 
 
-def test_dual_tensors_inside_of_vmap_have_batched_tangents():
+def test_dual_tensors_inside_vmap_have_batched_tangents():
     directions = fb.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 4.0]])
     x = fb.tensor([0.5, 1.5])
 

@@ -91,12 +91,12 @@ def test_keyword_arguments_are_passed_on():
 class TestOutside:
     """Backward passes of plain autograd through the result of a transform."""
 
-    def test_inputs_that_require_grad(self):
+    def test_func_grad_is_differentiable_with_respect_to_its_input(self):
         x = tensor(X).requires_grad_()
         func.grad(lambda x: (x**3).sum())(x).sum().backward()
         close(x.grad, 6 * X)
 
-    def test_captured_tensors_that_require_grad(self):
+    def test_func_grad_is_differentiable_with_respect_to_captured_tensors(self):
         w = tensor(X).requires_grad_()
         gradient, value = func.grad_and_value(lambda x: (x**2 * w).sum())(tensor(X + 1))
         (gradient.sum() + value).backward()

@@ -192,7 +192,7 @@ def test_a_returned_input_gets_a_new_node(x):
     assert grad(y.sum(), x)[0].tolist() == [7, 7, 7]
 
 
-def test_a_nested_backward_pass_in_a_custom_backward(x):
+def test_a_custom_backward_may_run_a_nested_backward_pass(x):
     class Square(Function):
         @staticmethod
         def forward(ctx, t):

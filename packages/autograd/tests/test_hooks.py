@@ -329,7 +329,7 @@ def test_a_hook_of_several_tensors_is_called_without_gradients(mode, expected):
     assert calls == expected
 
 
-def test_hooks_of_a_node_whose_gradient_autograd_grad_returns():
+def test_autograd_grad_calls_only_the_tensor_hooks_of_a_returned_gradient():
     x, calls = fb.ones(2, requires_grad=True), []
     y = x * 2
     observe(x, y, calls)
@@ -340,7 +340,7 @@ def test_hooks_of_a_node_whose_gradient_autograd_grad_returns():
     assert calls == [("x", None)]
 
 
-def test_hooks_of_a_node_at_which_backward_stops():
+def test_hooks_of_a_node_at_which_backward_stops_are_called():
     x, calls = fb.ones(2, requires_grad=True), []
     y = x * 3
     observe(x, y, calls)

@@ -60,7 +60,7 @@ def test_requires_grad_of_inference_tensors_raises_outside(made):
         assert fb.ones(2, requires_grad=True).requires_grad
 
 
-def test_views_made_in_inference_mode_of_normal_tensors(x):
+def test_a_view_made_in_inference_mode_can_be_changed_only_there(x):
     y = x * 1
     with fb.inference_mode():
         view = y[0]

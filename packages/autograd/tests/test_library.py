@@ -335,7 +335,7 @@ def leaning(x: Tensor, slope: float = 0.1, *, scale: float = 1.0) -> Tensor:
     return _engine.detached(x).new_zeros(()) + (x * slope).maximum(x) * scale
 
 
-def test_an_extensions_operator_is_called_like_its_function():
+def test_an_extension_operator_is_called_like_its_function():
     x = fb.tensor([-1.0, 2.0])
     assert leaning(x).tolist() == leaning(x, 0.1).tolist() == leaning(slope=0.1, x=x).tolist()
     assert fb.ops.testing.leaning(x, 0.5, scale=2.0).tolist() == [-1.0, 4.0]
@@ -344,14 +344,14 @@ def test_an_extensions_operator_is_called_like_its_function():
         leaning()
 
 
-def test_an_extensions_operator_keeps_its_derivative():
+def test_an_extension_operator_keeps_its_derivative():
     x = fb.tensor([-0.5, 2.0], dtype=fb.float64, requires_grad=True)
     assert gradcheck(leaning, (x,)) and gradgradcheck(leaning, (x,))
     with pytest.raises(RuntimeError, match="computes its own derivative"):
         leaning.register_autograd(lambda ctx, grad: grad)
 
 
-def test_vmap_calls_an_extensions_operator_for_each_example():
+def test_vmap_calls_an_extension_operator_for_each_example():
     x, slopes = fb.randn(3, 4), [0.1, 0.5]
     for dim in (0, 1):
         mapped = fb.func.vmap(lambda x: leaning(x, 0.5, scale=3.0), in_dims=dim)(x)

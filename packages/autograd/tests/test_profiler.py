@@ -14,7 +14,7 @@ def counts(profiled):
     return {average.key: average.count for average in profiled.key_averages()}
 
 
-def test_calls_of_every_kind_are_counted():
+def test_operators_views_factories_and_gradients_are_counted():
     x = fb.ones(8, 8, requires_grad=True)
     with profile() as profiled:
         y = (x @ x + 1).relu()
@@ -112,7 +112,7 @@ def test_profiles_cannot_be_nested():
 # Schedules
 
 
-def test_steps_of_a_schedule():
+def test_a_schedule_selects_the_steps_to_record():
     with pytest.warns(UserWarning, match="won't be using warmup"):
         plan = alias.schedule(wait=1, warmup=0, active=2, repeat=2, skip_first=3, skip_first_wait=1)
     names = [plan(step).name for step in range(10)]

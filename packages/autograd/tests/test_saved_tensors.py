@@ -122,7 +122,7 @@ def test_saved_tensors_hooks_can_be_disabled(x):
         pass
 
 
-def test_save_on_cpu(x):
+def test_save_on_cpu_does_not_change_gradients(x):
     with graph.save_on_cpu():
         y = (x * x).sum()
     assert grad(y, x)[0].tolist() == [2, 4]

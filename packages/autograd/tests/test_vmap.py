@@ -117,7 +117,7 @@ def test_vmap_of_grad_computes_per_sample_gradients():
     assert fb.allclose(per_sample, looped(lambda a, b: grad(loss)(weight, a, b), x, y), atol=1e-6)
 
 
-def test_function_transforms_inside_of_vmap_equal_a_loop():
+def test_function_transforms_inside_vmap_equal_a_loop():
     def function(t):
         return (t**3).sum() * t
 
@@ -205,7 +205,7 @@ def test_unsupported_calls_in_a_mapped_function_raise(function, error, message):
         vmap(function)(fb.ones(3))
 
 
-def test_using_a_batched_tensor_outside_of_vmap_raises():
+def test_using_a_batched_tensor_outside_vmap_raises():
     kept = []
     vmap(lambda t: kept.append(t) or t)(fb.ones(3, 2))
     (escaped,) = kept
@@ -256,7 +256,7 @@ def test_an_exception_in_vmap_restores_the_state():
     assert fb.equal(vmap(lambda t: t + 1)(fb.ones(3)), fb.full((3,), 2.0))
 
 
-def test_dtypes_in_vmap_are_those_of_one_example():
+def test_vmap_does_not_change_dtypes():
     zero_dim, vector = fb.ones(3, dtype=fb.float64), fb.ones(3, 2)
     assert vmap(lambda a, b: a * b)(zero_dim, vector).dtype is fb.float32
     assert vmap(lambda a: a * fb.ones((), dtype=fb.float64))(fb.ones(3)).dtype is fb.float64

@@ -300,7 +300,7 @@ def test_samples_may_have_different_sizes() -> None:
         assert tuple(batch.shape) == (1, number % 7 + 1, 5000) and (np.asarray(batch) == number).all()
 
 
-def test_samples_of_arbitrary_types() -> None:
+def test_workers_can_send_samples_of_arbitrary_types() -> None:
     class Anything(Dataset[Any]):
         def __len__(self) -> int:
             return 3
@@ -341,7 +341,7 @@ def test_worker_init_fn_runs_in_each_worker() -> None:
     assert caught.value.__notes__[0] == "raised by worker_init_fn"
 
 
-def test_get_worker_info_is_none_outside_of_workers() -> None:
+def test_get_worker_info_is_none_outside_workers() -> None:
     assert get_worker_info() is None
     assert read(0)[0]["worker"].tolist() == [-1] * 8
 

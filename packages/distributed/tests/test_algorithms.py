@@ -93,7 +93,7 @@ def _count(iterations):
     return first.seen, second.seen, first.last
 
 
-def test_join_with_different_numbers_of_steps(three_ranks):
+def test_join_continues_until_the_last_process_has_no_steps(three_ranks):
     found = three_ranks.run(_count, [3, 1, 3])
     assert found == [([3, 2, 2], [3, 2, 2], True), ([3], [3], False), ([3, 2, 2], [3, 2, 2], True)]
 

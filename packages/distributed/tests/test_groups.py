@@ -196,6 +196,6 @@ def test_collectives_on_a_device_without_a_backend_raise():
         dist.destroy_process_group()
 
 
-def test_a_process_outside_of_a_group_is_recognised():
+def test_a_process_outside_a_group_is_recognised():
     assert dist.groups._rank_not_in_group(NOBODY)
     assert not dist.groups._rank_not_in_group(None) and not dist.groups._rank_not_in_group(object())

@@ -107,13 +107,13 @@ def test_every_pair_has_a_kl_formula():
 
 
 @pytest.mark.parametrize(("name", "other"), OUTSIDE)
-def test_divergence_is_infinite_outside_of_the_support(name, other):
+def test_divergence_is_infinite_outside_the_support(name, other):
     p, q = KINDS[name][0], KINDS[other][1].expand((3,))
     result = kl_divergence(p, q)
     assert result.shape == (3,) and (result == fb.inf).all() and result.dtype == fb.float64
 
 
-def test_kl_divergence_of_partly_overlapping_supports():
+def test_kl_divergence_of_partly_overlapping_supports_is_infinite():
     uniform = d("Uniform", -0.5, 0.5)
     for q in ("Beta", "ContinuousBernoulli", "Exponential", "Gamma"):
         assert kl_divergence(uniform, KINDS[q][0]) == fb.inf
@@ -274,7 +274,7 @@ def test_the_most_specific_kl_formula_is_used_and_ambiguity_warns():
         register_kl(D.Normal, "Normal")
 
 
-def test_register_kl_accepts_base_classes_that_are_no_distributions():
+def test_register_kl_accepts_base_classes_that_are_not_distributions():
     class Mixin:
         pass
 

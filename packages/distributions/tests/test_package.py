@@ -31,7 +31,7 @@ def test_public_names_are_documented(name):
         assert value.__module__.startswith("flambeau.distributions.")
 
 
-def test_modules_are_attributes():
+def test_modules_are_attributes_and_unknown_names_raise():
     for name in ("constraints", "kl", "normal", "transforms", "utils"):
         assert getattr(distributions, name).__name__ == f"flambeau.distributions.{name}"
     with pytest.raises(AttributeError, match="has no attribute 'Gauss'"):
@@ -40,7 +40,7 @@ def test_modules_are_attributes():
         distributions.Norml  # noqa: B018
 
 
-def test_every_module_is_in_the_facade():
+def test_the_package_lists_every_module():
     listed = {*distributions._NAMES, *distributions._SUBMODULES}
     found = {module.name for module in pkgutil.iter_modules(distributions.__path__) if not module.name.startswith("_")}
     assert listed == found

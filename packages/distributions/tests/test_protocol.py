@@ -210,7 +210,7 @@ def test_number_parameters_take_the_dtype_of_tensor_parameters():
         assert normal.sample().dtype == normal.rsample().dtype == normal.log_prob(normal.sample()).dtype == dtype
 
 
-def test_enumerate_support():
+def test_enumerate_support_returns_all_values():
     assert D.Bernoulli(fb.full((2,), 0.5)).enumerate_support().tolist() == [[0, 0], [1, 1]]
     assert D.Bernoulli(fb.full((2,), 0.5)).enumerate_support(expand=False).shape == (2, 1)
     assert D.Categorical(fb.ones(2, 3)).enumerate_support().tolist() == [[0, 0], [1, 1], [2, 2]]
@@ -252,7 +252,7 @@ def test_transformed_distributions_have_the_shapes_of_their_transforms():
         assert expanded.log_prob(expanded.sample((2,))).shape == (2, *expanded.batch_shape)
 
 
-def test_cdf_of_decreasing_transforms():
+def test_cdf_of_a_decreasing_transform_is_reversed():
     falling = D.TransformedDistribution(D.Normal(0.0, 1.0), [D.AffineTransform(1.0, -2.0), D.ExpTransform()])
     x = fb.tensor([0.5, 1.0, 4.0])
     expected = 1 - D.Normal(0.0, 1.0).cdf((1 - x.log()) / 2)

@@ -163,7 +163,7 @@ def test_saturated_values_stay_inside_the_codomain():
     assert fb.isfinite(D.TanhTransform().log_abs_det_jacobian(x, x.tanh())).all()
 
 
-def test_repr_of_transforms():
+def test_repr_of_transforms_shows_their_structure():
     affine = D.AffineTransform(1.0, 2.0)
     assert repr(affine) == "AffineTransform()"
     assert repr(affine.inv) == "_InverseTransform(AffineTransform())"

@@ -91,7 +91,7 @@ def test_flops_are_counted_per_module(capsys: pytest.CaptureFixture[str]) -> Non
     assert "Sequential.2.0" in counter.get_table(3)
 
 
-def test_operations_outside_of_modules_count_as_global() -> None:
+def test_operations_outside_modules_count_as_global() -> None:
     with FlopCounterMode(display=False) as counter:
         nn.Linear(2, 2)(flambeau.rand(1, 2)) @ flambeau.rand(2, 2)
     assert counter.get_table().splitlines()[2].split() == ["Global", "16.000", "100.00%"]

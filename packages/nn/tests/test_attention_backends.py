@@ -146,7 +146,7 @@ def test_the_backend_enumeration_has_the_values_of_pytorch():
 
 
 @pytest.mark.parametrize(("queries", "keys"), [(3, 5), (4, 4), (5, 3)])
-def test_causal_masks(queries, keys):
+def test_causal_masks_hide_later_positions(queries, keys):
     i, j = np.indices((queries, keys))
     upper, lower = bias.causal_upper_left(queries, keys), bias.causal_lower_right(queries, keys)
     assert (upper.numpy() == (j <= i)).all() and (lower.numpy() == (j <= i + keys - queries)).all()

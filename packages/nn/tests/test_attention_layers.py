@@ -204,7 +204,7 @@ def test_a_mask_with_a_wrong_number_of_heads_is_rejected():
         nn.MultiheadAttention(4, 2)(x, x, x, attn_mask=fb.ones(5, 3, 3))
 
 
-def test_keys_and_values_of_different_lengths():
+def test_keys_and_values_of_different_lengths_are_rejected():
     x, longer = fb.zeros(2, 1, 4), fb.zeros(3, 1, 4)
     with pytest.raises(AssertionError, match=r"key shape \[3, 1, 4\] does not match value shape \[2, 1, 4\]"):
         nn.MultiheadAttention(4, 2)(x, longer, x)

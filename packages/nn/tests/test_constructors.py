@@ -16,7 +16,7 @@ def test_errors_of_constructor_arguments_name_the_layer(layer):
         layer(siez=3)
 
 
-def test_keyword_arguments_signatures_and_copies_of_layers():
+def test_layers_accept_keywords_and_can_be_copied():
     layer = nn.Conv2d(2, 4, kernel_size=3, bias=False)
     assert tuple(layer(fb.zeros(1, 2, 5, 5)).shape) == (1, 4, 3, 3)
     assert "kernel_size" in inspect.signature(nn.Conv2d).parameters

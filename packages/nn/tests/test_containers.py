@@ -89,7 +89,7 @@ class TestListBehaviour:
         self.check(container + make(held[1:]), held)
         self.check(container, held[:1])
 
-    def test_containers_reject_objects_that_are_no_modules(self, make):
+    def test_containers_reject_objects_that_are_not_modules(self, make):
         held = layers(2)
         container = make(held)
         with pytest.raises(TypeError, match="int is not a Module subclass"):

@@ -78,7 +78,7 @@ def test_gradients_of_convolutions_without_elements_are_correct(dims, options, b
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_gradients_of_transposed_convolutions_without_filters(dims):
+def test_gradients_of_transposed_convolutions_without_filters_are_zero(dims):
     layer = getattr(nn, f"ConvTranspose{dims}d")(3, 0, 3, stride=2)
     x = leaf(2, 3, *(5,) * dims)
     output = layer(x)

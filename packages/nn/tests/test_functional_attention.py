@@ -170,7 +170,7 @@ def test_attention_dropout_keeps_the_expected_value():
 
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
-def test_attention_with_causal_masks(kind):
+def test_is_causal_can_be_combined_with_a_mask(kind):
     q, k, v = (fb.randn(2, 3, n, 4, requires_grad=True) for n in (4, 5, 5))
     seen = fb.rand(3, 1, 5) > 0.3
     seen[..., 0] = True

@@ -211,7 +211,7 @@ def test_fold_and_unfold_reject_invalid_arguments():
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_transposed_convolutions_of_half_types_are_rounded_once(dims, dtype):
+def test_transposed_convolutions_of_half_precision_are_rounded_once(dims, dtype):
     transposed = CONVOLUTIONS[dims][1]
     generator = np.random.default_rng(dims)
     x, w, b = (

@@ -65,6 +65,6 @@ def test_gradients_of_grouped_mm_match_finite_differences(monkeypatch):
         (array(8), array(2, 8, 4), offsets(4, 7), "mat_a has to be 2 or 3d"),
     ],
 )
-def test_arguments_that_do_not_match(a, b, offs, message):
+def test_grouped_mm_rejects_mismatched_arguments(a, b, offs, message):
     with pytest.raises(RuntimeError, match=message):
         product(a, b, offs)

@@ -296,7 +296,7 @@ def test_pairwise_distance_pdist_and_cosine_similarity_match_numpy():
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
-def test_the_multilabel_soft_margin_of_half_types_is_rounded_once(dtype):
+def test_the_multilabel_soft_margin_of_half_precision_is_rounded_once(dtype):
     x, y, w = (fb.from_numpy(np.random.default_rng(i).standard_normal((5, 5))).to(dtype) for i in range(3))
     want = F.multilabel_soft_margin_loss(x.float(), y.float(), w.float(), reduction="none").to(dtype)
     assert F.multilabel_soft_margin_loss(x, y, w, reduction="none").equal(want)

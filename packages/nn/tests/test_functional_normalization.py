@@ -106,7 +106,7 @@ def test_instance_norm_matches_numpy_and_updates_running_statistics(shape):
     np.testing.assert_allclose(still.numpy(), (x - mean) / np.sqrt(var + 1e-3), atol=1e-12)
 
 
-def test_batch_norm_of_large_and_small_images():
+def test_batch_norm_of_images_of_any_rank_matches_numpy():
     for shape in ((6, 3), (4, 3, 7), (4, 3, 5, 8)):
         x, axes, column = draw(shape, float), (0, *range(2, len(shape))), (-1, *[1] * (len(shape) - 2))
         w, b = RNG.random((2, 3))
@@ -162,7 +162,7 @@ def test_normalisation_functions_pass_gradcheck(name):
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize(("rows", "length"), [(2, 5), (200, 3), (70, 300), (3, 9000)])
 @pytest.mark.parametrize("function", [F.layer_norm, F.rms_norm])
-def test_gradients_of_half_precision_are_those_of_the_same_numbers_in_double_precision(function, rows, length, dtype):
+def test_half_precision_gradients_match_float64(function, rows, length, dtype):
     def gradients(tensors):
         x, weight, gradient = tensors
         inputs = [t.detach().requires_grad_() for t in (x, weight)]
@@ -180,7 +180,7 @@ def test_gradients_of_half_precision_are_those_of_the_same_numbers_in_double_pre
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("shape", [(5, 6), (3, 6, 1), (4, 6, 9), (2, 6, 70), (2, 6, 80, 90), (1, 6, 0)])
 @pytest.mark.parametrize("norm", ["batch", "channels-last batch", "group"])
-def test_norms_of_channels_in_half_precision_are_those_of_the_same_numbers_in_double_precision(norm, shape, dtype):
+def test_half_precision_group_and_batch_norms_match_float64(norm, shape, dtype):
     def results(tensors):
         x, weight, bias, gradient = tensors
         inputs = [t.detach().requires_grad_() for t in (x, weight, bias)]

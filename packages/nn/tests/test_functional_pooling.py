@@ -128,7 +128,7 @@ def test_adaptive_pooling_matches_numpy(dims, count):
     assert np.array_equal(flat, values.numpy().reshape(2, 3, -1))
 
 
-def test_adaptive_pools_keep_a_size_given_as_none():
+def test_adaptive_pooling_keeps_a_size_given_as_none():
     assert F.adaptive_avg_pool2d(fb.zeros(1, 2, 5, 6), (None, 3)).shape == (1, 2, 5, 3)
 
 
@@ -249,7 +249,7 @@ def test_adaptive_max_pool_takes_the_first_of_equal_values(shape, size):
 
 @pytest.mark.parametrize("length", [2, 7, 16, 37, 64])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_max_pool1d_of_pairs(length, dtype):
+def test_max_pool1d_of_pairs_matches_numpy_and_propagates_nan(length, dtype):
     x = np.round(2 * np.random.default_rng(1).standard_normal((3, 5, length))).astype(
         dtype
     )  # many maxima are equal: the first one is selected
@@ -273,6 +273,6 @@ def test_windows_entirely_in_the_padding_give_the_smallest_value(dtype):
 
 
 @pytest.mark.parametrize("dims", [2, 3])
-def test_fractional_pools_may_have_no_windows(dims):
+def test_fractional_max_pool_may_have_no_windows(dims):
     pool = F.fractional_max_pool2d if dims == 2 else F.fractional_max_pool3d
     assert pool(fb.zeros(1, 2, *[5] * dims), 2, output_size=[0] * dims).shape == (1, 2, *[0] * dims)

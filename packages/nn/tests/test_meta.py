@@ -44,7 +44,7 @@ def test_loading_into_meta_by_copy_warns():
     assert layer.weight.is_meta
 
 
-def test_skip_init():
+def test_skip_init_draws_no_random_numbers():
     before = fb.get_rng_state()
     layer = nn.utils.skip_init(nn.Linear, 3, 4, bias=False, dtype=fb.float64)
     assert layer.weight.is_cpu and layer.weight.dtype is fb.float64 and fb.get_rng_state().equal(before)

@@ -44,7 +44,7 @@ def test_modules_have_plain_and_registered_attributes():
     assert not hasattr(nn.Module, "__getattr__")
 
 
-def test_named_parameters_buffers_and_modules():
+def test_modules_list_parameters_buffers_and_children_by_name():
     block = Block()
     assert [name for name, _ in block.named_parameters()] == ["scale", "fc1.weight", "fc1.bias", "fc2.weight"]
     assert [name for name, _ in block.named_parameters("at", recurse=False)] == ["at.scale"]
@@ -209,7 +209,7 @@ def test_a_parameter_is_a_leaf_that_requires_grad():
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_copies_of_parameters_and_buffers(duplicate):
+def test_copies_of_parameters_and_buffers_keep_their_class_and_options(duplicate):
     for original in (nn.Parameter(fb.ones(2), requires_grad=False), nn.Buffer(fb.ones(2), persistent=False)):
         twin = duplicate(original)
         assert type(twin) is type(original)
@@ -249,7 +249,7 @@ def test_train_and_eval_apply_to_all_submodules():
     assert [module.training for module in (model, model.head, model.encoder[0].fc1)] == [False, False, True]
 
 
-def test_requires_grad_and_zero_grad():
+def test_zero_grad_and_requires_grad_apply_to_all_parameters():
     model = Model()
     model(fb.ones(3, 2)).sum().backward()
     assert all(parameter.grad is not None for parameter in model.parameters())
@@ -374,7 +374,7 @@ def test_dir_of_a_module_omits_numeric_names():
         ("text", "got str$"),
     ],
 )
-def test_parameter_and_buffer_reject_data_that_is_no_tensor(data, message):
+def test_parameter_and_buffer_reject_data_that_is_not_a_tensor(data, message):
     with pytest.raises(TypeError, match=f"Parameter: data must be a Tensor, {message}"):
         nn.Parameter(data)
     with pytest.raises(TypeError, match="Buffer: data must be a Tensor, got "):

@@ -61,7 +61,7 @@ def test_a_handler_that_calls_the_function_gets_its_result():
         assert fb.equal(result, F.layer_norm(x, (4,)))
 
 
-def test_a_class_that_is_no_tensor_is_handled_once_an_operator_has_received_it():
+def test_a_class_that_is_not_a_tensor_is_handled_after_an_operator_received_it():
     class Length:
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -146,7 +146,7 @@ def test_functions_of_nn_accept_sparse_tensors():
     assert F.relu(x).to_dense().tolist() == [[0, 0], [3, 0]]
 
 
-def test_gradients_of_objects_that_are_no_tensors(recorder, seen):
+def test_autograd_grad_dispatches_to_objects_that_are_not_tensors(recorder, seen):
     pytest.importorskip("flambeau.autograd")
     assert fb.autograd.grad([recorder], fb.ones(2)) == "handled" and seen[0][0] is fb.autograd.grad
 

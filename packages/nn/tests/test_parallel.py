@@ -28,7 +28,7 @@ def test_data_parallel_without_gpus_calls_the_module():
         nn.parallel.data_parallel(layer, x)
 
 
-def test_scatter_replicates_objects_that_are_no_tensors():
+def test_scatter_replicates_objects_that_are_not_tensors():
     scatter = nn.parallel.scatter
     assert scatter("text", [0, 1]) == ["text", "text"] and scatter((), [0, 1]) == [(), ()]
     assert scatter(Pair(1, [2, 3]), [0, 1]) == [Pair(1, [2, 3])] * 2

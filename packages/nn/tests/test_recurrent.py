@@ -186,7 +186,7 @@ def test_inference_in_bfloat16_is_accurate_and_independent_of_the_number_of_thre
 
 
 @pytest.mark.parametrize(("sizes", "features"), [((), 33), ((0, 0), 33), ((9, 4), 0)])
-def test_inference_in_bfloat16_without_steps_or_features(sizes, features):
+def test_inference_in_bfloat16_accepts_zero_steps_and_zero_features(sizes, features):
     input, hidden, weight_ih, weight_hh = (
         fb.ones(shape, dtype=fb.bfloat16) for shape in ((sum(sizes), features), (9, 64), (64, features), (64, 64))
     )
@@ -335,7 +335,7 @@ def test_empty_tensors_cannot_be_packed():
         rnn.pack_padded_sequence(fb.zeros(0, 0), [])
 
 
-def test_names_of_the_weights():
+def test_weights_are_listed_in_the_order_of_the_parameters():
     layer = nn.LSTM(2, 3, num_layers=2, bias=False, bidirectional=True, proj_size=1)
     names = [name for name, _ in layer.named_parameters()]
     assert layer._flat_weights_names == names

@@ -174,7 +174,7 @@ def test_schedulers_reject_invalid_arguments():
         lr_scheduler.LRScheduler(optimizer())
 
 
-def test_get_lr_outside_of_a_step_warns():
+def test_get_lr_outside_a_step_warns():
     schedule = lr_scheduler.StepLR(optimizer(1.0), 2)
     with pytest.warns(UserWarning, match=r"please use `get_last_lr\(\)`"):
         assert schedule.get_lr() == [1.0]

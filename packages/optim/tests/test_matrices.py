@@ -55,7 +55,7 @@ def test_a_step_of_muon_is_orthogonal():
         assert cosine > 0.97
 
 
-def test_muon_match_rms_adamw():
+def test_muon_with_match_rms_adamw_scales_its_step():
     param = fb.zeros(16, 4)
     param.grad = fb.eye(16)[:, :4]
     optim.Muon([param], lr=1.0, adjust_lr_fn="match_rms_adamw").step()

@@ -191,7 +191,7 @@ def test_functions_of_scalars_without_arrays_are_rejected():
         xp.result_type(xp.float32, "a")
 
 
-def test_can_cast_between_kinds():
+def test_can_cast_follows_the_promotion_of_dtypes():
     assert not xp.can_cast(xp.int64, xp.float64) and not xp.can_cast(xp.bool, xp.int8)
     assert not xp.can_cast(xp.complex64, xp.float64) and not xp.can_cast(xp.int16, xp.int8)
     assert xp.can_cast(xp.ones((), dtype=xp.float32), xp.float64) and xp.can_cast(xp.float64, xp.complex128)

@@ -182,7 +182,7 @@ def test_broadcast_shapes_and_broadcast_arrays_return_the_common_shape():
         xp.broadcast_shapes((2,), (3,))
 
 
-def test_copies_of_reshape():
+def test_reshape_copies_or_shares_as_requested():
     t = xp.reshape(xp.arange(6), (2, 3))
     shared, copied = xp.reshape(t, (6,), copy=False), xp.reshape(t, (6,), copy=True)
     t[0, 0] = 9
@@ -223,7 +223,7 @@ def test_array_api_functions_reject_invalid_arguments(call, error):
 
 @FEW
 @given(arrays(shapes=FULL), st.data())
-def test_take(x, data):
+def test_take_and_take_along_axis_match_numpy(x, data):
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
     indices = data.draw(hnp.arrays("int64", 3, elements=st.integers(0, x.shape[axis] - 1)))
     same(xp.take(xp.asarray(x), xp.asarray(indices), axis=axis), np.take(x, indices, axis=axis))
@@ -253,7 +253,7 @@ def test_std_and_var_with_correction_match_numpy(correction):
         same(getattr(xp, function)(xp.asarray(x), axis=1, correction=correction), expected)
 
 
-def test_dtypes_of_sums():
+def test_sums_of_integers_have_64_bits_unless_a_dtype_is_given():
     for name in INTEGERS:
         for function in (xp.sum, xp.prod, xp.cumulative_sum, xp.cumulative_prod):
             result = function(xp.ones((3,), dtype=dtype(name)))
@@ -264,7 +264,7 @@ def test_dtypes_of_sums():
 
 @FEW
 @given(arrays(tuple(REAL_NUMBERS + COMPLEX), FULL), st.data())
-def test_cumulative_sum_and_prod(x, data):
+def test_cumulative_sum_and_prod_match_numpy(x, data):
     axis, initial = data.draw(st.integers(-x.ndim, x.ndim - 1)), data.draw(st.booleans())
     for function in ("cumulative_sum", "cumulative_prod"):
         expected = getattr(np, function)(x, axis=axis, include_initial=initial)
@@ -348,7 +348,7 @@ def test_unique_functions_match_numpy(x):
     assert fb.equal(xp.unique_inverse(t).inverse_indices, result.inverse_indices)
 
 
-def test_every_nan_is_distinct():
+def test_unique_all_treats_every_nan_as_distinct():
     nan = float("nan")
     result = xp.unique_all(xp.asarray([1.0, nan, 0.0, nan, 1.0, -0.0]))
     np.testing.assert_array_equal(result.values.numpy(), [0, 1, nan, nan])

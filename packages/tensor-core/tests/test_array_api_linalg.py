@@ -113,7 +113,7 @@ def test_array_api_norms_match_numpy(matrices):
 
 
 @pytest.mark.parametrize("name", REAL + COMPLEX)
-def test_array_api_fourier_transforms(name):
+def test_array_api_fourier_transforms_match_numpy(name):
     a = np.random.default_rng(0).standard_normal((3, 4)).astype(name)
     x = xp.asarray(a)
     for function in ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft"):

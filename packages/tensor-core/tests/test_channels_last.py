@@ -93,7 +93,7 @@ def blocks(x, size):
     return x.reshape(n, c, h // size, size, w // size, size).swapaxes(3, 4).reshape(n, c, h // size, w // size, -1)
 
 
-def test_pools_keep_the_channels_last_format():
+def test_pooling_keeps_the_channels_last_format():
     x = draw(2, 3, 6, 4)
     values, places = fb.max_pool2d(last(x), 2, return_indices=True)
     check(values, blocks(x, 2).max(-1))

@@ -223,7 +223,7 @@ def test_complex_and_polar_match_numpy():
 # --- copying operators ---
 
 
-def test_copies_and_indexing_of_complex_tensors():
+def test_copies_and_indexing_of_complex_tensors_match_numpy():
     array = draw(4, 5)
     for dtype in ("complex64", "complex128"):
         a = array.astype(dtype)

@@ -162,7 +162,7 @@ def test_reductions_of_complex_numbers_match_numpy(name, dtype):
     np.testing.assert_allclose(call(tensor).numpy(), expected(wide), rtol=2e-5 if dtype is fb.complex64 else 1e-12)
 
 
-def test_sum_of_many_complex_numbers():
+def test_sum_of_many_complex_numbers_is_accurate():
     array = draw(300_000)
     assert abs(fb.tensor(array).sum().item() - math.fsum(array.real) - 1j * math.fsum(array.imag)) < 1e-9
 
@@ -195,7 +195,7 @@ def test_matrix_products_of_complex_numbers_match_numpy(a, b, dtype):
     )
 
 
-def test_matrix_products_of_conjugate_transposes_and_real_parts():
+def test_matrix_products_of_conjugate_transposes_and_real_parts_match_numpy():
     a, b = draw(6, 5), draw(6, 7, seed=1)
     np.testing.assert_allclose((fb.tensor(a).mT @ fb.tensor(b)).numpy(), a.T @ b, rtol=1e-12)
     np.testing.assert_allclose((fb.tensor(a).mH @ fb.tensor(b)).numpy(), a.conj().T @ b, rtol=1e-12)

@@ -220,7 +220,7 @@ def test_process_ends_while_a_daemon_thread_is_inside_an_operator():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-def test_fork_while_other_threads_are_inside_operators():
+def test_a_process_can_fork_while_other_threads_are_inside_operators():
     code = (
         "import os, threading, warnings, flambeau as fb\n"
         "warnings.simplefilter('ignore')\n"

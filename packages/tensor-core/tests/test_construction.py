@@ -275,7 +275,7 @@ def test_a_sequence_with_failing_getitem_raises():
         fb.tensor(Named())
 
 
-def test_integers_of_any_size_are_true():
+def test_nonzero_integers_of_any_size_become_true():
     assert fb.tensor([2**64, 0, -(2**70)], dtype=fb.bool).tolist() == [True, False, True]
 
 

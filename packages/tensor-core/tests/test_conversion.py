@@ -197,7 +197,7 @@ def test_apply_and_map_call_python_functions():
     assert x.tolist() == [[1, 1], [1, 1]]
 
 
-def test_is_signed_and_other_queries():
+def test_is_signed_and_other_queries_describe_the_tensor():
     x = fb.zeros(2)
     assert x.is_signed() and fb.is_signed(x) and not x.bool().is_signed() and not x.byte().is_signed()
     assert x.is_cpu and not (x.is_cuda or x.is_pinned() or x.is_shared() or x.is_distributed() or x.is_nested)

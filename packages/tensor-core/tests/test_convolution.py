@@ -90,7 +90,7 @@ def test_convolutions_of_integers_are_exact(options):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("size", "dilation"), [((13, 9), 2), ((12, 5), 1), ((6, 5), 1)])
-def test_conv2d_with_many_channels_and_filters(size, dilation, dtype):
+def test_conv2d_with_many_channels_and_filters_is_exact_for_integers(size, dilation, dtype):
     """Test sizes that need several blocks of filters and of products, and an incomplete panel of positions."""
     generator = np.random.default_rng(5)
     x, w = generator.integers(-4, 5, (2, 160, *size)).astype(dtype), generator.integers(-4, 5, (500, 160, 3, 3))
@@ -152,7 +152,7 @@ def test_weight_gradients_of_convolutions_with_many_channels_match_numpy(shape, 
 
 @pytest.mark.parametrize("shape", [(3, 5, 5, 6), (1, 4, 14, 14), (6, 2, 4, 3)])
 @pytest.mark.parametrize("groups", [1, 2])
-def test_gradients_of_convolutions_of_small_images(shape, groups):
+def test_gradients_of_convolutions_of_small_images_are_adjoint(shape, groups):
     """Compare the input's gradient with a convolution with flipped weights."""
     autograd = pytest.importorskip("flambeau.autograd")
     channels = shape[1] * groups

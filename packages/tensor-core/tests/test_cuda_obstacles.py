@@ -85,7 +85,7 @@ def test_a_missing_driver_is_reported():
     )
 
 
-def test_a_library_that_is_no_driver_is_reported(tmp_path):
+def test_a_library_that_is_not_a_driver_is_reported(tmp_path):
     sentence = run(CHECK, *USES, FLAMBEAU_CUDA_DRIVER=compile_library(tmp_path, 'extern "C" void nothing() {}'))
     assert sentence == "the NVIDIA driver is too old: it lacks cuInit; install one for CUDA 12.0 or later"
 
@@ -184,6 +184,6 @@ def test_an_invalid_seed_raises_without_a_gpu():
 
 
 @pytest.mark.parametrize("name", ["end_capture", "launch_graph", "destroy_graph"])
-def test_an_integer_that_is_no_graph_is_rejected(name):
+def test_an_integer_that_is_not_a_graph_is_rejected(name):
     with pytest.raises(ValueError, match="expected a CUDA graph that has not been destroyed"):
         getattr(fb._core, f"_cuda_{name}")(12345)

@@ -44,7 +44,7 @@ def test_the_emulator_captures_and_replays_graphs(machine, module):
     assert machine.cuGraphLaunch(executable, stream) == INVALID_HANDLE
 
 
-def test_calls_that_invalidate_a_capture(machine):
+def test_synchronisation_invalidates_a_capture(machine):
     stream, graph = machine.stream(), ctypes.c_void_p()
     assert machine.cuStreamBeginCapture_v2(stream, 0) == 0
     assert machine.cuStreamSynchronize(stream) == 900

@@ -88,7 +88,7 @@ def test_two_dimensional_transforms_equal_numpy(name, arguments, dtype):
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 16, 97, 360, 1024, 40009])
-def test_transforms_of_every_size(size):
+def test_transforms_of_every_size_match_numpy(size):
     x = values((size,), fb.complex128)
     check(fb.fft.fft(fb.tensor(x)), np.fft.fft(x), fb.complex128)
     check(fb.fft.rfft(fb.tensor(x.real.copy())), np.fft.rfft(x.real), fb.float64)
@@ -98,7 +98,7 @@ def test_transforms_of_every_size(size):
 
 
 @pytest.mark.parametrize("dtype", [fb.bool, fb.uint8, fb.int32, fb.int64], ids=str)
-def test_transforms_of_integers(dtype):
+def test_transforms_of_integers_have_the_default_dtype(dtype):
     x = fb.tensor([[1, 0, 3, 2]]).to(dtype)
     expected = np.fft.fft(x.numpy())
     check(fb.fft.fft(x), expected, fb.float32)
@@ -107,7 +107,7 @@ def test_transforms_of_integers(dtype):
     check(fb.fft.fft(x), expected, fb.float64)
 
 
-def test_transforms_of_strided_and_empty_tensors():
+def test_transforms_of_strided_and_empty_tensors_match_numpy():
     x = values((6, 5, 4), fb.complex128)
     t = fb.tensor(x)
     check(fb.fft.fft(t.permute(2, 0, 1)[:, ::2], dim=1), np.fft.fft(x.transpose(2, 0, 1)[:, ::2], axis=1), fb.float64)
@@ -118,7 +118,7 @@ def test_transforms_of_strided_and_empty_tensors():
     np.testing.assert_array_equal(fb.fft.fft(fb.ones(2, 0), 3).numpy(), np.zeros((2, 3)))
 
 
-def test_transforms_over_no_dimensions():
+def test_transforms_over_no_dimensions_copy():
     x = fb.tensor(2.0)
     assert fb.fft.fftn(x).item() == 2 and fb.fft.ifftn(x).dtype is fb.complex64
     y = fb.tensor([1 + 2j])

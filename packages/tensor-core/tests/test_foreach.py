@@ -70,7 +70,7 @@ def test_foreach_operators_of_one_list_match_numpy(name):
 
 
 @pytest.mark.parametrize(("name", "others", "reference"), SEVERAL)
-def test_foreach_operators_of_several_lists(name, others, reference):
+def test_foreach_operators_of_several_lists_match_numpy(name, others, reference):
     rows = zip(ARRAYS, *(other if isinstance(other, list) else [other] * 3 for other in others), strict=True)
     check(name, [tensors(ARRAYS), *map(tensors, others)], [reference(*row) for row in rows])
 

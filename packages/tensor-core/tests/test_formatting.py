@@ -265,7 +265,7 @@ def test_tensors_in_a_graph_are_printed_with_grad_fn(expression, expected):
     assert repr(eval(expression, NAMES)) == expected
 
 
-def test_str_is_repr():
+def test_str_of_a_tensor_shows_its_elements():
     assert str(flambeau.arange(3)) == "tensor([0, 1, 2])"
 
 

@@ -50,7 +50,7 @@ def test_a_future_may_compute_its_result_in_wait():
         failing.then(lambda done: done.value()).wait()
 
 
-def test_collect_all_and_wait_all():
+def test_collect_all_and_wait_all_wait_for_all_futures():
     first, second = Future(), Future()
     both = collect_all([first, second])
     first.set_result(1)

@@ -19,7 +19,7 @@ BOUND = [
 
 
 @pytest.mark.parametrize("function", BOUND, ids=lambda function: function.__name__)
-def test_a_keyword_without_a_utf8_form_is_rejected(function):
+def test_keywords_that_utf8_cannot_encode_are_rejected(function):
     with pytest.raises(TypeError, match=r"unexpected keyword argument '\\udc00'"):
         function(**{"\udc00": 1})
 

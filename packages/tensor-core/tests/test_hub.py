@@ -310,7 +310,7 @@ def test_untrusted_repositories_ask_for_confirmation(server, folder, monkeypatch
 
 
 @pytest.mark.parametrize("names", [("top/hubconf.py", "top/../../../escaped"), ("/hubconf.py", "../escaped"), ()])
-def test_an_archive_cannot_write_outside_of_the_hub_folder(server, folder, names):
+def test_an_archive_cannot_write_outside_the_hub_folder(server, folder, names):
     publish(server)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as file:

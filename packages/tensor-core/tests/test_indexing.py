@@ -32,7 +32,7 @@ def keys(draw, advanced):
         kinds = ["slice", "none", "int"] + (["list", "mask", "array", "mask2"] if advanced else [])
         kind = draw(st.sampled_from(kinds))
         if kind == "int" and advanced:
-            kind = "slice"  # NumPy treats an integer among arrays as an array: test_integers_combined_with_index_arrays
+            kind = "slice"  # NumPy treats it as an array: test_integers_are_applied_before_index_arrays
         if kind == "mask2" and used > 1:
             kind = "slice"
         if kind == "none":
@@ -160,7 +160,7 @@ def test_indexed_assignment_equals_numpy(key, scalar):
     assert np.array_equal(x.numpy(), array)
 
 
-def test_integers_combined_with_index_arrays():
+def test_integers_are_applied_before_index_arrays():
     """Integers select first, as in PyTorch; NumPy broadcasts them with the index arrays."""
     array, x = pair()
     assert np.array_equal(x[0, :, fb.tensor([1, 2])].numpy(), array[0][:, [1, 2]])
@@ -300,7 +300,7 @@ def test_zero_dimensional_tensors_accept_only_keys_without_dimensions():
         len(x)
 
 
-def test_masks_of_bytes_and_indices_of_every_integer_type():
+def test_byte_masks_warn_and_every_integer_dtype_can_be_an_index():
     array, x = pair()
     with pytest.warns(UserWarning, match="dtype torch.uint8 is now deprecated"):
         assert np.array_equal(x[fb.tensor([1, 0, 0, 1], dtype=fb.uint8)].numpy(), array[[0, 3]])

@@ -54,7 +54,7 @@ def test_products_and_quotients_of_two_numbers_are_tensors():
         fb.remainder(5, 3)
 
 
-def test_public_names():
+def test_the_public_names_include_operators_but_no_private_functions():
     assert not [name for name in _core.__all__ if name.startswith("_")]
     assert len(set(_core.__all__)) == len(_core.__all__)
     assert {*FUNCTIONS, *ROWS, "Tensor", "float32", "Generator", "Size", "set_num_threads"} <= set(_core.__all__)
@@ -280,7 +280,7 @@ def test_operators_handle_lists_that_change_while_they_are_read(call):
     assert values == []
 
 
-def test_a_number_whose_conversion_to_complex_fails():
+def test_a_number_whose_conversion_to_complex_fails_raises_type_error():
     kind = type("complex_by_name", (), {"__complex__": lambda self: "1"})
     with pytest.raises(TypeError):
         fb.ones(2) * kind()

@@ -143,7 +143,7 @@ def test_conversions_do_not_leak_references():
     assert fb._core.memory_allocated() == allocated
 
 
-def test_read_only_numpy_arrays():
+def test_tensors_of_read_only_numpy_arrays_cannot_be_written():
     a = np.arange(4.0)
     a.flags.writeable = False
     t = fb.from_numpy(a)
@@ -203,7 +203,7 @@ def test_a_read_only_buffer_warns_once():
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_arrays_whose_memory_cannot_be_shared(array, error, message):
+def test_from_numpy_rejects_arrays_whose_memory_cannot_be_shared(array, error, message):
     with pytest.raises(error, match=message or None):
         fb.from_numpy(array)
 

@@ -107,7 +107,7 @@ def test_gather_scatter_and_index_operators_support_every_dtype(dtype):
     assert np.array_equal(fb.index_add(x, 0, i, x).numpy(), want)
 
 
-def test_take_along_dim():
+def test_take_along_dim_matches_numpy():
     array = draw((3, 4, 5))
     index = array.argsort(1)[:, :2]
     assert np.array_equal(

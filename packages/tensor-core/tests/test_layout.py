@@ -121,7 +121,7 @@ def test_transposing_tensors_of_other_than_2_dimensions_warns_or_raises():
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "complex128"])
-def test_copies_of_long_rows(dtype):
+def test_copies_and_fills_of_long_strided_rows_match_numpy(dtype):
     a = np.arange(400_001).astype(dtype)
     x = fb.tensor(a)
     views = {

@@ -250,7 +250,7 @@ def test_linalg_vander_accepts_a_zero_dimensional_tensor():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_matrix_exp_of_half_types_is_rounded_once(dtype):
+def test_matrix_exp_of_half_precision_is_rounded_once(dtype):
     a = fb.tensor([[0.5, -1.0], [0.25, 2.0]], dtype=getattr(fb, dtype))
     assert linalg.matrix_exp(a).equal(linalg.matrix_exp(a.float()).to(a.dtype))
 

@@ -44,7 +44,7 @@ def test_masked_reductions_ignore_masked_elements(name, dim, keepdim):
     assert result.ndim == (3 if keepdim else expected.ndim)
 
 
-def test_sparse_tensors_and_masks():
+def test_masked_reductions_accept_sparse_tensors_and_sparse_masks():
     stored = RANDOM.random((3, 4, 5)) < 0.4
     x = fb.tensor(np.where(stored, VALUES, 0))
     for mask in (MASK, MASK[0], MASK & (RANDOM.random((3, 4, 5)) < 0.3)):

@@ -54,7 +54,7 @@ def test_functions_of_narrow_integers_match_numpy(dtype, length):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_shifts_by_any_count(dtype):
+def test_shifts_by_any_count_match_numpy(dtype):
     bits = np.iinfo(dtype).bits
     x = whole_range(dtype, 4096, 3)
     for count in range(bits + 3):
@@ -65,7 +65,7 @@ def test_shifts_by_any_count(dtype):
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_shifts_by_elementwise_counts(dtype):
+def test_shifts_by_elementwise_counts_match_numpy(dtype):
     bits = np.iinfo(dtype).bits
     x, count = whole_range(dtype, 5003, 10), np.random.default_rng(11).integers(0, bits + 3, 5003)
     wide, shifts = x.astype("int64"), fb.from_numpy(count.astype(dtype))

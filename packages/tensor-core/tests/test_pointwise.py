@@ -255,7 +255,7 @@ def test_pointwise_functions_of_nan_and_infinity_match_the_reference(name, dtype
     "name", [row["name"] for row in ROWS if "float32" in DTYPES[row["domain"]] and row["name"] != "where"]
 )
 @pytest.mark.parametrize("half", ["float16", "bfloat16"])
-def test_half_types_compute_in_float32_and_round_once(name, half):
+def test_half_precision_functions_compute_in_float32_and_round_once(name, half):
     operands = operands_of(name, "float32", (300,))
     given = [fb.tensor(a).to(getattr(fb, half)) for a in operands]
     result = call(name, *given)

@@ -176,7 +176,7 @@ SUMMED_PRODUCTS = {  # shapes of the added term and the factors, and the product
 
 @pytest.mark.parametrize("name", SUMMED_PRODUCTS)
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_addmm_of_half_types_rounds_once(name, dtype):
+def test_addmm_of_half_precision_rounds_once(name, dtype):
     *shapes, product = SUMMED_PRODUCTS[name]
     operands = [fb.tensor(draw(shape, "float32", k)).to(getattr(fb, dtype)) for k, shape in enumerate(shapes)]
     i, a, b = (t.to(fb.float64).numpy() for t in operands)
@@ -211,7 +211,7 @@ def test_addmm_of_integers_truncates_its_factors(name, dtype):
         (600, 40, 70),
     ],
 )
-def test_products_of_bfloat16(m, k, n, layout):
+def test_products_of_bfloat16_are_accurate(m, k, n, layout):
     def matrix(rows, columns, seed):
         extra = layout == "odd offsets"
         x = fb.from_numpy(draw((columns, rows) if layout == "columns" else (rows, columns + extra), "float32", seed))
@@ -234,7 +234,7 @@ def test_products_of_bfloat16(m, k, n, layout):
 
 @pytest.mark.parametrize("isa", ["avx512", "avx512bf16"])
 def test_products_of_bfloat16_are_correct_with_the_kernels_of_other_processors(isa):
-    only = f"{__file__}::{test_products_of_bfloat16.__name__}"
+    only = f"{__file__}::{test_products_of_bfloat16_are_accurate.__name__}"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", only]
     done = subprocess.run(command, env={**os.environ, "FLAMBEAU_ISA": isa}, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout

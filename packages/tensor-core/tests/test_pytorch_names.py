@@ -180,7 +180,7 @@ def test_cond_and_while_loop_run_the_selected_functions():
     assert (count.item(), total.item()) == (4, 6)
 
 
-def test_in_place_operators_that_are_also_functions():
+def test_some_in_place_operators_are_also_functions():
     x = fb.arange(6.0)
     assert fb.as_strided_(x.clone(), (2, 2), (1, 2)).equal(x.as_strided((2, 2), (1, 2)))
     assert fb.index_put_(x, (fb.tensor([1]),), fb.tensor([7.0])) is x and x[1] == 7
@@ -250,7 +250,7 @@ def test_sizes_are_not_symbolic_numbers():
     assert not isinstance(fb.zeros(3).shape[0], fb.SymInt | fb.SymFloat | fb.SymBool)
 
 
-def test_names_of_the_module_types():
+def test_the_module_types_has_the_names_of_pytorch():
     types = fb.types
     assert isinstance(fb.zeros(1).untyped_storage(), types.Storage) and isinstance(fb.zeros(1).storage(), types.Storage)
     assert isinstance("cpu", types.Device) and isinstance(fb.device("cpu"), types.Device)

@@ -230,7 +230,7 @@ def test_permutations_use_the_fisher_yates_shuffle():
     np.testing.assert_array_equal(fb.randperm(1000).numpy(), order)
 
 
-def test_distributions_that_use_one_uniform_number_each():
+def test_exponential_cauchy_and_geometric_use_one_uniform_number_per_element():
     u = uniform53(15, 500)
     formulas = {
         "exponential_": ((1.5,), -np.log1p(-u) / 1.5),

@@ -70,7 +70,7 @@ def test_random_integers_are_uniform(low, high):
         assert stats.kstest((x.astype(np.float64) - low) / (float(high) - float(low)), "uniform").pvalue > 1e-3
 
 
-def test_bernoulli_normal_and_other_draws():
+def test_bernoulli_normal_and_other_draws_follow_their_parameters():
     g = generator()
     p = fb.full((N,), 0.3)
     assert abs(fb.bernoulli(p, generator=g).mean().item() - 0.3) < 5 * np.sqrt(0.21 / N)

@@ -12,7 +12,7 @@ import flambeau as fb
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(("shape", "dim", "keepdim"), CASES)
-def test_mean_over_dimensions(shape, dim, keepdim, dtype):
+def test_mean_over_dimensions_matches_numpy(shape, dim, keepdim, dtype):
     a = draw(shape, dtype)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the mean of nothing
@@ -64,7 +64,7 @@ def test_integers_are_summed_in_int64(dtype):
     assert fb.tensor(a).mean(dtype=fb.float64).item() == pytest.approx(a.mean())
 
 
-def test_half_types_are_reduced_in_float32():
+def test_half_precision_is_reduced_in_float32():
     x = fb.full((100_000,), 0.1, dtype=fb.float16)
     assert x.sum().item() == pytest.approx(np.float16(0.1).astype(np.float64) * 100_000, rel=1e-3)
     y = fb.ones(4097, dtype=fb.bfloat16)
@@ -99,7 +99,7 @@ def test_equal_compares_every_element(dtype, size):
         assert fb.equal(x, y)
 
 
-def test_norm_and_count_nonzero():
+def test_norm_count_nonzero_and_var_mean_match_numpy():
     a = draw((4, 5), "float64")
     x = fb.tensor(a)
     for p in (1, 2, 3, np.inf):
@@ -134,7 +134,7 @@ def test_reductions_reject_repeated_dimensions():
             getattr(fb.ones(2, 3), name)((0, -2))
 
 
-def test_accuracy_of_a_long_sum():
+def test_long_sums_means_and_variances_are_accurate():
     a = np.random.default_rng(0).random(3_000_001).astype(np.float32)
     assert fb.tensor(a).sum().item() == pytest.approx(a.sum(dtype=np.float64), rel=1e-6)
     assert fb.tensor(a).mean().item() == pytest.approx(a.mean(dtype=np.float64), rel=1e-6)
@@ -227,7 +227,7 @@ def test_var_accepts_all_forms_of_the_correction():
         x.var(0, unbiased=True, correction=1)
 
 
-def test_sum_to_size():
+def test_sum_to_size_sums_over_broadcast_dimensions():
     a = draw((2, 3, 4), "float64")
     x = fb.tensor(a)
     np.testing.assert_allclose(x.sum_to_size(3, 1).numpy(), a.sum((0, 2))[:, None])
@@ -284,7 +284,7 @@ def test_reductions_of_complex_numbers_match_numpy():
 
 @pytest.mark.parametrize("length", [1, 2, 7, 9, 31, 33, 100, 1000, 20_001])
 @pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
-def test_sums_of_complex_rows(length, dtype):
+def test_sums_of_complex_rows_match_numpy(length, dtype):
     rng = np.random.default_rng(length)
     x = (rng.standard_normal((3, length)) + 1j * rng.standard_normal((3, length))).astype(dtype)
     want = x.astype(np.complex128).sum(1)

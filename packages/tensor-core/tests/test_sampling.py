@@ -78,7 +78,7 @@ def test_binomial_numbers_follow_their_distribution(n, p):
     assert chi_square(x.numpy(), stats.binom(n, p)) > 1e-3
 
 
-def test_binomial_with_extreme_probabilities_and_counts():
+def test_binomial_accepts_extreme_probabilities_and_counts():
     count = fb.tensor([5.0, 5.0, 0.0, -3.0, 7.0])
     prob = fb.tensor([0.0, 1.0, 0.5, 0.5, 2.0])
     assert fb.binomial(count, prob).tolist() == [0, 5, 0, 0, 7]

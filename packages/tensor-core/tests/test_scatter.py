@@ -111,7 +111,7 @@ def test_scatter_with_reduce_adds_and_multiplies():
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_index_copy_add_and_fill(dtype):
+def test_index_copy_index_add_and_index_fill_match_numpy(dtype):
     array, source = draw((3, 4, 2), dtype), draw((3, 2, 2), dtype, 1)
     x, index = fb.tensor(array), fb.tensor([3, 1])
     copied, added, filled = array.copy(), array.copy(), array.copy()
@@ -135,7 +135,7 @@ def test_index_copy_add_and_fill(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_take_and_put(dtype):
+def test_take_and_put_match_numpy(dtype):
     array = draw((3, 4), dtype)
     x, index = fb.tensor(array), fb.tensor([[0, -1], [5, 2]])
     assert np.array_equal(fb.take(x, index).numpy(), np.take(array, index.numpy()))
@@ -404,7 +404,7 @@ def test_an_expanded_index_selects_whole_slices(dim):
         x.scatter_add(dim, index + 9, values)
 
 
-def test_scatter_reduce_mean_of_complex_numbers():
+def test_scatter_reduce_computes_means_of_complex_numbers():
     x = fb.tensor([1 + 1j, 2.0, 3.0])
     x.scatter_reduce_(0, fb.tensor([0, 0]), fb.tensor([2 + 0j, 3j]), "mean", include_self=False)
     assert x.tolist() == [1 + 1.5j, 2, 3]

@@ -147,7 +147,7 @@ def test_load_accepts_an_object_with_only_a_read_method():
     assert flambeau.load(Stream())["a"].tolist() == [0, 1, 2, 3, 4]
 
 
-def test_writers_with_partial_writes():
+def test_save_continues_after_a_partial_write():
     class Slow(io.RawIOBase):
         data = b""
 

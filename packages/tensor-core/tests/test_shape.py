@@ -154,7 +154,7 @@ def test_shape_functions_copy_every_dtype(dtype):
 
 @pytest.mark.parametrize("dtype", ["int8", "int16", "float32", "float64", "complex128"])
 @pytest.mark.parametrize("shape", [(16, 64), (203, 150), (65, 33), (2, 130, 67)])
-def test_transposed_copies(dtype, shape):
+def test_transposed_copies_match_numpy(dtype, shape):
     array = np.arange(int(np.prod(shape))).astype(dtype).reshape(shape)
     x = T(array)
     reverse = range(x.dim())[::-1]
@@ -230,7 +230,7 @@ def test_view_copy_functions_return_copies(name):
     assert np.array_equal(x.numpy(), A)
 
 
-def test_unbind_copy_split_copy_and_similar_functions():
+def test_unbind_copy_split_copy_and_similar_functions_return_copies():
     x = T(M)
     out = [fb.empty(0).double() for _ in range(3)]
     assert fb.unbind_copy(x, out=out) is out

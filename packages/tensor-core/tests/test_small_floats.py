@@ -45,7 +45,7 @@ def all_codes(dtype):
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_codes_have_the_values_that_the_format_defines(dtype):
+def test_float8_codes_have_the_values_that_the_format_defines(dtype):
     expected = np.array([value_of(code, dtype) for code in range(256)])
     np.testing.assert_array_equal(all_codes(dtype).double().numpy(), expected)
     np.testing.assert_array_equal(all_codes(dtype).tolist(), expected)

@@ -58,7 +58,7 @@ def test_dtypes_have_names_and_properties_as_in_numpy(name):
         assert dtype.is_signed == (numpy_dtype.kind in "ifc")
 
 
-def test_names_of_dtypes():
+def test_dtypes_have_the_short_names_of_pytorch():
     assert (fb.float, fb.double, fb.half, fb.int, fb.long, fb.short) == (
         fb.float32,
         fb.float64,

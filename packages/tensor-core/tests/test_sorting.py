@@ -187,7 +187,7 @@ def test_unique_and_unique_consecutive_match_numpy(n, dtype):
     same(got[1], np.repeat(np.arange(starts.size), np.diff(np.r_[starts, n])))
 
 
-def test_shapes_of_the_results_of_unique():
+def test_unique_returns_results_of_the_documented_shapes():
     a = np.random.default_rng(0).integers(0, 2, (4, 3, 40))
     values, inverse = fb.unique(fb.tensor(a), return_inverse=True)
     assert inverse.shape == a.shape

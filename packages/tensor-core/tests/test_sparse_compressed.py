@@ -164,7 +164,7 @@ def test_duplicate_indices_stay_separate_entries():
 
 
 @pytest.mark.parametrize("batch", BATCHES[:2])
-def test_copies_of_compressed_tensors(layout, batch, tmp_path):
+def test_copies_of_compressed_tensors_keep_layout_and_elements(layout, batch, tmp_path):
     matrix = elements(batch, (2,))
     s = compressed(matrix, layout, 1)
     fb.save(s, tmp_path / "s.pt")
@@ -430,7 +430,7 @@ def test_allclose_compares_different_compressed_layouts():
         assert fb.allclose(left, right)
 
 
-def test_one_number_is_the_size_of_square_blocks():
+def test_a_single_block_size_means_square_blocks():
     x = fb.arange(16.0).reshape(4, 4)
     assert x.to_sparse_bsr(2).values().shape == (4, 2, 2) and fb.equal(x.to_sparse_bsc(2).to_dense(), x)
 
@@ -466,7 +466,7 @@ def test_sums_of_matrices_of_different_sizes_are_rejected():
 
 
 @pytest.mark.parametrize("layout", [fb.sparse_csr, fb.sparse_csc])
-def test_matrices_of_rows_or_columns_have_two_dimensions(layout):
+def test_empty_and_zeros_reject_compressed_layouts_with_one_dimension(layout):
     for make in (fb.empty, fb.zeros):
         with pytest.raises(RuntimeError, match=r"Only batched sparse compressed \(non-block\) .* got size \[5\]"):
             make((5,), layout=layout)

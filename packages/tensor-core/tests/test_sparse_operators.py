@@ -248,7 +248,7 @@ def test_sampled_addmm_matches_numpy():
 
 
 @pytest.mark.parametrize(("size", "nnz"), SHAPES)
-def test_sums_of_sparse_tensors(size, nnz):
+def test_sums_of_sparse_tensors_match_numpy(size, nnz):
     s, dense = random(size, nnz)
     check(s.sum(), dense.sum(), "strided")
     for dim in range(len(size)):

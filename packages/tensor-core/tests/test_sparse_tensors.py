@@ -44,7 +44,7 @@ def test_coo_tensors_have_the_expected_attributes():
     assert s.dtype is fb.float32 and s.device == fb.device("cpu") and not s.requires_grad and s.is_floating_point()
 
 
-def test_sparse_tensors_equal_scipy():
+def test_sparse_layouts_of_matrices_equal_scipy():
     matrix = scipy.sparse.random(50, 40, 0.1, random_state=0, format="coo")
     s = fb.sparse_coo_tensor(np.vstack((matrix.row, matrix.col)), matrix.data, matrix.shape)
     assert s.dtype is fb.float64
@@ -279,12 +279,12 @@ def test_a_copy_is_coalesced_if_the_original_is():
     assert single.clone().is_coalesced() and not single._coalesced_(False).clone().is_coalesced()
 
 
-def test_elements_cannot_be_assigned():
+def test_elements_of_sparse_tensors_cannot_be_assigned():
     with pytest.raises(TypeError, match="Cannot assign to a sparse tensor"):
         coo()[0] = 100
 
 
-def test_legacy_constructors_take_sizes():
+def test_the_legacy_method_new_of_sparse_tensors_takes_only_sizes():
     s = coo()
     assert s.new(fb.Size([2, 3])).shape == (2, 3) and s.new(6).shape == (6,) and s.new().shape == (0,)
     with pytest.raises(TypeError, match="only accepts sizes"):
@@ -327,7 +327,7 @@ def test_sparse_factories_create_leaves():
     assert fb.tensor(coo(), requires_grad=True).is_leaf
 
 
-def test_copies_of_sparse_tensors():
+def test_tensor_and_asarray_copy_sparse_tensors():
     s = coo()
     assert fb.as_tensor(s) is s and fb.as_tensor(s, dtype=fb.float64).dtype is fb.float64 and fb.asarray(s) is s
     for copied in (fb.tensor(s), fb.asarray(s, copy=True), fb.ones(1).new_tensor(s), s.new_tensor(s)):

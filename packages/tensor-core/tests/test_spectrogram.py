@@ -43,7 +43,7 @@ def test_stft_matches_the_reference(shape, hop, n_fft, options):
     check(result, reference(x, n_fft, hop, window, **options))
 
 
-def test_defaults_of_stft():
+def test_stft_without_a_window_warns_and_uses_ones():
     x = signal(50)
     fb.set_warn_always(True)
     try:

@@ -227,7 +227,7 @@ def test_segment_reduce_matches_numpy(reduce, initial):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "int16", "uint8"])
-def test_isin_large_sets(dtype):
+def test_isin_of_large_sets_matches_numpy(dtype):
     rng = np.random.default_rng(11)
     x, members = rng.integers(0, 200, 3000).astype(dtype), rng.integers(0, 250, 97).astype(dtype)
     if dtype.startswith("float"):

@@ -151,7 +151,7 @@ def test_meta_storages_reject_element_access():
             use()
 
 
-def test_operators_accept_custom_attributes():
+def test_functions_of_operators_accept_custom_attributes():
     fb.relu.note = "kept"
     assert fb.relu.note == "kept" and fb.relu.__dict__ == {"note": "kept"}
     del fb.relu.note
@@ -159,7 +159,7 @@ def test_operators_accept_custom_attributes():
 
 
 @pytest.mark.parametrize("make", [fb.linspace, fb.logspace])
-def test_arange_keeps_the_shape_of_out(make):
+def test_linspace_logspace_and_arange_keep_the_shape_of_out(make):
     whole = fb.zeros(2, 3)
     make(0, 3, 4, out=whole.narrow(1, 1, 2))
     assert fb.equal(whole[:, 1:].flatten(), make(0, 3, 4)) and not whole[:, 0].any()
@@ -168,7 +168,7 @@ def test_arange_keeps_the_shape_of_out(make):
 
 
 @pytest.mark.parametrize(("buffer", "count"), [(b"", -1), (b"1234", 0)])
-def test_an_empty_buffer_is_rejected(buffer, count):
+def test_frombuffer_rejects_an_empty_buffer(buffer, count):
     with pytest.raises(ValueError, match=r"both buffer length \(\d\) and count \(-?\d\) must not be 0"):
         fb.frombuffer(buffer, dtype=fb.uint8, count=count)
 

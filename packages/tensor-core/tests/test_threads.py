@@ -111,7 +111,7 @@ def test_results_do_not_depend_on_the_number_of_threads(name):
     assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
 
 
-def test_set_num_threads_and_get_num_threads():
+def test_set_num_threads_accepts_only_positive_integers():
     fb.set_num_threads(3)
     assert fb.get_num_threads() == 3
     for wrong in (0, -1):

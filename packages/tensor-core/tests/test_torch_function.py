@@ -339,7 +339,7 @@ def test_as_subclass_converts_to_a_plain_tensor(logged):
     assert type(logged.as_subclass(Tensor)) is Tensor
 
 
-def test_a_class_is_found_at_its_first_use_beside_a_known_class():
+def test_a_class_is_found_at_its_first_use_next_to_a_known_class():
     class First:
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):

@@ -65,7 +65,7 @@ def test_binary_operators_of_unsigned_integers_match_numpy(function, operands):
 
 @FEW
 @given(arrays(1), st.integers(0, 70))
-def test_shifts_and_powers_of_unsigned_integers(operands, count):
+def test_shifts_and_powers_of_unsigned_integers_wrap(operands, count):
     (x,) = operands
     bits, values = 8 * x.itemsize, [int(v) for v in x.flat]
     t = fb.tensor(x)

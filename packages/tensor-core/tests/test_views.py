@@ -343,6 +343,6 @@ def test_views_of_temporary_tensors_are_views():
     assert all(row._is_view() and row._base is rows[0]._base for row in rows)
 
 
-def test_an_address_identifies_a_tensor():
+def test_cdata_identifies_a_tensor():
     x = fb.ones(2)
     assert x._cdata == x._cdata != x.detach()._cdata

@@ -68,7 +68,7 @@ def test_windows_in_the_main_namespace_match_scipy(name, extra, parameters, size
     np.testing.assert_allclose(result.to(fb.float64).numpy(), expected, rtol=0, atol=error)
 
 
-def test_defaults_of_window_functions():
+def test_window_functions_use_the_default_dtype():
     assert fb.hann_window(4).dtype is fb.float32
     fb.set_default_dtype(fb.float64)
     assert fb.hann_window(4).dtype is fb.signal.windows.hann(4).dtype is fb.float64

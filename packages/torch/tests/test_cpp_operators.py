@@ -143,7 +143,7 @@ def test_the_schema_of_a_cpp_operator_is_inferred_from_its_function(ops):
     assert str(ops.doubled.default._schema) == "cpp_test::doubled(Dict(str, Tensor) _0) -> Dict(str, Tensor)"
 
 
-def test_load_library_rejects_files_that_are_no_library(tmp_path):
+def test_load_library_rejects_files_that_are_not_libraries(tmp_path):
     (tmp_path / "lib.so").write_text("no library")
     with pytest.raises(OSError, match=r"lib\.so"):
         fb.ops.load_library(str(tmp_path / "lib.so"))

@@ -183,7 +183,7 @@ def test_private_printing_functions_format_tensors(run):
     )
 
 
-def test_backends_that_record_graphs(run):
+def test_compile_counters_count_frames_and_operators(run):
     pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
     run(
         """
@@ -208,7 +208,7 @@ def test_backends_that_record_graphs(run):
     )
 
 
-def test_private_names_of_the_compiler_and_of_rpc(run):
+def test_private_names_of_the_compiler_and_of_rpc_exist(run):
     pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
     pytest.importorskip("flambeau.distributed", reason="needs flambeau-distributed")
     run(
@@ -422,7 +422,7 @@ def test_shallow_copy_types_depend_on_layout_and_device(run):
     """)
 
 
-def test_names_that_published_libraries_import(run):
+def test_names_that_published_libraries_import_exist(run):
     for package in ("jit", "nn", "vision"):
         pytest.importorskip(f"flambeau.{package}")
     run(

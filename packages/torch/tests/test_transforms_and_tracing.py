@@ -86,7 +86,7 @@ def test_libraries_can_extend_vmap_to_their_containers(run):
     """)
 
 
-def test_private_queries_about_transforms_and_tracing(run):
+def test_private_queries_about_transforms_and_tracing_return_the_expected_values(run):
     run("""
         import sys
         import torch
@@ -106,7 +106,7 @@ def test_private_queries_about_transforms_and_tracing(run):
     """)
 
 
-def test_tensors_are_not_fake_outside_of_a_mode(run):
+def test_tensors_are_not_fake_outside_a_mode(run):
     pytest.importorskip("flambeau.autograd")
     run("""
         import torch

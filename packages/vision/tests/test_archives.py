@@ -61,7 +61,7 @@ def test_download_url_saves_under_the_given_name_and_checks_the_checksum(server,
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz"])
-def test_extract_archive_rejects_paths_outside_of_the_folder(tmp_path: Path, kind: str) -> None:
+def test_extract_archive_rejects_paths_outside_the_folder(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"data.{kind}"
     path.write_bytes(archive(kind, "../outside.txt"))
     with pytest.raises(RuntimeError, match=r"is damaged or is not an archive: '../outside.txt' would be extracted"):
@@ -70,7 +70,7 @@ def test_extract_archive_rejects_paths_outside_of_the_folder(tmp_path: Path, kin
 
 
 @pytest.mark.parametrize("name", ["data.tar", "data.zip", "data.gz", "data.xz", "data.txt"])
-def test_extract_archive_rejects_files_that_are_no_archive(tmp_path: Path, name: str) -> None:
+def test_extract_archive_rejects_files_that_are_not_archives(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"no archive")
     with pytest.raises(RuntimeError, match=rf"{name} is damaged or is not an archive"):

@@ -23,7 +23,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
     return intersection, union, hull
 
 
-def test_box_iou_and_generalized_box_iou_of_all_pairs() -> None:
+def test_box_iou_and_generalized_box_iou_compare_all_pairs() -> None:
     first, second = random_boxes(6), random_boxes(5)
     iou = ops.box_iou(fb.from_numpy(first), fb.from_numpy(second)).numpy()
     giou = ops.generalized_box_iou(fb.from_numpy(first), fb.from_numpy(second)).numpy()
@@ -46,7 +46,7 @@ def distances(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
     return distance, distance + v * v / (1 - iou + v)
 
 
-def test_distance_box_iou_of_pairs_and_the_box_losses() -> None:
+def test_distance_box_iou_and_the_box_losses_match_the_formulas() -> None:
     first, second = random_boxes(5), random_boxes(5)
     x, y = fb.from_numpy(first), fb.from_numpy(second)
     iou = ops.box_iou(x, y).numpy()
@@ -126,7 +126,7 @@ def test_batched_nms_suppresses_within_classes() -> None:
         ops.nms(fb.zeros(2, 4), fb.zeros(3), 0.5)
 
 
-def test_masks_to_boxes() -> None:
+def test_masks_to_boxes_returns_the_bounding_boxes() -> None:
     masks = fb.zeros(2, 8, 9, dtype=fb.bool)
     masks[0, 2:5, 3:9] = True
     assert ops.masks_to_boxes(masks).tolist() == [[3, 2, 8, 4], [0, 0, 0, 0]]

@@ -55,7 +55,7 @@ def test_cifar10_concatenates_its_batch_files(folder: Path) -> None:
     assert len(CIFAR10(str(folder.parent), train=False)) == COUNT
 
 
-def test_repr_and_transforms(folder: Path) -> None:
+def test_cifar10_applies_transforms_and_shows_them_in_its_repr(folder: Path) -> None:
     dataset = CIFAR10(folder.parent, train=False, transform=np.asarray, target_transform=str)
     image, label = dataset[0]
     assert isinstance(image, np.ndarray) and label == "6"
@@ -192,7 +192,7 @@ def test_the_error_names_a_file_that_the_archive_lacks(server, folder: Path, tmp
         CIFAR10(tmp_path / "root", download=True)
 
 
-def test_the_error_names_a_download_that_is_no_archive(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
+def test_the_error_names_a_download_that_is_not_an_archive(server, folder: Path, tmp_path: Path, monkeypatch) -> None:
     publish(server, b"not an archive", monkeypatch)
     with pytest.raises(RuntimeError, match=r"cifar-10-python.tar.gz is damaged or is not the archive of CIFAR10"):
         CIFAR10(tmp_path / "root", download=True)

@@ -132,7 +132,7 @@ def test_convert_image_dtype_rejects_conversions_that_overflow() -> None:
     assert functional.convert_image_dtype(fb.ones(1, dtype=fb.float64), fb.int32) == 2**31 - 1
 
 
-def test_get_dimensions_of_every_type_of_image() -> None:
+def test_get_dimensions_accepts_every_type_of_image() -> None:
     for image in (Image.new("RGB", (4, 5)), np.zeros((5, 4, 3)), fb.zeros(3, 5, 4), fb.zeros(2, 3, 5, 4)):
         assert functional.get_dimensions(image) == [3, 5, 4]
         assert functional.get_image_size(image) == [4, 5]

@@ -116,7 +116,7 @@ def test_five_crop_and_ten_crop_return_corners_centre_and_mirror_images(noise: I
         functional.five_crop(noise, 34)
 
 
-def test_horizontal_and_vertical_flips(noise: Image.Image) -> None:
+def test_hflip_and_vflip_reverse_columns_and_rows(noise: Image.Image) -> None:
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.hflip(image)), np.asarray(noise)[:, ::-1])
         np.testing.assert_array_equal(pixels(functional.vflip(image)), np.asarray(noise)[::-1])

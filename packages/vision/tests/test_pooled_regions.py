@@ -140,7 +140,7 @@ def test_deform_conv2d_matches_numpy(masked: bool) -> None:
 
 
 @pytest.mark.parametrize(("batch", "channels"), [(0, 3), (2, 0)])
-def test_deform_conv2d_without_images_or_channels(batch: int, channels: int) -> None:
+def test_deform_conv2d_accepts_zero_images_and_zero_channels(batch: int, channels: int) -> None:
     offset, mask = fb.zeros(batch, 18, 6, 6), fb.zeros(batch, 9, 6, 6)
     out = ops.deform_conv2d(fb.zeros(batch, channels, 8, 8), offset, fb.zeros(4, channels, 3, 3), mask=mask)
     assert tuple(out.shape) == (batch, 4, 6, 6) and (out == 0).all()

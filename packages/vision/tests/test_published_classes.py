@@ -142,7 +142,7 @@ def test_classification_datasets_have_class_names(tmp_path: Path) -> None:
     assert datasets.LFWPeople(tmp_path).class_to_idx == {"Ann": 0, "Bob": 1}
 
 
-def test_lfw_pairs(tmp_path: Path) -> None:
+def test_lfw_pairs_returns_two_images_and_whether_they_match(tmp_path: Path) -> None:
     lfw(tmp_path)
     pairs = datasets.LFWPairs(tmp_path, transform=shade)
     assert [pairs[i] for i in range(2)] == [(1, 2, 1), (2, 3, 0)]

@@ -23,7 +23,7 @@ def test_make_grid_arranges_images_in_rows() -> None:
     np.testing.assert_array_equal(utils.make_grid(list(IMAGES), nrow=3, padding=1, pad_value=0.5).numpy(), expected)
 
 
-def test_make_grid_of_one_image_and_of_grey_images() -> None:
+def test_make_grid_accepts_one_image_and_grey_images() -> None:
     assert (utils.make_grid(IMAGES[0]) == IMAGES[0]).all() and (utils.make_grid(IMAGES[:1]) == IMAGES[0]).all()
     for gray in (IMAGES[0, 0], IMAGES[0, :1], IMAGES[:1, :1]):
         assert (utils.make_grid(gray) == IMAGES[0, 0]).all() and utils.make_grid(gray).shape[0] == 3
@@ -82,7 +82,7 @@ BLACK = fb.zeros(3, 20, 30, dtype=fb.uint8)
 BOXES = fb.tensor([[2.0, 3.0, 10.0, 12.0], [15.0, 5.0, 28.0, 18.0]])
 
 
-def test_draw_bounding_boxes() -> None:
+def test_draw_bounding_boxes_draws_outlines_in_the_given_colours() -> None:
     drawn = utils.draw_bounding_boxes(BLACK, BOXES, colors=["red", (0, 0, 255)]).numpy()
     expected = np.zeros((3, 20, 30), dtype=np.uint8)
     for channel, (x1, y1, x2, y2) in ((0, (2, 3, 10, 12)), (2, (15, 5, 28, 18))):
@@ -98,7 +98,7 @@ def test_draw_bounding_boxes() -> None:
     assert len({tuple(c) for c in utils.draw_bounding_boxes(BLACK, BOXES).flatten(1).T.tolist()}) == 2
 
 
-def test_draw_segmentation_masks() -> None:
+def test_draw_segmentation_masks_blends_the_colours() -> None:
     masks = fb.zeros(2, 20, 30, dtype=fb.bool)
     masks[0, :10], masks[1, 5:15] = True, True
     image = fb.full((3, 20, 30), 100, dtype=fb.uint8)
@@ -109,7 +109,7 @@ def test_draw_segmentation_masks() -> None:
     assert floats[:, 0, 0].tolist() == [1, 0, 0]
 
 
-def test_draw_keypoints() -> None:
+def test_draw_keypoints_draws_visible_points_and_connections() -> None:
     points = fb.tensor([[[5.0, 5.0], [25.0, 5.0], [15.0, 15.0]]])
     drawn = utils.draw_keypoints(BLACK, points, colors="red", radius=1)
     assert drawn[0, 5, 5] == drawn[0, 5, 25] == drawn[0, 15, 15] == 255 and drawn[0].sum() < 255 * 30

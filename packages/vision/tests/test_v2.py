@@ -127,7 +127,7 @@ def test_gaussian_noise_has_the_given_mean_and_deviation() -> None:
         v2.functional.gaussian_noise(gray, sigma=-1)
 
 
-def test_channel_permutation_and_colour_transforms(noise: Image.Image) -> None:
+def test_random_channel_permutation_and_photometric_distort_change_the_image(noise: Image.Image) -> None:
     fb.manual_seed(0)
     image = pil_to_tensor(noise)
     for kind in (noise, np.asarray(noise), image):
@@ -198,7 +198,7 @@ def test_random_resize_transforms_draw_sizes_in_range(noise: Image.Image) -> Non
         v2.RandomZoomOut(side_range=(0.5, 2))
 
 
-def test_custom_v2_transforms() -> None:
+def test_custom_v2_transforms_define_transform() -> None:
     class Darker(v2.Transform):
         def transform(self, image: fb.Tensor) -> fb.Tensor:
             return image // 2

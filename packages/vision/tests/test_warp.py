@@ -98,7 +98,7 @@ def test_perspective_maps_start_points_to_end_points() -> None:
 
 
 @pytest.mark.parametrize("name", ["rotate", "affine", "perspective"])
-def test_pixels_outside_of_the_image_have_the_fill_colour(noise: Image.Image, name: str) -> None:
+def test_pixels_outside_the_image_have_the_fill_colour(noise: Image.Image, name: str) -> None:
     arguments = {"rotate": (20,), "affine": (20, [3, 4], 0.7, 0.0), "perspective": (START, END)}[name]
     function = getattr(functional, name)
     for image in (noise, pil_to_tensor(noise)):
@@ -179,7 +179,7 @@ def test_random_warps_depend_only_on_the_seed(noise: Image.Image, transform) -> 
         assert runs[0][0].shape == np.asarray(image).shape
 
 
-def test_repr_of_random_warps() -> None:
+def test_repr_of_random_warps_shows_their_options() -> None:
     assert repr(transforms.RandomRotation(30)) == (
         "RandomRotation(degrees=[-30.0, 30.0], interpolation=nearest, expand=False, fill=0)"
     )

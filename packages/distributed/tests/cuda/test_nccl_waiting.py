@@ -159,7 +159,7 @@ def _computed_on_the_host():
     return x.tolist()
 
 
-def test_collectives_of_gpu_tensors_that_the_cpu_computed(ranks):
+def test_collectives_wait_for_values_that_the_cpu_computed(ranks):
     assert ranks.run(_computed_on_the_host) == [[3.0] * 4] * 2
 
 

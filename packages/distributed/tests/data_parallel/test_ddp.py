@@ -199,7 +199,7 @@ def _several_forwards():
     return gradients(model)
 
 
-def test_several_forwards_before_one_backward(ranks):
+def test_gradients_are_averaged_after_several_forwards_and_one_backward(ranks):
     model = made(Branches, 0)
     total = [of_all(model, 2, step) for step in range(3)]
     expected = {name: None if total[0][name] is None else sum(each[name] for each in total) for name in total[0]}

@@ -79,7 +79,7 @@ def _outside():
             DistributedDataParallel(Branches(), process_group=group)
 
 
-def test_a_process_outside_of_the_group_is_rejected(ranks):
+def test_a_process_outside_the_group_is_rejected(ranks):
     ranks.run(_outside)
 
 

@@ -103,5 +103,5 @@ def _outside():
             C.gather(fb.ones(2), 0, group)
 
 
-def test_functional_collectives_outside_of_the_group_raise(ranks):
+def test_functional_collectives_outside_the_group_raise(ranks):
     ranks.run(_outside)

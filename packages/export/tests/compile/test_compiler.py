@@ -37,7 +37,7 @@ def test_running_statistics_change_once_per_call():
         assert model.num_batches_tracked == reference.num_batches_tracked
 
 
-def test_arguments_that_are_no_tensors_are_constants_of_a_program():
+def test_arguments_that_are_not_tensors_are_constants_of_a_program():
     def f(x, power, *, negate=False, names=("a",)):
         return (-x if negate else x) ** power, names
 

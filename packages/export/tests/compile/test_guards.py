@@ -176,7 +176,7 @@ def test_changes_of_mutable_objects_are_never_missed(kind):
     assert results(fb.compile) == results(lambda f: f)
 
 
-def test_sets_that_do_not_change_keep_the_program():
+def test_a_changed_set_recompiles_and_an_unchanged_set_does_not():
     names = {"a", "b"}
 
     def f(x):
@@ -227,10 +227,10 @@ class Named(nn.Module):
         return x + 1
 
 
-def test_random_generators_in_code_that_does_not_run_are_no_obstacle():
+def test_random_generators_in_code_that_does_not_run_do_not_prevent_compilation():
     assert fb.compile(Named(), fullgraph=True)(fb.ones(1)).item() == 2
 
 
-def test_random_generators_in_code_that_runs_are_an_obstacle():
+def test_random_generators_in_code_that_runs_prevent_compilation():
     with pytest.raises(UnsupportedError, match=r"Random\.getrandbits cannot be captured"):
         fb.compile(lambda x: x * choice([1.0, 2.0]), fullgraph=True)(fb.ones(1))

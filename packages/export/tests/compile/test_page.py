@@ -135,7 +135,7 @@ def test_the_page_shows_shapes_bytes_and_times_of_kernels():
     assert product.operators[0].line.startswith("test_page.py:")
 
 
-def test_reported_memory_is_that_of_live_values():
+def test_reported_memory_counts_only_live_values():
     def f(x):
         a = x @ x
         b = a @ x  # here a and b are alive

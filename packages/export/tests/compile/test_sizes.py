@@ -34,7 +34,7 @@ def test_recapturing_a_branch_on_a_size_does_not_repeat_in_place_changes():
         assert fb.equal(x, fb.ones(n))
 
 
-def test_a_traced_size_that_the_function_stores_is_a_plain_number():
+def test_a_traced_size_that_the_function_stores_is_an_int():
     class Recorder(nn.Module):
         def __init__(self):
             super().__init__()
@@ -126,7 +126,7 @@ def test_a_size_cached_during_an_earlier_capture_is_a_constant():
         assert [type(item) for item in found] == [fb.Tensor, fb.Tensor, int, int, bool]
 
 
-def test_strides_are_those_of_each_call():
+def test_programs_compute_with_the_strides_of_each_call():
     def f(x):
         y = (x * 2).T
         return y.as_strided((2, 2), (y.stride(0), y.stride(1))) + x.stride(0) * y.stride(-1), y.stride()

@@ -78,7 +78,7 @@ def test_existing_gradients_select_the_compiled_program():
     assert seen == [0.0, 2.0, 3.0, 0.0, 2.0] and len(compiled.captured) == 2
 
 
-def test_compiled_steps_with_frozen_parameters_and_replaced_gradients():
+def test_compiled_steps_support_frozen_parameters_and_replaced_gradients():
     def between(number, model, optimizer):
         if number == 5:
             model[0].weight.requires_grad_(False)
@@ -118,7 +118,7 @@ def test_hooks_after_accumulation_run_uncompiled():
     assert fb.equal(model[0].weight, before)
 
 
-def test_compiled_steps_with_several_losses_and_retained_graphs():
+def test_compiled_steps_support_several_losses_and_retained_graphs():
     def make_step(model, optimizer):
         def step(x, y):
             optimizer.zero_grad()

@@ -229,7 +229,7 @@ def test_a_warning_says_that_a_function_of_containers_runs_uncompiled():
         assert compiled(batch) is batch["y"]
 
 
-def test_classes_that_are_no_tensors_are_compiled():
+def test_classes_that_are_not_tensors_are_compiled():
     class Wrapped:
         def __init__(self, value):
             self.value = value

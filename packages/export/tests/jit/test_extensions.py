@@ -68,7 +68,7 @@ def test_unused_results_of_unknown_functions_are_allowed():
     assert fb.equal(fb.jit.trace(function, fb.ones(2))(fb.zeros(2)), fb.ones(2))
 
 
-def test_gradients_inside_of_a_program_are_rejected():
+def test_gradients_inside_a_program_are_rejected():
     def function(x):
         y = x.detach().requires_grad_()
         (gradient,) = fb.autograd.grad((y * y).sum(), y)

@@ -39,7 +39,7 @@ def huber(x, y):
 
 @pytest.mark.parametrize("function", [chain, swish_gate, huber])
 @pytest.mark.parametrize("needed", [(True, False), (False, True), (True, True)])
-def test_fused_gradients_equal_those_of_the_operators(function, needed):
+def test_fused_gradients_equal_the_unfused_gradients(function, needed):
     fused = traced(function, fb.randn(2, 3), fb.randn(2, 3))
     for shape in ((2, 3), (1, 1), (0, 3), (70, 90), (7,) * 2):
         inputs = [fb.randn(*shape, requires_grad=needs) for needs in needed]

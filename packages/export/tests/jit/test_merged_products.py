@@ -440,7 +440,7 @@ def test_merged_products_use_changed_parameters(change):
             break
 
 
-def test_gradients_of_merged_products_equal_those_of_the_operators():
+def test_gradients_of_merged_products_equal_the_unmerged_gradients():
     model = randomize(Model())
     x = fb.randn(3, 16, 6, 6, requires_grad=True)
     traced, _ = plan_of(model, x)

@@ -359,12 +359,12 @@ def test_programs_support_constants_of_every_type():
     assert "complex(1.0, 2.0)" in program.code and "channels_last" in program.code and "inf" in program.code
 
 
-def test_slices_with_bounds_read_from_tensors():
+def test_bounds_of_slices_may_be_elements_of_tensors():
     program = fb.jit.trace(lambda x, n: x[: n[0], 1 : n.sum()], (fb.ones(5, 5), fb.tensor([2, 1])))
     assert program(fb.ones(5, 5), fb.tensor([4, 0])).shape == (4, 3)
 
 
-def test_programs_with_constants_and_buffers_of_equal_names(tmp_path):
+def test_constants_and_buffers_may_have_equal_names(tmp_path):
     model = nn.Module()
     model.register_buffer("constant_0", fb.ones(1))
     model.forward = lambda x: x + model.constant_0 + other

@@ -140,7 +140,7 @@ def test_other_operators_for_smaller_sizes_cause_a_warning(compare):
     compare(exported, program, fb.rand(9))
 
 
-def test_dynamic_sizes_that_are_rounded_down(compare):
+def test_dynamic_sizes_that_are_rounded_down_are_exported(compare):
     axes = {"x": {0: "n", 2: "h", 3: "w"}}
     layer = nn.Conv2d(3, 2, 3, stride=2, padding=1)
 
@@ -247,7 +247,7 @@ def test_exporting_does_not_change_the_random_state():
     assert fb.equal(drawn, fb.randn(3))
 
 
-def test_is_in_onnx_export():
+def test_is_in_onnx_export_is_true_only_during_the_export():
     seen = []
     export(lambda x: seen.append(is_in_onnx_export()) or x * 1, fb.ones(2))
     assert seen == [True] and not is_in_onnx_export()

@@ -105,7 +105,7 @@ assert fb.load("PATH", map_location={"cuda:1": "cuda:0"})[0].device == fb.device
         run(f"import flambeau; flambeau.load({path!r})", FLAMBEAU_EMULATED_DEVICES="1")
 
 
-def test_profiler_start_and_stop(monkeypatch):
+def test_profiler_start_and_stop_call_the_driver(monkeypatch):
     calls = []
 
     class Driver:

@@ -72,7 +72,7 @@ def test_eigenvalues_of_any_matrix_match_the_cpu(shape, dtype, cupy, host_calls)
     same(made, x, ["eig"], cupy, host_calls, 2e-3)
 
 
-def test_eig_without_support_in_cupy(cupy, host_calls, monkeypatch):
+def test_eig_runs_on_the_cpu_without_support_in_cupy(cupy, host_calls, monkeypatch):
     x = fb.randn(5, 5)
     linalg = _arrays.library().linalg
     monkeypatch.delattr(linalg, "eigvals")
@@ -108,7 +108,7 @@ def test_qr_matches_the_cpu(shape, mode, cupy, host_calls):
 
 
 @pytest.mark.parametrize("shape", [(9, 4), (4, 9), (2, 12, 12)])
-def test_least_squares(shape, cupy, host_calls):
+def test_least_squares_match_the_cpu(shape, cupy, host_calls):
     a, b = fb.randn(shape, dtype=fb.float64), fb.randn(*shape[:-1], 3, dtype=fb.float64)
     same(lambda x: fb.linalg.lstsq(x, b.to(x.device)).solution, a, ["svd"], cupy, host_calls)
     same(lambda x: fb.linalg.lstsq(x, b.to(x.device), driver="gels").solution, a, ["qr"], cupy, host_calls)
@@ -119,7 +119,7 @@ def test_least_squares(shape, cupy, host_calls):
 @pytest.mark.parametrize("dtype", [fb.float32, fb.float64])
 @pytest.mark.parametrize("norm", ["backward", "forward", "ortho"])
 @pytest.mark.parametrize("n", [None, 8, 7])
-def test_fourier_transforms(n, norm, dtype, cupy, host_calls):
+def test_fourier_transforms_match_the_cpu(n, norm, dtype, cupy, host_calls):
     real, spectrum = fb.randn(3, 9, dtype=dtype), fb.randn(3, 6, dtype=dtype.to_complex())
     for name, function, x in [
         ("fftn", fb.fft.fft, spectrum),
@@ -132,7 +132,7 @@ def test_fourier_transforms(n, norm, dtype, cupy, host_calls):
         same(lambda a, f=function: f(a, n, norm=norm), x, [name], cupy, host_calls)
 
 
-def test_fourier_transforms_over_several_dimensions(cupy, host_calls):
+def test_fourier_transforms_over_several_dimensions_match_the_cpu(cupy, host_calls):
     real, spectrum = fb.randn(3, 8, 5, dtype=fb.float64), fb.randn(3, 8, 3, dtype=fb.complex128)
     same(lambda a: fb.fft.fftn(a, dim=(0, 2)), spectrum, ["fftn"], cupy, host_calls)
     same(lambda a: fb.fft.ifft2(a.transpose(0, 1)), spectrum, ["ifftn"], cupy, host_calls)

@@ -38,7 +38,7 @@ def test_attention_in_every_dtype_with_a_scale_matches_the_cpu(dtype, host_calls
 
 @pytest.mark.parametrize("shape", [(9, 40), (1, 40), (3, 1, 9, 40), (2, 1, 1, 1, 40)])
 @pytest.mark.parametrize("kind", ["bool", "float"])
-def test_attention_with_masks(shape, kind, host_calls):
+def test_attention_with_masks_matches_the_cpu(shape, kind, host_calls):
     q, k, v = fb.randn(2, 3, 4, 9, 16), fb.randn(3, 4, 40, 16), fb.randn(3, 4, 40, 16)
     mask = fb.randn(shape) > 0 if kind == "bool" else fb.randn(shape)
     both(q, k, v, mask)
@@ -110,7 +110,7 @@ def test_attention_on_tensor_cores_is_close_to_the_expected_result(
 
 @pytest.mark.parametrize("kind", ["bool", "float"])
 @pytest.mark.parametrize("scale", [None, -0.3, 0.0])
-def test_attention_on_tensor_cores_with_masks_and_scales(kind, scale, matrix_dtype, host_calls):
+def test_attention_on_tensor_cores_accepts_masks_and_scales(kind, scale, matrix_dtype, host_calls):
     q, k, v = (fb.randn(2, 3, length, 32).to(matrix_dtype) for length in (20, 90, 90))
     mask = fb.randn(3, 20, 90) > 0 if kind == "bool" else fb.randn(3, 20, 90)
     if kind == "bool":
@@ -130,7 +130,7 @@ def test_attention_on_tensor_cores_propagates_nonfinite_values(matrix_dtype):
         both(*empty)
 
 
-def test_attention_with_large_scores_in_many_tiles(matrix_dtype, host_calls):
+def test_equal_scores_in_many_tiles_give_equal_weights(matrix_dtype, host_calls):
     """Equal scores in many tiles give equal weights."""
     q = fb.arange(100, 116).to(matrix_dtype)[:, None].expand(1, 16, 16).contiguous()
     k, v = (t.to(matrix_dtype) for t in (fb.full((1, 1000, 16), 100), fb.arange(1000) < 500))
@@ -183,7 +183,7 @@ assert not _core._cuda_host_calls()
 
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
-def test_attention_on_compute_capability_7_5():
+def test_attention_works_on_compute_capability_7_5():
     """Test compute capability 7.5, whose matrix units support only float16 and have another shape."""
     environment = {**os.environ, "FLAMBEAU_EMULATED_CAPABILITY": "75"}
     subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)
@@ -241,7 +241,7 @@ def dtype_and_error(request):
 
 
 @pytest.mark.parametrize("kind", ["bool", "float", "causal"])
-def test_attention_with_split_keys_and_masks(kind, dtype_and_error, host_calls):
+def test_attention_with_split_keys_accepts_masks_that_exclude_whole_parts(kind, dtype_and_error, host_calls):
     """Test masks that exclude all keys in some parts of the sequence, and all keys for some queries."""
     (dtype, error), (queries, keys) = dtype_and_error, (1500, 1600) if kind == "causal" else (3, 1500)
     q, k, v = (fb.randn(2, 1, length, 16).to(dtype) for length in (queries, keys, keys))

@@ -56,7 +56,7 @@ def test_gather_matches_the_cpu(dim, host_calls):
     assert not host_calls()
 
 
-def test_take(host_calls):
+def test_take_and_put_match_the_cpu(host_calls):
     same(lambda t, i: t.take(i), sample((4, 5)), fb.tensor([[0, -1], [19, -20]]))
     same(
         lambda t, i: t.clone().put_(i, fb.arange(3.0, device=t.device), accumulate=True),
@@ -162,7 +162,7 @@ def test_gpu_tensors_accept_index_tensors_on_the_cpu(host_calls):
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (7, 3), (5000,), (3, 2100)])
-def test_indexing_with_masks(shape, host_calls):
+def test_indexing_with_masks_matches_the_cpu(shape, host_calls):
     x = sample(shape)
     same(lambda t: t.nonzero(), (x > 3).to(fb.float32))
     same(lambda t: t[t > 3], x)

@@ -32,7 +32,7 @@ def test_memory_statistics_count_allocated_and_cached_bytes():
     assert isinstance(caught.value, RuntimeError) and fb.OutOfMemoryError is cuda.OutOfMemoryError
 
 
-def test_device_memory_used():
+def test_device_memory_used_is_the_total_minus_the_free_memory():
     free, total = cuda.mem_get_info()
     assert cuda.device_memory_used() == total - free == cuda.memory.device_memory_used("cuda:0")
     assert cuda.get_allocator_backend() == "native" and cuda.get_per_process_memory_fraction() == 1.0

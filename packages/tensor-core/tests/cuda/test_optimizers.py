@@ -64,7 +64,7 @@ def test_every_optimizer_rule_equals_the_cpu(rule, host_calls):
 
 
 @pytest.mark.parametrize("dtype", [fb.float64, fb.bfloat16, fb.complex64])
-def test_optimizer_steps_in_every_dtype_with_many_parameters(dtype, host_calls):
+def test_optimizer_steps_of_many_parameters_in_every_dtype_match_the_cpu(dtype, host_calls):
     values, grads = [fb.randn(i % 7 + 1, dtype=dtype) for i in range(70)], []
     grads = [[fb.randn(v.shape, dtype=dtype) for v in values] for _ in range(2)]
     for p, q in zip(steps("adam", values, grads, "cpu")[0], steps("adam", values, grads, "cuda")[0], strict=True):
@@ -74,7 +74,7 @@ def test_optimizer_steps_in_every_dtype_with_many_parameters(dtype, host_calls):
     assert not host_calls()
 
 
-def test_optimizer_steps_of_strided_parameters(host_calls):
+def test_optimizer_steps_of_strided_parameters_match_the_cpu(host_calls):
     values, grads = [fb.randn(6, 5).mT], [[fb.randn(5, 6)]]
     (p,), (q,) = (steps("adam", values, grads, device)[0] for device in ("cpu", "cuda"))
     assert_close(q.cpu(), p, rtol=1e-4, atol=1e-5)
@@ -92,7 +92,7 @@ def test_one_synchronisation_checks_the_finiteness_of_many_gradients():
     assert not _core._scale_gradients(grads, 1.0)
 
 
-def test_optimizer_steps_of_parameters_at_any_address(host_calls):
+def test_optimizer_steps_of_parameters_at_any_address_match_the_cpu(host_calls):
     """Test aligned tensors, which use vector instructions, and others. Sizes are not multiples of the vector length."""
     for n, dtype in ((5003, fb.float32), (4099, fb.bfloat16), (13, fb.float16)):
         value, grad, results = fb.randn(n + 1).to(dtype), fb.randn(n).to(dtype), []

@@ -49,7 +49,7 @@ def test_pointwise_operators_of_complex_numbers_match_the_cpu(host_calls):
     assert not host_calls()
 
 
-def test_pointwise_operators_of_operands_with_equal_permuted_strides(host_calls):
+def test_pointwise_operators_of_equal_permuted_strides_match_the_cpu(host_calls):
     """Test dense operands with the same permuted strides, at aligned and at unaligned addresses."""
     x, y = fb.randn(2, 3, 5, 7), fb.randn(2, 3, 5, 7)
     room = fb.randn(1 + 210)
@@ -132,7 +132,7 @@ def test_pointwise_operators_write_rows_in_place_and_permuted(host_calls):
 
 @pytest.mark.parametrize("dtype", [fb.float32, fb.bfloat16, fb.bool, fb.int64, fb.complex128])
 @pytest.mark.parametrize("shape", [(8, 8), (9, 130), (65, 64), (2, 70, 3, 33), (2, 9, 3, 5, 10), (7, 20), (3, 0, 9)])
-def test_transposed_copies(shape, dtype, host_calls):
+def test_transposed_copies_match_the_cpu(shape, dtype, host_calls):
     x = (fb.arange(fb.Size(shape).numel()) % 251).reshape(shape).to(dtype)
     dims = list(range(len(shape)))
     for order in (dims[::-1], [*dims[:-2], dims[-1], dims[-2]], [dims[-1], *dims[:-1]], [*dims[1:], dims[0]]):

@@ -43,7 +43,7 @@ def test_matrix_products_of_all_shapes_match_the_cpu(m, k, n, host_calls):
     assert not host_calls()
 
 
-def test_matrix_products_with_large_tiles(host_calls):
+def test_matrix_products_with_large_tiles_match_the_cpu(host_calls):
     a, b = fb.randn(130, 9).expand(128, 130, 9), fb.randn(9, 129).expand(128, 9, 129)
     close(fb.bmm(a.cuda(), b.cuda())[-1], fb.mm(a[0], b[0]))
     assert not host_calls()
@@ -113,7 +113,7 @@ def test_matrix_products_in_half_precision_round_exact_sums_once(m, k, n, transp
     assert not host_calls()
 
 
-def test_matrix_products_with_large_tiles_in_half_precision(host_calls):
+def test_matrix_products_with_large_tiles_in_half_precision_equal_the_cpu(host_calls):
     a, b = fb.randint(-2, 3, (128, 40)).bfloat16(), fb.randint(-2, 3, (40, 129)).bfloat16()
     there = fb.bmm(a.cuda().expand(64, 128, 40), b.cuda().expand(64, 40, 129))
     assert fb.equal(there[-1].cpu(), fb.mm(a, b))

@@ -121,7 +121,7 @@ def test_generator_states_are_cpu_tensors(host_calls):
     assert state.device.type == "cpu" and not host_calls()
 
 
-def test_random_fills_of_strided_and_complex_tensors(host_calls):
+def test_random_fills_of_strided_and_complex_tensors_equal_the_cpu(host_calls):
     exact(lambda d: fb.zeros(30, 40, device=d).t()[::2].uniform_())
     exact(lambda d: fb.rand(33, dtype=fb.complex64, device=d))
     assert not host_calls()

@@ -28,7 +28,7 @@ def check(function, *tensors, **tolerances):
 
 
 @pytest.mark.parametrize(("shape", "dim"), SHAPES)
-def test_sums(shape, dim, host_calls):
+def test_sums_match_the_cpu(shape, dim, host_calls):
     for dtype in (fb.float32, fb.bfloat16, fb.int64):
         check(lambda t: t.sum(dim), values(shape, dtype))
         check(lambda t: t.sum(), values(shape, dtype))

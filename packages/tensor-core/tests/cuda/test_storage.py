@@ -10,7 +10,7 @@ def on_gpu(values):
     return fb.tensor(values).cuda()
 
 
-def test_copies_to_the_gpu_and_back():
+def test_copies_to_the_gpu_and_back_keep_the_elements():
     x = np.arange(12, dtype=np.float32).reshape(3, 4)
     t = fb.from_numpy(x).to("cuda")
     assert t.device == fb.device("cuda:0") and t.is_cuda and not t.is_cpu
@@ -28,7 +28,7 @@ def test_booleans_are_filled_with_the_truth_of_a_number(value):
 
 @pytest.mark.parametrize("source", ["contiguous", "transposed", "sliced", "expanded"])
 @pytest.mark.parametrize("target", [fb.float32, fb.float64, fb.int64, fb.bool, fb.float16, fb.complex64])
-def test_copies_of_every_layout(source, target, host_calls):
+def test_copies_and_conversions_of_every_layout_equal_the_cpu(source, target, host_calls):
     x = fb.arange(24, dtype=fb.float32).reshape(4, 6) - 7
     views = {
         "contiguous": lambda t: t,
@@ -130,7 +130,7 @@ def test_out_of_memory_reports_the_capacity():
         lambda x: x.copy_(x),
     ],
 )
-def test_copies_between_views_that_overlap(copy, host_calls):
+def test_copies_between_views_that_overlap_equal_the_cpu(copy, host_calls):
     x = fb.arange(1600.0).reshape(40, 40)
     there = x.cuda()
     copy(x)

@@ -66,7 +66,7 @@ def test_graphs_cannot_be_captured_on_the_default_stream():
         _core._cuda_begin_capture(0, 0)
 
 
-def test_copies_from_pinned_memory():
+def test_asynchronous_copies_from_and_to_pinned_memory_keep_the_elements():
     x = fb.arange(10.0)
     pinned = _core._cuda_pin_memory(x)
     assert _core._cuda_is_pinned(pinned) and not _core._cuda_is_pinned(x) and fb.equal(pinned, x)
