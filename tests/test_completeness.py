@@ -1,4 +1,4 @@
-"""Tests that each public class and model has a test case, and that each operator has everything that operators need."""
+"""Tests that each public class and model has a test case, and that each operator is complete."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def line_of(text: str) -> int:
 
 
 def test_cpp_programs_do_not_crash_on_damaged_files(runner: Path, tmp_path: Path) -> None:
-    """Truncated or changed files raise an error or load as another model; they never crash."""
+    """Test that truncated or changed files raise an error or load as another model."""
     path = tmp_path / "model"
     fb.jit.trace(nn.Linear(3, 2), fb.ones(1, 3)).save(path)
     whole = path.read_bytes()

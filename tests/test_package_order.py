@@ -59,7 +59,7 @@ def owner_of(name: str, owners: dict[str, str]) -> str | None:
 
 
 def with_dependencies(package: str, projects: dict[str, Any]) -> set[str]:
-    """Return a package and those of this repository that it requires, directly or not."""
+    """Return a package and the packages of this repository that it requires, directly or indirectly."""
     required = own(projects[package]["project"].get("dependencies", []), projects)
     return {package}.union(*(with_dependencies(each, projects) for each in required))
 

@@ -48,7 +48,7 @@ def test_flush_writes_all_events(tmp_path: Path) -> None:
             assert [event.step for event in read(tmp_path).Scalars("loss")] == [*range(step + 1)]
             assert len(read(tmp_path / "both" / "train").Scalars("both")) == (1 if step == 4 else 2)
     writer.close()
-    writer.flush()  # has no effect after close()
+    writer.flush()  # flush() has no effect after close()
 
 
 def test_add_histogram_writes_the_counts(tmp_path: Path) -> None:

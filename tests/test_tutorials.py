@@ -17,7 +17,7 @@ from tools.documentation import ROOT, cells
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("*.md"))
 CPU_SECONDS = 60  # 10 seconds on two idle cores are at most 20; a busy machine needs up to three times as many
 OPTIONAL = {"gymnasium", "matplotlib"}  # the extra "examples"
-# At the end of a program: its own CPU time, without that of compilers which it starts.
+# At the end of a program: its own CPU time, without the time of the compilers that it starts.
 PRINT_TIME = "\nimport resource\nprint(sum(resource.getrusage(resource.RUSAGE_SELF)[:2]))\n"
 
 each_tutorial = pytest.mark.parametrize("path", TUTORIALS, ids=lambda path: path.stem)

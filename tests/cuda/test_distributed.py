@@ -32,7 +32,7 @@ def _learn(options):
     model = DistributedDataParallel(_model(rank).to("cuda"), device_ids=[0], **options)
     for _ in range(2):
         model.zero_grad()
-        output = model(_batch(rank))  # is moved
+        output = model(_batch(rank))  # the model moves its input to the GPU
         assert output.device.type == "cuda"
         output.square().mean().backward()
     return {name: each.grad.cpu().numpy() for name, each in model.module.named_parameters()}

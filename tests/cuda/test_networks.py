@@ -194,7 +194,7 @@ def test_gradients_of_attention_keep_their_precision_unless_tf32_is_allowed():
     both(F.scaled_dot_product_attention, q, k, v, tolerance=1e-5)
 
 
-SHARED_HEADS = [(4, 4), (2, 2), (1, 1), (2, 4)]  # of keys and values
+SHARED_HEADS = [(4, 4), (2, 2), (1, 1), (2, 4)]  # numbers of heads of keys and of values
 
 
 @pytest.mark.parametrize("heads", SHARED_HEADS)

@@ -86,7 +86,7 @@ def test_a_backward_pass_in_a_separate_graph_uses_the_same_dropout_mask():
         fb.rand(3, device="cuda")
         backward.replay()
         assert fb.equal(grad, y.detach())
-        assert fb.equal(fb.autograd.grad(y, x, fb.ones_like(y), retain_graph=True)[0], grad)  # without a graph
+        assert fb.equal(fb.autograd.grad(y, x, fb.ones_like(y), retain_graph=True)[0], grad)  # without the CUDA graph
         masks.append(grad.clone())
     assert not fb.equal(masks[0], masks[1]) and not fb.equal(masks[1], masks[2])
 

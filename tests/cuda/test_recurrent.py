@@ -80,7 +80,7 @@ def test_recurrent_layers_in_float64_and_with_one_time_step_match_the_cpu(host_c
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
 @pytest.mark.parametrize("make", LAYERS)
 def test_recurrent_layers_in_half_precision_match_float32_up_to_rounding(make, dtype, host_calls):
-    """Test that results and derivatives have half precision, and differ from those of float32 only by rounding."""
+    """Test that results and derivatives have half precision and differ from float32 results only by rounding."""
     layer = make(bidirectional=True).to(dtype)
     x, state = fb.randn(6, 4, 5).to(dtype), [t.to(dtype) for t in states(layer, 4, 2)]
 
@@ -117,7 +117,7 @@ def test_half_precision_accumulates_the_state_in_float32(make):
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
 def test_half_precision_is_not_converted_to_float32():
-    """Half precision uses as many kernels as float32, except for the conversion of the first and the last state."""
+    """Test that half precision needs the kernels of float32 and conversions of the first and the last state."""
     emulator = ctypes.CDLL(os.environ["FLAMBEAU_CUDA_DRIVER"])
 
     def launches(dtype):

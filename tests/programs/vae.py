@@ -19,7 +19,7 @@ kwargs = {"num_workers": 1, "pin_memory": True} if device.type == "cuda" else {}
 
 
 def bars(count, size=8):
-    """Return images with one lit row or column each."""
+    """Return images in each of which one row or one column is bright."""
     pictures = torch.zeros(count, 1, size, size)
     place, upright = torch.randint(size, (count,)), torch.rand(count) < 0.5
     for picture, index, vertical in zip(pictures, place, upright):

@@ -87,7 +87,7 @@ def test_nan_in_the_inputs_of_an_operator_is_not_reported(x):
         x * np.float64(np.nan)
         (x * 1).add_(nan)
         fb.stack([x, nan])
-        (x.detach() - 5).log()  # without autograd graph
+        (x.detach() - 5).log()  # has no autograd graph
         with fb.no_grad():
             x.log()
         with pytest.raises(RuntimeError, match="log gave nan"):

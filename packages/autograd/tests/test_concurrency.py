@@ -110,7 +110,7 @@ def test_another_thread_runs_during_backward():
         worker = threading.Thread(target=repeat)
         worker.start()
         for _ in range(5):
-            time.sleep(0)  # releases the GIL
+            time.sleep(0)  # release the GIL
         seen.set()
         worker.join()
     finally:

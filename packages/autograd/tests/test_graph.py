@@ -120,7 +120,7 @@ def test_backward_passes_can_be_deeply_nested(x):
 
 
 def pause(gradient):
-    time.sleep(0.001)  # lets another thread run
+    time.sleep(0.001)  # let another thread run
 
 
 def test_threads_build_and_run_graphs():

@@ -256,7 +256,7 @@ def numbers(value):
 
 
 def observe(x, y, calls):
-    """Record the calls of all kinds of hooks of a leaf x and of a result y."""
+    """Register every type of hook for a leaf x and a result y, and record the calls."""
     x.register_hook(lambda gradient: calls.append(("x", numbers(gradient))))
     x.register_post_accumulate_grad_hook(lambda _: calls.append(("accumulated",)))
     y.register_hook(lambda gradient: calls.append(("y", numbers(gradient))))

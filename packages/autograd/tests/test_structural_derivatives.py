@@ -423,6 +423,6 @@ def test_second_derivatives_of_products_with_several_zeros_raise_an_error(name):
     (gradient,) = fb.autograd.grad(z.sum(), y, create_graph=True)
     with pytest.raises(RuntimeError, match=rf"{name}.*Double backward is unsupported for src"):
         gradient.sum().backward()
-    (gradient,) = fb.autograd.grad(z[1] * z[1], y, create_graph=True)  # also has the zeros at position 0
+    (gradient,) = fb.autograd.grad(z[1] * z[1], y, create_graph=True)  # y still has two zeros for position 0
     with pytest.raises(RuntimeError, match="Double backward is unsupported"):
         gradient.sum().backward()

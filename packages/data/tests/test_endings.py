@@ -239,7 +239,7 @@ def test_workers_forked_while_the_thread_pool_runs_compute_correctly(fb: Any) ->
     try:
         x = fb.ones(300, 300)
         for _ in range(3):
-            assert (x @ x)[0, 0].item() == 300  # the parent's thread pool is in use, too
+            assert (x @ x)[0, 0].item() == 300  # the parent's thread pool is also in use
             corners = [batch.item() for batch in DataLoader(Products(), num_workers=2, timeout=SECONDS)]
             assert corners == [index * index * 300.0 for index in range(8)]
     finally:

@@ -59,7 +59,7 @@ def test_workers_read_a_packed_list_from_shared_memory(method: str) -> None:
     assert names == [f"{number}.png" for number in range(100)]
     assert names == list(loader.dataset.names)
     batches = iter(loader)
-    loader.dataset.names._items[0] = ord("X")  # write to the shared memory, which the worker reads, too
+    loader.dataset.names._items[0] = ord("X")  # write to the shared memory, which the worker also reads
     loader.dataset.names._items[-5] = ord("X")
     assert [name for batch in batches for name in batch[0]][-1] == "9X.png"
 

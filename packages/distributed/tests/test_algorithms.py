@@ -89,7 +89,7 @@ def _count(iterations):
             first.count()
             second.count()
     assert first.options == second.options == {"option": 7}
-    assert Join.notify_join_context(first) is None  # outside of the block
+    assert Join.notify_join_context(first) is None  # no `with Join` block is active
     return first.seen, second.seen, first.last
 
 

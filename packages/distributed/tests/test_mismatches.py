@@ -132,7 +132,7 @@ def test_the_error_of_a_mismatch_groups_ranks_by_call(three_ranks):
 
 
 def _of_one_size():
-    """Reduce tensors of different shapes with the same number of elements. PyTorch allows this, too."""
+    """Reduce tensors of different shapes with the same number of elements. PyTorch also allows this."""
     x = fb.ones((2, 3) if dist.get_rank() else (6,))
     dist.all_reduce(x)
     return x.sum().item()

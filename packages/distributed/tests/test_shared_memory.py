@@ -150,7 +150,7 @@ def test_no_shared_memory_segments_are_left(ranks):
 
 
 def test_the_failure_to_start_a_thread_raises_an_error():
-    """Each thread needs an address range for its stack, which the limit does not leave."""
+    """Limit the address space so that there is no room for the stack of a thread."""
     program = """
         import resource
         from flambeau.distributed import _native

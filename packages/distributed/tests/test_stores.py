@@ -12,7 +12,7 @@ from flambeau import distributed as dist
 
 @pytest.fixture(params=["hash", "file", "tcp", "prefix"])
 def store(request, tmp_path):
-    """Return a store, one of each kind."""
+    """Return a store. Each test runs once with each class of store."""
     if request.param == "file":
         return dist.FileStore(str(tmp_path / "store"))
     if request.param == "tcp":

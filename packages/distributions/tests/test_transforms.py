@@ -67,7 +67,7 @@ def test_transforms_report_forward_and_inverse_shapes(name):
         fb.testing.assert_close(transform(batch)[1, 2], y)
 
 
-# Transforms whose outputs lie on a surface, outside of which the inverse is not defined.
+# Transforms whose outputs lie on a surface. The inverse is defined only on this surface.
 SURFACES = ("stick", "compose vector", "corr")
 BIJECTIVE = [
     name

@@ -31,7 +31,7 @@ def leaves(x: Any) -> list[Any]:
 
 
 def differentiate(library: Any, outputs: list[Any], inputs: list[Any], twice: bool) -> list[Any]:
-    """Return the gradients of a weighted sum of the outputs, and with ``twice`` those of the sum of their squares."""
+    """Return the gradients of a weighted sum of the outputs; with ``twice``, also of the sum of their squares."""
     total = sum((output * wave(library, output)).sum() for output in outputs)
     first = library.autograd.grad(total, inputs, create_graph=twice, allow_unused=True)
     smooth = [g for g in first if g is not None and g.requires_grad]

@@ -1,4 +1,4 @@
-"""Complete modules pickled by PyTorch: their attributes are converted to those of a flambeau module."""
+"""Complete modules pickled by PyTorch: their attributes are converted to the attributes of flambeau modules."""
 
 import collections
 

@@ -319,7 +319,7 @@ def test_a_transferred_parametrization_gives_the_same_weight(name):
 
 
 def test_random_pruning_removes_the_largest_random_numbers():
-    """PyTorch prunes the largest, so that the same seed gives the same mask."""
+    """Test PyTorch's choice, with which the same seed gives the same mask."""
     layer = nn.Linear(6, 4)
     state = fb.get_rng_state()
     prune.random_unstructured(layer, "weight", amount=7)

@@ -53,7 +53,7 @@ class Decaying(Optimizer):
 
 
 class Lookahead(Optimizer):
-    """Wrapper that shares the groups and state of another optimizer. Its constructor does not call that of the base."""
+    """Wrapper that shares the groups and state of another optimizer. It does not call ``Optimizer.__init__``."""
 
     def __init__(self, base, steps=2, alpha=0.5):
         self.optimizer, self.steps, self.alpha, self.done = base, steps, alpha, 0

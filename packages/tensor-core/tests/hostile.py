@@ -115,7 +115,7 @@ WRONG_KIND = re.compile(r"argument '(\w+)' \(position (\d+)\) must be ([\w. ]+)"
 
 
 def repaired(error: TypeError, call: Call, rng: Random) -> Call | None:
-    """Replace the rejected argument with one of the kind that the error message asks for."""
+    """Replace the rejected argument with a value of the type that the error message asks for."""
     found = WRONG_KIND.search(str(error))
     if not found or rng.integers(8) == 0:
         return None

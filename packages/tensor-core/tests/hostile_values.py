@@ -1,4 +1,4 @@
-"""Arguments for hostile.py: tensors of every kind, other objects, and values that suit a parameter's name."""
+"""Arguments for hostile.py: many different tensors, other objects, and values that suit a parameter's name."""
 
 import contextlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Random arrays, sizes and a comparison that the tests of convolutions and of pools share."""
+"""Random arrays, sizes and a comparison that the tests of convolutions and of pooling share."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Measured errors of the pointwise operators against the bounds in their rows.
+"""Measured errors of the pointwise operators against the bounds in the operator table.
 
 float32 is compared with double precision, over its full range and for every instruction set; float64 with extended
 precision.
@@ -21,8 +21,8 @@ ROWS = {
     for row in fb._core.pointwise_rows()
     if row["accuracy"][0] > 0 and row["domain"] not in ("Integral", "Whole")
 }
-# Ranges of the samples of binary and ternary rows that do not accept all numbers: for each operand, the smallest and
-# the largest magnitude, and True if negative numbers are included.
+# Ranges of the samples of binary and ternary operators that do not accept all numbers: for each operand, the smallest
+# and the largest magnitude, and True if negative numbers are included.
 USUAL = (1e-30, 1e30, True)
 DOMAINS = {
     "pow": [(1e-6, 1e6, False), (1e-3, 20, True)],

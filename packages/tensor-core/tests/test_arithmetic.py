@@ -1,4 +1,4 @@
-"""Tests of Python's operators, and of properties beyond an operator's row: integers, extremes, numbers, promotion."""
+"""Tests of Python's operators, and of what test_pointwise.py does not cover: integers, extremes, numbers, promotion."""
 
 import operator
 

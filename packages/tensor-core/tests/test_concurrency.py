@@ -69,12 +69,12 @@ def runs_beside(operation, seconds=30):
 
     ended = []
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1000)  # so that only operators release the GIL, and bytecode does not
+    sys.setswitchinterval(1000)  # bytecode then does not release the GIL; only operators do
     try:
         worker = threading.Thread(target=repeat)
         worker.start()
         for _ in range(5):
-            time.sleep(0)  # gives the GIL up
+            time.sleep(0)  # release the GIL
         seen.set()
         worker.join()
     finally:
@@ -110,7 +110,7 @@ def test_small_operators_keep_the_gil():
     def count():
         nonlocal counter
         while not stop.is_set():
-            time.sleep(0)  # gives the GIL up
+            time.sleep(0)  # release the GIL
             counter += 1
 
     interval = sys.getswitchinterval()

@@ -1,4 +1,4 @@
-"""Convolutions against direct loops in NumPy, and invalid arguments of convolutions and pools."""
+"""Convolutions against direct loops in NumPy, and invalid arguments of convolutions and pooling."""
 
 import itertools
 
@@ -153,7 +153,7 @@ def test_weight_gradients_of_convolutions_with_many_channels_match_numpy(shape, 
 @pytest.mark.parametrize("shape", [(3, 5, 5, 6), (1, 4, 14, 14), (6, 2, 4, 3)])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_gradients_of_convolutions_of_small_images_are_adjoint(shape, groups):
-    """Compare the input's gradient with a convolution with flipped weights."""
+    """Test that both gradients satisfy the adjoint identity, without a reference implementation."""
     autograd = pytest.importorskip("flambeau.autograd")
     channels = shape[1] * groups
     x = fb.tensor(draw((shape[0], channels, *shape[2:]), "float64"), requires_grad=True)

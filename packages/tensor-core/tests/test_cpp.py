@@ -124,7 +124,7 @@ def test_unsuitable_elementwise_functions_fail_to_compile(function, reason, tmp_
     assert reason in done.stderr
 
 
-# Excludes templates that other headers include for a family of rows.
+# Excludes two headers that other headers include as templates.
 HEADERS = sorted(
     str(path.relative_to(INCLUDE))
     for path in INCLUDE.rglob("flambeau/**/*.h")

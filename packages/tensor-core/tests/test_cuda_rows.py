@@ -1,4 +1,4 @@
-"""Tests that the GPU's expressions of the rows give the results of the CPU's kernels.
+"""Tests that the GPU's expressions of the operator table give the same results as the CPU's kernels.
 
 The headers that NVRTC compiles are compiled here for the host instead, with the host's standard library.
 """
@@ -89,7 +89,7 @@ int derivatives(V* out, const V* x) {
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def library(request, tmp_path_factory):
-    """Compile the rows of a family into a library of functions over arrays."""
+    """Compile the rows of a family (a file of the operator table) into a library of functions over arrays."""
     family, folder = request.param, tmp_path_factory.mktemp("rows")
     source, library = folder / f"{family}.cpp", folder / f"{family}.so"
     source.write_text(UNIT % family)
@@ -181,7 +181,7 @@ def same(row, operands, got, want):
     """Return where results agree: bit for bit except NaN if the row is exact, otherwise within its accuracy."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if want.dtype.kind == "c":  # a part next to a NaN or an infinity is not specified
+        if want.dtype.kind == "c":  # if one part is NaN or infinite, the other is unspecified
             parts = [(got.real, want.real), (got.imag, want.imag)]
             unusual = [(np.isnan(a) == np.isnan(b)) & (np.isinf(a) == np.isinf(b)) for a, b in parts]
             near = (got == want) | (np.abs(got - want) <= allowed(row, operands, want))

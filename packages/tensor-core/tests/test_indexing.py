@@ -161,7 +161,7 @@ def test_indexed_assignment_equals_numpy(key, scalar):
 
 
 def test_integers_are_applied_before_index_arrays():
-    """Integers select first, as in PyTorch; NumPy broadcasts them with the index arrays."""
+    """Test that integers select first, as in PyTorch. NumPy broadcasts integers with the index arrays."""
     array, x = pair()
     assert np.array_equal(x[0, :, fb.tensor([1, 2])].numpy(), array[0][:, [1, 2]])
     assert np.array_equal(x[:, 1, fb.tensor([1, 2])].numpy(), array[:, 1][:, [1, 2]])

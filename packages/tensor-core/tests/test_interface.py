@@ -431,7 +431,7 @@ def test_out_is_unchanged_after_an_error():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads an ELF file")
 def test_static_thread_local_storage_is_small():
-    """Limit the static thread-local storage, of which glibc reserves about 1.6 kB for all libraries that load later."""
+    """Test the size of static thread-local storage: glibc has about 1.6 kB for all libraries that load later."""
     (image,) = (pathlib.Path(_core.__file__).parent / "lib").glob("libflambeau.so*")
     data = image.read_bytes()
     assert data[:5] == b"\x7fELF\x02"

@@ -90,7 +90,7 @@ def test_index_add_of_half_precision_rounds_every_sum(width):
     assert np.array_equal(fb.index_add(fb.tensor(array), 0, fb.tensor(index), fb.tensor(source)).numpy(), want)
     x, y = fb.full((4, width), 256.0, dtype=fb.bfloat16), fb.ones(50, width, dtype=fb.bfloat16)
     added = fb.index_add(x, 0, fb.tensor(index), y)
-    assert (added == 256).all()  # 257 has no bfloat16 form and is rounded to 256 each time
+    assert (added == 256).all()  # each sum is 257, which bfloat16 rounds to 256
 
 
 @pytest.mark.parametrize(

@@ -287,7 +287,7 @@ def test_spawn_reports_a_process_that_exits(code, message):
     assert caught.value.signal_name == (signal.Signals(-code).name if code < 0 else None)
 
 
-# --- resources that remain ---
+# --- resources that must not remain ---
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_dropout_zeroes_elements_independently_and_scales_the_others(p, dtype):
     kept = values != 0
     assert np.allclose(values[kept], 3 / (1 - p), rtol=1e-3)
     assert abs(kept.mean() - (1 - p)) < 5 * np.sqrt(p * (1 - p) / n)
-    # Neighbours are independent: the number of kept pairs is binomial, too.
+    # Neighbours are independent: the share of pairs that are kept is near (1 - p)**2.
     pairs = (kept[1:] & kept[:-1]).mean()
     assert abs(pairs - (1 - p) ** 2) < 8 * np.sqrt(p * (1 - p) / n)
 

@@ -1,4 +1,4 @@
-"""One step of a rule over a group: dtypes, strides, state and errors. The rules are those of optimizers."""
+"""One step of an optimizer's rule over a group of parameters: dtypes, strides, state and errors."""
 
 import numpy as np
 import pytest

@@ -1,6 +1,6 @@
-"""Tests of every pointwise row against its NumPy reference, in every form that Python can call.
+"""Tests of every pointwise operator against its NumPy reference, in every form that Python can call.
 
-The rows come from the registry, so an operator is tested as soon as its row exists.
+The tests read the operator table, so they cover an operator as soon as it has a row.
 """
 
 import warnings
@@ -11,7 +11,7 @@ from scipy import special
 
 import flambeau as fb
 
-# Operators whose functions accept numbers instead of some operands of the row. See test_arithmetic.py.
+# Operators whose functions accept numbers in place of some of the row's operands. See test_arithmetic.py.
 COMPOSITES = {"celu", "softshrink"}
 
 

@@ -1,4 +1,4 @@
-"""Pools against direct loops in NumPy."""
+"""Pooling against direct loops in NumPy."""
 
 import itertools
 

@@ -267,7 +267,7 @@ def test_storages_can_be_saved():
     assert load(saved(fb.ones(2, dtype=fb.uint8).untyped_storage())).tolist() == [1, 1]
 
 
-# --- which format ---
+# --- choice of the format ---
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_save_and_load_reject_unsupported_arguments():
         load(saved([]), mmap=True)
 
 
-# --- where tensors go ---
+# --- devices of loaded tensors ---
 
 
 def elsewhere(location):

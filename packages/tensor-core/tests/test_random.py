@@ -303,7 +303,7 @@ def test_a_thread_can_use_a_separate_generator():
     thread.start()
     thread.join()
     assert drawn[0] == expected != drawn[1]
-    assert fb.rand(4).tolist() == expected  # the program's generator has not moved
+    assert fb.rand(4).tolist() == expected  # the thread did not change the default generator
     with pytest.raises(RuntimeError, match="expected an int, but got str"):
         fb._core._seed_this_thread("3")
 

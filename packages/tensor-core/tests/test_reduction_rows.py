@@ -1,4 +1,4 @@
-"""Every row of the reductions against its reference in NumPy, for each dtype and layout. Note [Reduction rows]."""
+"""Each reduction of reductions.def against its reference in NumPy, for each dtype and layout. Note [Reduction rows]."""
 
 import warnings
 
@@ -33,14 +33,14 @@ def expected(name, a, dim, keepdim=False):
 
 
 def widest(dtype):
-    """Return NumPy's widest type of the kind of a dtype."""
+    """Return NumPy's widest type for a dtype: bool, int64, float64 or complex128."""
     if dtype in INTEGERS:
         return "bool" if dtype == "bool" else "int64"
     return "complex128" if dtype in COMPLEX else "float64"
 
 
 def arrays(shape, dtype):
-    """Yield arrays of the widest type of the kind, whose sums and products are exact in any order."""
+    """Yield arrays of the widest type for a dtype, whose sums and products are exact in any order."""
     rng = np.random.default_rng(list(shape))
     others = rng.choice([0, 3] if dtype in INTEGERS else [-2, -1, -0.5, 0.5, 2], shape)
     rare = rng.random(shape) < 0.005

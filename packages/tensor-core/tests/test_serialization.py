@@ -164,7 +164,7 @@ def test_save_continues_after_a_partial_write():
     assert slow.data == saved({"a": flambeau.arange(50)})
 
 
-# --- what cannot be stored ---
+# --- objects that cannot be stored ---
 
 
 class Colour(enum.IntEnum):

@@ -10,7 +10,7 @@ import pytest
 import flambeau as fb
 
 # Bits of the mantissa, bias, and the codes of infinity and NaN. The formats with the suffix fn and the
-# names e5m2 and e8m0fnu are those of the OCP's specifications; fnuz: Noune et al. 2022, arXiv:2206.02915.
+# names e5m2 and e8m0fnu come from the specifications of the OCP; fnuz: Noune et al. 2022, arXiv:2206.02915.
 FORMATS = {
     fb.float8_e4m3fn: (3, 7, set(), {0x7F, 0xFF}),
     fb.float8_e5m2: (2, 15, {0x7C, 0xFC}, {0x7D, 0x7E, 0x7F, 0xFD, 0xFE, 0xFF}),
@@ -20,7 +20,7 @@ FORMATS = {
 SIGNED = list(FORMATS)
 POWERS = fb.float8_e8m0fnu
 DTYPES = [*SIGNED, POWERS]
-# The largest finite number is the result for larger ones, instead of infinity or NaN.
+# Dtypes to which larger numbers are converted as the largest finite one, instead of infinity or NaN.
 SATURATES = {fb.float8_e4m3fn}
 
 

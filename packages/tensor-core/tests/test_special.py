@@ -1,4 +1,4 @@
-"""Tests of flambeau.special against SciPy, for functions and limits that the tests of pointwise rows do not cover."""
+"""Tests of flambeau.special against SciPy, for functions and limits that test_pointwise.py does not cover."""
 
 import numpy as np
 import pytest

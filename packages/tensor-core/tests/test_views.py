@@ -114,7 +114,7 @@ def test_reshape_copies_only_if_a_view_is_impossible(case, data):
     )
     want = array.reshape(merged)
     assert np.array_equal(tensor.reshape(merged).numpy(), want)
-    if np.shares_memory(want, array):  # if NumPy returns a view, flambeau must, too
+    if np.shares_memory(want, array):  # if NumPy returns a view, flambeau must also return one
         assert np.array_equal(tensor.view(merged).numpy(), want)
 
 
@@ -299,7 +299,7 @@ def test_a_view_can_be_replayed_on_another_base():
         assert same.storage_offset() == view.storage_offset()
         assert fb.equal(same, view + (100 + 100j if view.is_complex() else 100))
     assert fb.view_as_real(complex_base)._view_func(complex_base * 1j)[..., 1].tolist() == [[1.0] * 3] * 2
-    assert base._view_func(base) is None  # is not a view
+    assert base._view_func(base) is None  # base is not a view
     assert base[1]._view_func(fb.zeros(4, 3)) is None and base[1]._view_func(fb.zeros(4, 3).t()) is None
 
 

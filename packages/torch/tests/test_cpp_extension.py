@@ -36,7 +36,7 @@ def values(folder):
 
 
 def check(results, expected):
-    """Compare tensors with arrays: elements, shapes and kinds of dtypes."""
+    """Compare tensors with arrays: elements, shapes, and whether the dtypes are integer, floating-point or bool."""
     assert len(results) == len(expected)
     for i, (result, value) in enumerate(zip(results, expected, strict=True)):
         assert result.numpy().dtype.kind == np.asarray(value).dtype.kind, i

@@ -235,7 +235,7 @@ def test_unsupported_functions_of_torch_raise_when_called():
 
 
 def test_modules_of_pytorch_contain_the_name_torch():
-    pytest.importorskip("flambeau.nn")  # its presence implies that of autograd
+    pytest.importorskip("flambeau.nn")  # if it is installed, autograd is too
     run("""
         import torch.nn.functional as F
         assert torch.autograd.torch is F.torch is torch

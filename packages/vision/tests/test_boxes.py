@@ -135,7 +135,7 @@ def test_masks_to_boxes_returns_the_bounding_boxes() -> None:
 def read(plane: np.ndarray, y: float, x: float) -> float:
     """Interpolate bilinearly, as the paper's code does.
 
-    Up to one pixel outside of the image, edge pixels are repeated. Beyond that, the result is 0.
+    Up to one pixel outside the image, edge pixels are repeated. Beyond that, the result is 0.
     """
     height, width = plane.shape
     if not (-1 <= y <= height and -1 <= x <= width):

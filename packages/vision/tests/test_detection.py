@@ -358,7 +358,7 @@ def test_ssdlite_backbones_without_weights_have_a_reduced_tail() -> None:
 
 
 def test_heads_draw_their_initial_values_before_the_other_layers():
-    """As in torchvision, so that the same seed gives the same weights."""
+    """Test the order of torchvision, with which the same seed gives the same weights."""
     backbone = fb.nn.Conv2d(3, 8, 3)
     backbone.out_channels = 8
     fb.manual_seed(0)

@@ -14,7 +14,7 @@ from flambeau.vision.models.detection.roi_heads import heatmaps_to_keypoints, pa
 
 
 def linear(length: int, size: int) -> np.ndarray:
-    """Return the weights ``(length, size)`` of linear interpolation. Edge elements are repeated outside of the mask."""
+    """Return the weights ``(length, size)`` of linear interpolation. Edge elements are repeated outside the mask."""
     matrix = np.zeros((length, size))
     for pixel in range(length):
         source = max((pixel + 0.5) * size / length - 0.5, 0.0)
@@ -80,7 +80,7 @@ def test_pasted_masks_and_keypoint_scores_have_gradients() -> None:
     boxes = fb.tensor([[1.0, 2.0, 9.0, 8.0], [3.0, 0.0, 7.0, 9.0]])
     masks = fb.rand(2, 1, 4, 4, requires_grad=True)
     paste_masks_in_image(masks, boxes, (10, 10)).sum().backward()
-    # Each pixel of a mask contributes to the sum. (The total is not checked, because the padding contributes, too.)
+    # Each pixel of a mask contributes to the sum. (The total is not checked, because the padding also contributes.)
     assert masks.grad is not None and (masks.grad > 0).all()
     maps = fb.randn(2, 3, 4, 4, requires_grad=True)
     heatmaps_to_keypoints(maps, boxes)[1].sum().backward()

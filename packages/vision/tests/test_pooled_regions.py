@@ -55,7 +55,7 @@ def test_roi_pool_matches_numpy(scale: float) -> None:
                     expected[k, :, i, j] = input.numpy()[int(number), :, top:bottom, left:right].max((1, 2))
     found = ops.roi_pool(input, boxes(), (2, 3), scale)
     np.testing.assert_allclose(found.numpy(), expected)
-    assert (expected[3] == 0).any()  # a bin outside of the map
+    assert (expected[3] == 0).any()  # a bin outside the map
 
 
 def test_roi_pool_gradient_goes_to_the_first_of_equal_pixels() -> None:
@@ -166,7 +166,7 @@ def test_derivatives_of_deform_conv2d_match_finite_differences() -> None:
     for tensor in tensors:
         tensor.requires_grad_()
     assert fb.autograd.gradcheck(lambda a, b, c, d, e: ops.deform_conv2d(a, b, c, d, mask=e), tensors)
-    # At integer positions (zero offsets), the derivative is that towards the next pixel.
+    # At integer positions (zero offsets), the derivative is the slope towards the next pixel.
     offset = fb.zeros(1, 2, 1, 3, requires_grad=True)
     ops.deform_conv2d(fb.tensor([[[[1.0, 3.0, 7.0]]]]), offset, fb.ones(1, 1, 1, 1)).sum().backward()
     assert offset.grad[0, 1, 0].tolist() == [2, 4, -7]

@@ -1,4 +1,4 @@
-"""Test datasets of images with one class each, with small folders in the published layout."""
+"""Test datasets in which each image has one class, with small folders in the published layout."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_perspective_maps_start_points_to_end_points() -> None:
     image[0, 9:12, 19:22] = 1
     corners = [[0, 0], [40, 0], [40, 40], [0, 40]]
     result = functional.perspective(image, corners, [[2 * x, 2 * y] for x, y in corners], InterpolationMode.NEAREST)
-    assert result[0, 20, 40 - 1] == 1 and result.sum() == 6 * 2  # of twice the size, half of it outside
+    assert result[0, 20, 40 - 1] == 1 and result.sum() == 6 * 2  # enlarged twice; half lies outside
 
 
 @pytest.mark.parametrize("name", ["rotate", "affine", "perspective"])

@@ -77,7 +77,7 @@ void gradients() {
   const Tensor x = leaf(iota(3)), w = leaf(iota(3) + 1.0), unused = leaf(iota(3));
   backward(total(x * x * w));
   CHECK(equal(gradient_of(x), {0, 4, 12}) && equal(gradient_of(w), {0, 1, 4}) && !gradient_of(unused).defined());
-  backward(x * 2.0, iota(3));  // is added to the gradient of x
+  backward(x * 2.0, iota(3));  // the result is added to the gradient of x
   CHECK(equal(gradient_of(x), {0, 6, 16}));
   const std::vector<Tensor> found = grad({x * w, x * 3.0}, {w, x, unused}, {iota(3), ones({3}, Dtype::float32)});
   CHECK(equal(found[0], {0, 1, 4}) && equal(found[1], {3, 5, 9}) && !found[2].defined());

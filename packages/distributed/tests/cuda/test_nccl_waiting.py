@@ -1,4 +1,4 @@
-"""Test what waits for a collective over NCCL: the stream, the program and the memory."""
+"""Test whether the stream, the program and freed memory wait for a collective over NCCL."""
 
 import time
 
@@ -10,7 +10,7 @@ from flambeau import distributed as dist
 
 
 def _the_program_goes_on(key):
-    """Delay rank 1 until rank 0 has called ``wait``, which must block the stream and not the program."""
+    """Delay rank 1 until rank 0 has called ``wait``, which must block the stream but not the program."""
     store, rank = store_of_test(key), dist.get_rank()
     x = fb.full((3,), float(rank + 1), device="cuda")
     dist.barrier()  # otherwise the first collective waits until both ranks have created their communicator

@@ -1,4 +1,4 @@
-"""Programs, compared with the traced functions: every layer, operators of all kinds, gradients."""
+"""Programs, compared with the traced functions: every layer, many operators, gradients."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Tests that convolutions on the GPU equal those on the CPU. Transposed convolutions are gradients of the input."""
+"""Tests that convolutions are the same on the GPU and the CPU. Transposed ones are gradients of the input."""
 
 import pytest
 

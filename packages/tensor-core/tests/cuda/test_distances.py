@@ -1,4 +1,4 @@
-"""Tests that distances between rows on the GPU equal those on the CPU."""
+"""Tests that distances between rows are the same on the GPU and the CPU."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tests that pointwise rows on the GPU equal those on the CPU."""
+"""Tests that pointwise operators give the same results on the GPU and the CPU."""
 
 import pytest
 

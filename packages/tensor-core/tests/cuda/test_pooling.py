@@ -1,4 +1,4 @@
-"""Tests that pools, interpolation and padding on the GPU equal those on the CPU."""
+"""Tests that pooling, interpolation and padding give the same results on the GPU and the CPU."""
 
 import pytest
 

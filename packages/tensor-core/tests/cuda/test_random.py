@@ -80,7 +80,7 @@ def test_bernoulli_with_probability_tensors_equals_the_cpu(dtype, host_calls):
     exact(lambda d: fb.empty(3, 500, dtype=fb.int64, device=d).bernoulli_(p.to(d)))
     exact(lambda d: fb.zeros(500, 3, device=d).t()[1:].bernoulli_(p.to(d)))
     assert not host_calls()
-    exact(lambda d: fb.empty(500, device=d).bernoulli_(p[140]))  # a number of the host
+    exact(lambda d: fb.empty(500, device=d).bernoulli_(p[140]))  # the probability is in host memory
 
 
 @pytest.mark.parametrize("wrong", [-0.25, 1.5, float("nan"), float("inf")])
@@ -90,9 +90,9 @@ def test_invalid_probabilities_are_reported(wrong, host_calls):
     for name, draw in (
         ("bernoulli", lambda: fb.bernoulli(p.cuda())),
         ("bernoulli_", lambda: fb.empty(2, 500, device="cuda").bernoulli_(p.cuda())),
-        ("bernoulli_", lambda: fb.eye(20, device="cuda").bernoulli_(p[70])),  # a number of the host
+        ("bernoulli_", lambda: fb.eye(20, device="cuda").bernoulli_(p[70])),  # in host memory
     ):
-        drawn = draw()  # does not synchronise
+        drawn = draw()  # draw() does not synchronise
         with pytest.raises(RuntimeError, match=rf"^{name}: Expected p_in >= 0 && .* \(detected on GPU 0") as error:
             fb.cuda.synchronize()
         assert type(error.value) is RuntimeError and set(drawn.unique().tolist()) <= {0, 1}

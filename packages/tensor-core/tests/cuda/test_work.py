@@ -33,7 +33,7 @@ def test_operators_run_on_the_current_stream(stream):
 
 def test_memory_used_by_another_stream_is_not_reused_too_early(stream):
     fb.cuda.synchronize()
-    fb.cuda.empty_cache()  # so that the memory of x is the only free memory
+    fb.cuda.empty_cache()  # afterwards, the memory of x is the only free memory
     x = fb.ones(1 << 18, device="cuda")
     _core._cuda_record_stream(x, 0, stream)
     address = x.data_ptr()

@@ -46,7 +46,7 @@ enum {
 };  // further attribute types
 enum { kReal32 = 0, kReal64 = 1, kReal16 = 2, kInt32 = 4, kBrain16 = 9, kBoolean = 11 };
 
-// The attributes that each kind of descriptor accepts, with their types and maximum numbers of values.
+// The attributes that descriptors of each type accept, with their types and maximum numbers of values.
 struct Rule {
   int kind, attribute, type, most;
   bool required = true;
@@ -93,9 +93,9 @@ struct Descriptor {
   int kind;
   bool final = false;
   std::map<int, std::vector<int64_t>> values;
-  std::map<int, int> types;  // of the attributes
+  std::map<int, int> types;  // types of the attributes
   std::map<int, std::vector<std::shared_ptr<const Descriptor>>> parts;
-  int64_t choice = -1;  // of a configuration or an engine: its index in the results of the heuristics
+  int64_t choice = -1;  // index of a configuration or an engine in the results of the heuristics
 
   int64_t value(int attribute) const { return values.at(attribute)[0]; }
   const Descriptor& part(int attribute) const { return *parts.at(attribute)[0]; }

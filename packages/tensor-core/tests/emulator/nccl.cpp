@@ -44,7 +44,7 @@ Number joined(int op, Number a, Number b) {
   return a + b;
 }
 
-// A message to another rank, or from it.
+// A message that is sent to another rank or received from it.
 struct Parcel {
   int peer;
   Heading heading;

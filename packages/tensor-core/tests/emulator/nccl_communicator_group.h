@@ -7,7 +7,7 @@
 
 namespace emulated {
 
-// The kind of a request, which is sent with its data so that ranks can check that their requests match.
+// Describes a request. It is sent with the request's data so that ranks can check that their requests match.
 struct Heading {
   int kind, element, op, root;
   size_t count;

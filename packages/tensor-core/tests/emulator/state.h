@@ -95,7 +95,7 @@ struct Function {
   std::string name;
 };
 
-// The existing objects of a kind, by their handles.
+// The existing objects of type T, by their handles.
 template <class T>
 class Handles {
  public:

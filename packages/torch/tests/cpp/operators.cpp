@@ -38,7 +38,7 @@ int64_t sum_of(at::IntArrayRef values, at::ScalarType dtype) {
   return sum;
 }
 
-// Computes x**power + y. The gradient of y is that of the result; the gradient of x also depends on the saved x.
+// Computes x**power + y. The gradient of y equals the result's gradient; the gradient of x also depends on the saved x.
 class CubeAdd : public torch::autograd::Function<CubeAdd> {
  public:
   static variable_list forward(AutogradContext* ctx, Variable x, int64_t power, Variable y, c10::optional<Variable>) {
