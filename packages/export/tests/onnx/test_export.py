@@ -365,3 +365,10 @@ def test_a_model_that_fills_a_cache_at_its_first_call_is_exported(compare):
     model = Weighted()
     above = export(lambda x: model(x[x[:, 0] > 0.5]), fb.rand(9, 4))
     compare(above, lambda x: x[x[:, 0] > 0.5] * fb.arange(4.0).exp(), fb.rand(9, 4))
+
+
+@pytest.mark.parametrize("shift", [1, -1, 5, -5, 3, 0])
+def test_roll_of_a_dynamic_dimension_takes_the_shift_modulo_its_size(shift, compare):
+    exported = export(lambda x: x.roll(shift, 0), fb.rand(4, 2), dynamic_axes={"x": {0: "n"}})
+    for size in (1, 3, 5, 7):
+        compare(exported, lambda x: x.roll(shift, 0), fb.rand(size, 2))

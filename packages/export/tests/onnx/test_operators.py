@@ -38,6 +38,7 @@ OF_MATRICES = {
     ],
     "compared": lambda x, y, i: [x < y, x <= 0.5, x > i, x >= y, i == 2, i != 2, x > 0.5, i > 1.5],
     "logical": lambda x, y, i: [
+        (x > 0.5) + (y > 0.5), (x > 0.5) * (y > 0.5), fb.maximum(x > 0.5, y > 0.5), fb.minimum(x > 0.5, y > 0.5),
         (x > 0.5) & (y > 0.5), (x > 0.5) | (i > 1), (x > 0.5) ^ (y > 0.5), ~(x > 0.5), i & 2, i | 2, i ^ 1, ~i,
         fb.logical_and(x, i), fb.logical_not(i), fb.logical_xor(i, x), fb.logical_or(i, i),
     ],
@@ -73,6 +74,7 @@ OF_MATRICES = {
     ],
     "parametric": lambda x, y, i: [
         F.gelu(x - 0.5, approximate="tanh"), F.elu(x - 0.5, 0.7), F.threshold(x, 0.5, 7.0), F.softplus(x - 0.5, beta=3),
+        F.softplus(x, threshold=0.5), F.softplus(x, beta=3, threshold=2),
         F.leaky_relu(x - 0.5, 0.2), F.hardtanh(x, 0.1, 0.6), F.prelu(x - 0.5, fb.tensor([0.1])),
         F.prelu(x - 0.5, fb.arange(6) / 6), F.celu(x - 0.5, 0.4), F.softshrink(x - 0.5, 0.1),
     ],
@@ -152,7 +154,7 @@ OF_MATRICES = {
     "moved": lambda x, y, i: [
         x.flip(1), x.flip(0, 1), x.roll(2, 1), x.roll((1, -2), (0, 1)), x.tril(), x.triu(1),
         x.view(-1, 2, 3).diagonal(0, 1, 2),
-        (x > 0.5).tril(-1), x.roll(1),
+        (x > 0.5).tril(-1), x.roll(1), x.roll(23), x.roll(13, 1), x.roll(-13, 1), x.roll(6, 1),
     ],
     "windows": lambda x, y, i: [
         x.unfold(1, 3, 2), x.unfold(0, 2, 1), x.diff(), x.diff(2, 0), fb.diag(x[0]), fb.diag(x[:3, :3]),

@@ -80,12 +80,41 @@ def any_convolution(
 # Pooling
 
 
-def _pooled(g: Graph, kind: str, input: Value, kernel_size: Any, stride: Any, padding: Any, **attributes: Any) -> Name:
+def _pooled(
+    g: Graph, kind: str, input: Value, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
+    **attributes: Any,
+) -> Name:  # fmt: skip
     spatial = int(g.operator[-2])
     images, alone = _add_batch(g, input, spatial)
     kernel, strides = _each(kernel_size, spatial), _each(stride or kernel_size, spatial)
-    pads = _each(padding, spatial) * 2
-    return _remove_batch(g, g.op(kind, images, kernel_shape=kernel, strides=strides, pads=pads, **attributes), alone)
+    pads, dilations = _each(padding, spatial), _each(dilation, spatial)
+    ends = list(pads)
+    if ceil_mode:
+        shapes = zip(input.shape[-spatial:], kernel, strides, pads, dilations, strict=True)
+        ends = [_end_padding(g, *shape) for shape in shapes]
+    return _remove_batch(
+        g,
+        g.op(
+            kind, images, kernel_shape=kernel, strides=strides, pads=[*pads, *ends], ceil_mode=int(ceil_mode),
+            **({"dilations": dilations} if kind == "MaxPool" else {}), **attributes,
+        ),
+        alone,
+    )  # fmt: skip
+
+
+def _end_padding(g: Graph, size: Any, kernel: int, stride: int, pad: int, dilation: int) -> int:
+    """Return the padding at the end of a dimension for a pool with ``ceil_mode=True``.
+
+    PyTorch drops a last window that starts in the padding at the end, but some runtimes keep it. A smaller padding
+    removes that window.
+    """
+    if not isinstance(size, int):
+        return pad
+    rest = size + 2 * pad - dilation * (kernel - 1) - 1
+    is_dropped = rest % stride != 0 and -(-rest // stride) * stride >= size + pad
+    if is_dropped and rest % stride > pad:
+        raise NotImplementedError(f"{g.operator} with ceil_mode=True for a size of {size} cannot be exported")
+    return pad - rest % stride if is_dropped else pad
 
 
 @converts("max_pool1d", "max_pool2d", "max_pool3d")
@@ -95,10 +124,7 @@ def max_pool(
 ) -> Name:  # fmt: skip
     if return_indices:
         raise NotImplementedError(f"{g.operator} with return_indices=True cannot be exported")
-    dilations = _each(dilation, int(g.operator[-2]))
-    return _pooled(
-        g, "MaxPool", input, kernel_size, stride, padding, dilations=dilations, ceil_mode=int(ceil_mode)
-    )  # fmt: skip
+    return _pooled(g, "MaxPool", input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 @converts("avg_pool1d", "avg_pool2d", "avg_pool3d")
@@ -108,8 +134,8 @@ def avg_pool(
 ) -> Name:  # fmt: skip
     if divisor_override is not None:
         raise NotImplementedError(f"{g.operator} with divisor_override cannot be exported")
-    how = {"ceil_mode": int(ceil_mode), "count_include_pad": int(count_include_pad)}
-    return _pooled(g, "AveragePool", input, kernel_size, stride, padding, **how)
+    included = int(count_include_pad)
+    return _pooled(g, "AveragePool", input, kernel_size, stride, padding, 1, ceil_mode, count_include_pad=included)
 
 
 @converts("_adaptive_max_pool1d", "_adaptive_max_pool2d", "_adaptive_max_pool3d")
@@ -188,11 +214,10 @@ def interpolate(
         scales, sizes = None, g.sizes([*input.shape[:2], *g.result.shape[2:]])
     corners = "align_corners" if align_corners else "asymmetric" if mode == "nearest" else "half_pixel"
     nearest = {"nearest": "floor", "nearest-exact": "round_prefer_ceil"}.get(mode)
-    if INTERPOLATIONS[mode] == "linear" and not align_corners:
-        corners = "pytorch_half_pixel"
+    filtered = {"antialias": 1, "exclude_outside": 1} if antialias else {}
     return g.op(
         "Resize", input, None, scales, sizes, mode=INTERPOLATIONS[mode], coordinate_transformation_mode=corners,
-        nearest_mode=nearest, cubic_coeff_a=-0.75, antialias=int(antialias) or None,
+        nearest_mode=nearest, cubic_coeff_a=-0.5 if antialias else -0.75, **filtered,
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ UNARY = {
     "logical_not": "Not",
 }
 BINARY = {"mul": "Mul", "pow": "Pow", "maximum": "Max", "minimum": "Min"}
+BINARY_OF_BOOLS = {"mul": "And", "maximum": "Or", "minimum": "And"}
 COMPARED = {"eq": "Equal", "lt": "Less", "gt": "Greater", "le": "LessOrEqual", "ge": "GreaterOrEqual"}
 LOGICAL = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 BITWISE = {
@@ -33,7 +34,8 @@ def unary(g: Graph, input: Value) -> Name:
 
 
 def binary(g: Graph, **operands: Any) -> Name:
-    return g.op(BINARY[g.operator], *(g.operand(x, g.result.dtype) for x in operands.values()))
+    names = BINARY_OF_BOOLS if g.result.dtype == flambeau.bool else BINARY
+    return g.op(names[g.operator], *(g.operand(x, g.result.dtype) for x in operands.values()))
 
 
 def compared(g: Graph, input: Any, other: Any) -> Name:
@@ -99,6 +101,8 @@ def is_finite(g: Graph, input: Value) -> Name:
 def sum_of_two(g: Graph, input: Any, other: Any, alpha: Any) -> Name:
     dtype = g.result.dtype
     right = g.operand(other, dtype)
+    if dtype == flambeau.bool:
+        return g.op("Or", g.operand(input, dtype), right)
     if alpha != 1:
         right = g.op("Mul", right, g.operand(alpha, dtype))
     return g.op(g.operator.capitalize(), g.operand(input, dtype), right)
@@ -218,10 +222,13 @@ def softshrink(g: Graph, input: Value, lambd: float) -> Name:
 
 @converts("softplus")
 def softplus(g: Graph, input: Value, beta: float, threshold: float) -> Name:
-    if beta == 1:
-        return g.op("Softplus", input)  # above the threshold, it equals its input up to rounding
     scale = g.constant(beta, dtype=input.dtype)
-    return g.op("Div", g.op("Softplus", g.op("Mul", input, scale)), scale)
+    scaled = g.name(input) if beta == 1 else g.op("Mul", input, scale)
+    result = g.op("Softplus", scaled)
+    result = result if beta == 1 else g.op("Div", result, scale)
+    if threshold >= 20:
+        return result  # above the threshold, it equals its input up to rounding
+    return g.op("Where", g.op("Greater", scaled, g.constant(threshold, dtype=input.dtype)), input, result)
 
 
 @converts("prelu")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ import flambeau
 from flambeau._tracing._structure import leaves
 
 from ._graph import Graph, Name, converts
-from ._sizes import Size, plus
+from ._sizes import Size, plus, times
 from ._values import Value
 
 RESHAPES = ("view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "ravel", "view_as", "reshape_as")
@@ -126,14 +127,21 @@ def flip(g: Graph, input: Value, dims: Any) -> Name:
 def roll(g: Graph, input: Value, shifts: Any, dims: Any) -> Name:
     shifts, dims = ((x,) if isinstance(x, int | Size) else tuple(x or ()) for x in (shifts, dims))
     name = g.name(input) if dims else g.reshaped(input, [-1])
-    for shift, dim in zip(shifts, dims or (0,), strict=True):
-        if shift == 0:
-            continue
+    sizes = [input.shape[dim] for dim in dims] if dims else [functools.reduce(times, input.shape, 1)]
+    for shift, size, dim in zip(shifts, sizes, dims or (0,), strict=True):
         if not isinstance(shift, int):
             raise NotImplementedError("roll() with a shift that depends on the sizes of the inputs cannot be exported")
-        back, front = sliced(g, name, [-shift], [2**62], [dim]), sliced(g, name, [0], [-shift], [dim])
+        if size == 0 or (isinstance(size, int) and shift % size == 0):
+            continue
+        start, end, axis = g.constant([0]), g.constant([2**62]), g.constant([dim])
+        split = g.constant([-(shift % size)]) if isinstance(size, int) else _negative_remainder(g, shift, size)
+        back, front = g.op("Slice", name, split, end, axis), g.op("Slice", name, start, split, axis)
         name = g.op("Concat", back, front, axis=dim)
     return name if dims else g.reshaped(name, input.shape)
+
+
+def _negative_remainder(g: Graph, number: int, size: Size) -> Name:
+    return g.op("Neg", g.op("Mod", g.constant([number]), g.sizes([size])))
 
 
 @converts("tril", "triu")
