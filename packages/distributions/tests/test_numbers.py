@@ -251,6 +251,7 @@ def test_heavy_tailed_distributions_have_infinite_or_nan_moments():
     close(D.FisherSnedecor(2.0, fb.tensor([1.0, 3.0])).mean, [nan, 3], 1e-6)
     close(D.GeneralizedPareto(0.0, 1.0, fb.tensor([0.2, 0.7, 1.5])).mean, [1.25, 1 / 0.3, inf], 1e-6)
     close(D.GeneralizedPareto(0.0, 1.0, fb.tensor([0.7, 1.5])).variance, [inf, inf])
+    close(D.GeneralizedPareto(0.0, 1.0, fb.tensor([0.0, 0.5])).icdf(fb.tensor(1.0)), [inf, inf])
     assert D.HalfCauchy(1.0).mean == inf
 
 

@@ -106,7 +106,8 @@ class GeneralizedPareto(Distribution):
     def icdf(self, value: Tensor) -> Tensor:
         zero, k = self._shape()
         z = -(-value).log1p()
-        return self.loc + self.scale * fb.where(zero, z * (0.5 * self.concentration * z + 1), (k * z).expm1() / k)
+        near_zero = fb.where(z.isinf(), z, z * (0.5 * self.concentration * z + 1))
+        return self.loc + self.scale * fb.where(zero, near_zero, (k * z).expm1() / k)
 
     def entropy(self) -> Tensor:
         return self.scale.log() + self.concentration + 1
