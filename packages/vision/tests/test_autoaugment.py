@@ -6,9 +6,9 @@ from PIL import Image
 
 import flambeau as fb
 from flambeau.vision import transforms
-from flambeau.vision.transforms import functional
+from flambeau.vision.transforms import functional, v2
 from flambeau.vision.transforms._augmentation_policies import POLICIES
-from flambeau.vision.transforms.autoaugment import OPERATIONS
+from flambeau.vision.transforms.autoaugment import OPERATIONS, _Augmentation
 from flambeau.vision.transforms.functional import pil_to_tensor
 
 AUGMENTATIONS = [
@@ -38,6 +38,21 @@ def test_autoaugment_keeps_the_image_type_and_depends_on_the_seed(picture: Image
         before = np.asarray(image)
         assert {result.shape for result in runs[0]} == {before.shape} and {r.dtype for r in runs[0]} == {before.dtype}
         assert sum((result != before).any() for result in runs[0]) >= 8
+
+
+def test_v2_policies_accept_floating_images(picture: Image.Image) -> None:
+    image = pil_to_tensor(picture) / 255
+    for augment in (v2.RandAugment(magnitude=20), v2.AutoAugment(), v2.TrivialAugmentWide(), v2.AugMix()):
+        for _ in range(20):
+            result = augment(image)
+            assert result.dtype is fb.float32 and result.min() >= 0 and result.max() <= 1
+
+
+def test_aug_mix_draws_weights_for_each_image_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Augmentation, "_applied", lambda self, img, name, strength: fb.zeros_like(img))
+    mixed = transforms.AugMix()(fb.ones(5, 3, 4, 4))
+    assert len(mixed[:, 0, 0, 0].unique()) == 5 and (mixed == mixed[:, :1, :1, :1]).all()
+    assert (v2.AugMix()(fb.ones(3, 4, 4)).unique().numel()) == 1
 
 
 def test_autoaugment_policies_equal_those_of_the_paper() -> None:

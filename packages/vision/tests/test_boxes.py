@@ -80,6 +80,27 @@ def test_box_area_of_small_integer_types_does_not_overflow() -> None:
     assert ops.box_area(fb.tensor([[0, 0, 200, 200]], dtype=fb.uint8)).tolist() == [40_000]
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16, fb.uint8])
+def test_areas_of_small_types_do_not_overflow_in_ious_and_losses(dtype: fb.dtype) -> None:
+    first, second = np.array([[0.0, 0.0, 240.0, 240.0]]), np.array([[0.0, 80.0, 240.0, 240.0]])
+    x, y = (fb.from_numpy(boxes).to(dtype) for boxes in (first, second))
+    intersection, union, hull = overlap(first[0], second[0])
+    generalized = intersection / union - (hull - union) / hull
+    distance, complete = (intersection / union - penalty for penalty in distances(first[0], second[0]))
+    for name, expected in (
+        ("box_iou", intersection / union),
+        ("generalized_box_iou", generalized),
+        ("distance_box_iou", distance),
+        ("complete_box_iou", complete),
+    ):
+        found = getattr(ops, name)(x, y)
+        assert found.dtype is fb.float32 and found.item() == pytest.approx(expected, rel=1e-5)
+        if name != "box_iou":
+            loss = getattr(ops, f"{name}_loss")(x, y)
+            assert loss.dtype is fb.float32 and loss.item() == pytest.approx(1 - expected, rel=1e-5)
+    assert ops.box_area(x).item() == 57_600
+
+
 @pytest.mark.parametrize("given", ["xyxy", "xywh", "cxcywh"])
 @pytest.mark.parametrize("wanted", ["xyxy", "xywh", "cxcywh"])
 def test_box_convert_converts_between_all_formats(given: str, wanted: str) -> None:

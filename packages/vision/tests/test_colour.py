@@ -138,8 +138,27 @@ def test_invert_posterize_and_solarize_match_pillow(noise: Image.Image) -> None:
         functional.solarize(fb.zeros(2, 2), 128)
     with pytest.raises(ValueError, match=r"between 0 and 8. Got 9"):
         functional.posterize(noise, 9)
-    with pytest.raises(TypeError, match=r"Only uint8 image tensors are supported, but found flambeau.float32"):
-        functional.posterize(fb.zeros(2, 2), 3)
+
+
+def test_posterize_and_equalize_accept_other_dtypes() -> None:
+    floats = fb.tensor([[0.0, 0.24, 0.25, 0.6, 0.99, 1.0]])
+    assert functional.posterize(floats, 2).tolist() == [[0, 0, 0.25, 0.5, 0.75, 0.75]]
+    assert functional.posterize(floats, 0).max() == 0
+    wide = fb.tensor([[0x1FFF, 0x7FFF]], dtype=fb.int16)
+    assert functional.posterize(wide, 2).tolist() == [[0, 0x6000]]
+    dark = np.random.default_rng(0).integers(0, 60, (20, 30), dtype=np.uint8)
+    expected = np.asarray(ImageOps.equalize(Image.fromarray(dark)))
+    equalized = functional.equalize(fb.from_numpy(dark) / 255)
+    np.testing.assert_allclose(equalized.numpy() * 255, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("mode", ["YCbCr", "HSV", "LAB", "CMYK", "P", "LA", "I;16"])
+def test_gaussian_blur_keeps_the_mode_of_pil_images(noise: Image.Image, mode: str) -> None:
+    image = Image.fromarray(np.arange(99, dtype=np.uint16).reshape(9, 11)) if mode == "I;16" else noise.convert(mode)
+    blurred = functional.gaussian_blur(image, 3)
+    assert blurred.mode == mode and blurred.getpalette() == image.getpalette()
+    expected = functional.gaussian_blur(np.asarray(image), 3)
+    assert (np.asarray(blurred) == expected).all()
 
 
 def test_autocontrast_and_equalize_match_pillow(picture: Image.Image) -> None:

@@ -63,7 +63,8 @@ def test_one_bit_images_convert_to_black_and_white() -> None:
     image = Image.new("1", (2, 1))
     image.putpixel((1, 0), 1)
     assert TO_TENSOR(image).tolist() == [[[0, 1]]]
-    assert functional.pil_to_tensor(image).tolist() == [[[0, 255]]]
+    numbers = functional.pil_to_tensor(image)
+    assert numbers.dtype is fb.bool and numbers.tolist() == [[[False, True]]]
 
 
 @pytest.mark.parametrize("shape", [(3,), (1, 2, 3, 4)])

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image, ImageOps
 
 import flambeau as fb
-from flambeau.vision import transforms
-from flambeau.vision.transforms import functional
+from flambeau.vision import transforms, tv_tensors
+from flambeau.vision.transforms import functional, v2
 from flambeau.vision.transforms.functional import pil_to_tensor
 
 
@@ -39,7 +39,10 @@ def test_padding_with_a_constant_colour_matches_pillow(noise: Image.Image) -> No
     expected = np.asarray(ImageOps.expand(noise, 2, fill=(1, 2, 3)))
     for image in kinds(noise):
         np.testing.assert_array_equal(pixels(functional.pad(image, 2, (1, 2, 3))), expected)
+        for transform in (transforms.Pad(2, fill=(1, 2, 3)), v2.Pad(2, fill=[1.0, 2.0, 3.0])):
+            np.testing.assert_array_equal(pixels(transform(image)), expected)
     palette = noise.convert("P", palette=Image.Palette.ADAPTIVE)
+    assert functional.pad(palette, 2, 7.0).getpixel((0, 0)) == 7
     for mode in ("constant", "edge"):
         padded = functional.pad(palette, 2, padding_mode=mode)
         assert padded.mode == "P" and padded.getpalette() == palette.getpalette()
@@ -59,6 +62,9 @@ def test_invalid_padding_is_rejected(noise: Image.Image) -> None:
         transforms.Pad((1, 2, 3))
     with pytest.raises(ValueError, match=r"Padding mode should be either .* Got 'circular'"):
         transforms.Pad(1, padding_mode="circular")
+    for fill in (None, "red", {tv_tensors.Image: "red"}):
+        with pytest.raises(TypeError, match="inappropriate fill arg"):
+            transforms.Pad(1, fill=fill)
     with pytest.raises(TypeError, match="inappropriate padding arg 'x'"):
         functional.pad(noise, "x")
     with pytest.raises(TypeError, match="inappropriate fill arg None"):

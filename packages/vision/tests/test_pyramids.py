@@ -101,6 +101,27 @@ def test_roi_align_is_twice_differentiable() -> None:
     assert (second * direction).sum().item() == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize("ratio", [0, -1])
+def test_roi_align_of_empty_regions_is_zero(ratio: int) -> None:
+    maps = fb.ones(1, 4, 9, 9, requires_grad=True)
+    rois = fb.tensor([[0.0, 2.0, 3.0, 2.0, 6.0], [0.0, 1.0, 1.0, 5.0, 5.0], [0.0, 2.0, 3.0, 6.0, 3.0]])
+    found = ops.roi_align(maps, rois, 2, sampling_ratio=ratio, aligned=True)
+    assert found[:, 0, 0, 0].tolist() == [0, 1, 0] and found.sum() == 16
+    ops.roi_align(maps, rois[:1], 2, sampling_ratio=ratio, aligned=True).sum().backward()
+    assert maps.grad is not None and not maps.grad.any()
+    assert (ops.roi_align(maps, rois, 2, sampling_ratio=ratio) == 1).all()  # at least one pixel if not aligned
+
+
+def test_roi_align_samples_a_reversed_region_backwards() -> None:
+    from flambeau.vision.ops import _roi_align
+
+    maps = fb.arange(9.0).expand(1, 1, 9, 9)
+    rois = fb.tensor([[0.0, 5.0, 1.0, 3.0, 4.0]])
+    # The aligned region is 4.5 to 2.5, so the centres of its two bins are 4 and 3.
+    for function in (_roi_align._roi_align, _roi_align._by_operators):
+        assert function(maps, rois, 1.0, 1, 2, 1, True).tolist() == [[[[4, 3]]]]
+
+
 def test_roi_align_without_regions_has_zero_gradients() -> None:
     maps = fb.rand(2, 3, 4, 4).requires_grad_()
     empty = ops.roi_align(maps, fb.zeros(0, 5), 2)

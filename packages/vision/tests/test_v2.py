@@ -150,6 +150,13 @@ def test_permute_channels_applies_the_given_order(noise: Image.Image) -> None:
             v2.functional.permute_channels(kind, [0, 1])
 
 
+def test_gaussian_noise_of_bytes_is_truncated() -> None:
+    gray = fb.full((1, 2), 100, dtype=fb.uint8)
+    assert v2.functional.gaussian_noise(gray, 0.1, 0.0).tolist() == [[125, 125]]  # 0.1 * 255 = 25.5
+    assert v2.functional.gaussian_noise(gray, -0.1, 0.0).tolist() == [[75, 75]]
+    assert v2.functional.gaussian_noise(gray, 0.7, 0.0, clip=False).tolist() == [[22, 22]]  # 278 modulo 256
+
+
 def test_jpeg_transform_equals_saving_a_file(noise: Image.Image) -> None:
     losses = []
     for quality in (1, 40, 100):

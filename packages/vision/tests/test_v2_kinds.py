@@ -165,6 +165,44 @@ def test_v2_colour_transforms_change_only_images() -> None:
         v2.ToDtype({Mask: fb.int64})(image)
 
 
+@pytest.mark.parametrize("kind", [tv_tensors.Image, tv_tensors.Video])
+def test_v2_functions_of_images_keep_their_class(kind: type) -> None:
+    image = kind(fb.rand(2, 3, 8, 9))
+    for name, arguments in (
+        ("adjust_brightness", (1.2,)),
+        ("adjust_contrast", (1.2,)),
+        ("adjust_saturation", (1.2,)),
+        ("adjust_hue", (0.2,)),
+        ("adjust_gamma", (1.2,)),
+        ("adjust_sharpness", (1.2,)),
+        ("autocontrast", ()),
+        ("equalize", ()),
+        ("erase", (0, 0, 2, 2, 1.0)),
+        ("gaussian_blur", (3,)),
+        ("gaussian_noise", ()),
+        ("invert", ()),
+        ("normalize", ([0.5] * 3, [0.5] * 3)),
+        ("permute_channels", ([2, 1, 0],)),
+        ("posterize", (3,)),
+        ("rgb_to_grayscale", (3,)),
+        ("solarize", (0.5,)),
+        ("to_dtype", (fb.uint8, True)),
+    ):
+        assert type(getattr(F, name)(image, *arguments)) is kind, name
+    assert type(F.jpeg(F.to_dtype(image, fb.uint8, scale=True), 90)) is kind
+
+
+def test_to_dtype_scales_only_images() -> None:
+    mask = Mask(fb.tensor([[0, 1, 2]], dtype=fb.uint8))
+    boxes = BoundingBoxes([[1, 2, 5, 6]], format="XYXY", canvas_size=(8, 10))
+    for dtype in (fb.float32, fb.int64):
+        wide = F.to_dtype(mask, dtype, scale=True)
+        assert type(wide) is Mask and wide.dtype is dtype and wide.tolist() == [[0, 1, 2]]
+    floats = F.to_dtype(boxes, fb.float32, scale=True)
+    assert type(floats) is BoundingBoxes and floats.tolist() == [[1, 2, 5, 6]]
+    assert F.to_dtype(mask.as_subclass(fb.Tensor), fb.float32, scale=True).max() < 0.01
+
+
 def test_v2_transforms_leave_plain_tensors_next_to_an_image_unchanged() -> None:
     image, target = sample()
     features = fb.rand(4, 4)
@@ -180,6 +218,37 @@ def test_v2_fill_is_selected_by_type() -> None:
     image, target = zoom(*sample())
     assert set(image[:, 0, 0].tolist()) == {9, 8, 7} or image[:, -1, -1].tolist() == [9, 8, 7]
     assert target["masks"].sum() == sample()[1]["masks"].sum()
+
+
+def test_v2_fills_of_borders_and_rotations_are_selected_by_type() -> None:
+    fills = {tv_tensors.Image: (9, 8, 7), Mask: 5}
+    for transform in (
+        v2.Pad(2, fill=fills),
+        v2.RandomRotation((45, 45), fill=fills),
+        v2.RandomAffine((45, 45), fill={tv_tensors.Image: (9, 8, 7), "others": 5}),
+        v2.RandomCrop((44, 64), padding=2, fill=fills),
+    ):
+        image, target = transform(*sample())
+        assert image[:, 0, 0].tolist() == [9, 8, 7] and target["masks"][:, 0, 0].tolist() == [5, 5]
+        plain = transform(fb.zeros(3, 40, 60, dtype=fb.uint8))
+        assert plain[:, 0, 0].tolist() == [9, 8, 7]
+    assert v2.Pad(1, fill={Mask: 5})(fb.ones(1, 1, 1)).sum() == 1
+    assert v2.Pad(1, fill={fb.Tensor: 2, "others": 5})(fb.ones(1, 1, 1)).sum() == 17
+
+
+def test_v2_maps_the_centres_of_integer_boxes_without_rounding() -> None:
+    box = BoundingBoxes([[10, 12, 8, 9]], format="CXCYWH", canvas_size=(30, 40))  # y from 7.5 to 16.5
+    assert F.horizontal_flip(box).tolist() == [[30, 12, 8, 9]]
+    assert F.vertical_flip(box).tolist() == [[10, 18, 8, 9]]
+    assert F.crop(box, 3, 5, 20, 20).tolist() == [[5, 9, 8, 9]]
+    assert F.pad(box, [1, 2]).tolist() == [[11, 14, 8, 9]]
+    assert F.resize(box, [60, 80]).tolist() == [[20, 24, 16, 18]]
+    assert F.affine(box, 0.0, [3, -2], 1.0, [0.0, 0.0]).tolist() == [[13, 10, 8, 9]]
+    assert F.clamp_bounding_boxes(box).tolist() == box.tolist()
+    wide = BoundingBoxes([[3, 0, 3, 5]], format="XYWH", canvas_size=(5, 10))
+    assert F.resize(wide, [5, 15]).tolist() == [[4, 0, 4, 5]]
+    # Corners are rounded towards zero: y from -2.5 to 6.5.
+    assert F.convert_bounding_box_format(fb.tensor([[1, 2, 8, 9]]), "CXCYWH", "XYXY").tolist() == [[-3, -2, 5, 6]]
 
 
 def test_custom_v2_transforms_override_make_params() -> None:

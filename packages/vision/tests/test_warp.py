@@ -109,6 +109,18 @@ def test_pixels_outside_the_image_have_the_fill_colour(noise: Image.Image, name:
         assert (colour[outside] == [1, 2, 3]).all() and (colour[~outside] == plain[~outside]).all()
 
 
+@pytest.mark.parametrize(("mode", "fill"), [("RGB", [124.7, 116.0, 104.0]), ("L", [7.9]), ("P", 7.9)])
+def test_numbers_of_a_fill_for_pil_images_are_rounded_down(noise: Image.Image, mode: str, fill: list[float]) -> None:
+    image = noise.convert(mode)
+    for turned in (
+        functional.rotate(image, 30, fill=fill),
+        functional.affine(image, 0, [20, 20], 1.0, 0.0, fill=fill),
+        functional.perspective(image, [[0, 0], [46, 0], [46, 32], [0, 32]], END, fill=fill),
+    ):
+        assert turned.getpixel((0, 0)) == ((124, 116, 104) if mode == "RGB" else 7)
+    assert functional.rotate(noise.convert("F"), 30, fill=[7.5]).getpixel((0, 0)) == 7.5
+
+
 def test_rotating_an_image_of_the_fill_colour_changes_nothing() -> None:
     for mode in (NEAREST, BILINEAR, BICUBIC):
         result = functional.rotate(fb.full((3, 20, 20), 100, dtype=fb.uint8), 30, mode, fill=100)
@@ -134,6 +146,13 @@ def test_elastic_moves_pixels_by_the_displacement(noise: Image.Image) -> None:
     np.testing.assert_array_equal(pixels(functional.elastic_transform(pil_to_tensor(noise), displacement)), expected)
     with pytest.raises(ValueError, match=r"displacement shape should be \[1, 33, 47, 2\], but given \[1, 2, 2, 2\]"):
         functional.elastic_transform(noise, fb.zeros(1, 2, 2, 2))
+
+
+def test_elastic_transform_keeps_the_mode_of_pil_images(noise: Image.Image) -> None:
+    for mode in ("YCbCr", "HSV", "LAB", "CMYK", "P"):
+        image = noise.convert(mode)
+        same = functional.elastic_transform(image, fb.zeros(1, 33, 47, 2))
+        assert same.mode == mode and same.tobytes() == image.tobytes()
 
 
 def test_random_warps_stay_within_their_bounds() -> None:

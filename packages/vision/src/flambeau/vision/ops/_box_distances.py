@@ -6,7 +6,7 @@ import math
 
 import flambeau as fb
 
-from ._boxes import box_iou
+from ._boxes import box_iou, widened
 
 
 def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
@@ -25,6 +25,7 @@ def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) ->
     >>> distance_box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[2.0, 0.0, 4.0, 2.0]]))
     tensor([[-0.2000]])
     """
+    boxes1, boxes2 = widened(boxes1), widened(boxes2)
     return box_iou(boxes1, boxes2) - _distance(boxes1[:, None], boxes2, eps)
 
 
@@ -41,6 +42,7 @@ def complete_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) ->
     >>> distance_box_iou(box, wide), complete_box_iou(box, wide)
     (tensor([[0.3333]]), tensor([[0.3155]]))
     """
+    boxes1, boxes2 = widened(boxes1), widened(boxes2)
     iou = box_iou(boxes1, boxes2)
     return iou - _distance(boxes1[:, None], boxes2, eps) - _aspect(boxes1[:, None], boxes2, iou, eps)
 
@@ -54,12 +56,14 @@ def generalized_box_iou_loss(
         boxes1, boxes2: ``(N, 4)`` or ``(4,)``, of equal shapes.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
         eps: added to denominators.
+    Returns: ``(N,)`` or one number, float32 for boxes of half precision or integers.
     Raises: ValueError for an unsupported reduction. Gradient: defined for both sets of boxes.
     Source: Rezatofighi et al. 2019, arXiv:1902.09630.
 
     >>> generalized_box_iou_loss(fb.tensor([0.0, 0.0, 2.0, 2.0]), fb.tensor([0.0, 0.0, 2.0, 2.0])).item()
     0.0
     """
+    boxes1, boxes2 = _as_floats(boxes1), _as_floats(boxes2)
     intersection, union = _pairs(boxes1, boxes2)
     width, height = _hull(boxes1, boxes2)
     hull = width * height
@@ -79,6 +83,7 @@ def distance_box_iou_loss(
     >>> distance_box_iou_loss(boxes, targets)
     tensor([0.0000, 1.2000])
     """
+    boxes1, boxes2 = _as_floats(boxes1), _as_floats(boxes2)
     intersection, union = _pairs(boxes1, boxes2)
     return reduced(1 - intersection / (union + eps) + _distance(boxes1, boxes2, eps), reduction)
 
@@ -96,9 +101,15 @@ def complete_box_iou_loss(
     >>> complete_box_iou_loss(boxes, targets, reduction="mean")
     tensor(0.3423)
     """
+    boxes1, boxes2 = _as_floats(boxes1), _as_floats(boxes2)
     intersection, union = _pairs(boxes1, boxes2)
     iou = intersection / (union + eps)
     return reduced(1 - iou + _distance(boxes1, boxes2, eps) + _aspect(boxes1, boxes2, iou, eps), reduction)
+
+
+def _as_floats(boxes: fb.Tensor) -> fb.Tensor:
+    """Convert boxes of half precision or integers to float32."""
+    return boxes if boxes.dtype in (fb.float32, fb.float64) else boxes.to(fb.float32)
 
 
 def _sides(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:

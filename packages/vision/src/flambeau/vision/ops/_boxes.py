@@ -14,14 +14,21 @@ def check_boxes(boxes: fb.Tensor, name: str = "boxes") -> None:
         raise ValueError(f"{name} should have shape [N, 4] with rows (x1, y1, x2, y2), got shape {list(boxes.shape)}")
 
 
+def widened(boxes: fb.Tensor) -> fb.Tensor:
+    """Convert boxes to a dtype in which areas do not overflow: float32 for half precision, int64 for integers."""
+    if not boxes.is_floating_point():
+        return boxes.to(fb.int64)
+    return boxes if boxes.dtype in (fb.float32, fb.float64) else boxes.to(fb.float32)
+
+
 def box_area(boxes: fb.Tensor) -> fb.Tensor:
-    """Return the area of each box, ``(N,)``.
+    """Return the area of each box, ``(N,)``: float32 for boxes of half precision, int64 for integers.
 
     >>> box_area(fb.tensor([[0.0, 0.0, 2.0, 3.0]]))
     tensor([6.])
     """
     check_boxes(boxes)
-    wide = boxes if boxes.is_floating_point() else boxes.to(fb.int64)
+    wide = widened(boxes)
     return (wide[:, 2] - wide[:, 0]) * (wide[:, 3] - wide[:, 1])
 
 
@@ -29,6 +36,7 @@ def _box_inter_union(boxes1: fb.Tensor, boxes2: fb.Tensor) -> tuple[fb.Tensor, f
     """Return the areas of intersection and union of all pairs, ``(N, M)``."""
     check_boxes(boxes1, "boxes1")
     check_boxes(boxes2, "boxes2")
+    boxes1, boxes2 = widened(boxes1), widened(boxes2)
     low = fb.maximum(boxes1[:, None, :2], boxes2[:, :2])
     high = fb.minimum(boxes1[:, None, 2:], boxes2[:, 2:])
     sides = (high - low).clamp(min=0)
@@ -42,7 +50,7 @@ def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
     Args:
         boxes1: ``(N, 4)``.
         boxes2: ``(M, 4)``.
-    Returns: ``(N, M)`` in 0..1. Gradient: defined for both sets of boxes.
+    Returns: ``(N, M)`` in 0..1, float32 for boxes of half precision. Gradient: defined for both sets of boxes.
 
     >>> box_iou(fb.tensor([[0.0, 0.0, 2.0, 2.0]]), fb.tensor([[1.0, 0.0, 3.0, 2.0]]))
     tensor([[0.3333]])
@@ -66,6 +74,7 @@ def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
     tensor([[-0.3333]])
     """
     intersection, union = _box_inter_union(boxes1, boxes2)
+    boxes1, boxes2 = widened(boxes1), widened(boxes2)
     low = fb.minimum(boxes1[:, None, :2], boxes2[:, :2])
     high = fb.maximum(boxes1[:, None, 2:], boxes2[:, 2:])
     hull = (high - low)[..., 0] * (high - low)[..., 1]

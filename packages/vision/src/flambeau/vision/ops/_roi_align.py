@@ -61,8 +61,10 @@ def roi_align(
         output_size: height and width of the grid, or one number for both.
         spatial_scale: factor from box coordinates to map coordinates.
         sampling_ratio: number of points in a bin along each side; if not positive, the number of pixels in the bin.
-        aligned: if True, shift the boxes by half a pixel, so that pixel centres are aligned correctly.
-    Returns: ``(K, C, *output_size)``. Gradient: defined for ``input``, to any order.
+        aligned: if True, shift the boxes by half a pixel, so that pixel centres are aligned correctly; if False, boxes
+            have at least the size of a pixel.
+    Returns: ``(K, C, *output_size)``; 0 for empty regions, if ``sampling_ratio`` is not positive. Gradient: defined for
+        ``input``, to any order.
     Raises: ValueError for shapes that do not match.
     Source: He et al. 2017, arXiv:1703.06870.
 
@@ -94,11 +96,13 @@ def _roi_align(
         return result + 0 * input.sum()  # connects the result to the input for autograd
     corners = rois[:, 1:].detach().cpu().double().numpy() * spatial_scale - (0.5 if aligned else 0.0)
     numbers = rois[:, 0].detach().cpu().numpy().astype(np.int64)
-    smallest = 0.0 if aligned else 1.0
     x1, y1, x2, y2 = corners.T
-    heights, widths = np.maximum(y2 - y1, smallest), np.maximum(x2 - x1, smallest)
+    heights, widths = y2 - y1, x2 - x1
+    if not aligned:
+        heights, widths = np.maximum(heights, 1.0), np.maximum(widths, 1.0)
     points = np.stack([_points(heights, height, sampling_ratio), _points(widths, width, sampling_ratio)], 1)
-    kinds, kind_of = np.unique(points, axis=0, return_inverse=True)
+    empty = (points == 0).any(1)
+    kinds, kind_of = np.unique(np.maximum(points, 1), axis=0, return_inverse=True)
     parts, positions = [], []
     for kind, (down, across) in enumerate(kinds):
         of_kind = np.flatnonzero(kind_of.reshape(-1) == kind)
@@ -106,9 +110,10 @@ def _roi_align(
         columns = _read(x1[of_kind], widths[of_kind], width, int(across), input.shape[3])
         parts.append(_resampled(input, numbers[of_kind], rows, columns))
         positions.append(of_kind)
-    if len(parts) == 1:
-        return parts[0]
-    return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(positions)))]
+    pooled = parts[0] if len(parts) == 1 else fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(positions)))]
+    if empty.any():
+        pooled = pooled.masked_fill(fb.from_numpy(empty).to(input.device)[:, None, None, None], 0)
+    return pooled
 
 
 @_roi_align.register_fake
@@ -153,9 +158,11 @@ def _by_operators(
         return NotImplemented
     count, channels, rows, columns = input.shape
     x1, y1, x2, y2 = (rois[:, 1:].to(fb.float64) * spatial_scale - (0.5 if aligned else 0.0)).unbind(1)
-    smallest = 0.0 if aligned else 1.0
-    down = _read_by_operators(y1, (y2 - y1).clamp(min=smallest), pooled_height, sampling_ratio, rows)
-    across = _read_by_operators(x1, (x2 - x1).clamp(min=smallest), pooled_width, sampling_ratio, columns)
+    heights, widths = y2 - y1, x2 - x1
+    if not aligned:
+        heights, widths = heights.clamp(min=1.0), widths.clamp(min=1.0)
+    down = _read_by_operators(y1, heights, pooled_height, sampling_ratio, rows)
+    across = _read_by_operators(x1, widths, pooled_width, sampling_ratio, columns)
     lines = (rois[:, :1].to(fb.int64) * rows).unsqueeze(2) + down[0]
     indices = (lines * columns)[:, :, None, :, None] + across[0][:, None, :, None, :]
     weights = (down[1][:, :, None, :, None] * across[1][:, None, :, None, :]).to(input.dtype)
@@ -187,10 +194,10 @@ def _read_by_operators(
 
 
 def _points(lengths: np.ndarray, bins: int, sampling_ratio: int) -> np.ndarray:
-    """Return the number of points in the bins of each region along one dimension."""
+    """Return the number of points in the bins of each region along one dimension, 0 for an empty region."""
     if sampling_ratio > 0:
         return np.full(len(lengths), sampling_ratio)
-    return np.maximum(np.ceil(lengths / bins), 1).astype(np.int64)
+    return np.maximum(np.ceil(lengths / bins), 0).astype(np.int64)
 
 
 def _read(starts: np.ndarray, lengths: np.ndarray, bins: int, points: int, size: int) -> _Reading:

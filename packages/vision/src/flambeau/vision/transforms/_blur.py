@@ -13,7 +13,7 @@ from flambeau import nn
 
 from . import _random
 from ._arguments import check_probability
-from ._image import as_batch, on_planes, through_float, white_value
+from ._image import as_batch, on_planes, through_float, to_pil_like, white_value
 
 __all__ = ["adjust_sharpness", "gaussian_blur"]
 
@@ -48,7 +48,7 @@ def gaussian_blur(img: Any, kernel_size: int | Sequence[int], sigma: float | Seq
     if any(deviation <= 0.0 for deviation in deviations):
         raise ValueError(f"sigma should have positive values. Got {list(deviations)}")
     if isinstance(img, Image.Image):
-        return Image.fromarray(gaussian_blur(np.asarray(img), kernel_size, sigma))
+        return to_pil_like(gaussian_blur(np.asarray(img), kernel_size, sigma), img)
     return on_planes(img, lambda planes: through_float(planes, lambda image: _blurred(image, widths, deviations)))
 
 

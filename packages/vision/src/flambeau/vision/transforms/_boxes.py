@@ -60,19 +60,28 @@ def for_kinds(of_boxes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Ca
 
 
 def corners_of(boxes: Any) -> fb.Tensor:
-    """Return boxes as a plain tensor ``(N, 4)`` of x1, y1, x2, y2."""
+    """Return boxes as a plain tensor ``(N, 4)`` of x1, y1, x2, y2, with their dtype."""
     return reformatted(boxes.as_subclass(fb.Tensor), boxes.format.value, "XYXY")
 
 
+def exact_corners_of(boxes: Any) -> fb.Tensor:
+    """Return boxes as a plain floating tensor ``(N, 4)`` of x1, y1, x2, y2, without rounding half pixels."""
+    plain = boxes.as_subclass(fb.Tensor)
+    return reformatted(plain if plain.is_floating_point() else plain.double(), boxes.format.value, "XYXY")
+
+
 def reformatted(boxes: fb.Tensor, before: str, after: str) -> fb.Tensor:
-    """Convert boxes ``(N, 4)`` to another format, without changing their dtype."""
+    """Convert boxes ``(N, 4)`` to another format, without changing their dtype.
+
+    As in torchvision, corners of integer boxes are rounded towards zero and centres are rounded down.
+    """
     if before == after:
         return boxes.clone()
     a, b, c, d = (boxes[..., index] for index in range(4))
     if before == "CXCYWH":
-        a, b = a + _half(-c), b + _half(-d)
+        a, b = a - c / 2, b - d / 2
     if before != "XYXY":
-        c, d = a + c, b + d
+        a, b, c, d = (corner.to(boxes.dtype) for corner in (a, b, a + c, b + d))
     if after == "XYXY":
         return fb.stack((a, b, c, d), -1)
     width, height = c - a, d - b
@@ -82,7 +91,7 @@ def reformatted(boxes: fb.Tensor, before: str, after: str) -> fb.Tensor:
 
 
 def _half(size: fb.Tensor) -> fb.Tensor:
-    """Return half of a size; integers are rounded down."""
+    """Return half of a number; integers are rounded down."""
     return size / 2 if size.is_floating_point() else fb.div(size, 2, rounding_mode="floor")
 
 
@@ -99,20 +108,21 @@ def rewritten(
 
 def shifted(boxes: BoundingBoxes, left: int, top: int, size: Sequence[int]) -> BoundingBoxes:
     """Shift boxes for a crop at ``(left, top)``, or padding if negative, to ``size`` (height, width)."""
-    return rewritten(corners_of(boxes) - fb.tensor([left, top, left, top], device=boxes.device), boxes, size)
+    return rewritten(exact_corners_of(boxes) - fb.tensor([left, top, left, top], device=boxes.device), boxes, size)
 
 
 def scale_boxes(boxes: BoundingBoxes, size: tuple[int, int]) -> BoundingBoxes:
-    """Scale boxes with their image."""
+    """Scale boxes with their image, in any format."""
     (height, width), (new_height, new_width) = boxes.canvas_size, size
     across, down = new_width / width, new_height / height
     ratios = fb.tensor([across, down, across, down], device=boxes.device)
-    return rewritten(corners_of(boxes) * ratios, boxes, size, clamp=False)
+    scaled = (boxes.as_subclass(fb.Tensor) * ratios).to(boxes.dtype)
+    return type(boxes).wrap(scaled, boxes, canvas_size=size)
 
 
 def mirrored(boxes: BoundingBoxes, axis: int) -> BoundingBoxes:
     """Flip boxes horizontally (axis 0) or vertically (axis 1)."""
-    corners = corners_of(boxes)
+    corners = exact_corners_of(boxes)
     side = boxes.canvas_size[1 - axis]
     low, high = side - corners[:, axis + 2], side - corners[:, axis]
     parts = list(corners.unbind(1))
@@ -122,7 +132,7 @@ def mirrored(boxes: BoundingBoxes, axis: int) -> BoundingBoxes:
 
 def mapped(boxes: BoundingBoxes, points: Points, size: Sequence[int]) -> BoundingBoxes:
     """Transform the corners of boxes with a function of points ``(2, N)``, and return their bounding boxes."""
-    corners = corners_of(boxes)
+    corners = exact_corners_of(boxes)
     x, y = corners[:, [0, 2, 2, 0]], corners[:, [1, 1, 3, 3]]
     transformed = points(fb.stack((x.flatten(), y.flatten())).double().cpu().numpy()).reshape(2, -1, 4)
     hull = np.stack([*transformed.min(2), *transformed.max(2)], 1)

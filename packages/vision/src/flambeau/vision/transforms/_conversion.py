@@ -40,7 +40,7 @@ def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
 
 
 def pil_to_tensor(pic: Image.Image) -> fb.Tensor:
-    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values, uint8 for most modes.
+    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values, uint8 for most modes and bool for mode 1.
 
     As in torchvision, the channels of a pixel are adjacent in memory.
 
@@ -48,7 +48,7 @@ def pil_to_tensor(pic: Image.Image) -> fb.Tensor:
     """
     if not isinstance(pic, Image.Image):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
-    return _planes(_as_array(pic)).clone()
+    return _planes(np.asarray(pic) if pic.mode == "1" else _as_array(pic)).clone()
 
 
 def _as_array(pic: Any) -> np.ndarray:

@@ -17,7 +17,7 @@ from ._boxes import for_kinds, shifted
 from ._flip import hflip, vflip
 from ._image import height_and_width, on_planes
 from ._interpolation import InterpolationMode, interpolation_mode
-from ._pad import _sides, pad
+from ._pad import _sides, fill_for, pad
 from ._resize import resize
 
 __all__ = ["center_crop", "crop", "five_crop", "resized_crop", "ten_crop"]
@@ -230,7 +230,7 @@ class RandomCrop(nn.Module):
         size: size of the crop, ``(height, width)`` or one number for both.
         padding: border added first, as for :func:`~functional.pad`; None for no border.
         pad_if_needed: if True, pad an image that is smaller than the crop.
-        fill, padding_mode: fill and mode of the border.
+        fill, padding_mode: fill and mode of the border, as for :class:`Pad`.
     Raises: ValueError if the padded image is smaller than the crop.
 
     >>> RandomCrop(2)(fb.zeros(3, 5, 5)).shape
@@ -261,19 +261,20 @@ class RandomCrop(nn.Module):
         return _random_region(height_and_width(img), output_size)
 
     def forward(self, img: ImageT) -> ImageT:
-        if self._border is not None and not self.pad_if_needed and self.padding_mode == "constant" and self.fill == 0:
+        fill = fill_for(self.fill, img)
+        if self._border is not None and not self.pad_if_needed and self.padding_mode == "constant" and fill == 0:
             # `crop` fills pixels outside of the image with zeros, so padding is not needed.
             left, top, right, bottom = self._border
             height, width = height_and_width(img)
             i, j, h, w = _random_region((height + top + bottom, width + left + right), self.size)
             return crop(img, i - top, j - left, h, w)
         if self.padding is not None:
-            img = pad(img, self.padding, self.fill, self.padding_mode)
+            img = pad(img, self.padding, fill, self.padding_mode)
         if self.pad_if_needed:
             height, width = height_and_width(img)
             lacking = (max(self.size[1] - width, 0), max(self.size[0] - height, 0))
             if any(lacking):
-                img = pad(img, lacking, self.fill, self.padding_mode)
+                img = pad(img, lacking, fill, self.padding_mode)
         return crop(img, *self.get_params(img, self.size))
 
     def extra_repr(self) -> str:

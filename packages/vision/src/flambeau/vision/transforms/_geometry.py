@@ -14,6 +14,7 @@ from ._arguments import check_probability, interval
 from ._blur import gaussian_blur
 from ._image import get_dimensions, get_image_size, height_and_width
 from ._interpolation import InterpolationMode, interpolation_mode
+from ._pad import fill_for
 from ._warp import _check_point, affine, elastic_transform, perspective, rotate
 
 ImageT = TypeVar("ImageT")
@@ -56,7 +57,8 @@ class RandomRotation(nn.Module):
         return _random.uniform(degrees[0], degrees[1])
 
     def forward(self, img: ImageT) -> ImageT:
-        return rotate(img, self.get_params(self.degrees), self.interpolation, self.expand, self.center, self.fill)
+        fill = fill_for(self.fill, img)
+        return rotate(img, self.get_params(self.degrees), self.interpolation, self.expand, self.center, fill)
 
     def extra_repr(self) -> str:
         parts = f"degrees={self.degrees}, interpolation={self.interpolation.value}, expand={self.expand}"
@@ -130,7 +132,8 @@ class RandomAffine(nn.Module):
 
     def forward(self, img: ImageT) -> ImageT:
         drawn = self.get_params(self.degrees, self.translate, self.scale, self.shear, get_image_size(img))
-        return affine(img, *drawn, interpolation=self.interpolation, fill=self.fill, center=self.center)
+        fill = fill_for(self.fill, img)
+        return affine(img, *drawn, interpolation=self.interpolation, fill=fill, center=self.center)
 
     def extra_repr(self) -> str:
         parts = [f"degrees={self.degrees}"]
@@ -181,17 +184,17 @@ class RandomPerspective(nn.Module):
         """Return the corners of an image, and random new positions for them."""
         far_x, far_y = int(distortion_scale * (width // 2)) + 1, int(distortion_scale * (height // 2)) + 1
         corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
-        moved = []
-        for x, y in corners:
-            inwards_x, inwards_y = _random.integer(0, far_x), _random.integer(0, far_y)
-            moved.append([x - inwards_x if x else inwards_x, y - inwards_y if y else inwards_y])
-        return corners, moved
+        left, right = (0, far_x), (width - far_x, width)
+        top, bottom = (0, far_y), (height - far_y, height)
+        bounds = [(left, top), (right, top), (right, bottom), (left, bottom)]
+        return corners, [[_random.integer(*x), _random.integer(*y)] for x, y in bounds]
 
     def forward(self, img: ImageT) -> ImageT:
         if not _random.draw_bool(self.p):
             return img
         height, width = height_and_width(img)
-        return perspective(img, *self.get_params(width, height, self.distortion_scale), self.interpolation, self.fill)
+        fill = fill_for(self.fill, img)
+        return perspective(img, *self.get_params(width, height, self.distortion_scale), self.interpolation, fill)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -248,7 +251,7 @@ class ElasticTransform(nn.Module):
     def forward(self, img: ImageT) -> ImageT:
         _, height, width = get_dimensions(img)
         displacement = self.get_params(self.alpha, self.sigma, [height, width])
-        return elastic_transform(img, displacement, self.interpolation, self.fill)
+        return elastic_transform(img, displacement, self.interpolation, fill_for(self.fill, img))
 
     def extra_repr(self) -> str:
         return f"alpha={self.alpha}, sigma={self.sigma}, interpolation={self.interpolation}, fill={self.fill}"

@@ -20,11 +20,14 @@ __all__ = ["get_dimensions", "get_image_num_channels", "get_image_size"]
 def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
     """Apply a function of tensors ``(..., H, W)`` to a tensor, or to an array ``(H, W)`` or ``(H, W, C)``.
 
+    The result has the type of the image, also if it is a ``tv_tensors.Image`` or ``Video``.
     Raises: TypeError for other types, for tensors of fewer than 2 dimensions, and for arrays without 2 or 3 dimensions.
     """
     if isinstance(image, fb.Tensor):
         if image.ndim < 2:
             raise TypeError(f"an image tensor should have shape [..., H, W], got shape {list(image.shape)}")
+        if getattr(type(image), "sample_kind", None) == "image":
+            return like_image(function(image.as_subclass(fb.Tensor)), image)
         return function(image)
     if not isinstance(image, np.ndarray):
         raise TypeError(f"img should be a PIL image, a NumPy array or a tensor. Got {type(image)}")
@@ -33,6 +36,24 @@ def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
     if image.ndim == 2:
         return function(fb.from_numpy(image)).numpy()
     return np.ascontiguousarray(function(fb.from_numpy(image.transpose(2, 0, 1))).numpy().transpose(1, 2, 0))
+
+
+def like_image(result: fb.Tensor, image: fb.Tensor) -> fb.Tensor:
+    """Convert a tensor to the class of ``image`` if this is a ``tv_tensors.Image`` or ``Video``."""
+    kind: Any = type(image)
+    converted: fb.Tensor = kind.wrap(result, image) if getattr(kind, "sample_kind", None) == "image" else result
+    return converted
+
+
+def to_pil_like(array: np.ndarray, image: Image.Image) -> Image.Image:
+    """Convert an array to a PIL image with the mode, and the palette, of another one."""
+    if array.ndim == 3:
+        size = (array.shape[1], array.shape[0])
+        return Image.frombytes(image.mode, size, np.ascontiguousarray(array).tobytes())
+    result = Image.fromarray(array)
+    if image.mode == "P":
+        result.putpalette(image.getpalette() or [])
+    return result
 
 
 def get_dimensions(img: Any) -> list[int]:

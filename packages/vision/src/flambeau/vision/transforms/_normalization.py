@@ -8,6 +8,8 @@ from functools import lru_cache
 import flambeau as fb
 from flambeau import nn
 
+from ._image import like_image
+
 __all__ = ["normalize"]
 
 
@@ -38,7 +40,7 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
             f"mean and std should have one number per channel, got {values} for an image of shape {list(tensor.shape)}"
         )
     center, scale = _columns(tuple(mean), tuple(std), tensor.dtype, tensor.device)
-    return (tensor.sub_(center) if inplace else tensor - center).div_(scale)
+    return like_image((tensor.sub_(center) if inplace else tensor - center).div_(scale), tensor)
 
 
 @lru_cache(maxsize=64)

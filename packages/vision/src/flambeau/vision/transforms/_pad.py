@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -12,20 +12,20 @@ from PIL import Image, ImageOps
 import flambeau as fb
 from flambeau import nn
 
+from .. import tv_tensors
 from ._boxes import for_kinds, shifted
-from ._image import on_planes
+from ._image import on_planes, to_pil_like
 
 ImageT = TypeVar("ImageT")
-
-if TYPE_CHECKING:
-    from ..tv_tensors import BoundingBoxes
 
 __all__ = ["pad"]
 
 _MODES = ("constant", "edge", "reflect", "symmetric")
 
 
-def _padded_boxes(boxes: BoundingBoxes, padding: int | Sequence[int], fill: Any, padding_mode: str) -> BoundingBoxes:
+def _padded_boxes(
+    boxes: tv_tensors.BoundingBoxes, padding: int | Sequence[int], fill: Any, padding_mode: str
+) -> tv_tensors.BoundingBoxes:
     if padding_mode != "constant":
         raise ValueError(f"Padding mode '{padding_mode}' is not supported with bounding boxes")
     left, top, right, bottom = _sides(padding)
@@ -59,12 +59,7 @@ def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str
     tensor([[1, 1, 2, 2]])
     """
     left, top, right, bottom = _sides(padding)
-    if not isinstance(fill, numbers.Number | tuple | list):
-        raise TypeError(
-            f"Got inappropriate fill arg {fill!r}: expected a number or a sequence with a number per channel"
-        )
-    if padding_mode not in _MODES:
-        raise ValueError(f"Padding mode should be either constant, edge, reflect or symmetric. Got {padding_mode!r}")
+    _check_border(fill, padding_mode)
     if isinstance(img, Image.Image):
         return _pad_pil(img, (left, top, right, bottom), fill, padding_mode)
     return on_planes(img, lambda planes: _pad_planes(planes, (left, top, right, bottom), fill, padding_mode))
@@ -81,17 +76,52 @@ def _sides(padding: Any) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
+def _check_border(fill: Any, mode: str) -> None:
+    if not isinstance(fill, numbers.Number | tuple | list):
+        raise TypeError(
+            f"Got inappropriate fill arg {fill!r}: expected a number or a sequence with a number per channel"
+        )
+    if mode not in _MODES:
+        raise ValueError(f"Padding mode should be either constant, edge, reflect or symmetric. Got {mode!r}")
+
+
+def fill_for(fill: Any, value: Any) -> Any:
+    """Return the fill for one part of a sample.
+
+    Args:
+        fill: a fill, or a dictionary from classes and ``"others"`` to fills. For plain tensors, arrays and PIL images,
+            the entry of ``tv_tensors.Image`` is used if there is none for their class.
+        value: the image, mask or boxes.
+    Returns: the fill; 0 if the dictionary has no entry for ``value``.
+    """
+    if not isinstance(fill, Mapping):
+        return fill
+    is_plain = type(value) not in fill and not isinstance(value, tv_tensors.TVTensor)
+    for key in (tv_tensors.Image if is_plain else type(value), "others"):
+        try:
+            return fill[key] or 0
+        except KeyError:
+            continue
+    return 0
+
+
 def fill_of(img: Image.Image, fill: Any) -> Any:
-    """Return a fill value in Pillow's format: one number, or a tuple with one number for each band."""
+    """Return a fill value in Pillow's format: one number, or a tuple with one number for each band.
+
+    Images with a palette also accept a colour of three numbers.
+    """
     bands = len(img.getbands())
     if fill is None:
         fill = 0
     if isinstance(fill, tuple | list):
+        if img.mode == "P" and len(fill) == 3:
+            return tuple(int(value) for value in fill)
         if len(fill) not in (1, bands):
             raise ValueError(
                 f"The number of elements in 'fill' does not match that of the image's bands: {fill}, {bands}"
             )
-        return fill[0] if bands == 1 else tuple(fill) * (bands // len(fill))
+        values = tuple(fill) if img.mode == "F" else tuple(int(value) for value in fill)
+        return values[0] if bands == 1 else values * (bands // len(values))
     whole = fill if img.mode == "F" else int(fill)
     return whole if bands == 1 else (whole,) * bands
 
@@ -102,14 +132,11 @@ def _pad_pil(img: Image.Image, sides: tuple[int, int, int, int], fill: Any, mode
         img = img.crop((left, top, img.width - right, img.height - bottom))
         sides = tuple(max(side, 0) for side in sides)  # type: ignore[assignment]
     if mode == "constant":
-        return ImageOps.expand(img, border=sides, fill=fill_of(img, fill) if img.mode != "P" else fill)
+        return ImageOps.expand(img, border=sides, fill=fill_of(img, fill))
     left, top, right, bottom = sides
     pixels = np.asarray(img)
     widths = ((top, bottom), (left, right), *([(0, 0)] * (pixels.ndim - 2)))
-    padded = Image.fromarray(np.pad(pixels, widths, mode=mode))  # type: ignore[call-overload]
-    if img.mode == "P":
-        padded.putpalette(img.getpalette() or [])
-    return padded
+    return to_pil_like(np.pad(pixels, widths, mode=mode), img)  # type: ignore[call-overload]
 
 
 def _pad_planes(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Any, mode: str) -> fb.Tensor:
@@ -142,6 +169,8 @@ def _pad_colour(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Seque
 class Pad(nn.Module):
     """Pad an image: :func:`~functional.pad`, with the same arguments.
 
+    ``fill`` may also be a dictionary from classes of ``tv_tensors`` and ``"others"`` to fill values.
+
     >>> Pad((1, 0), fill=9)(fb.tensor([[1, 2]]))
     tensor([[9, 1, 2, 9]])
     """
@@ -150,14 +179,15 @@ class Pad(nn.Module):
 
     def __init__(self, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> None:
         super().__init__()
-        pad(fb.zeros(1, 1), 0, fill, padding_mode)
         _sides(padding)
+        for value in [each or 0 for each in fill.values()] if isinstance(fill, Mapping) else [fill]:
+            _check_border(value, padding_mode)
         self.padding = padding
         self.fill = fill
         self.padding_mode = padding_mode
 
     def forward(self, img: ImageT) -> ImageT:
-        return pad(img, self.padding, self.fill, self.padding_mode)
+        return pad(img, self.padding, fill_for(self.fill, img), self.padding_mode)
 
     def extra_repr(self) -> str:
         return f"padding={self.padding}, fill={self.fill}, padding_mode={self.padding_mode}"

@@ -7,7 +7,7 @@ import flambeau as fb
 
 def uniform(low: float = 0.0, high: float = 1.0) -> float:
     """Draw a number between two bounds."""
-    return low + (high - low) * float(fb.rand(1).item())
+    return float(fb.empty(1).uniform_(low, high).item())
 
 
 def integer(low: int, high: int) -> int:

@@ -12,6 +12,7 @@ from flambeau import nn
 
 from . import _random
 from ._arguments import check_probability
+from ._conversion import convert_image_dtype
 from ._image import on_planes, white_value
 
 __all__ = ["autocontrast", "equalize", "invert", "posterize", "solarize"]
@@ -49,19 +50,23 @@ def posterize(img: ImageT, bits: int) -> ImageT: ...
 def posterize(img: Any, bits: int) -> Any:
     """Keep the highest bits of each channel of an image.
 
-    Raises: TypeError for a tensor or an array of another dtype than uint8, ValueError if ``bits`` is outside 0 to 8.
+    Tensors and arrays of floats get ``2**bits`` levels from 0 to below 1.
+
+    Raises: ValueError if ``bits`` is outside 0 to 8.
     """
     if not 0 <= bits <= 8:
         raise ValueError(f"The number of bits should be between 0 and 8. Got {bits}")
     if isinstance(img, Image.Image):
         return ImageOps.posterize(img, bits) if bits else img.point([0] * (256 * len(img.getbands())))
-    return on_planes(img, lambda planes: _bytes(planes) & (256 - 2 ** (8 - bits)))
+    return on_planes(img, lambda planes: _posterized(planes, bits))
 
 
-def _bytes(planes: fb.Tensor) -> fb.Tensor:
-    if planes.dtype is not fb.uint8:
-        raise TypeError(f"Only uint8 image tensors are supported, but found {planes.dtype}")
-    return planes
+def _posterized(planes: fb.Tensor, bits: int) -> fb.Tensor:
+    levels = 1 << bits
+    if planes.is_floating_point():
+        return (planes * levels).floor().clamp(0, levels - 1) / levels
+    white = white_value(planes.dtype)
+    return planes & (white - (white >> bits))
 
 
 @overload
@@ -123,7 +128,7 @@ def equalize(img: ImageT) -> ImageT: ...
 def equalize(img: Any) -> Any:
     """Equalise the histogram of each channel of an image, as Pillow's ``ImageOps.equalize`` does.
 
-    Raises: TypeError for a tensor or an array of another dtype than uint8.
+    Tensors and arrays of other dtypes than uint8 are converted to it first, and back.
     """
     if isinstance(img, Image.Image):
         return ImageOps.equalize(img)
@@ -133,8 +138,9 @@ def equalize(img: Any) -> Any:
 def _equalized(planes: fb.Tensor) -> fb.Tensor:
     if planes.numel() == 0:
         return planes.clone()
-    channels = _bytes(planes).reshape(-1, planes.shape[-2] * planes.shape[-1])
-    return fb.stack([_flattened(channel) for channel in channels]).reshape(planes.shape)
+    channels = convert_image_dtype(planes, fb.uint8).reshape(-1, planes.shape[-2] * planes.shape[-1])
+    equalized = fb.stack([_flattened(channel) for channel in channels]).reshape(planes.shape)
+    return convert_image_dtype(equalized, planes.dtype)
 
 
 def _flattened(channel: fb.Tensor) -> fb.Tensor:

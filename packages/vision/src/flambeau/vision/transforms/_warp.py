@@ -17,7 +17,7 @@ import flambeau as fb
 from flambeau import nn
 
 from ._boxes import for_kinds, mapped
-from ._image import as_batch, get_dimensions, height_and_width, on_planes, through_float
+from ._image import as_batch, get_dimensions, height_and_width, on_planes, through_float, to_pil_like
 from ._interpolation import InterpolationMode, interpolation_mode, pillow_mode
 from ._pad import fill_of
 
@@ -90,8 +90,7 @@ def rotate(
     _check_point(center, "center")
     if isinstance(img, Image.Image):
         turned_around = None if center is None else (float(center[0]), float(center[1]))
-        fillcolor = fill_of(img, fill) if img.mode != "P" else fill
-        return img.rotate(angle, pillow_mode(mode), bool(expand), turned_around, fillcolor=fillcolor)
+        return img.rotate(angle, pillow_mode(mode), bool(expand), turned_around, fillcolor=fill_of(img, fill))
     inverse, size = _turning(height_and_width(img), angle, expand, center)
     return _sample(img, lambda points: inverse[:, :2] @ points + inverse[:, 2:], size, mode, fill)
 
@@ -319,7 +318,7 @@ def elastic_transform(
     moved = displacement[0].permute(2, 0, 1).reshape(2, -1).numpy() * (np.array([[width], [height]]) / 2)
     if isinstance(img, Image.Image):
         pixels = _sample(np.asarray(img), lambda points: points + moved, (height, width), mode, fill)
-        return Image.fromarray(pixels)
+        return to_pil_like(pixels, img)
     return _sample(img, lambda points: points + moved, (height, width), mode, fill)
 
 

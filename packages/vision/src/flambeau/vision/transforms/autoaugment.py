@@ -16,13 +16,15 @@ from PIL import Image
 import flambeau as fb
 from flambeau import nn
 
+from .. import tv_tensors
 from . import _random
 from ._augmentation_policies import POLICIES, AutoAugmentPolicy
 from ._blur import adjust_sharpness
 from ._colour import adjust_brightness, adjust_contrast, adjust_saturation
 from ._conversion import pil_to_tensor, to_pil_image
-from ._image import height_and_width
+from ._image import height_and_width, white_value
 from ._interpolation import InterpolationMode, interpolation_mode
+from ._pad import fill_for
 from ._tone import autocontrast, equalize, invert, posterize, solarize
 from ._warp import affine, rotate
 
@@ -80,35 +82,61 @@ def _ranges(
         "Rotate": (0.0, angle),
     }
     if colour is not None:
-        ranges |= dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), (0.0, colour))
+        ranges |= _colours(colour)
     return ranges | {"Posterize": posterize, "Solarize": (255.0, 0.0), "AutoContrast": None, "Equalize": None}
 
 
-def _strength(ranges: Ranges, name: str, share: float, negative: bool) -> float:
-    bounds = ranges[name]
-    if bounds is None:
-        return 0.0
-    strength = bounds[0] + (bounds[1] - bounds[0]) * share
-    if name == "Posterize":
-        return round(strength)
-    return -strength if negative and bounds[0] == 0.0 else strength
+def _is_signed(bounds: tuple[float, float]) -> bool:
+    return bounds[0] == 0.0
+
+
+def _colours(strongest: float) -> Ranges:
+    return dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), (0.0, strongest))
 
 
 class _Augmentation(nn.Module):
-    """Base class of policies: stores interpolation and fill, and applies operations drawn from a table."""
+    """Base class of policies: stores interpolation and fill, and applies operations drawn from a table.
+
+    Random numbers are drawn in the order of torchvision, where ``transforms`` and ``transforms.v2`` differ.
+    """
+
+    of_samples = False  # True in the classes of transforms.v2
 
     def __init__(self, interpolation: InterpolationMode, fill: Any) -> None:
         super().__init__()
         self.interpolation = interpolation_mode(interpolation)
         self.fill = fill
 
-    def _one_of(self, img: Any, ranges: Ranges, share: float) -> Any:
-        """Apply a random operation of the table ``ranges`` with the relative strength ``share`` and a random sign."""
+    def _one_of(self, img: Any, ranges: Ranges, count: int, level: Callable[[], int]) -> Any:
+        """Apply a random operation of a table with a random sign.
+
+        Args:
+            ranges: the table.
+            count: number of strength levels.
+            level: function that returns the strength level of the operation.
+        """
         name = list(ranges)[_random.integer(0, len(ranges))]
-        return self._applied(img, name, _strength(ranges, name, share, _random.draw_bool(0.5)))
+        bounds = ranges[name]
+        if bounds is None:
+            return self._applied(img, name, 0.0)
+        strength = self._strength(img, name, bounds, level(), count)
+        return self._applied(img, name, -strength if _is_signed(bounds) and self._draw_negative() else strength)
+
+    def _strength(self, img: Any, name: str, bounds: tuple[float, float], level: int, count: int) -> float:
+        """Return the strength of a level, of which there are ``count`` between two bounds."""
+        low, high = bounds
+        if name == "Posterize":
+            return round(low + (high - low) * level / max(1, count - 1))
+        if name == "Solarize" and self.of_samples:
+            white = white_value(img.dtype) if isinstance(img, fb.Tensor) else 255
+            return white * float(fb.linspace(1.0, 0.0, count)[level])
+        return float(fb.linspace(low, high, count)[level])
+
+    def _draw_negative(self) -> bool:
+        return _random.uniform() <= 0.5 if self.of_samples else _random.integer(0, 2) == 1
 
     def _applied(self, img: Any, name: str, strength: float) -> Any:
-        return OPERATIONS[name](img, strength, self.interpolation, self.fill)
+        return OPERATIONS[name](img, strength, self.interpolation, fill_for(self.fill, img))
 
 
 class AutoAugment(_Augmentation):
@@ -140,10 +168,17 @@ class AutoAugment(_Augmentation):
     def forward(self, img: Any) -> Any:
         height, width = height_and_width(img)
         ranges = _ranges(0.3, (150 / 331 * width, 150 / 331 * height), 30.0, 0.9, (8.0, 4.0)) | {"Invert": None}
-        for name, probability, tenth in self.policies[_random.integer(0, len(self.policies))]:
-            if _random.draw_bool(probability):
-                strength = _strength(ranges, name, (tenth or 0) / 9, _random.draw_bool(0.5))
-                img = self._applied(img, name, strength)
+        policy = self.policies[_random.integer(0, len(self.policies))]
+        chances, signs = ([], []) if self.of_samples else (fb.rand(2).tolist(), fb.randint(0, 2, (2,)).tolist())
+        for index, (name, probability, level) in enumerate(policy):
+            if (_random.uniform() if self.of_samples else chances[index]) > probability:
+                continue
+            bounds, strength = ranges[name], 0.0
+            if bounds is not None and level is not None:
+                strength = self._strength(img, name, bounds, level, 10)
+                if _is_signed(bounds) and (self._draw_negative() if self.of_samples else signs[index] == 0):
+                    strength = -strength
+            img = self._applied(img, name, strength)
         return img
 
     def __repr__(self) -> str:
@@ -187,7 +222,7 @@ class RandAugment(_Augmentation):
         moves = (150 / 331 * width, 150 / 331 * height)
         ranges = _IDENTITY | _ranges(0.3, moves, 30.0, 0.9, (8.0, 4.0))
         for _ in range(self.num_ops):
-            img = self._one_of(img, ranges, self.magnitude / max(1, self.num_magnitude_bins - 1))
+            img = self._one_of(img, ranges, self.num_magnitude_bins, lambda: self.magnitude)
         return img
 
     def __repr__(self) -> str:
@@ -223,8 +258,8 @@ class TrivialAugmentWide(_Augmentation):
 
     def forward(self, img: Any) -> Any:
         ranges = _IDENTITY | _ranges(0.99, (32.0, 32.0), 135.0, 0.99, (8.0, 2.0))
-        share = _random.integer(0, self.num_magnitude_bins) / max(1, self.num_magnitude_bins - 1)
-        return self._one_of(img, ranges, share)
+        count = self.num_magnitude_bins
+        return self._one_of(img, ranges, count, lambda: _random.integer(0, count))
 
     def __repr__(self) -> str:
         return (
@@ -283,16 +318,23 @@ class AugMix(_Augmentation):
 
     def _mixed(self, planes: fb.Tensor) -> fb.Tensor:
         height, width = height_and_width(planes)
-        ranges = _ranges(0.3, (width / 3, height / 3), 30.0, 0.9 if self.all_ops else None, (4.0, 0.0))
-        kept, changed = fb._sample_dirichlet(fb.full((2,), self.alpha)).tolist()
-        weights = fb._sample_dirichlet(fb.full((self.mixture_width,), self.alpha)).tolist()
-        mixture: fb.Tensor = kept * planes
+        ranges = _ranges(0.3, (width / 3, height / 3), 30.0, None, (4.0, 0.0)) | (_colours(0.9) if self.all_ops else {})
+        is_video = isinstance(planes, tv_tensors.Video)
+        batch = planes.reshape(*[1] * ((5 if is_video else 4) - planes.ndim), *planes.shape)
+        kept, changed = self._weights(batch, 2)
+        weights = self._weights(batch, self.mixture_width)
+        mixture: fb.Tensor = kept * batch
         for weight in weights:
-            augmented = planes
+            augmented = batch
             for _ in range(self.chain_depth if self.chain_depth > 0 else _random.integer(1, 4)):
-                augmented = self._one_of(augmented, ranges, _random.integer(0, self.severity) / (_SEVEREST - 1))
-            mixture = mixture + changed * weight * augmented
-        return mixture.to(planes.dtype)
+                augmented = self._one_of(augmented, ranges, _SEVEREST, lambda: _random.integer(0, self.severity))
+            mixture = mixture + weight * changed * augmented
+        return mixture.reshape(planes.shape).to(planes.dtype)
+
+    def _weights(self, batch: fb.Tensor, count: int) -> list[fb.Tensor]:
+        """Draw ``count`` weights with a sum of 1 for each image of a batch, each ``(N, 1, ..., 1)``."""
+        weights = fb._sample_dirichlet(fb.full((len(batch), count), self.alpha)).to(batch.device)
+        return [weight.reshape(-1, *[1] * (batch.ndim - 1)) for weight in weights.unbind(1)]
 
     def __repr__(self) -> str:
         return (

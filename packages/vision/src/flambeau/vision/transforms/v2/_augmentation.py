@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
 
 import numpy as np
@@ -14,10 +14,8 @@ from flambeau import nn
 
 from .. import _random
 from .. import functional as F
-from .._arguments import check_probability
-from .._colour import ColorJitter
-from .._image import as_batch, on_planes, white_value
-from .._tone import _bytes
+from .._arguments import check_probability, interval
+from .._image import as_batch, like_image, on_planes, white_value
 from ._transform import Transform
 
 __all__ = ["gaussian_noise", "jpeg", "permute_channels"]
@@ -110,7 +108,8 @@ class CutMix(_Mixture):
 def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bool = True) -> ImageT:
     """Add normal noise to an image.
 
-    Mean and deviation are relative to white: 1 for floating dtypes, the largest value for integer dtypes.
+    Mean and deviation are relative to white: 1 for floating dtypes, the largest value for integer dtypes. The noise for
+    integer dtypes is truncated to integers.
 
     Args:
         inpt: tensor ``(..., H, W)``, or array ``(H, W)`` or ``(H, W, C)``.
@@ -128,8 +127,9 @@ def gaussian_noise(inpt: ImageT, mean: float = 0.0, sigma: float = 0.1, clip: bo
 
     def noisy(planes: fb.Tensor) -> fb.Tensor:
         bound = white_value(planes.dtype)
-        floats = planes if planes.is_floating_point() else planes.to(fb.float32)
-        result = floats + (fb.randn_like(floats) * sigma + mean) * bound
+        is_float = planes.is_floating_point()
+        noise = fb.randn_like(planes, dtype=planes.dtype if is_float else fb.float32) * (sigma * bound) + mean * bound
+        result = planes + (noise if is_float else noise.to(fb.int64))
         return (result.clamp(0, bound) if clip else result).to(planes.dtype)
 
     result: ImageT = on_planes(inpt, noisy)
@@ -190,9 +190,11 @@ def jpeg(image: Any, quality: int) -> Any:
             return Image.open(file).convert(image.mode)
 
     def compressed(planes: fb.Tensor) -> fb.Tensor:
+        if planes.dtype is not fb.uint8:
+            raise TypeError(f"Only uint8 image tensors are supported, but found {planes.dtype}")
         if planes.numel() == 0:
             return planes.clone()
-        images = [F.pil_to_tensor(jpeg(F.to_pil_image(each), quality)) for each in as_batch(_bytes(planes))]
+        images = [F.pil_to_tensor(jpeg(F.to_pil_image(each), quality)) for each in as_batch(planes)]
         return fb.stack(images).reshape(planes.shape).to(planes.device)
 
     return on_planes(image, compressed)
@@ -258,7 +260,7 @@ def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
         return inpt
     if isinstance(inpt, np.ndarray):
         return inpt[..., list(permutation)]
-    return inpt.index_select(-3, fb.tensor(permutation, device=inpt.device))
+    return like_image(inpt.index_select(-3, fb.tensor(permutation, device=inpt.device)), inpt)
 
 
 class RandomChannelPermutation(Transform):
@@ -295,21 +297,30 @@ class RandomPhotometricDistort(Transform):
         p: float = 0.5,
     ) -> None:
         super().__init__()
-        bounds = {"brightness": brightness, "contrast": contrast, "saturation": saturation, "hue": hue}
-        self.steps = [ColorJitter(**{name: value}) for name, value in bounds.items()]
-        self.permute = RandomChannelPermutation()
+        factors = (0.0, float("inf"))
+        self.brightness = interval(brightness, "brightness", 1.0, factors)
+        self.contrast = interval(contrast, "contrast", 1.0, factors)
+        self.saturation = interval(saturation, "saturation", 1.0, factors)
+        self.hue = interval(hue, "hue", 0.0, (-0.5, 0.5))
         self.p = check_probability(p)
 
+    def _drawn(self, function: Callable[[Any, float], Any], bounds: tuple[float, float]) -> Callable[[Any], Any]:
+        """Return the function with a random factor, or the identity."""
+        factor = _random.uniform(*bounds) if _random.draw_bool(self.p) else None
+        return lambda image: image if factor is None else function(image, factor)
+
     def transform(self, image: Any) -> Any:
-        brightness, contrast, saturation, hue = self.steps
-        contrast_first = _random.draw_bool(0.5)
-        colours = [contrast, saturation, hue] if contrast_first else [saturation, hue, contrast]
-        for step in (brightness, *colours, self.permute):
-            if _random.draw_bool(self.p):
-                image = step(image)
-        return image
+        brightness = self._drawn(F.adjust_brightness, self.brightness)
+        contrast = self._drawn(F.adjust_contrast, self.contrast)
+        saturation = self._drawn(F.adjust_saturation, self.saturation)
+        hue = self._drawn(F.adjust_hue, self.hue)
+        colours = [contrast, saturation, hue] if _random.draw_bool(0.5) else [saturation, hue, contrast]
+        permutes = _random.draw_bool(self.p)
+        permutation = fb.randperm(F.get_image_num_channels(image)).tolist() if permutes else None
+        for step in (brightness, *colours):
+            image = step(image)
+        return permute_channels(image, permutation) if permutation is not None else image
 
     def extra_repr(self) -> str:
-        names = ("brightness", "contrast", "saturation", "hue")
-        bounds = ", ".join(f"{name}={getattr(step, name)}" for name, step in zip(names, self.steps, strict=True))
-        return f"{bounds}, p={self.p}"
+        names = ("brightness", "contrast", "saturation", "hue", "p")
+        return ", ".join(f"{name}={getattr(self, name)}" for name in names)

@@ -12,7 +12,7 @@ from ...tv_tensors import BoundingBoxes, BoundingBoxFormat
 from ...tv_tensors._bounding_boxes import format_of
 from .. import _random
 from .. import functional as F
-from .._boxes import corners_of, reformatted, rewritten
+from .._boxes import corners_of, exact_corners_of, reformatted, rewritten
 from .._image import height_and_width
 from ._transform import Transform, kind_of, leaves, transform_images
 
@@ -104,12 +104,12 @@ def clamp_bounding_boxes(
             raise ValueError("For bounding box tv_tensor inputs, `format` and `canvas_size` must not be passed.")
         mode = inpt.clamping_mode if clamping_mode == "auto" else clamping_mode
         like = tv_tensors.wrap(inpt.as_subclass(fb.Tensor), like=inpt, clamping_mode=mode)
-        return tv_tensors.wrap(rewritten(corners_of(inpt), like), like=inpt)
+        return tv_tensors.wrap(rewritten(exact_corners_of(inpt), like), like=inpt)
     if format is None or canvas_size is None:
         raise ValueError("For pure tensor inputs, `format` and `canvas_size` have to be passed.")
     mode = "soft" if clamping_mode == "auto" else clamping_mode
     like = BoundingBoxes(inpt, format=format, canvas_size=canvas_size, clamping_mode=mode)
-    return rewritten(corners_of(like), like).as_subclass(fb.Tensor)
+    return rewritten(exact_corners_of(like), like).as_subclass(fb.Tensor)
 
 
 def sanitize_bounding_boxes(

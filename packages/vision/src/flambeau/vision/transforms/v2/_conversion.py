@@ -13,7 +13,7 @@ import flambeau as fb
 from ... import tv_tensors
 from .. import _conversion
 from .. import functional as F
-from .._image import height_and_width
+from .._image import height_and_width, like_image
 from ._transform import Transform, for_samples, kind_of, transform_images
 
 __all__ = ["get_size", "to_dtype", "to_image"]
@@ -49,8 +49,19 @@ def get_size(inpt: Any) -> list[int]:
 
 
 def to_dtype(inpt: fb.Tensor, dtype: fb.dtype = fb.float32, scale: bool = False) -> fb.Tensor:
-    """Convert a tensor to another dtype. If ``scale``, scale the values like :func:`convert_image_dtype`."""
-    return F.convert_image_dtype(inpt, dtype) if scale else inpt.to(dtype)
+    """Convert a tensor to another dtype.
+
+    If ``scale`` is True, scale the values of images and plain tensors like :func:`convert_image_dtype`. Masks and boxes
+    keep their values.
+
+    >>> to_dtype(fb.tensor([0, 255], dtype=fb.uint8), scale=True)
+    tensor([0., 1.])
+    >>> to_dtype(tv_tensors.Mask(fb.tensor([[0, 2]])), fb.uint8, scale=True)
+    Mask([[0, 2]], dtype=flambeau.uint8)
+    """
+    if not scale or kind_of(inpt) in ("mask", "boxes"):
+        return inpt.to(dtype)
+    return like_image(F.convert_image_dtype(inpt, dtype), inpt)
 
 
 class ToImage(Transform):
@@ -106,8 +117,7 @@ class ToDtype(Transform):
             raise ValueError(f'No dtype was specified for type {type(value)}. Add this type, or "others", to dtype.')
         if dtype is None:
             return value
-        scaled = self.scale and kind_of(value) in (None, "image")
-        return tv_tensors.wrap(to_dtype(value.as_subclass(fb.Tensor), dtype, scaled), like=value)
+        return to_dtype(value, dtype, self.scale)
 
     def extra_repr(self) -> str:
         return f"dtype={self.dtype}, scale={self.scale}"

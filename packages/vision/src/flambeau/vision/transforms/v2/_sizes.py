@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ... import tv_tensors
 from .. import _random
 from .. import functional as F
 from .._arguments import check_probability
 from .._image import height_and_width
 from .._interpolation import InterpolationMode
-from ._transform import Transform, kind_of
+from .._pad import fill_for
+from ._transform import Transform
 
 
 class RandomResize(Transform):
@@ -90,18 +90,6 @@ class RandomShortestSize(Transform):
         return f"min_size={self.min_size}, max_size={self.max_size}, interpolation={self.interpolation}"
 
 
-def _fill_of(fill: Any, value: Any) -> Any:
-    """Return the fill for ``value``, if ``fill`` is a number or a mapping from classes to numbers."""
-    if not isinstance(fill, Mapping):
-        return fill
-    for key in (type(value) if kind_of(value) else tv_tensors.Image, "others"):
-        try:
-            return fill[key]
-        except KeyError:
-            continue
-    return 0
-
-
 class RandomZoomOut(Transform):
     """Place images at a random position in a larger, filled image with probability ``p``.
 
@@ -135,7 +123,7 @@ class RandomZoomOut(Transform):
         wide, high = int(width * ratio), int(height * ratio)
         left, top = int((wide - width) * _random.uniform()), int((high - height) * _random.uniform())
         sides = [left, top, wide - (left + width), high - (top + height)]
-        return F.pad(image, sides, _fill_of(self.fill, image))
+        return F.pad(image, sides, fill_for(self.fill, image))
 
     def extra_repr(self) -> str:
         return f"fill={self.fill}, side_range={self.side_range}, p={self.p}"

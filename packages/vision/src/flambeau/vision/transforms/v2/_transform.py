@@ -73,7 +73,7 @@ def transform_images(
     other values do not change, unless the predicate ``chosen`` selects them.
     """
     before: list[fb.Tensor] = []
-    unwrap = chosen is None
+    keeps_class = chosen is None
     takes = _choice(inputs, maps_plane) if chosen is None else chosen
 
     def apply(value: Any) -> Any:
@@ -89,8 +89,8 @@ def transform_images(
             fb.set_rng_state(before[0])
         else:
             before.append(fb.get_rng_state())
-        if unwrap and kind_of(value) == "image":
-            return _kept(function(value.as_subclass(fb.Tensor)), value)
+        if keeps_class and kind_of(value) == "image":
+            return _kept(function(value), value)
         return function(value)
 
     transformed = tuple(map(apply, inputs))
@@ -149,7 +149,8 @@ def for_samples(kind: type) -> type:
         return transform_images(lambda image: of_image(self, image), inputs, maps_plane=maps_plane)
 
     doc = _of_samples(kind.__doc__ or "", maps_plane)
-    return type(kind.__name__, (kind,), {method: of_sample, "__doc__": doc, "__module__": __package__})
+    members = {method: of_sample, "of_samples": True, "__doc__": doc, "__module__": __package__}
+    return type(kind.__name__, (kind,), members)
 
 
 def _of_samples(doc: str, maps_plane: bool) -> str:
