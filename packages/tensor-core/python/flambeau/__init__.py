@@ -93,7 +93,7 @@ cfloat = _core.complex64
 cdouble = _core.complex128
 legacy_contiguous_format = _core.contiguous_format
 as_strided_, detach_, index_put_ = Tensor.as_strided_, Tensor.detach_, Tensor.index_put_
-# Last, because they shadow Python's own names.
+# Assigned last, because these names shadow Python's builtins.
 int = _core.int32
 bool = _core.bool
 
@@ -456,7 +456,7 @@ def _load(name: str) -> Any:
     raise _suggestions.unknown_attribute("flambeau", name)
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # hidden from type checkers, which then report names that do not exist
     __getattr__ = _load
 
 

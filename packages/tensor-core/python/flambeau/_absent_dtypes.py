@@ -8,7 +8,7 @@ __all__ = ["float4_e2m1fn_x2"]
 
 
 class AbsentDtype:
-    """The name of a dtype. Functions that create tensors reject it with an error message."""
+    """Name of a dtype that no tensor can have. Functions that create tensors reject it with an error message."""
 
     is_floating_point = True
     is_complex = False

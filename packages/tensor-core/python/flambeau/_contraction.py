@@ -21,7 +21,7 @@ def best_order(terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -
 
 
 class _Problem:
-    """Contraction of several tensors, with sets of labels as bit masks."""
+    """Contraction of several tensors. A bit mask represents each set of labels."""
 
     def __init__(self, terms: Sequence[Labels], output: Labels, sizes: dict[str, int]) -> None:
         names = {c: 1 << i for i, c in enumerate(sizes)}

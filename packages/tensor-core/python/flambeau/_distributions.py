@@ -37,8 +37,8 @@ DISTRIBUTIONS = {
     "xpu": "flambeau-torch",
 }
 
-# The extension points (see _extension_points) that load on first use, and the modules of DISTRIBUTIONS that register
-# them.
+# Maps each extension point (see _extension_points) that loads on first use to the module of DISTRIBUTIONS that
+# registers it.
 REGISTERED_BY = {
     "Buffer": "nn",
     "Parameter": "nn",
@@ -54,7 +54,7 @@ REGISTERED_BY = {
 @cache
 def is_installed(module: str) -> bool:
     """Return True if a module of DISTRIBUTIONS can be imported."""
-    import importlib.util  # imported on first use because it takes part of a millisecond
+    import importlib.util  # imported on first use because the import takes a fraction of a millisecond
 
     return importlib.util.find_spec(f"flambeau.{module}") is not None
 
@@ -66,7 +66,7 @@ class MissingDistributions:
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Raise ModuleNotFoundError for an import of a module in DISTRIBUTIONS."""
         distribution = DISTRIBUTIONS.get(name[len("flambeau.") :]) if name.startswith("flambeau.") else None
-        # importlib.util.find_spec() calls finders as well, and returns None if they find nothing.
+        # importlib.util.find_spec() also calls this finder, and must return None for a missing module.
         if distribution is None or sys._getframe(2).f_code.co_name != "_find_and_load_unlocked":
             return None
         raise ModuleNotFoundError(
@@ -76,6 +76,6 @@ class MissingDistributions:
 
 
 def install() -> None:
-    """Let imports of missing modules name their distribution."""
+    """Make the import of a missing module raise an error that names the distribution to install."""
     if MissingDistributions not in sys.meta_path:
         sys.meta_path.append(MissingDistributions)

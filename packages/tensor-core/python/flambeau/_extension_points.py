@@ -1,7 +1,7 @@
 """Functions that packages above tensor-core register here for tensor-core to call.
 
-tensor-core names no module of another package. A package that changes what tensor-core does registers a function when
-it is imported. `required` and `available` import it when tensor-core first needs the function.
+The code of tensor-core does not import other packages directly. A package that extends tensor-core registers a function
+when the package is imported. `required` and `available` import the package when tensor-core first needs its function.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from typing import Any
 
 from flambeau._distributions import REGISTERED_BY, is_installed
 
-# Returns the tangent of a dual tensor or None, for its repr. Registered by forward-mode differentiation.
+# Returns the tangent of a dual tensor, or None. Used by repr(). Registered by forward-mode differentiation.
 tangent_of: Callable[[Any], Any] | None = None
 
 # Prepares a leaf for sparse gradients. Registered by the package that computes gradients.
 expect_sparse_gradients: Callable[[Any], object] | None = None
 
-# Returns the process group over which a batch is normalised, or None; normalises a batch over that group. Registered by
-# flambeau.distributed.
+# joined_group returns the process group over which batch normalisation computes its statistics, or None.
+# joined_batch_norm normalises a batch over that group. Registered by flambeau.distributed.
 joined_group: Callable[[Any], Any] | None = None
 joined_batch_norm: Callable[..., Any] | None = None
 
-# Makes a tensor require gradients; returns a method of Tensor, such as backward, by its name; captures callables and
-# their backward passes for flambeau.cuda.make_graphed_callables. Registered by the package that computes gradients.
+# require_grad makes a tensor require gradients. tensor_method returns a method of Tensor, such as backward, by its
+# name. make_graphed_callables implements flambeau.cuda.make_graphed_callables. Registered by the package that computes
+# gradients.
 require_grad: Callable[[Any], object] | None = None
 tensor_method: Callable[[str], Callable[..., Any]] | None = None
 make_graphed_callables: Callable[..., Any] | None = None
 
-# The classes of the tensors of modules. Registered by flambeau.nn.
+# Classes of the parameters and buffers of modules. Registered by flambeau.nn.
 Parameter: Callable[..., Any] | None = None
 Buffer: Callable[..., Any] | None = None
 
@@ -47,9 +48,9 @@ _waiting: dict[str, list[Callable[[], object]]] = {}
 
 
 def required(name: str) -> Any:
-    """Return an extension point of REGISTERED_BY, importing the package that registers it on first use.
+    """Return the function of an extension point. On first use, import the package that registers it.
 
-    Raises: ModuleNotFoundError naming the distribution if it is not installed.
+    Raises: ModuleNotFoundError that names the distribution if it is not installed.
     """
     if globals()[name] is None:
         importlib.import_module(f"flambeau.{REGISTERED_BY[name]}")
@@ -62,9 +63,9 @@ def available(name: str) -> Any:
 
 
 def when_imported(module: str, function: Callable[[], object]) -> None:
-    """Call a function as soon as a module of tensor-core is imported, or at once if it already is.
+    """Call ``function`` when a module of tensor-core is imported, or immediately if the module is already imported.
 
-    The module has to call `imported`.
+    The module must call `imported`.
     """
     if module in sys.modules:
         function()

@@ -78,8 +78,9 @@ def format_tensor(tensor: Tensor, *, tensor_contents: str | None = None) -> str:
     """Return the text of ``repr(tensor)``. Only the elements that are shown are converted.
 
     A tensor with more than ``threshold`` elements shows the first and last ``edgeitems`` of each dimension. The dtype
-    is omitted if it is the default of its kind. A tensor in a graph shows its ``grad_fn``, a leaf shows
-    ``requires_grad``. A derived class can pass its own text of the elements as ``tensor_contents``.
+    is omitted if it is the default floating-point dtype, the corresponding complex dtype, int64 or bool. A tensor in a
+    graph shows its ``grad_fn``, a leaf shows ``requires_grad``. A derived class can pass its own text of the elements
+    as ``tensor_contents``.
 
     >>> flambeau.tensor([[1, 2], [3, 40]], dtype=flambeau.int32)
     tensor([[ 1,  2],
@@ -124,7 +125,7 @@ def _tangent(tensor: Tensor) -> Tensor | None:
 def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int, new_line: bool = False) -> str:
     """Append each suffix to the last line if it fits there, and otherwise on a new line.
 
-    ``new_line=True`` puts the first one on a new line.
+    ``new_line=True`` puts the first suffix on a new line.
     """
     column = len(text) - text.rfind("\n") + 1
     for position, suffix in enumerate(suffixes):
@@ -192,7 +193,7 @@ def _complex_style(values: list[complex], options: PrintOptions) -> tuple[Callab
 
 
 def _floating_style(values: list[float], options: PrintOptions) -> tuple[Callable[[float], str], int]:
-    """Return the format function of these numbers, and the largest width of the finite, nonzero ones."""
+    """Return the format function of these numbers, and the largest width of the finite, nonzero numbers."""
     telling = [value for value in values if value and math.isfinite(value)]
     integral = all(value.is_integer() for value in telling)
 

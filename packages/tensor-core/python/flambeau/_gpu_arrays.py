@@ -19,7 +19,7 @@ _DTYPES = {
 
 
 def from_interface(array: Any) -> Tensor:
-    """Return a tensor over the memory of an object with ``__cuda_array_interface__``, without a copy.
+    """Return a tensor that shares the memory of an object with ``__cuda_array_interface__``.
 
     Raises: TypeError for an array with a mask or with an element type that tensors do not support; ValueError for
     memory that is not on a GPU, and for strides that are negative or not multiples of the element size.

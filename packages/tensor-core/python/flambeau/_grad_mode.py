@@ -93,7 +93,7 @@ class enable_grad(_EnableGrad, _Decorator):
 
 
 class set_grad_enabled(_SetGradEnabled, _Decorator):
-    """Set grad mode immediately. If used as a context manager, restore the former mode at the end of the block.
+    """Set grad mode immediately. If used as a context manager, restore the previous mode at the end of the block.
 
     Args:
         mode: True enables recording, False disables it.
@@ -127,9 +127,9 @@ def _unset(mode: bool) -> set_grad_enabled:
 class inference_mode(_InferenceMode, _Decorator):
     """Context manager and decorator like ``no_grad``, with further restrictions on tensors created inside.
 
-    Such tensors have no version counter and cannot take part in a graph. Outside, they can be read. Changing them in
-    place or saving them for the backward pass raises RuntimeError. ``clone()`` outside returns a normal tensor.
-    ``inference_mode(False)`` enables recording.
+    Tensors created inside the block have no version counter and cannot take part in a graph. They can be read outside
+    the block. Changing them in place or saving them for the backward pass raises RuntimeError. ``clone()`` outside
+    returns a normal tensor. ``inference_mode(False)`` enables recording.
 
     >>> import flambeau
     >>> with flambeau.inference_mode():

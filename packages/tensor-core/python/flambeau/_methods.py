@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TensorT = TypeVar("TensorT", bound=Tensor)
 
-# NumPy lacks these dtypes. Tensors of them are pickled as integers.
+# NumPy lacks these dtypes. Tensors with these dtypes are pickled as integers.
 BITS_OF = {_core.bfloat16: _core.int16, **dict.fromkeys(SMALL_FLOATS, _core.uint8)}
 
 
@@ -38,7 +38,7 @@ def __array_wrap__(self: Tensor, array: Any, context: Any = None, return_scalar:
 
 
 def _array_interface(self: Tensor) -> dict[str, Any]:
-    """Return NumPy's description of the memory, version 3."""
+    """Return the dictionary of NumPy's array interface, version 3."""
     interface: dict[str, Any] = self.numpy().__array_interface__
     return interface
 
@@ -95,7 +95,7 @@ def _rebuild_meta(shape: Any, strides: Any, dtype: Any, requires_grad: bool) -> 
 
 
 def plain(tensor: Tensor) -> Tensor:
-    """Return a Tensor without attributes over the same elements. A plain Tensor is returned unchanged."""
+    """Return a plain Tensor that shares the elements but has no attributes, or the argument if it is a plain Tensor."""
     if type(tensor) is Tensor:
         return tensor
     from flambeau.overrides import DisableTorchFunctionSubclass
@@ -128,7 +128,7 @@ def __copy__(self: Tensor) -> Tensor:  # noqa: N807
 
 
 def _copy_memory(tensor: Tensor, memo: dict[Any, Any]) -> Tensor:
-    """Copy the elements. Tensors that share memory also share the copy."""
+    """Copy the tensor with its storage. Tensors that share a storage also share the copied storage."""
     if tensor.is_meta or not tensor.numel():
         return tensor.clone()
     storage = tensor.untyped_storage().__deepcopy__(memo)
@@ -198,7 +198,7 @@ def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str | Tensor":
-    """Return the name of the tensor's type, or convert the tensor to a dtype, a tensor type or the name of one.
+    """Return the name of the tensor's type, or convert the tensor to a dtype, a tensor type or a named tensor type.
 
     >>> import flambeau
     >>> flambeau.zeros(2).type()
@@ -223,15 +223,15 @@ def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str |
 
 
 def new(self: Tensor, *args: Any, size: Any = None, device: Any = None) -> Tensor:
-    """Return an uninitialised tensor, ``new(2, 3)``, or a tensor of data, ``new(data)``. Older form of ``new_empty``.
+    """Return an uninitialised tensor, ``new(2, 3)``, or a tensor with given data, ``new(data)``.
 
-    The result has the dtype of this tensor.
+    The result has the dtype of this tensor. This method is an older form of ``new_empty`` and ``new_tensor``.
     """
     return legacy_construct(self.dtype, args if size is None else (_core.Size(size),), device)
 
 
 def __array_namespace__(self: Tensor, *, api_version: str | None = None) -> "ModuleType":  # noqa: N807
-    """Return the namespace of the array API standard. Raise ValueError for an unsupported version of it."""
+    """Return the namespace of the array API standard. Raise ValueError for an unsupported version."""
     if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12", "2025.12"):
         raise ValueError(f"version {api_version!r} of the array API standard is not supported; use '2025.12'")
     from flambeau import array_api
@@ -261,7 +261,7 @@ def as_subclass(self: Tensor, cls: type[TensorT]) -> TensorT:
     """Return the same elements as an instance of ``cls``, a subclass of Tensor. The gradient passes through."""
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): argument 'cls' must be a class derived from Tensor, not {cls!r}")
-    heeded = _core._overrides_heeded(False)  # else __torch_function__ of the tensor's class would convert the result
+    heeded = _core._overrides_heeded(False)  # otherwise, __torch_function__ would convert the result
     try:
         return _core._as_subclass(self, cls)
     finally:
@@ -303,7 +303,7 @@ def __imatmul__(self: Tensor, other: Tensor) -> Tensor:  # noqa: N807
 
 
 def to_device(self: Tensor, device: Any, /, *, stream: Any = None) -> Tensor:
-    """Return the tensor on ``device``, or the tensor itself if it is there already."""
+    """Return the tensor on ``device``, or the tensor itself if it is already on this device."""
     return self.to(device)
 
 
@@ -323,12 +323,12 @@ def __repr__(self: Tensor, *, tensor_contents: str | None = None) -> str:  # noq
 def __dir__(self: Tensor) -> list[str]:
     names = {*dir(type(self)), *self.__dict__}
     if not self.is_cuda:
-        names.remove("__cuda_array_interface__")  # raises AttributeError on other devices
+        names.remove("__cuda_array_interface__")  # the attribute raises AttributeError on other devices
     return sorted(names)
 
 
 def install() -> None:
-    """Add the methods to the Tensor type, and register the pickle functions of native types."""
+    """Add the methods of this module to the Tensor class, and register the pickle functions of native types."""
     methods = (__array__, __array_wrap__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (
         *(*methods, __repr__, __array_namespace__, __imatmul__, to_device, as_subclass),
@@ -340,5 +340,5 @@ def install() -> None:
     Tensor.type = type_  # type: ignore[assignment,method-assign]
     Tensor.__array_interface__ = property(_array_interface)  # type: ignore[attr-defined]
     Tensor.__cuda_array_interface__ = property(_core._cuda_array_interface)  # type: ignore[attr-defined]
-    Tensor.__array_priority__ = 1000  # makes NumPy's operators defer to those of Tensor
+    Tensor.__array_priority__ = 1000  # NumPy's operators defer to Tensor's operators
     copyreg.pickle(_core.Size, lambda size: (_core.Size, (tuple(size),)))

@@ -1,4 +1,4 @@
-"""The name that programs import the library by: ``flambeau``, or ``torch`` while ``flambeau.torch`` is installed."""
+"""Name under which programs import the library: ``flambeau``, or ``torch`` while ``flambeau.torch`` is installed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ renamed: dict[Any, str] = {}
 
 
 def own_module(value: Any) -> str:
-    """Return flambeau's name of the module that defines a function or class, or an empty string for other values."""
+    """Return the name, in flambeau, of the module that defines a function or class. Return "" for other values."""
     module = getattr(value, "__module__", None)
     if not isinstance(module, str):
         return ""
@@ -40,7 +40,7 @@ def own_module(value: Any) -> str:
 
 
 def member(name: str, *arguments: Any) -> Any:
-    """Return a value of flambeau or, with arguments, the result of calling a class of flambeau. Used in pickles.
+    """Return an attribute of ``flambeau._core`` or, with arguments, the result of calling it. Used in pickles.
 
     >>> member("float32"), member("device", "cpu")
     (flambeau.float32, device(type='cpu'))

@@ -34,7 +34,7 @@ def _require_dtype(function: str, dtype: object) -> None:
 
 
 def _as_dtype(value: Any) -> Any:
-    """Return the dtype of a Python type of numbers, and other values unchanged."""
+    """Return the dtype for a Python number type. Return other values unchanged."""
     python_types = {int: _core.int64, float: _core.float64, complex: _core.complex128}
     return python_types.get(value, value) if isinstance(value, type) else value
 

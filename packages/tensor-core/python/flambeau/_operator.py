@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from flambeau import _core
 
-OPERATOR_TYPES = (type(_core.add), type(_core.Tensor.add))  # of functions and of methods, Note [Functions and methods]
+OPERATOR_TYPES = (type(_core.add), type(_core.Tensor.add))  # functions, methods; Note [Functions and methods]
 
 Definition = TypeVar("Definition", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -36,12 +36,12 @@ def operator(
         function: publish it as ``flambeau.<name>``. In a public module such as ``flambeau.linalg``, it becomes an
             attribute of that module instead.
         method: publish it as ``Tensor.<name>``.
-        in_place: publish ``Tensor.<name>_``, which writes the result back.
+        in_place: publish ``Tensor.<name>_``, which writes the result to its first argument.
         out: accept ``out=``, a tensor (or a tuple of tensors for several results) that receives the result.
-            ``"exact"``: only if it has the dtype of the result.
-        aliases: further names in the same places.
-        autocast: dtype to which ``flambeau.autocast`` casts floating-point tensors: ``"lower_precision"`` for that of
-            the region, ``"float32"``, or ``"widest"`` for the widest of the arguments.
+            ``"exact"``: the tensor must have the dtype of the result.
+        aliases: additional names for the function and the methods.
+        autocast: dtype to which ``flambeau.autocast`` casts floating-point tensors: ``"lower_precision"`` for the dtype
+            of the autocast region, ``"float32"``, or ``"widest"`` for the widest dtype of the arguments.
     Returns: a decorator that returns the operator, which is called like the function.
     """
 
@@ -81,17 +81,17 @@ def recorded(
     saved: tuple[Any, ...] = (),
     derivative: Callable[[tuple[Any, ...], tuple[Any, ...], tuple[bool, ...]], tuple[Any, ...]],
 ) -> Result:
-    """Record a result that was computed without operators in the graph, with a custom derivative.
+    """Record a node with a custom derivative for a result that was computed without operators.
 
     Args:
         name: name of the operator in CamelCase. The node is called ``<name>Backward0``.
         result: a detached tensor, or a tuple of detached tensors.
-        inputs: the tensors from which it was computed. None for an omitted optional input.
-        saved: tensors (inputs, results, others; or None) that the derivative reads. In-place changes of these are
-            detected. Other tensors can be captured by the function ``derivative``.
-        derivative: function of the gradients of the results (None if there is none), the saved tensors, and a tuple of
-            bools that says which inputs need a gradient. It returns one gradient or None per input. If it consists of
-            operators, it can be differentiated.
+        inputs: the tensors from which the result was computed, with None for an omitted optional input.
+        saved: tensors (inputs, results, others; or None) that the derivative reads. In-place changes of these tensors
+            are detected. The function ``derivative`` can capture other tensors.
+        derivative: function of the gradients of the results (None for a result without a gradient), the saved tensors,
+            and a tuple of bools that says which inputs need a gradient. It returns one gradient or None for each input.
+            If the function consists of operators, its result can be differentiated again.
     Returns: ``result``.
     """
     made: Result = _core._recorded(name, result, inputs, saved, derivative)
@@ -122,7 +122,7 @@ def _parameters(definition: Callable[..., Any]) -> list[tuple[str, Any, bool, bo
 
 
 def _kinds(annotation: Any) -> int:
-    """Return the bits of the types in an annotation, or 0, which disables the check, if it contains any other type."""
+    """Return the bit mask of the types in an annotation, or 0 (no check) if one of the types is not supported."""
     if isinstance(annotation, str):
         names = annotation.split(" | ")
     else:

@@ -1,11 +1,11 @@
-"""Functions that consist of operators, and whose calls ``__torch_function__`` can handle.
+"""Python functions that call operators, and whose calls ``__torch_function__`` can handle.
 
 Note [Overridable functions]: an operator itself asks modes and classes with ``__torch_function__`` to handle its call.
-A function in Python, such as ``nn.functional.dropout``, only calls operators. If it asked as well, each call would take
-longer, although few programs define such a class. Therefore, the functions are registered here, and their code objects
-are replaced as long as there is a class or a mode to ask. The replacement asks first, and then runs the original code.
-So the handlers receive the function itself, no matter how a program has imported it, and calls have no overhead
-otherwise.
+A Python function such as ``nn.functional.dropout`` only calls operators. If the function itself also asked modes and
+classes, each call would take longer, although few programs define classes with ``__torch_function__``. Therefore, the
+functions are registered here, and their code objects are replaced as long as a class or a mode exists that can handle
+calls. The replacement asks the class or mode first, and then runs the original code. The handlers receive the function
+itself, no matter how a program has imported it. Without handlers, calls have no overhead.
 
 A mode or class with the attribute ``_handles_functions = False`` handles only operators, also those that a function
 calls. A class that is not derived from Tensor is known after the first operator has received one of its instances.
@@ -35,9 +35,10 @@ _replaced: bool | None = False  # None if only some functions are replaced
 
 
 def overridable(function: Function) -> Function:
-    """Let ``__torch_function__`` handle the calls of a function; return the function.
+    """Let ``__torch_function__`` handle the calls of a function, and return the function.
 
-    A function with a closure, whose code has the variables of the closure, becomes an object that always asks.
+    The code of a function with a closure cannot be replaced, because it refers to the closure's variables. For such a
+    function, return an object that asks the handlers in every call.
     """
     if not isinstance(function, FunctionType):
         return function
@@ -63,7 +64,7 @@ def handled_as(call: Any) -> Callable[[Function], Function]:
 
     Args:
         call: a function with the same parameters that calls the function of ``nn.functional``, without a closure. It
-            runs as long as there is a handler, which thus receives PyTorch's function.
+            runs as long as a handler exists, so that the handler receives PyTorch's function.
     """
 
     def register(function: Function) -> Function:
@@ -86,7 +87,7 @@ def _template(*args: Any, **kwargs: Any) -> Any:
 
 
 def _replacement(original: FunctionType, function: FunctionType) -> CodeType:
-    """Return the code of `_template` with the function that asks the handlers as its constant."""
+    """Return the code of `_template`, in which a function that asks the handlers replaces the constant "composite"."""
     composite: Any = _core._composite(original, 0, function)
     constants: Any = tuple(composite if each == "composite" else each for each in _template.__code__.co_consts)
     code = original.__code__
@@ -102,10 +103,10 @@ def _install(function: Any, known: _Overridable, replaced: bool) -> None:
 
 
 def _switch() -> None:
-    """Replace the code of all functions if there is a handler; restore it if there is none."""
+    """Replace the code of all functions if a handler exists, otherwise restore the original code."""
     global _replaced
     with _lock:
-        while _replaced is not (wanted := _core._functions_are_handled()):  # it may change during the loop
+        while _replaced is not (wanted := _core._functions_are_handled()):  # the result may change during the loop
             _replaced = None  # an exception or a fork may interrupt the loop
             for function, known in _functions.items():
                 _install(function, known, wanted)
@@ -113,7 +114,7 @@ def _switch() -> None:
 
 
 def _renew_lock() -> None:
-    """Replace the lock in a forked process, in which the thread that held it does not exist."""
+    """Replace the lock in a forked process, because the thread that held the lock does not exist there."""
     global _lock
     _lock = threading.RLock()
 

@@ -14,7 +14,7 @@ def public_names(namespace: Mapping[str, Any], further: Iterable[str] = ()) -> l
 
     Args:
         namespace: the module's variables.
-        further: names that are listed in any case, such as those that load on first use.
+        further: names that are always listed, such as names that load on first use.
     """
     own = (name for name, value in namespace.items() if name != "TYPE_CHECKING" and _is_own(value))
     return sorted({*own, *further})

@@ -20,7 +20,7 @@ class Sample:
         operator: the callable.
         text: source code of the arguments, as in the record.
         arguments: the value of each parameter by name. NumPy arrays stand for tensors.
-        reference: the expected result, as an expression of the parameters' names, np and scipy.
+        reference: Python expression for the expected result. It can use the parameters' names, ``np`` and ``scipy``.
     """
 
     operator: Any
@@ -37,7 +37,7 @@ class Sample:
         return {name: _core.tensor(value, **options) for name, value in arrays.items()}
 
     def call(self, **replaced: Any) -> Any:
-        """Call the operator with the arguments, of which ``replaced`` replaces some, and return the result."""
+        """Call the operator with the sample's arguments, updated with ``replaced``, and return the result."""
         return _core._call_with_all(self.operator, tuple({**self.arguments, **replaced}.values()))
 
     def expected(self) -> Any:

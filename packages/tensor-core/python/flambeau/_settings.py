@@ -12,7 +12,7 @@ _determinism = {"mode": False, "warn_only": False}
 _DEBUG_MODES = ("default", "warn", "error")
 _precision = "highest"
 _warn_always = False
-_issued_warnings: set[str] = set()  # warnings that were already issued
+_issued_warnings: set[str] = set()  # for warn_once()
 
 
 def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
@@ -94,12 +94,12 @@ def set_float32_matmul_precision(precision: str) -> None:
 
 
 def get_float32_matmul_precision() -> str:
-    """Return the precision, ``"highest"`` by default. See `set_float32_matmul_precision`."""
+    """Return the precision (default: ``"highest"``). See `set_float32_matmul_precision`."""
     return _precision
 
 
 def set_warn_always(b: bool) -> None:
-    """Set if a warning is issued each time (True) or only once per process (False).
+    """Set whether a repeated warning is always issued (True) or only once per process (False).
 
     Raises: RuntimeError if the argument is not a bool.
 
@@ -120,7 +120,7 @@ def is_warn_always_enabled() -> bool:
 
 
 def warn_once(message: str, stacklevel: int = 3) -> None:
-    """Warn at the caller's caller. Repeat a warning only if ``set_warn_always`` is set."""
+    """Issue a warning that points to the caller's caller. Repeat a warning only if ``set_warn_always`` is set."""
     if _warn_always or message not in _issued_warnings:
         _issued_warnings.add(message)
         warnings.warn(message, stacklevel=stacklevel)
@@ -225,7 +225,7 @@ def get_default_device() -> _core.device:
 def set_default_tensor_type(t: Any) -> None:
     """Set the default dtype and device from a tensor type such as ``flambeau.DoubleTensor``, or from its name.
 
-    Raises: TypeError if the argument is neither.
+    Raises: TypeError if the argument is neither a tensor type nor a name.
 
     >>> fb.set_default_tensor_type(fb.DoubleTensor)
     >>> fb.ones(1).dtype

@@ -52,9 +52,9 @@ def _sparse_method(name: str) -> Callable[..., Any]:
 
 
 def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None) -> Tensor:
-    """Return the strided tensor with the same elements, or self if the tensor is strided.
+    """Return a strided tensor with the same elements, or ``self`` if it is strided.
 
-    Gradient: defined; for a sparse tensor, it is the gradient of its values.
+    Gradient: defined. The gradient of a sparse tensor is the gradient of its values.
 
     >>> import flambeau
     >>> flambeau.sparse_coo_tensor([[1]], [2.0], (3,)).to_dense()
@@ -79,7 +79,7 @@ def dense_dim(self: Tensor) -> int:
 
 
 def install() -> None:
-    """Add the methods to the Tensor type."""
+    """Add the methods for sparse layouts, such as ``to_dense`` and ``coalesce``, to the Tensor class."""
     for name, what in _OF_LAYOUT.items():
         setattr(Tensor, name, _unsupported_method(name, what))
     for name in (*_CONVERSIONS, *_SPARSE_ONLY):

@@ -1,4 +1,4 @@
-"""The methods that convert a storage's elements to another dtype."""
+"""Methods that convert a storage's elements to another dtype."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class StorageCasts:
-    """Base class of `TypedStorage` with methods that convert the elements, named after C types as in Tensor."""
+    """Base class of `TypedStorage` with methods that convert the elements. Tensor has methods of the same names."""
 
     if TYPE_CHECKING:
 

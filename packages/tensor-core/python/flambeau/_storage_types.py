@@ -12,7 +12,7 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau.storage import TypedStorage, UntypedStorage, from_file
 
-# PyTorch's legacy names of typed storages. It saves the other dtypes as untyped storages.
+# PyTorch's legacy names of typed storages. PyTorch saves elements of other dtypes as untyped storages.
 STORAGE_DTYPES = {
     "DoubleStorage": _core.float64,
     "FloatStorage": _core.float32,
@@ -89,7 +89,7 @@ class _TypedStorageMeta(type):
 
 
 class _GPUTypedStorageMeta(_TypedStorageMeta):
-    """Metaclass of the typed storages of one dtype on the GPU, ``flambeau.cuda.FloatStorage`` and so on."""
+    """Metaclass of the typed storages of one dtype on the GPU, such as ``flambeau.cuda.FloatStorage``."""
 
     is_cuda = True
 
@@ -124,7 +124,7 @@ STORAGE_TYPES = {name: _storage_type(name, dtype, False) for name, dtype in STOR
 
 @functools.cache
 def cuda_storage_type(name: str) -> _TypedStorageMeta:
-    """Return the typed storage on the GPU with this name. Raise KeyError if there is none."""
+    """Return the class of GPU storages with this name. Raise KeyError if it does not exist."""
     return _storage_type(name, STORAGE_DTYPES[name], True)
 
 

@@ -1,6 +1,6 @@
 """Errors about unknown attributes that suggest the most similar name.
 
-Python adds such suggestions only where it prints the traceback itself; notebooks and logs show none.
+Python itself adds suggestions only to tracebacks that it prints. Notebooks and logs do not show them.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any, NoReturn
 
-# The least similarity of a suggested attribute, as difflib computes it: "rleu" and "relu" have 0.75.
+# Minimum similarity of a suggested attribute, as computed by difflib. For "rleu" and "relu", the similarity is 0.75.
 MIN_SIMILARITY = 0.65
 
 
 class _Owner:
-    """Wrapper of the object that lacks an attribute; it lists no names, so Python does not repeat the suggestion."""
+    """Wrapper of the object that lacks an attribute. It lists no names, so Python does not repeat the suggestion."""
 
     __slots__ = ("value",)
 
@@ -28,7 +28,7 @@ class _Owner:
 
 
 class _UnknownAttributeError(AttributeError):
-    """An AttributeError that computes its suggestion when its text is read: ``hasattr`` never reads it."""
+    """AttributeError that computes its suggestion when its text is read, because ``hasattr`` never reads the text."""
 
     def __str__(self) -> str:
         owner: Any = self.obj
@@ -49,7 +49,7 @@ def unknown_attribute(owner: Any, name: str, described: str | None = None) -> At
     Args:
         owner: the object, or the name of an imported module.
         name: the attribute's name.
-        described: the words for the object in the message (default: its class).
+        described: description of the object in the message (default: its class).
 
     >>> print(unknown_attribute("flambeau", "zeroes"))
     module 'flambeau' has no attribute 'zeroes'; did you mean 'zeros'?
@@ -62,7 +62,7 @@ def unknown_attribute(owner: Any, name: str, described: str | None = None) -> At
 
 
 def suggest_names(module: str) -> None:
-    """Make errors about unknown attributes of an imported module suggest a name. It must not define ``__getattr__``."""
+    """Make errors about unknown attributes of a module suggest a name. The module must not define ``__getattr__``."""
     vars(sys.modules[module])["__getattr__"] = partial(_raise_unknown, module)
 
 
@@ -89,7 +89,7 @@ def suggestion(owner: Any, name: str) -> str:
 
 
 def nearest(name: str, candidates: Iterable[str], least_similarity: float = 0.6) -> str | None:
-    """Return the candidate most similar to a name, regardless of case, or None if none is similar.
+    """Return the candidate that is most similar to a name, ignoring case, or None if no candidate is similar.
 
     >>> nearest("relu", ["ReLU", "SELU"])
     'ReLU'

@@ -71,7 +71,7 @@ class tensortype:
 
 
 def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = None) -> Tensor:
-    """Create an uninitialised tensor, ``Tensor(2, 3)`` or ``Tensor(size)``, or a tensor of data, ``Tensor(data)``.
+    """Create an uninitialised tensor, ``Tensor(2, 3)`` or ``Tensor(size)``, or one with given data, ``Tensor(data)``.
 
     ``Tensor(tensor)`` and ``Tensor(storage)`` share the memory of their argument.
     """
@@ -102,7 +102,7 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
     return _core.tensor(first, dtype=dtype, device=device)
 
 
-# These names have no tensor type, as in PyTorch.
+# As in PyTorch, no tensor types exist for these names.
 _UNSUPPORTED_NAMES = ("UInt16Tensor", "UInt32Tensor", "UInt64Tensor", "ComplexFloatTensor", "ComplexDoubleTensor")
 TENSOR_TYPES = {name: tensortype(name, dtype) for name, dtype in _NAMES.items() if name not in _UNSUPPORTED_NAMES}
 CUDA_TENSOR_TYPES = {name: tensortype(name, kind.dtype, True) for name, kind in TENSOR_TYPES.items()}
@@ -114,7 +114,7 @@ def name_of(tensor: Tensor) -> str:
 
 
 def type_named(name: str) -> tuple[_core.dtype, bool]:
-    """Return the dtype of ``"flambeau.FloatTensor"`` or PyTorch's name, and True if on a GPU. Else raise ValueError."""
+    """Return the dtype of a type name, such as "torch.FloatTensor", and True for a GPU type. Else raise ValueError."""
     module, _, short = name.rpartition(".")
     if module not in ("flambeau", "flambeau.cuda", "torch", "torch.cuda") or short not in _NAMES:
         raise ValueError(f"invalid type: {name!r}")

@@ -1,4 +1,4 @@
-"""``Tensor._make_wrapper_subclass``: instances of classes derived from Tensor that hold other tensors and no memory."""
+"""``Tensor._make_wrapper_subclass``: instances of Tensor subclasses that wrap other tensors and have no memory."""
 
 from __future__ import annotations
 

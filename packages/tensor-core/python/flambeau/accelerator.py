@@ -1,7 +1,7 @@
-"""Functions for the accelerator of this machine, which is its GPUs.
+"""Functions for the accelerator of this machine. The only supported accelerators are GPUs.
 
 `is_available`, `current_accelerator` and `device_count` also work without an accelerator. All other functions raise
-RuntimeError if there is none.
+RuntimeError if no accelerator is available.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 factor 1/n. ``norm`` selects the direction that applies the factor: ``"backward"`` (the default), ``"forward"``, or
 ``"ortho"`` for 1/sqrt(n) in both directions. ``n`` and ``s`` are the number of points along ``dim``. Longer input is
 truncated, shorter input is padded with zeros; -1 in ``s`` keeps a size. Real and integer inputs are converted to
-complex ones of the same precision. Every transform can be differentiated any number of times.
+complex tensors of the same precision. Every transform can be differentiated any number of times.
 
 Raises: RuntimeError for an unknown ``norm``, fewer than one point, a half-precision dtype, repeated dims, or complex
 input to a transform of real input; IndexError for a ``dim`` out of range.

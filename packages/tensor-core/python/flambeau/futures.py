@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Future(Generic[T]):
-    """A result that is set later, by `set_result` or by the function that returned the future.
+    """Result that is set later, by `set_result` or by the function that returned the future.
 
     >>> future = flambeau.futures.Future()
     >>> doubled = future.then(lambda done: done.value() * 2)
@@ -52,7 +52,7 @@ class Future(Generic[T]):
         return following
 
     def add_done_callback(self, callback: Callable[[Future[T]], Any]) -> None:
-        """Call ``callback(self)`` when this future is complete, or immediately if it already is."""
+        """Call ``callback(self)`` when this future is complete, or immediately if it is already complete."""
         with self._lock:
             if not self._set.is_set():
                 self._callbacks.append(callback)
@@ -81,7 +81,7 @@ class Future(Generic[T]):
 
 
 class Awaited(Future[T]):
-    """A future that computes or fetches its result when it is waited for.
+    """Future that computes or fetches its result when a program waits for it.
 
     Args:
         ready: function that returns True if the result is available without waiting.
@@ -125,7 +125,7 @@ def _fill(future: Future[Any], function: Callable[[Any], Any], given: Any) -> No
 
 
 def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
-    """Return a future that is complete when all ``futures`` are. Its result is the list of these futures.
+    """Return a future that is complete when all ``futures`` are complete. Its result is the list of these futures.
 
     >>> futures = [fb.futures.Future(), fb.futures.Future()]
     >>> everything = fb.futures.collect_all(futures)
@@ -148,7 +148,7 @@ def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
 
 
 def wait_all(futures: Sequence[Future[Any]]) -> list[Any]:
-    """Wait for all ``futures`` and return their results. Raise the first exception among them.
+    """Wait for all ``futures`` and return their results. Raise the exception of the first future that has one.
 
     >>> futures = [fb.futures.Future(), fb.futures.Future()]
     >>> for result, future in enumerate(futures):

@@ -39,8 +39,8 @@ __all__ = [
 
 _disabled_torch_function_impl = _core._disabled_torch_function_impl
 
-# Functions that return an existing tensor instead of a computed one, such as getters. The result keeps its own class,
-# since a conversion would create another tensor. Other packages add functions.
+# Functions that return an existing tensor instead of a computed one, such as getters. The result keeps its class,
+# because a conversion would create another tensor. Other packages add functions to this set.
 _NOT_CONVERTED: set[Any] = {vars(Tensor)[name].__get__ for name in ("grad", "_base")}
 
 
@@ -120,7 +120,7 @@ def _is_mode_entered() -> bool:
 
 
 def _call_mode(public_api: Callable[..., Any], *args: Any) -> Any:
-    """Return what the innermost `TorchFunctionMode` returns for a call, or NotImplemented if there is none."""
+    """Return what the innermost `TorchFunctionMode` returns for a call, or NotImplemented if no mode is active."""
     try:
         mode = _core._pop_function_mode()
     except RuntimeError:  # there is none
@@ -186,7 +186,7 @@ def handle_torch_function(
 
     Args:
         public_api: the function that the user called.
-        relevant_args: arguments that can override it.
+        relevant_args: arguments whose classes can override the function.
         args, kwargs: all arguments of the call.
     Returns: the first result that is not NotImplemented.
     Raises: TypeError if all classes return NotImplemented.

@@ -43,7 +43,7 @@ def use_pytorch_streams(enabled: bool = True) -> None:
     setting.
 
     Args:
-        enabled: True for PyTorch's numbers, False for flambeau's own.
+        enabled: True for PyTorch's numbers, False for flambeau's numbers.
     Raises: TypeError if ``enabled`` is not a bool.
     Source: Matsumoto and Nishimura 1998, doi:10.1145/272991.272995; the values match PyTorch's builds for processors
         with AVX2.
@@ -131,7 +131,7 @@ def fork_rng(
 ) -> Iterator[None]:
     """Restore the state of the default generator at the end of the ``with`` block if ``enabled``.
 
-    The generators of all GPUs are restored as well, because GPUs use the default generator. ``devices`` and
+    This also restores the random numbers of all GPUs, because GPUs use the default generator. ``devices`` and
     ``device_type`` are accepted for compatibility with PyTorch.
 
     >>> _ = fb.manual_seed(0)
@@ -152,7 +152,7 @@ def fork_rng(
 
 @contextlib.contextmanager
 def _repeated_random_numbers(position: Any) -> Iterator[None]:
-    """Draw the random numbers that followed ``position`` again within a block, including those of CUDA graphs.
+    """Draw the random numbers that followed ``position`` again within a block, including the numbers of CUDA graphs.
 
     ``position`` is a result of ``_random_position()``. The end of the block restores the position before the block.
     """

@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     triangular_solve = _core._TriangularSolve
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # hidden from type checkers, which then report names that do not exist
 
     def __getattr__(name: str) -> type[tuple[Any, ...]]:
         if name not in _core._return_types:
-            importlib.import_module("flambeau.linalg")  # registers its return types when it is imported
+            importlib.import_module("flambeau.linalg")  # the import registers the module's return types
         try:
             return _core._return_types[name]
         except KeyError:

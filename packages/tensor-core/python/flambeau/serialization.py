@@ -77,17 +77,17 @@ def save(
 ) -> None:
     """Save tensors, alone or in a nested structure, to a safetensors file or to a file that PyTorch can load.
 
-    If ``f`` is a path, an existing file is replaced atomically after all data is written. If saving fails, it stays
-    unchanged.
+    If ``f`` is a path, an existing file is replaced atomically after all data is written. If saving fails, the existing
+    file stays unchanged.
 
     ``"safetensors"`` stores tensors in dictionaries (keys: strings, numbers, None, tuples of these), lists and tuples,
     numbers, strings, bools and None. Other safetensors readers see a dictionary of tensors unchanged. They see other
     structures as tensors that are named by their path, such as ``model.fc.weight``. Each tensor is stored contiguously
     with only its own elements and without ``requires_grad``. Subclasses of dict are stored as dict.
 
-    ``"pt"`` is PyTorch's own format and stores any object that can be pickled. Tensors that share memory also share it
-    after loading. Strides, ``requires_grad`` and attributes are kept. `load` reads tensors and plain values from such a
-    file. It loads objects of other classes, such as a whole module, only with ``weights_only=False``.
+    ``"pt"`` is PyTorch's own format and stores any object that can be pickled. Tensors that share memory also share
+    memory after loading. Strides, ``requires_grad`` and attributes are kept. `load` reads tensors and plain values from
+    a ``"pt"`` file. It loads objects of other classes, such as a whole module, only with ``weights_only=False``.
 
     Args:
         obj: the object to save. To exchange a model, save ``module.state_dict()`` and ``optimizer.state_dict()``.
@@ -118,7 +118,7 @@ def save(
             from ._serialization import pickling
 
             pickling.save(obj, file, pickle_protocol, root=_stem(f))
-        if hasattr(file, "flush"):  # so that others can read the file while it is still open
+        if hasattr(file, "flush"):  # so that other programs can read the file while it is open
             file.flush()
 
 
@@ -146,11 +146,11 @@ def load(
             scalars and arrays, and the types allowed with ``flambeau.serialization.add_safe_globals``. As in PyTorch,
             the environment variable TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD=1 changes the default to False, and
             TORCH_FORCE_WEIGHTS_ONLY_LOAD=1 changes every value to True.
-        mmap: if True, map the file into memory and read the elements on first use. ``f`` must be a path. A change to
-            such a tensor changes a private copy, never the file. The file must not be truncated while it is mapped.
-        check_crc32: if True, verify the checksums in the file: those of the entries of a .pt file, and those that
-            `save` writes to safetensors files. With ``mmap=True``, the elements are not verified, because that would
-            read them.
+        mmap: if True, map the file into memory and read the elements on first use. ``f`` must be a path. A change to a
+            loaded tensor changes a private copy, never the file. The file must not be truncated while it is mapped.
+        check_crc32: if True, verify the checksums of the entries of a .pt file, and the checksums that `save` writes to
+            safetensors files. With ``mmap=True``, the elements are not verified, because verification would read all of
+            them.
         pickle_load_args: ``encoding`` and ``errors`` for strings written by Python 2.
     Raises: pickle.UnpicklingError with the name of a class or function that the file must not use; RuntimeError with
         the name of the file and the cause if the file is truncated, damaged or of another format; NotImplementedError
@@ -175,7 +175,7 @@ def load(
 
 
 def _is_restricted(weights_only: bool | None) -> bool:
-    """Return the value of ``weights_only`` after the environment variables that PyTorch reads."""
+    """Return the value of ``weights_only`` that results from the argument and PyTorch's environment variables."""
     always, never = (
         os.environ.get(f"TORCH_FORCE_{name}WEIGHTS_ONLY_LOAD", "0").lower() in ("1", "y", "yes", "true")
         for name in ("", "NO_")
@@ -285,7 +285,7 @@ def _open_to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManag
     return contextlib.nullcontext(f)
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # hidden from type checkers, which then report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name in __all__:

@@ -1,12 +1,13 @@
 """Examples of the operators that are written in C++.
 
 Note [Examples]
-The docstring of a C++ operator gets its example from the file of its family in this folder: `basic.txt` has those of
-the rows in `rows/basic.def`, `arrangement.txt` those of the records in `src/operators/arrangement`. A record can also
-have an example in its own documentation. Rows cannot, because a changed row of a common family recompiles most of the
-library. The files are read when a program asks for `__doc__`, so they change neither the import time nor the size of
-the native library. A block of a file has the names of the operators that share the example, with their modules below
-flambeau (`_core` if another package publishes the operator), then the example:
+The docstring of a C++ operator gets its example from the file of its family in this folder: `basic.txt` has the
+examples of the pointwise operators in `rows/basic.def`, and `arrangement.txt` has the examples of the operators in
+`src/operators/arrangement`. The record of an operator can also contain an example. A row of the operator table cannot,
+because a changed row of a common family recompiles most of the library. The files are read when a program asks for
+`__doc__`, so they change neither the import time nor the size of the native library. Each block of a file starts with
+the names of the operators that share an example. A name includes the module inside flambeau (`_core` if another package
+publishes the operator). The example follows:
 
     neg, negative
     >>> fb.neg(fb.tensor([-1.0, 2.5]))

@@ -1,4 +1,4 @@
-"""The operators written in Python, a module for each family; importing one puts its operators into the registry."""
+"""Operators written in Python, with one module for each family. Importing a module registers its operators."""
 
 import importlib
 import pkgutil

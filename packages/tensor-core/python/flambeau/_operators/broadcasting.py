@@ -8,7 +8,7 @@ from flambeau._operator import operator
 
 
 def broadcast_shapes(*shapes: Sequence[int] | int) -> Size:
-    """Return the common shape to which the shapes broadcast. Raise RuntimeError if there is none.
+    """Return the common shape to which the shapes broadcast. Raise RuntimeError if they do not match.
 
     This is not an operator, because the starred parameter of an operator unpacks a single sequence, which is a shape
     here.

@@ -9,7 +9,7 @@ from flambeau._operator import operator
 def diff(
     input: Tensor, n: int = 1, dim: int = -1, prepend: Tensor | None = None, append: Tensor | None = None
 ) -> Tensor:
-    """Return the n-th differences of adjacent elements along a dimension. For bool, it is the exclusive or.
+    """Return the n-th differences of adjacent elements along a dimension. For bool, a difference is the exclusive or.
 
     ``prepend`` and ``append`` are concatenated with the input first. Raises RuntimeError for a 0-D input, a negative
     order, or shapes that do not match. Gradient: defined for all tensors, to any order.

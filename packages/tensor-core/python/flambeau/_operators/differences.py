@@ -23,7 +23,8 @@ def gradient(
             dimension.
         dim: dimensions to differentiate along. None means all.
         edge_order: 1 or 2, the order of the one-sided differences at the ends.
-    Returns: a tuple with a tensor of input's shape per dimension. Tensors in ``spacing`` take part in type promotion.
+    Returns: a tuple with one tensor of the input's shape for each dimension. Tensors in ``spacing`` take part in type
+        promotion.
     Raises: RuntimeError for a dimension with fewer than ``edge_order + 1`` samples, or spacings that do not match.
     Gradient: defined for input.
     Source: Fornberg 1988, doi 10.1090/S0025-5718-1988-0935077-0.

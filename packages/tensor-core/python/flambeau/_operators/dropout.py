@@ -1,4 +1,4 @@
-"""Variants of dropout: of channels, with preserved mean and variance, and with the mask as a result."""
+"""Variants of dropout that drop channels, preserve mean and variance, or also return the mask."""
 
 from __future__ import annotations
 

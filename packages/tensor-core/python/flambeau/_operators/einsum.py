@@ -23,9 +23,9 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     contracted in the order with the fewest multiplications (for many operands, in an order close to it).
 
     Args:
-        equation, operands: the equation with letters as subscripts, and the tensors. Alternatively, tensors and lists
-            of subscripts (numbers from 0 to 51) in turns, followed by an optional list for the output.
-    Returns: a tensor in the dtype of the operands. The sum of a single integer operand is int64, as in `sum`.
+        equation, operands: the equation with letters as subscripts, and the tensors. Alternatively, alternating tensors
+            and lists of subscripts (numbers from 0 to 51), followed by an optional list for the output.
+    Returns: a tensor with the dtype of the operands. The sum of a single integer operand is int64, as in `sum`.
     Raises: RuntimeError if the equation does not match the operands.
     Gradient: defined for every operand, to any order.
 
@@ -71,7 +71,11 @@ def _letters(subscripts: Sequence[Any]) -> str:
 
 
 def _read(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[list[Labels], Labels, dict[str, int]]:
-    """Return the labels of each operand and the output, and the sizes. Labels under "..." are "000", "001" etc."""
+    """Return the labels of each operand, the labels of the output, and the size of each label.
+
+    The dimensions of "..." have the labels "000", "001" etc.
+
+    """
     if not shapes:
         raise ValueError("einsum(): must provide at least one operand")
     left, arrow, right = equation.replace(" ", "").partition("->")
@@ -327,7 +331,7 @@ def _finish(labels: Labels, output: Labels, sizes: dict[str, int], steps: list[_
     if labels != output:
         permutation = [labels.index(c) for c in output]
         steps.append(_operand_step(0, lambda t: t.permute(permutation)))
-    if not steps:  # return a view, because a result must not be an operand itself
+    if not steps:  # return a view, because the result must not be the operand itself
         steps.append(_operand_step(0, lambda t: t.permute(list(range(len(output))))))
 
 

@@ -72,8 +72,8 @@ def norm(input: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, 
 
     Args:
         input: floating or complex tensor.
-        p: a number for the vector norm of this order, "fro" for the root of the sum of squares, or "nuc" for the sum of
-            the singular values.
+        p: a number for the vector norm of this order, "fro" for the square root of the sum of squares, or "nuc" for the
+            sum of the singular values.
         dim: dimensions to reduce. None means all.
         keepdim: if True, keep the reduced dimensions with size 1.
         dtype: dtype to which the input is converted first.
@@ -105,7 +105,7 @@ def nuclear_norm(input: Tensor, dim: Any = (-2, -1), keepdim: bool = False) -> T
 
 @operator(out="exact")
 def frobenius_norm(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Return the root of the sum of squares over ``dim``, or over all elements. See ``norm``.
+    """Return the square root of the sum of squares over ``dim``, or over all elements. See ``norm``.
 
     >>> fb.frobenius_norm(fb.tensor([[3.0, 0.0], [0.0, 4.0]]), dim=(0, 1))
     tensor(5.)
@@ -217,7 +217,7 @@ def lobpcg(
         n: ignored; the algorithm chooses the size of the search space.
         iK: preconditioner, an approximate inverse of A.
         niter: largest number of steps (default: 1000).
-        tol: tolerance for the residual relative to the norm of A. The default is the root of eps.
+        tol: tolerance for the residual relative to the norm of A. The default is the square root of eps.
         largest: if False, compute the smallest eigenvalues.
         method: "basic" or "ortho". Both use the same orthogonal iteration.
         tracker: function that is called with the eigenvalues, the eigenvectors and the residual after every step.

@@ -9,7 +9,7 @@ from flambeau._operator import operator
 def quantile(
     input: Tensor, q: Tensor | float, dim: int | None = None, keepdim: bool = False, *, interpolation: str = "linear"
 ) -> Tensor:
-    """Return the q-th quantiles of all elements or along a dimension. They are NaN if there is a NaN.
+    """Return the q-th quantiles of all elements or along a dimension. If an element is NaN, the result is NaN.
 
     Args:
         input: float32 or float64 tensor, not empty.

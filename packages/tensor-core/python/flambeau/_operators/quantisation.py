@@ -1,4 +1,4 @@
-"""Fake quantisation for quantisation-aware training: rounds to few-bit integers but stays in floating point."""
+"""Fake quantisation for quantisation-aware training: floating-point numbers are rounded to quantised values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from flambeau._operator import operator
 def _fake_quantize(
     input: Tensor, scale: Tensor | float, zero_point: Tensor | int, quant_min: int, quant_max: int
 ) -> Tensor:
-    """Round to the nearest quantised value. The gradient passes for values inside the range."""
+    """Round to the nearest quantised value. Gradients pass through for values inside the range."""
     fixed = input.detach()
     steps = (fixed * (1.0 / scale) + zero_point).round()
     value = ((steps.clamp(quant_min, quant_max) - zero_point) * scale).to(input.dtype)
@@ -36,7 +36,7 @@ def fake_quantize_per_tensor_affine(
     """Return ``(clamp(round(input / scale + zero_point), quant_min, quant_max) - zero_point) * scale``.
 
     Raises RuntimeError if quant_min is greater than quant_max, or zero_point is not between them. Gradient: defined for
-    input; it passes where the value is not clamped. scale and zero_point have none.
+    input, where the value is not clamped; not defined for scale and zero_point.
 
     Source: Jacob et al. 2017, arXiv:1712.05877.
 
@@ -59,7 +59,8 @@ def fake_quantize_per_channel_affine(
 ) -> Tensor:
     """Apply fake_quantize_per_tensor_affine with a separate scale and zero point for each index along ``axis``.
 
-    Raises RuntimeError if their sizes do not match the input, or if an integer zero point is out of range.
+    Raises RuntimeError if the sizes of ``scale`` and ``zero_point`` do not match the input, or if an integer zero point
+    is out of range.
 
     >>> x, scale, zero = fb.tensor([[0.6], [0.6]]), fb.tensor([0.5, 1.0]), fb.tensor([0, 0], dtype=fb.int32)
     >>> fb.fake_quantize_per_channel_affine(x, scale, zero, 0, 0, 255)

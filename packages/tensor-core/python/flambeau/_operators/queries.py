@@ -10,7 +10,7 @@ from flambeau._operator import operator
 
 @operator(method=True)
 def is_signed(input: Tensor) -> bool:
-    """Return True if the dtype has negative numbers.
+    """Return True if the dtype can represent negative numbers.
 
     >>> fb.is_signed(fb.tensor([1])), fb.is_signed(fb.tensor([1], dtype=fb.uint8))
     (True, False)
@@ -38,8 +38,8 @@ def is_pinned(input: Tensor, device: Any = None) -> bool:
 def pin_memory(input: Tensor, device: Any = None) -> Tensor:
     """Return a copy in page-locked memory, from which a copy to a GPU with ``non_blocking=True`` is asynchronous.
 
-    If the memory is already page-locked, return the tensor itself. Raises RuntimeError for a tensor on another device,
-    and with the cause if no GPU is available. Gradient: none.
+    If the memory is already page-locked, return the tensor itself. Raises RuntimeError if the tensor is not on the CPU,
+    or if no GPU is available (the message names the cause). Gradient: none.
     """
     if not _core._cuda_device_count():
         raise RuntimeError(f"pin_memory() requires a GPU: {_core._cuda_obstacle()}")
@@ -50,8 +50,8 @@ def pin_memory(input: Tensor, device: Any = None) -> Tensor:
 def record_stream(input: Tensor, stream: Any) -> None:
     """Mark the memory of the tensor as used by a stream other than the one on which it was allocated.
 
-    After the last tensor over the memory is deleted, the memory is not reused until the work that is then queued on the
-    stream is complete.
+    When the last tensor that uses the memory is deleted, the allocator waits until the work that is queued on the
+    stream at that time is complete. Then it can reuse the memory.
     """
     _core._cuda_record_stream(input, stream.device_index, stream.cuda_stream)
 
@@ -70,7 +70,7 @@ def is_shared(input: Tensor) -> bool:
 def share_memory_(input: Tensor) -> Tensor:
     """Move the storage, and all tensors that view it, to memory that other processes can map.
 
-    Forked processes then see each other's changes. Other processes receive it through `flambeau.multiprocessing`. The
+    Forked processes then see each other's changes. `flambeau.multiprocessing` sends the tensor to other processes. The
     memory is unnamed and is freed when the last process ends. On a GPU, this function does nothing, because other
     processes receive copies.
     """

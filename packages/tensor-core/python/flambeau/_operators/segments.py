@@ -4,7 +4,7 @@ from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
 
-# Maps each reduction to that of scatter_reduce and its value for an empty segment.
+# Maps each reduction to a reduction of scatter_reduce, and to its value for an empty segment.
 _REDUCTIONS = {
     "sum": ("sum", 0.0),
     "mean": ("sum", 0.0),
@@ -39,7 +39,8 @@ def segment_reduce(
         axis: the dimension of the segments, which is the last one of ``lengths``.
         unsafe: if True, do not check that the lengths add up to the size of ``data``.
         initial: initial value of each reduction. Without it, the mean of an empty segment is NaN.
-    Raises: RuntimeError if arguments do not match. Gradient: defined for data. Equal extremes share it.
+    Raises: RuntimeError if arguments do not match. Gradient: defined for data. Elements that all equal the extreme
+        value share the gradient.
 
     >>> import flambeau
     >>> flambeau.segment_reduce(flambeau.tensor([1.0, 2.0, 4.0]), "sum", lengths=flambeau.tensor([2, 1]))
@@ -75,7 +76,7 @@ def _check_lengths(lengths: Tensor, size: int) -> None:
 
 def _reduced(data: Tensor, reduce: str, lengths: Tensor, axis: int, initial: float | None) -> Tensor:
     name, empty = _REDUCTIONS[reduce]
-    # An element's segment: how many segments end at or before it.
+    # The index of an element's segment is the number of segments that end at or before the element.
     positions = _core.arange(data.size(axis)).expand(lengths.shape[:-1] + (data.size(axis),)).contiguous()
     segments = _core.searchsorted(lengths.cumsum(-1), positions, right=True)
     trailing = [1] * (data.dim() - axis - 1)

@@ -249,7 +249,7 @@ def _transform_frames(pieces: Tensor, onesided: bool, norm: str) -> Tensor:
 
 
 def _inverse_frames(spectrum: Tensor, n_fft: int, onesided: bool, complex_result: bool, norm: str) -> Tensor:
-    """Return the inverse transforms of the frames. For a real signal, only half of the spectrum is used."""
+    """Return the inverse transforms of the frames. For a real signal, use only half of the spectrum."""
     if complex_result:
         return _core.ifft(spectrum, norm=norm)
     return _core.irfft(spectrum if onesided else spectrum[..., : n_fft // 2 + 1], n_fft, norm=norm)

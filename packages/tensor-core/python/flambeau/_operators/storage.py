@@ -1,4 +1,4 @@
-"""The storage of a tensor."""
+"""Access to the storage of a tensor."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def untyped_storage(input: Tensor) -> UntypedStorage:
 
 @operator(function=False, method=True)
 def storage_type(input: Tensor) -> Any:
-    """Return the class of ``storage()`` under its older name, such as ``FloatStorage``.
+    """Return the class of ``storage()`` by its older name, such as ``FloatStorage``.
 
     >>> import flambeau
     >>> flambeau.ones(2).storage_type() is flambeau.FloatStorage

@@ -1,4 +1,4 @@
-"""Window functions of ``window_length`` samples for spectra. ``flambeau.signal.windows`` has further ones."""
+"""Window functions of ``window_length`` samples for spectra. ``flambeau.signal.windows`` has more windows."""
 
 import math
 import operator as python_operator

@@ -1,8 +1,8 @@
 """Reader of the container of a .pt file: a zip archive of uncompressed entries, which can be memory-mapped.
 
 Entries are located with the archive's directory. The directory is verified against the length of the file. The bytes of
-an entry are verified against its checksum unless that is 0, because PyTorch can be configured to omit checksums. Mapped
-entries are not verified, because that would read them.
+an entry are verified against its checksum. A checksum of 0 is ignored, because PyTorch can be configured to omit
+checksums. Mapped entries are not verified, because verification would read all their bytes.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def fill_and_sum(file: IO[bytes], view: memoryview) -> int:
 
 
 class ArchiveReader:
-    """Reader of an archive, from a file or from a memory mapping of it.
+    """Reader of an archive, from a file or from a memory mapping of the file.
 
     Args:
         file: binary file with ``seek`` and ``readinto``.
@@ -113,7 +113,7 @@ class ArchiveReader:
         return UntypedStorage(elements)
 
     def _fill(self, name: str, view: memoryview) -> None:
-        """Read an entry, or the beginning of one, from the current position of the file."""
+        """Read an entry, or the beginning of an entry, from the current position of the file."""
         entry = self._entries[self._root + name]
         if not (self._checked and entry.CRC and len(view) == entry.file_size):
             fill(self._file, view)

@@ -39,7 +39,7 @@ class _Entry(NamedTuple):
 
 
 class ArchiveWriter:
-    """Writer of an archive with all entries in one folder.
+    """Writer of an archive that stores all entries in one folder.
 
     Args:
         file: binary file, of which only the method ``write`` is used.
@@ -65,7 +65,7 @@ class ArchiveWriter:
         self._entries.append(entry)
 
     def digest(self) -> bytes:
-        """Return 40 digits that identify the contents written so far."""
+        """Return 40 digits that identify the entries written so far."""
         sizes = repr([(entry.name, entry.size) for entry in self._entries]).encode()
         checksums = repr([entry.checksum for entry in self._entries]).encode()
         return f"{crc32(sizes):020}{crc32(checksums):020}".encode()

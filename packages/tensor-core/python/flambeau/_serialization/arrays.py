@@ -1,4 +1,4 @@
-"""NumPy scalars and arrays of plain numeric dtypes in a pickle."""
+"""Functions that rebuild pickled NumPy scalars and arrays of plain numeric dtypes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PLAIN_KINDS = "biufc"
 
 
 def dtype(code: Any, align: Any = False, copy: Any = True) -> np.dtype[Any]:
-    """Return a new dtype object, so that `set_dtype` does not change a shared one."""
+    """Return a new dtype object, so that `set_dtype` does not change a shared object."""
     if type(code) is not str or len(code) > 3 or (made := np.dtype(code)).kind not in PLAIN_KINDS:
         raise FormatError(f"the NumPy dtype {code!r} is not supported: only dtypes of plain numbers are read")
     return np.dtype(made, copy=True)

@@ -21,7 +21,7 @@ from .names import DTYPES, MEMORY_FORMATS
 
 
 class Entry(NamedTuple):
-    """The value of a name, and the function that runs when the file calls it. None means that it cannot be called."""
+    """Value of a name, and the function that runs when a file calls the name (None if it cannot be called)."""
 
     value: Any
     call: Callable[..., Any] | None = None

@@ -1,8 +1,8 @@
 """A restricted interpreter of pickles, which can only call the functions in its table.
 
-A pickle is a program for a stack machine. Python's interpreter can find and call any function of any module. This one
-knows only the names in `globals` and the instructions that build plain values. Everything else in a file raises an
-error with the name.
+A pickle is a program for a stack machine. Python's interpreter can find and call any function of any module. This
+interpreter knows only the names in `globals` and the instructions that build plain values. Any other name or
+instruction raises an error that contains the name.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ def run(
     Args:
         pickle: bytes, or a file that is read up to the end of the pickle.
         persistent_load: function that returns the value of a persistent id, such as a storage.
-        encoding, errors: for strings that Python 2 wrote. ``"bytes"`` keeps them as bytes.
-        machine_type: alternative interpreter class, for pickles with further names.
+        encoding, errors: how to decode strings that Python 2 wrote. The encoding ``"bytes"`` keeps them as bytes.
+        machine_type: alternative interpreter class, for pickles with additional names.
     Raises: UnsafePickleError with the name of an object that is not in the table; FormatError if the pickle is damaged.
     """
     machine = (machine_type or Machine)(persistent_load, encoding, errors)
@@ -67,7 +67,7 @@ def run(
 
 
 def names_in(pickle: bytes) -> set[str]:
-    """Return the full names that a pickle refers to. Raises FormatError if it is damaged."""
+    """Return the full names that a pickle refers to. Raise FormatError if the pickle is damaged."""
     names, strings = set(), ["", ""]
     try:
         for opcode, argument, _ in pickletools.genops(pickle):
@@ -91,7 +91,7 @@ class Machine:
         self.encoding, self.errors = encoding, errors
         self.stack: list[Any] = []
         self.memo: dict[int, Any] = {}
-        self.calls: dict[int, Callable[..., Any]] = {}  # functions to call, by the id of the named object
+        self.calls: dict[int, Callable[..., Any]] = {}  # maps the id of a named object to the function that a call runs
         self.position = 0
 
     def run(self, pickle: bytes | IO[bytes]) -> Any:

@@ -58,11 +58,11 @@ class safe_open:
         return self._contents.metadata or None
 
     def get_tensor(self, name: str) -> Tensor:
-        """Return the tensor of a name. Raises KeyError if there is none."""
+        """Return the tensor ``name``. Raise KeyError if it does not exist."""
         return self._contents.tensor(self._known(name)).to(self._device)
 
     def get_slice(self, name: str) -> Slice:
-        """Return an object that reads parts of a tensor by indexing. Raises KeyError if there is no such tensor."""
+        """Return an object that reads parts of the tensor ``name`` by indexing. Raise KeyError if it does not exist."""
         return Slice(self._contents, self._known(name), self._device)
 
     def _known(self, name: str) -> str:
@@ -72,7 +72,7 @@ class safe_open:
 
 
 class Slice:
-    """A tensor in a file. Indexing reads only the requested part."""
+    """Tensor in a file. Indexing reads only the requested part."""
 
     def __init__(self, contents: safetensors.Contents, name: str, device: Any) -> None:
         self._contents = contents

@@ -55,7 +55,7 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
 
 
 class _Pickler(Pickler):
-    view = (None,)  # no storage is a view of another
+    view = (None,)  # fields for a view of another storage, which flambeau does not write
 
 
 def save(obj: Any, file: IO[bytes], protocol: int) -> None:
@@ -80,7 +80,7 @@ def _refuse_storage(identifier: Any) -> NoReturn:
 
 
 class _Storages:
-    """The storages that the pickle refers to. Their elements follow the pickle."""
+    """Storages that the pickle refers to. Their elements follow the pickle."""
 
     def __init__(self, locations: Locations, most: int) -> None:
         self.locations = locations
@@ -104,7 +104,7 @@ class _Storages:
         return typed(root if view is None else self.view(root, kind, view), kind)
 
     def view(self, root: UntypedStorage, kind: StorageType, description: Any) -> UntypedStorage:
-        """Return a storage that views a part of ``root``. ``description`` has its key, offset and length."""
+        """Return a storage that views a part of ``root``. ``description`` is the part's key, offset and length."""
         key, offset, length = description
         if key not in self.views:
             start, count = offset * kind.itemsize, length * kind.itemsize

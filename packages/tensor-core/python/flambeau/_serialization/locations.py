@@ -54,7 +54,7 @@ class Locations:
         return device is not None and device.type == "meta"
 
     def place(self, storage: UntypedStorage, location: str) -> UntypedStorage:
-        """Return the storage to use for one that was read to the CPU and was saved at ``location``."""
+        """Return a storage that was read to the CPU, moved to the target device of storages at ``location``."""
         device = self.device(location)
         if device is not None:
             return storage.to(device=device)

@@ -11,7 +11,7 @@ from flambeau._storage_types import STORAGE_DTYPES
 
 
 class Name:
-    """A global name in a pickle, without a corresponding object. `of` returns the same instance for the same name."""
+    """Global name in a pickle, without a corresponding object. `of` returns the same instance for the same name."""
 
     def __init__(self, module: str, name: str) -> None:
         self.module = module

@@ -8,7 +8,7 @@ import sys
 
 
 class LoadEndianness(enum.Enum):
-    """Byte order of files that do not specify it, which are those of PyTorch before 2.1.
+    """Byte order of files that do not specify a byte order, such as files of PyTorch before 2.1.
 
     See `set_default_load_endianness`.
     """
@@ -24,7 +24,7 @@ class _Options:
 
 
 def get_default_load_endianness() -> LoadEndianness | None:
-    """Return the byte order for files that do not specify it. None means that of this machine.
+    """Return the byte order for files that do not specify it. None means the byte order of this machine.
 
     See `set_default_load_endianness`.
     """
@@ -35,7 +35,7 @@ def set_default_load_endianness(endianness: LoadEndianness | None) -> None:
     """Set the byte order for files that do not specify it.
 
     Args:
-        endianness: the byte order. None means that of this machine.
+        endianness: the byte order. None means the byte order of this machine.
     Raises: TypeError for another type.
 
     >>> fb.serialization.set_default_load_endianness(fb.serialization.LoadEndianness.BIG)
@@ -71,7 +71,7 @@ def get_default_mmap_options() -> int:
 def set_default_mmap_options(flags: int) -> None:
     """Check the flags with which ``load(mmap=True)`` maps files. Only ``mmap.MAP_PRIVATE`` is supported.
 
-    Raises: NotImplementedError for other flags, because changes must not reach the file.
+    Raises: NotImplementedError for other flags, because changes of a tensor must not be written to the file.
 
     >>> import mmap
     >>> fb.serialization.set_default_mmap_options(mmap.MAP_SHARED)  # doctest: +ELLIPSIS

@@ -28,14 +28,14 @@ _STORAGES = (UntypedStorage, TypedStorage)
 
 
 class _Reference:
-    """A reference to a storage in the pickle."""
+    """Reference to a storage in the pickle."""
 
     def __init__(self, storage: UntypedStorage, dtype: Any) -> None:
         self.storage = storage
         self.dtype = dtype
 
 
-# The pickler that is written in Python. Only this one can write global names without an object.
+# Only the pickler that is written in Python can write global names without an object.
 _PythonPickler: Any = pickle._Pickler
 
 
@@ -72,7 +72,7 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
         return "storage", kind, key, str(storage.device), count, *self.view
 
     def storages_and_item_sizes(self) -> Iterator[tuple[UntypedStorage, int]]:
-        """Yield each storage and the size of its elements in bytes. The pickle states the number of these elements."""
+        """Yield each storage and the size of its elements in bytes. The pickle contains the number of elements."""
         for storage, (_, dtype) in zip(self.storages, self._seen.values(), strict=True):
             yield storage, dtype.itemsize if dtype in names.STORAGE_OF else 1
 

@@ -38,7 +38,7 @@ def is_pytorch(opening: bytes) -> bool:
 
 
 def load(file: IO[bytes], options: Options) -> Any:
-    """Load the object in a file. Raises FormatError."""
+    """Load the object in a file. Raise FormatError if the file is invalid."""
     run = interpreter.run if options.weights_only else _run_trusted
     locations = Locations(options.map_location)
     start = file.tell()

@@ -22,7 +22,7 @@ from .errors import ForeignFormatError, FormatError
 
 
 class StorageType:
-    """Storage type as named in a file. ``dtype`` is None for an untyped storage."""
+    """Storage type that a file names. ``dtype`` is None for an untyped storage."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = dtype
@@ -32,7 +32,7 @@ class StorageType:
         return 1 if self.dtype is None else self.dtype.itemsize
 
 
-# In the old format, the elements follow the pickle. These actions need the elements.
+# Actions that need the elements of storages. In the old format, the elements follow the pickle.
 _deferred_actions: ContextVar[list[Callable[[], Any]] | None] = ContextVar("waiting", default=None)
 
 
@@ -172,7 +172,7 @@ def as_buffer(data: Tensor, persistent: bool) -> Tensor:
 
 
 def _with_attributes(made: Tensor, state: Any) -> Tensor:
-    if isinstance(state, tuple) and len(state) == 2:  # the attributes, and those in slots
+    if isinstance(state, tuple) and len(state) == 2:  # the attributes of __dict__ and of __slots__
         set_attributes(made, {**names(state[0] or {}), **names(state[1] or {})})
     elif state is not None:
         made.__dict__.update(names(state))
@@ -218,7 +218,7 @@ def encoded(text: Any, encoding: Any) -> bytes:
 
 
 def byte_array(content: Any = b"", encoding: Any = "latin1") -> bytearray:
-    """Build a bytearray from bytes. A number is rejected because it would allocate that much memory."""
+    """Build a bytearray from bytes. Reject a number, because bytearray(number) would allocate that many bytes."""
     return bytearray(content if type(content) is bytes else encoded(content, encoding))
 
 

@@ -6,7 +6,8 @@ OPENING_BYTES = 256
 
 _DOWNLOAD_AGAIN = "the server sent it in place of the file; download the file again"
 
-# Beginnings of files, with the kind of file and advice. Text is compared in lower case, without leading white space.
+# Beginnings of files, a description of the file, and advice. Text is compared in lower case, without leading white
+# space.
 _TEXTS = (
     (("<!doctype html", "<html"), "an HTML page", _DOWNLOAD_AGAIN),
     (("<?xml", "<error"), "an XML document", _DOWNLOAD_AGAIN),
@@ -25,7 +26,7 @@ _BINARY = (
 
 
 def described(opening: bytes) -> str | None:
-    """Return the kind of a file with this beginning and advice for it, or None if it is unknown.
+    """Return a description of a file with this beginning, and advice, or None if the file type is unknown.
 
     >>> described(b"<!DOCTYPE html><html>")
     'an HTML page: the server sent it in place of the file; download the file again'

@@ -36,7 +36,7 @@ METADATA = "__metadata__"
 
 
 class Stored(NamedTuple):
-    """flambeau's name of a dtype and its size in bytes."""
+    """Name of a dtype in flambeau, and the size of its elements in bytes."""
 
     name: str
     itemsize: int
@@ -65,10 +65,10 @@ CODES = {stored.name: code for code, stored in DTYPES.items()}
 
 
 # Note [Checksums in safetensors]
-# The format has no checksums. flambeau stores them in the metadata: 8 hexadecimal digits of CRC-32 for the header
-# without this entry, then 8 for each tensor in the order of the header. Programs that change tensors often copy the
-# metadata to the new file, where the old checksums would be wrong. Other writers put the metadata first in the header.
-# flambeau puts it last, and only uses checksums at that position.
+# The format has no checksums. flambeau stores checksums in the metadata: the CRC-32 of the header without this entry,
+# as 8 hexadecimal digits, then 8 digits for each tensor in the order of the header. Programs that change tensors often
+# copy the metadata to the new file, where the old checksums would be wrong. Other writers put the metadata first in the
+# header. flambeau puts it last, and only uses checksums at that position.
 CHECKSUMS = "flambeau.crc32"
 _DIGITS = 8
 
@@ -87,7 +87,7 @@ class Entry(NamedTuple):
 
 
 def code_of(tensor: Tensor) -> str | None:
-    """Return the dtype code of the format, or None if the format does not have the dtype."""
+    """Return the format's code for the tensor's dtype, or None if the format does not have the dtype."""
     return CODES.get(str(tensor.dtype).rpartition(".")[2])
 
 
@@ -139,7 +139,7 @@ class Contents:
 
     Args:
         mapped: if True, map the elements instead of reading them.
-        checked: if True, verify existing checksums. Checksums of elements are only verified if they are not mapped.
+        checked: if True, verify existing checksums. Checksums of mapped elements are not verified.
     """
 
     def __init__(self, file: IO[bytes], mapped: bool = False, checked: bool = True) -> None:
@@ -162,7 +162,7 @@ class Contents:
         return sorted(self.entries.values(), key=lambda entry: (entry.begin, entry.end))
 
     def tensor(self, name: str) -> Tensor:
-        """Return the tensor of a name."""
+        """Return the tensor ``name``."""
         entry = self.entries[name]
         start = self._start + entry.begin
         if self._map is not None and entry.begin < entry.end:
@@ -200,7 +200,7 @@ def _read_header(file: IO[bytes], size: int) -> tuple[dict[str, Any], int]:
 
 
 def _mismatch(opening: bytes) -> str:
-    """Return the end of an error message: the kind of the file, or why it is not a safetensors file."""
+    """Return the end of an error message: the type of the file, or the reason why it is not a safetensors file."""
     if (kind := described(opening)) is not None:
         return f"but {kind}"
     if len(opening) < 8:
@@ -226,7 +226,7 @@ def _read_metadata(metadata: Any) -> dict[str, str]:
 
 
 def _read_checksums(digits: str, header: Mapping[str, Any], metadata: Mapping[str, str]) -> dict[str, int]:
-    """Return the tensors' checksums by name. Raise FormatError if the header differs from the saved one."""
+    """Return the tensors' checksums by name. Raise FormatError if the header does not match its checksum."""
     try:
         expected, *checksums = (int(digits[start : start + _DIGITS], 16) for start in range(0, len(digits), _DIGITS))
     except ValueError:
@@ -285,7 +285,7 @@ def _read_tensor(file: IO[bytes], entry: Entry, checksum: int | None) -> Tensor:
 
 def _mapped_tensor(mapping: mmap.mmap, start: int, entry: Entry) -> Tensor:
     numbers = flambeau._core._frombuffer(mapping, dtype=flambeau.uint8, count=entry.end - entry.begin, offset=start)
-    if entry.dtype.name == "bool":  # as above
+    if entry.dtype.name == "bool":  # see _read_tensor
         return (numbers != 0).reshape(entry.shape)
     aligned = numbers if start % entry.dtype.itemsize == 0 else numbers.clone()
     return aligned.view(getattr(flambeau, entry.dtype.name)).reshape(entry.shape)

@@ -82,7 +82,7 @@ def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> An
                 f"{_path_of(path)} has the layout {value.layout}, which safetensors files cannot store; use the format "
                 "'pt'"
             )
-        if value.dtype is flambeau.complex128:  # not in the format: stored as pairs of float64
+        if value.dtype is flambeau.complex128:  # the format lacks this dtype: store pairs of float64
             return {"complex128": _add_tensor(flambeau.view_as_real(value.detach()), path, tensors)}
         return {"tensor": _add_tensor(value, path, tensors)}
     if len(path) >= MAX_DEPTH:

@@ -34,7 +34,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _counterpart(module: str, name: str) -> Any:
-    """Return flambeau's object for a name of PyTorch, from the module of that name or from a parent module."""
+    """Return flambeau's object for a name of PyTorch, from the corresponding module or from one of its parents."""
     parts = ["flambeau", *module.split(".")[1:]]
     while parts:
         try:

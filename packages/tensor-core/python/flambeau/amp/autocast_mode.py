@@ -36,10 +36,10 @@ class autocast:
     """Context manager and decorator in which each operator computes in a suitable dtype.
 
     Matrix products and convolutions cast their floating-point inputs to the dtype of the region. Losses, decompositions
-    and Fourier transforms cast theirs to float32. ``cat``, ``stack`` and ``index_copy`` cast theirs to the widest input
-    dtype. Every other operator computes in the dtypes of its inputs. float64 inputs, in-place operators and calls with
-    ``out=`` are not affected. Parameters keep their dtype, are cast once per region, and get gradients of their own
-    dtype. Call ``backward()`` outside the region.
+    and Fourier transforms cast their inputs to float32. ``cat``, ``stack`` and ``index_copy`` cast their inputs to the
+    widest input dtype. Every other operator computes in the dtypes of its inputs. float64 inputs, in-place operators
+    and calls with ``out=`` are not affected. Parameters keep their dtype and are cast once per region. Their gradients
+    have the dtype of the parameter. Call ``backward()`` outside the region.
 
     Regions can be nested. Each thread has its own state.
 
@@ -129,7 +129,7 @@ def custom_fwd(
         fwd: the function to decorate. If None, return a decorator.
         device_type: ``"cpu"`` or ``"cuda"``.
         cast_inputs: if given, calls inside an autocast region cast the floating-point tensors in the arguments to this
-            dtype, except float64 ones, and run ``fwd`` with autocast disabled.
+            dtype, except float64 tensors, and run ``fwd`` with autocast disabled.
 
     >>> class Square(fb.autograd.Function):
     ...     @staticmethod

@@ -1,8 +1,8 @@
 """The array API standard, version 2025.12, for ``flambeau.Tensor``.
 
 A program written for the standard obtains this namespace with ``x.__array_namespace__()``. The functions in this
-namespace have the names, arguments and promotion rules of the standard, whereas those in ``flambeau`` follow PyTorch.
-Methods and operators of tensors follow the standard with two exceptions. ``x.size`` is PyTorch's method; use
+namespace have the names, arguments and promotion rules of the standard, whereas the functions in ``flambeau`` follow
+PyTorch. Methods and operators of tensors follow the standard with two exceptions. ``x.size`` is PyTorch's method; use
 ``x.numel()`` for the number of elements. Operators such as ``x1 + x2`` use PyTorch's promotion: an array without
 dimensions has a lower priority, and uint16, uint32 and uint64 cannot be combined with other integers. The functions,
 such as ``add(x1, x2)``, use the promotion of the standard.

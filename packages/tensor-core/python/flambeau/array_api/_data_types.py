@@ -56,7 +56,7 @@ class iinfo_object:
 
 
 def finfo(type: Any, /) -> finfo_object:
-    """Return the limits of a floating-point dtype. For a complex dtype, return those of its real component.
+    """Return the limits of a floating-point dtype. For a complex dtype, return the limits of its real component.
 
     >>> fb.array_api.finfo(fb.float32).eps
     1.1920928955078125e-07

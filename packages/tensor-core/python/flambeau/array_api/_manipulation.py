@@ -18,7 +18,7 @@ def broadcast_arrays(*arrays: Tensor) -> tuple[Tensor, ...]:
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the common shape to which the shapes broadcast. Raise ValueError if there is none.
+    """Return the common shape to which the shapes broadcast. Raise ValueError if they do not match.
 
     >>> fb.array_api.broadcast_shapes((3, 1), (2,))
     (3, 2)

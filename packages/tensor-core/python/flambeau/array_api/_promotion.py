@@ -2,7 +2,7 @@
 
 Note [Promotion in the standard]
 In the standard, the dtype of a result depends only on the dtypes of the arrays. In PyTorch's rules, which the functions
-in ``flambeau`` follow, an array without dimensions has a lower priority than one with dimensions. Therefore this
+in ``flambeau`` follow, an array without dimensions has a lower priority than an array with dimensions. Therefore this
 namespace first converts the operands to one dtype. A signed and an unsigned integer dtype are promoted to the signed
 dtype that can hold both; PyTorch rejects most of these pairs. A Python scalar is converted to the dtype of the array,
 unless its kind is higher.
@@ -33,7 +33,7 @@ DTYPES = {str(dtype).rpartition(".")[2]: dtype for dtype in KINDS["bool"] + KIND
 
 
 def promoted(*dtypes: flambeau.dtype) -> flambeau.dtype:
-    """Return the dtype to which all can be promoted. Raise TypeError if there is none."""
+    """Return the dtype to which all dtypes can be promoted. Raise TypeError if no such dtype exists."""
     return reduce(_promoted_pair, dtypes)
 
 
@@ -50,7 +50,7 @@ def _promoted_pair(a: flambeau.dtype, b: flambeau.dtype) -> flambeau.dtype:
 
 
 def scalar_dtype(value: Scalar, dtype: flambeau.dtype) -> flambeau.dtype:
-    """Return the dtype to use for ``value`` with an array of ``dtype``: the same, unless its kind is higher."""
+    """Return the dtype of a scalar that is combined with an array: ``dtype``, unless the scalar's kind is higher."""
     if isinstance(value, bool):
         return dtype
     if isinstance(value, int):
@@ -117,7 +117,7 @@ def normal(axis: int, ndim: int) -> int:
 
 
 def broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the common shape to which the shapes broadcast. Raise ValueError if there is none."""
+    """Return the common shape to which the shapes broadcast. Raise ValueError if they do not match."""
     result = [1] * max(map(len, shapes), default=0)
     for shape in shapes:
         for position, size in enumerate(shape, len(result) - len(shape)):
@@ -136,8 +136,8 @@ def implemented_by(
         operator: the operator. The docstring is its docstring without the signature. Of its examples, only the first
             is used, because the others show options that the standard lacks.
         name: name of the function.
-        module: module of both, such as ``"fft."``.
-        summary: text that replaces the operator's.
+        module: module of the operator and of the function, such as ``"fft."``.
+        summary: text that replaces the description in the operator's docstring.
     """
 
     def set_names(function: _Function) -> _Function:

@@ -38,7 +38,7 @@ def count_nonzero(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) ->
 
 
 def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Return the largest element along the axes (default: all axes), or NaN if there is a NaN.
+    """Return the largest element along the axes (default: all axes), or NaN if an element is NaN.
 
     >>> fb.array_api.max(fb.tensor([[1, 9], [8, 2]]), axis=0)
     tensor([8, 9])
@@ -47,7 +47,7 @@ def max(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 
 def min(x: Tensor, /, *, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """Return the smallest element along the axes (default: all axes), or NaN if there is a NaN.
+    """Return the smallest element along the axes (default: all axes), or NaN if an element is NaN.
 
     >>> fb.array_api.min(fb.tensor([[1, 9], [8, 2]]), axis=0)
     tensor([1, 2])
@@ -139,7 +139,7 @@ def diff(
 
 
 def _over_axes(reduce: Callable[..., Tensor], x: Tensor, axis: Axis, keepdims: bool, **options: Any) -> Tensor:
-    """Reduce over the axes. If there are none, reduce each element separately."""
+    """Reduce over the axes. If ``axis`` is an empty tuple, reduce each element separately."""
     dims = axes(axis, x.ndim)
     if dims or x.ndim == 0:
         return reduce(x, dims or None, keepdim=keepdims, **options) if dims else reduce(x.reshape(1), 0, **options)

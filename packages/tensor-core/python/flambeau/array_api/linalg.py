@@ -105,7 +105,7 @@ def det(x: Tensor, /) -> Tensor:
 
 
 def diagonal(x: Tensor, /, *, offset: int = 0) -> Tensor:
-    """Return the elements of the diagonal that is ``offset`` above the main one.
+    """Return the elements of the diagonal that is ``offset`` above the main diagonal.
 
     >>> fb.array_api.linalg.diagonal(fb.tensor([[1, 2], [3, 4]]))
     tensor([1, 4])
@@ -179,7 +179,7 @@ def matrix_power(x: Tensor, n: int, /) -> Tensor:
 
 
 def matrix_rank(x: Tensor, /, *, rtol: float | Tensor | None = None) -> Tensor:
-    """Return the number of singular values that are greater than ``rtol`` times the largest one.
+    """Return the number of singular values that are greater than ``rtol`` times the largest singular value.
 
     >>> fb.array_api.linalg.matrix_rank(fb.tensor([[1.0, 2.0], [2.0, 4.0]]))
     tensor(1)
@@ -199,7 +199,7 @@ def outer(x1: Tensor, x2: Tensor, /) -> Tensor:
 
 
 def pinv(x: Tensor, /, *, rtol: float | Tensor | None = None) -> Tensor:
-    """Return the pseudoinverse. Singular values below the largest one times ``rtol`` count as 0.
+    """Return the pseudoinverse. Singular values below ``rtol`` times the largest are treated as 0.
 
     >>> fb.array_api.linalg.pinv(fb.tensor([[2.0], [0.0]]))
     tensor([[0.5000, 0.0000]])

@@ -22,7 +22,7 @@ __all__ = ["cpu", "cuda", "cudnn", "mkl", "mkldnn", "mps", "openmp", "opt_einsum
 
 @contextlib.contextmanager
 def __allow_nonbracketed_mutation() -> Iterator[None]:
-    """Do nothing: settings can be changed at any time, inside and outside of this block."""
+    """Do nothing: settings can be changed at any time, inside and outside this block."""
     yield
 
 
@@ -31,7 +31,7 @@ def flags_frozen() -> bool:
     return False
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # hidden from type checkers, which then report names that do not exist
 
     def __getattr__(name: str) -> ModuleType:
         if name in __all__:

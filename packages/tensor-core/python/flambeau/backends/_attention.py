@@ -1,7 +1,7 @@
-"""The selection of attention backends: which are allowed and in which order. ``flambeau.nn.attention`` sets it.
+"""Allowed attention backends and their order, which ``flambeau.nn.attention`` sets.
 
-There are two implementations. A fused kernel, on the CPU and on GPUs, does not store the matrix of scores. The formula
-(MATH) stores it. All other backend names of PyTorch refer to the fused kernel.
+There are two implementations. A fused kernel, on the CPU and on GPUs, does not store the matrix of scores. The unfused
+formula (MATH) stores this matrix. All other backend names of PyTorch refer to the fused kernel.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ class SDPBackend(enum.Enum):
     """An implementation of ``scaled_dot_product_attention``.
 
     ``MATH`` is the formula, which stores the matrix of scores. ``FLASH_ATTENTION``, ``EFFICIENT_ATTENTION``,
-    ``CUDNN_ATTENTION`` and ``OVERRIDEABLE`` all refer to flambeau's fused kernel, which does not store it.
+    ``CUDNN_ATTENTION`` and ``OVERRIDEABLE`` all refer to flambeau's fused kernel, which does not store the matrix.
 
     >>> from flambeau.nn.attention import SDPBackend
     >>> int(SDPBackend.MATH)
@@ -79,7 +79,7 @@ def switch(name: str, enabled: bool) -> None:
 
 
 def takes_kernel(possible: bool) -> bool:
-    """Return True to use the fused kernel and False to use the formula. ``possible``: the kernel supports the call.
+    """Return True to use the fused kernel and False to use the formula. ``possible``: True if the kernel can be used.
 
     Raises: RuntimeError if no allowed backend supports the call.
     """

@@ -52,7 +52,7 @@ class Stream:
 _stream = Stream()
 
 
-# Maps PyTorch's names of instruction sets to those in Linux's /proc/cpuinfo.
+# Maps PyTorch's names of instruction sets to the names in Linux's /proc/cpuinfo.
 _INSTRUCTION_SETS = {
     **{name: name for name in ("sse", "sse2", "ssse3", "sse4_1", "sse4_2", "sse4a", "avx", "avx2", "avx_vnni", "f16c")},
     **{name: name for name in ("aes", "bmi2", "clflush", "clflushopt", "clwb", "popcnt")},
@@ -155,7 +155,7 @@ def stream(stream: Stream | None) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # hidden from type checkers, which then report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name == "amp":

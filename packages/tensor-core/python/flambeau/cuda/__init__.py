@@ -1,6 +1,6 @@
 """CUDA GPUs: devices, streams, events, memory and graphs.
 
-Names and behaviour are those of ``torch.cuda``. Without a GPU, query functions (counts, memory, supported features)
+Names and behaviour match ``torch.cuda``. Without a GPU, query functions (counts, memory, supported features)
 return 0, False or empty results. Functions that need a GPU raise RuntimeError with the cause. The driver is loaded on
 the first use of this module's functions.
 
@@ -186,7 +186,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # hidden from type checkers, which then report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name in ("amp", "comm", "nccl", "nvtx", "profiler"):

@@ -28,7 +28,7 @@ def init() -> None:
 
 
 def lazy_call(callable: Callable[[], object], **kwargs: Any) -> None:
-    """Call a function when GPUs are ready for use, which is at once or, if there is no GPU, never."""
+    """Call a function immediately if a GPU is available. Otherwise, never call it."""
     if is_initialized():
         callable()
 

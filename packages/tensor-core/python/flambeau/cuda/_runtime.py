@@ -31,7 +31,7 @@ def _driver() -> ctypes.CDLL:
 
 def cudaProfilerStart() -> int:
     """Start recording in the profiler that runs the program."""
-    mem_get_info()  # makes the GPU's context current in this thread
+    mem_get_info()  # this call makes the GPU's context current in this thread
     return int(_driver().cuProfilerStart())
 
 

@@ -24,11 +24,11 @@ OF_TENSORS = ("maximum", "minimum")
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod", "var", "std", "argmax", "logsumexp", "softmax", "log_softmax")
 REDUCTIONS_OF_INTEGERS = ("sum", "amax", "amin", "argmax", "all", "any", "cumsum", "sort")
-ENTRY_POINTS = "flambeau.gpu_work"  # functions of other packages with the same interface as `operators`
+ENTRY_POINTS = "flambeau.gpu_work"  # group of functions of other packages that have the interface of `operators`
 
 
 def warm() -> None:
-    """Run common operators on small tensors of common dtypes, with a progress line."""
+    """Run common operators on small tensors of common dtypes, and print a progress line."""
     work = list(everything())
     folder = Path(_core._cuda_cache_folder())
     before = _kernels(folder)

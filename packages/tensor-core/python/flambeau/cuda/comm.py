@@ -33,7 +33,7 @@ def broadcast(
     Args:
         tensor: a tensor on any device.
         devices: the GPUs. For the GPU that holds the tensor, the result is the tensor itself.
-        out: the tensors that receive the copies. Replaces ``devices``.
+        out: the tensors that receive the copies, as an alternative to ``devices``.
     Returns: a tuple of the tensors on the GPUs.
     Raises: RuntimeError if both or neither of ``devices`` and ``out`` are given, or if a tensor of ``out`` has another
         shape or is on the CPU.
@@ -151,7 +151,7 @@ def scatter(
         chunk_sizes: the size of each part along ``dim``. By default, the parts are equal.
         dim: the dimension to split.
         streams: the streams for the copies, one per GPU. The default is the current stream of each GPU.
-        out: the tensors that receive the parts. Replaces ``devices`` and ``chunk_sizes``.
+        out: the tensors that receive the parts, as an alternative to ``devices`` and ``chunk_sizes``.
     Returns: a tuple of the parts.
     Raises: RuntimeError if ``out`` is given together with ``devices`` or ``chunk_sizes``, or if sizes do not match.
 
@@ -186,7 +186,7 @@ def gather(tensors: Iterable[Tensor], dim: int = 0, destination: Any = None, *, 
         tensors: tensors with equal sizes in all dimensions except ``dim``.
         dim: the dimension to concatenate along.
         destination: the device of the result, which may be the CPU. None means the current GPU.
-        out: the tensor that receives the result. Replaces ``destination``.
+        out: the tensor that receives the result, as an alternative to ``destination``.
     Returns: the concatenated tensor.
     Raises: RuntimeError if both ``out`` and ``destination`` are given, or if the shapes do not match.
     """
@@ -219,7 +219,7 @@ def _destination(named: Any) -> flambeau.device:
 
 
 def _batches(tensors: Sequence[Tensor], size: int) -> Iterator[list[int]]:
-    """Yield the positions of tensors to combine: of one dtype, and of at most ``size`` bytes or a single tensor."""
+    """Yield the positions of tensors to combine: tensors of one dtype with at most ``size`` bytes, or one tensor."""
     for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
         batch: list[int] = []
         used = 0
@@ -239,7 +239,7 @@ def _concatenate_flat(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _copy_parts(flat: Tensor, tensors: list[Tensor], positions: list[int]) -> None:
-    """Replace the tensors at ``positions`` by the parts of a flat tensor, in the same shapes."""
+    """Replace the tensors at ``positions`` with the parts of a flat tensor. Keep their shapes."""
     parts = flat.split([tensors[position].numel() for position in positions])
     for position, part in zip(positions, parts, strict=True):
         tensors[position] = part.reshape(tensors[position].shape)

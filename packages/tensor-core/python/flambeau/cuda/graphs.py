@@ -23,8 +23,8 @@ class CUDAGraph:
 
     Tensors that were created during the capture belong to the graph, and each replay overwrites them. To change the
     input, copy new values into the tensors that the graph reads. Work must be captured on a stream other than the
-    default one; `graph` selects one. Captured work must not wait for the GPU or fall back to the CPU (``item()``,
-    operators counted by `host_calls`).
+    default stream; `graph` selects another stream. Captured work must not wait for the GPU or fall back to the CPU
+    (``item()``, operators counted by `host_calls`).
 
     Each replay draws new random numbers, the same as without a graph, and advances the generator. During the capture,
     the generators in use must not be seeded, and their state must not be set.
@@ -102,7 +102,7 @@ class CUDAGraph:
 
 
 def _destroy(graph: int) -> None:
-    with contextlib.suppress(RuntimeError):  # fails in a forked process, where the graph belongs to the parent
+    with contextlib.suppress(RuntimeError):  # in a forked process, the graph belongs to the parent
         _core._cuda_destroy_graph(graph)
 
 
@@ -147,7 +147,7 @@ class graph:
             raise
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        # If the block raised an exception, an error at the end of the capture is a consequence of it.
+        # If the block raised an exception, an error at the end of the capture is a consequence of that exception.
         expected = contextlib.nullcontext() if kind is None else contextlib.suppress(RuntimeError)
         try:
             with expected:
@@ -159,7 +159,7 @@ class graph:
 def make_graphed_callables(
     callables: T, sample_args: Any, num_warmup_iters: int = 3, allow_unused_input: bool = False, pool: Any = None
 ) -> T:
-    """Capture the forward and the backward pass of callables in two graphs each.
+    """Capture the forward pass and the backward pass of each callable as CUDA graphs.
 
     Each call copies its arguments into the sample tensors and replays the graphs. The next replay overwrites the
     results, the gradients from `flambeau.autograd.grad` and the tensors saved for the backward pass. Therefore only the
@@ -167,7 +167,7 @@ def make_graphed_callables(
 
     Args:
         callables: a function or ``nn.Module``, or a tuple of these in the order of their use. A module is modified and
-            returned: its new ``forward`` replays the graphs only while ``training`` has the same value as at the
+            returned: its new ``forward`` replays the graphs only while ``training`` has the same value as during the
                 capture.
         sample_args: for each callable, a tuple of tensors on the current GPU, which may be nested. They must have the
             shapes, dtypes and ``requires_grad`` of the real arguments.

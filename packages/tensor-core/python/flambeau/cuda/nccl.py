@@ -49,7 +49,7 @@ class Communicator:
 
 
 def _destroy_communicator(device: int, handle: int) -> None:
-    with contextlib.suppress(RuntimeError):  # fails in a forked process, where the communicator belongs to the parent
+    with contextlib.suppress(RuntimeError):  # in a forked process, the communicator belongs to the parent
         _core._cuda_nccl_leave(device, handle)
 
 
@@ -64,7 +64,7 @@ def version() -> tuple[int, int, int]:
 
 
 def is_available(tensors: Sequence[Tensor]) -> bool:
-    """Return True if NCCL is installed and supports these tensors: contiguous and on different GPUs."""
+    """Return True if NCCL is installed, and the tensors are contiguous and on different GPUs."""
     devices = {tensor.get_device() for tensor in tensors if tensor.is_cuda and tensor.is_contiguous()}
     return len(devices) == len(tensors) and _core._cuda_nccl_version() > 0
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Streams are handed out round-robin and never destroyed: the allocator reuses memory in the order of the stream that
 # allocated it, so a stream handle must never refer to a different stream later.
 _POOL_SIZE = 32
-_pools: dict[tuple[int, int], tuple[list[int], Iterator[int]]] = {}  # by device index and priority
+_pools: dict[tuple[int, int], tuple[list[int], Iterator[int]]] = {}  # keys: device index and priority
 _lock = threading.Lock()
 
 _CUDA = 1  # PyTorch's number for the CUDA device type
@@ -31,7 +31,7 @@ _HIGHEST, _LOWEST = -3, 0  # the range of priorities
 
 @for_gpus(_any_device.Stream)
 class Stream(_any_device.Stream):
-    """A queue of work on a GPU, which runs in order.
+    """Queue of GPU work that runs in order.
 
     Work that is submitted in ``with flambeau.cuda.stream(s):`` goes to stream ``s``. Two streams are not ordered unless
     `wait_stream` or events order them.
@@ -146,7 +146,7 @@ def get_stream_from_external(data_ptr: int, device: Any = None) -> Stream:
 
 
 class Event(_any_device.Event):
-    """A marker in a stream that streams and the program can wait for and that can measure elapsed time.
+    """Marker in a stream. Streams and the program can wait for it, and two events measure the time between them.
 
     Args:
         enable_timing: if True, `elapsed_time` can be used.
@@ -225,7 +225,7 @@ class EventByDevice(Event):
 
 
 def _destroy(device: int, event: int) -> None:
-    with contextlib.suppress(RuntimeError):  # fails in a forked process, where the event belongs to the parent
+    with contextlib.suppress(RuntimeError):  # in a forked process, the event belongs to the parent
         _core._cuda_destroy_event(device, event)
 
 

@@ -14,7 +14,7 @@ def _get_torch_home() -> str:
 
 
 def get_dir() -> str:
-    """Return the cache folder: the one that `set_dir` selected, or ``$TORCH_HOME/hub``.
+    """Return the cache folder: the folder that `set_dir` selected, or ``$TORCH_HOME/hub``.
 
     ``TORCH_HOME`` defaults to ``~/.cache/torch``.
 

@@ -31,7 +31,7 @@ _AMBIGUOUS = 300  # status code if a tag and a branch have the same name
 
 
 class _Reference(NamedTuple):
-    """A revision of a repository: a branch, a tag or a commit."""
+    """Revision of a repository: a branch, a tag or a commit."""
 
     owner: str
     name: str
@@ -100,7 +100,7 @@ def _ask_for_trust(wanted: _Reference, trust: bool | str, hub: Path) -> None:
 
 
 def _is_branch_or_tag(wanted: _Reference) -> bool:
-    """Return True if the reference is a branch, a tag, or the last commit of one."""
+    """Return True if the reference is a branch, a tag, or the last commit of a branch or tag."""
     return any(
         each["name"] == wanted.ref or each["commit"]["sha"].startswith(wanted.ref)
         for kind in ("branches", "tags")

@@ -55,7 +55,7 @@ def fetch(
     except HTTPError as error:
         if error.code == _RANGE_NOT_SATISFIABLE and have:
             error.close()
-            return  # no bytes follow those on disk; the caller's checksum decides whether they are the file
+            return  # the server has no more bytes; the caller's checksum verifies the bytes on disk
         raise
     with response:
         if response.status != _PARTIAL_CONTENT:

@@ -21,7 +21,7 @@ def _identity_like(A: Tensor) -> Tensor:
 
 
 def _adjugate_adjoint(A: Tensor) -> Tensor:
-    """Return the conjugate transpose of the adjugate. It uses singular values, so A may be singular."""
+    """Return the conjugate transpose of the adjugate, computed from singular values, so that A may be singular."""
     U, S, Vh = _core.linalg_svd(A, False)
     n = S.size(-1)
     others = _core.where(_core.eye(n, dtype=_core.bool), S.new_ones(()), S.unsqueeze(-2).expand(*S.shape, n)).prod(-1)

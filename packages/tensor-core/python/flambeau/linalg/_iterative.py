@@ -92,7 +92,8 @@ def lobpcg(
     with no_grad():
         start = _core.randn(*batch, n, k, dtype=A.dtype) if X is None else X
         for i in range(_core.zeros(batch).numel()):
-            # The derivative is that of the symmetric part. The forward pass uses it as well, so that they agree.
+            # The derivative is computed for the symmetric part of A. The iteration uses the symmetric part, so that the
+            # result and the derivative agree.
             a, x = symmetric_part(one(A, i)) if A.requires_grad else one(A, i), one(start, i)
             b, scaling = (None if t is None else one(t, i) for t in (B, precondition))
             pairs.append(_iterate(a, b, x, scaling, steps, tol, largest, tracker))

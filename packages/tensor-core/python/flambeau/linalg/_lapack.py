@@ -15,7 +15,7 @@ from flambeau.linalg._one_thread import one_thread
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."
 
 
-_MIN_INTERRUPTIBLE_WORK = 10**7  # sum of n**3 over the matrices: takes milliseconds, much longer than starting a thread
+_MIN_INTERRUPTIBLE_WORK = 10**7  # sum of n**3 over the matrices: work for some milliseconds; a thread starts faster
 _T = TypeVar("_T")
 
 

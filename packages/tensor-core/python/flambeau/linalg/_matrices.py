@@ -8,7 +8,7 @@ from flambeau._operator import recorded
 
 
 def adjoint(t: Tensor) -> Tensor:
-    """Return the conjugate transpose of every matrix. For real matrices, it is a view."""
+    """Return the conjugate transpose of every matrix. For real matrices, the result is a view."""
     return t.mT.conj() if t.dtype.is_complex else t.mT
 
 

@@ -39,7 +39,7 @@ def _normalize_dim(A: Tensor, dim: int) -> int:
 
 
 def _max_or_min(t: Tensor, dim: int, ord: float, keepdim: bool) -> Tensor:
-    """Reduce with max for a positive order and with min for a negative one. The max over no elements is 0."""
+    """Reduce with max for a positive order and with min for a negative order. The maximum of no elements is 0."""
     if ord > 0 and not t.size(dim):
         return t.sum(dim, keepdim)
     return t.amax(dim, keepdim) if ord > 0 else t.amin(dim, keepdim)
@@ -123,8 +123,8 @@ def norm(
 
     Args:
         A: floating or complex tensor.
-        ord: None for the 2-norm of the elements as one vector. Otherwise an order of `vector_norm` (one ``dim``) or of
-            `matrix_norm` (two).
+        ord: None for the 2-norm of the elements as one vector. Otherwise an order of `vector_norm` (for one dimension)
+            or of `matrix_norm` (for two dimensions).
         dim: one dimension for vector norms, two for matrix norms. None means all dimensions.
         keepdim: if True, keep the reduced dimensions with size 1.
         dtype: dtype to which A is converted first.

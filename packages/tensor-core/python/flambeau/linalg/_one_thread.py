@@ -1,8 +1,8 @@
 """Limit NumPy's LAPACK to the calling thread.
 
-The LAPACK library of NumPy has its own threads, one per processor. They wait by spinning. For small matrices, this
-costs more time than the threads save, and it slows down other work. Its sums also depend on the number of threads, but
-in flambeau a result must not depend on it.
+The LAPACK library of NumPy has its own threads, one per processor. Waiting threads spin. For small matrices, this costs
+more time than the threads save, and it slows down other work. The sums of LAPACK also depend on the number of threads,
+but in flambeau a result must not depend on this number.
 """
 
 import ctypes
@@ -31,7 +31,7 @@ def _find_controls() -> tuple[Callable[[int], object], Callable[[], int]] | None
 
 _controls = _find_controls()
 _lock = threading.Lock()
-_active_calls = 0  # number of active calls: the first one limits the threads, the last one restores their number
+_active_calls = 0  # number of active calls: the first call limits the threads, the last call restores their number
 _former_thread_count = 1
 
 

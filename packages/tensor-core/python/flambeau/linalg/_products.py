@@ -17,7 +17,7 @@ def _count(sizes: Sequence[int]) -> int:
 
 @operator(out=True, autocast="float32")
 def tensorinv(A: Tensor, ind: int = 2) -> Tensor:
-    """Return the inverse of A for `tensordot`: A is a linear map from its last dimensions to its first ``ind`` ones.
+    """Return the inverse of A, which is a linear map from its last dimensions to its first ``ind`` dimensions.
 
     Args:
         A: tensor. The product of its first ``ind`` sizes must equal the product of the others.

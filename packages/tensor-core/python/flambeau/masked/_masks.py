@@ -20,7 +20,7 @@ def _input_mask(input: Tensor, *args: Any, mask: Tensor | None = None, **kwargs:
 
     Args:
         input: the tensor that is masked.
-        args, kwargs: further arguments of a masked operation, which are ignored.
+        args, kwargs: other arguments of a masked operation, which are ignored.
         mask: True for the elements to include; it is broadcast to the shape of the input.
     Raises: ValueError without a mask, IndexError for a mask with more dimensions than the input.
     """
@@ -76,7 +76,7 @@ def _canonical_dim(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...
 
 
 def _reduction_identity(op_name: str, input: Tensor, *args: Any) -> Tensor | None:
-    """Return the identity element of an operation, which does not change a result, or None if there is none.
+    """Return the identity element of an operation, which does not change a result, or None if it does not exist.
 
     Args:
         op_name: name of a function of this module.

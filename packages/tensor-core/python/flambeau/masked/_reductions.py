@@ -30,7 +30,7 @@ def _reduce_sparse(
 def sum(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the sum of the included elements, or 0 if there are none.
+    """Return the sum of the included elements, or 0 if no element is included.
 
     Args:
         input: a tensor of any dtype. For the layouts ``sparse_coo`` and ``sparse_csr``, the result is sparse, and
@@ -53,7 +53,7 @@ def sum(
 def prod(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the product of the included elements, or 1 if there are none. For the arguments, see `sum`.
+    """Return the product of the included elements, or 1 if no element is included. For the arguments, see `sum`.
 
     >>> x = flambeau.tensor([[1, 2], [3, 4]])
     >>> flambeau.masked.prod(x, mask=x != 3)
@@ -70,7 +70,7 @@ def prod(
 def amax(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the largest included element, or the dtype's smallest value if there is none.
+    """Return the largest included element, or the dtype's smallest value if no element is included.
 
     For the arguments, see `sum`.
 
@@ -87,7 +87,7 @@ def amax(
 def amin(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the smallest included element, or the dtype's largest value if there is none.
+    """Return the smallest included element, or the dtype's largest value if no element is included.
 
     For the arguments, see `sum`.
 
@@ -109,7 +109,7 @@ def argmax(
     dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Return the index of the largest included element. The dtype is that of the input unless ``dtype`` is given.
+    """Return the index of the largest included element. It has the input's dtype unless ``dtype`` is given.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.argmax(x, mask=x != 3, dtype=flambeau.int64)
@@ -126,7 +126,7 @@ def argmin(
     dtype: Any = None,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """Return the index of the smallest included element. The dtype is that of the input unless ``dtype`` is given.
+    """Return the index of the smallest included element. It has the input's dtype unless ``dtype`` is given.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.argmin(x, mask=x != 1, dtype=flambeau.int64)
@@ -144,7 +144,7 @@ def _count(input: Tensor, dim: Dims, keepdim: bool, mask: Tensor | None) -> Tens
 def mean(
     input: Tensor, dim: Dims = None, *, keepdim: bool | None = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the mean of the included elements, or NaN if there are none. For the arguments, see `sum`.
+    """Return the mean of the included elements, or NaN if no element is included. For the arguments, see `sum`.
 
     Raises: ValueError for a dtype that is neither floating nor complex.
 
@@ -167,11 +167,11 @@ def mean(
 def median(
     input: Tensor, dim: int = -1, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return the median of the included elements, or NaN if there are none. For the arguments, see `sum`.
+    """Return the median of the included elements, or NaN if no element is included. For the arguments, see `sum`.
 
-    If there are two medians, the result is the lower one.
+    If there are two medians, the result is the lower median.
 
-    Raises: ValueError if there are none and the dtype is not floating-point.
+    Raises: ValueError if no element is included and the dtype is not floating-point.
 
     >>> x = flambeau.tensor([1.0, 3.0, 2.0])
     >>> flambeau.masked.median(x, mask=x != 1)
@@ -190,7 +190,7 @@ def median(
 def logsumexp(
     input: Tensor, dim: Dims = None, *, keepdim: bool = False, dtype: Any = None, mask: Tensor | None = None
 ) -> Tensor:
-    """Return ``log(sum(exp(x)))`` of the included elements, or minus infinity if there are none. See `sum`.
+    """Return ``log(sum(exp(x)))`` of the included elements, or minus infinity if no element is included. See `sum`.
 
     >>> x = flambeau.tensor([0.0, 3.0, 0.0])
     >>> flambeau.masked.logsumexp(x, 0, mask=x != 3)
@@ -238,8 +238,8 @@ def var(
     """Return the variance of the included elements.
 
     Args:
-        unbiased: if True (the default), divide by their number minus 1, otherwise by their number.
-        correction: number that is subtracted from their number. Cannot be combined with ``unbiased``.
+        unbiased: if True (the default), divide by ``n - 1``, otherwise by the number n of included elements.
+        correction: number that is subtracted from n. Cannot be combined with ``unbiased``.
 
     For the other arguments, see `sum`.
 

@@ -1,6 +1,6 @@
 """Masked reductions of sparse tensors.
 
-The mask alone decides which elements count. Elements that it includes and that the tensor does not store are 0.
+The mask alone determines which elements are included. Included elements that the tensor does not store are 0.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Python's multiprocessing, with queues, pipes and processes that share the memory of tensors.
 
 A tensor that is sent (``queue.put(tensor)`` or an argument of a spawned process) is moved to shared memory. The
-receiver gets a tensor over the same memory, so changes are visible on both sides. The shared memory is an unnamed file
-that is sent as a file descriptor. It is freed when the last process that uses it ends, even after a crash. The sender
-must stay alive until the receiver has taken the tensor out of the queue.
+receiver gets a tensor that uses the same memory, so changes are visible on both sides. The shared memory is an unnamed
+file that is sent as a file descriptor. It is freed when the last process that uses it ends, even after a crash. The
+sender must stay alive until the receiver has taken the tensor out of the queue.
 
 >>> import flambeau.multiprocessing as mp
 >>> queue = mp.get_context("fork").SimpleQueue()
@@ -58,7 +58,7 @@ def get_all_sharing_strategies() -> set[str]:
 
 
 def get_sharing_strategy() -> str:
-    """Return the name that `set_sharing_strategy` was given, at first ``"file_descriptor"``.
+    """Return the strategy that `set_sharing_strategy` has set (default: ``"file_descriptor"``).
 
     >>> fb.multiprocessing.get_sharing_strategy()
     'file_descriptor'
@@ -69,10 +69,10 @@ def get_sharing_strategy() -> str:
 def set_sharing_strategy(new_strategy: str) -> None:
     """Set the strategy for sharing memory. It has no effect: memory is always shared by file descriptors.
 
-    If a process reaches its limit of open files, raise it with
+    If a process reaches its limit of open files, raise the limit with
     ``resource.setrlimit(resource.RLIMIT_NOFILE, ...)``.
 
-    Raises: ValueError unless it is one of `get_all_sharing_strategies`.
+    Raises: ValueError unless ``new_strategy`` is one of `get_all_sharing_strategies`.
 
     >>> fb.multiprocessing.set_sharing_strategy("file_descriptor")
     """

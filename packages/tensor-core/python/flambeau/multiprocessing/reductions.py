@@ -1,4 +1,4 @@
-"""Pickling of tensors for other processes: a file descriptor of the memory, and the view of it."""
+"""Pickling of tensors for other processes as a file descriptor of the memory and a description of the view."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_GRAPH = (
 
 
 def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
-    """Return the pickle reduction of a tensor. A CPU tensor is moved to shared memory; others are copied.
+    """Return the pickle reduction of a tensor. A CPU tensor is moved to shared memory; other tensors are copied.
 
     Returns: a function and its arguments, as from ``__reduce__``.
     Raises: RuntimeError if the tensor is the result of a recorded operation.
@@ -47,7 +47,7 @@ def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
 def rebuild_tensor(
     handle: Any, size: int, dtype: Any, view: tuple[Any, ...], requires_grad: bool, attributes: dict[str, Any]
 ) -> Tensor:
-    """Rebuild a tensor over the same memory. See `reduce_tensor`."""
+    """Rebuild a tensor that uses the same memory. See `reduce_tensor`."""
     tensor = _core.empty(0, dtype=dtype).set_(UntypedStorage(_map_received(handle, size)), *view)
     if requires_grad:
         tensor.requires_grad_()

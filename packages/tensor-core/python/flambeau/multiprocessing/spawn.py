@@ -82,7 +82,7 @@ def _run(function: Callable[..., Any], index: int, args: Sequence[Any], report: 
     try:
         function(index, *args)
     except KeyboardInterrupt:
-        pass  # the parent was interrupted as well and reports it
+        pass  # the parent was also interrupted, and reports it
     except BaseException as error:
         if isinstance(error, SystemExit):
             raise
@@ -215,9 +215,9 @@ def spawn(
     daemon: bool = False,
     start_method: str = "spawn",
 ) -> ProcessContext | None:
-    """Run ``fn(index, *args)`` in ``nprocs`` new processes. If one fails, the others are terminated.
+    """Run ``fn(index, *args)`` in ``nprocs`` new processes. If one process fails, terminate the others.
 
-    A script calls it below ``if __name__ == "__main__":``, because the processes import the script.
+    A script must call this function below ``if __name__ == "__main__":``, because the processes import the script.
     See `start_processes`.
 
     Args:

@@ -1,9 +1,9 @@
 """Window functions of M samples.
 
-``sym=True`` gives a symmetric window (for filters), ``sym=False`` a periodic one (for spectra). Values are computed in
-float64 and rounded to ``dtype``, which is float32 or float64. Each function raises ValueError for a negative M, another
-dtype or parameters outside their domain. In the formulas, k is the index of a sample. N is M - 1 for a symmetric window
-and M for a periodic one.
+``sym=True`` gives a symmetric window (for filters), ``sym=False`` a periodic window (for spectra). Values are computed
+in float64 and rounded to ``dtype``, which is float32 or float64. Each function raises ValueError for a negative M,
+another dtype or parameters outside their domain. In the formulas, k is the index of a sample. N is M - 1 for a
+symmetric window and M for a periodic window.
 """
 
 import math
@@ -98,7 +98,7 @@ def cosine(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return the cosine window: half a period of the sine, sin(pi (k + 0.5) / M) if symmetric.
+    """Return the cosine window, half a period of a sine: sin(pi (k + 0.5) / M) for a symmetric window.
 
     >>> fb.signal.windows.cosine(4)
     tensor([0.3827, 0.9239, 0.9239, 0.3827])
@@ -129,7 +129,7 @@ def exponential(
 ) -> Tensor:
     """Return the exponential window, exp(-abs(k - center) / tau).
 
-    ``center`` is the middle by default. It can only be given for a periodic window.
+    ``center`` is the middle by default. The argument is only valid for a periodic window.
 
     >>> flambeau.signal.windows.exponential(3)
     tensor([0.3679, 1.0000, 0.3679])

@@ -37,7 +37,7 @@ def _sizes(name: str, left: Any, right: Any) -> None:
 
 @implements("add", "__add__", "__radd__")
 def add(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
-    """Return ``input + alpha * other`` for two sparse tensors, or a strided and a sparse one.
+    """Return ``input + alpha * other`` for two sparse tensors, or for a strided and a sparse tensor.
 
     Gradient: defined for both operands.
     """
@@ -162,7 +162,7 @@ def mul(input: Any, other: Any) -> Any:
 
 
 def _multiply_by_scalar(input: Any, other: Any) -> Tensor:
-    """Multiply two sparse tensors, one of which is 0-D: scale the one with more dimensions or entries by the other."""
+    """Multiply two sparse tensors, one of which is 0-D: scale the tensor with more dimensions (or entries)."""
     tensor, scalar = sorted((input, other), key=lambda each: (each.ndim, each._nnz()), reverse=True)
     number = scalar.to_dense()
     dtype = flambeau.result_type(tensor, number) if tensor.ndim else flambeau.promote_types(input.dtype, other.dtype)
@@ -237,7 +237,7 @@ def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, e
 
 
 def _aligned(input: Any, other: Any) -> tuple[Tensor, Tensor] | None:
-    """Return the values of both if they have the same size and indices, otherwise None."""
+    """Return the values of two sparse tensors if they have the same size and indices, otherwise None."""
     if not (isinstance(input, SparseTensor) and isinstance(other, SparseTensor)) or input._size != other._size:
         return None
     first, second = to_coo(input).coalesce(), to_coo(other).coalesce()

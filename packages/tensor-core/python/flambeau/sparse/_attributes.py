@@ -1,4 +1,4 @@
-"""Functions of the sizes, dtypes and devices of sparse tensors."""
+"""Queries of the sizes, dtypes and devices of sparse tensors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def is_contiguous(tensor: SparseTensor, memory_format: Any = None) -> bool:
 
 @implements("expand_as", "view_as", "reshape_as")
 def expand_as(tensor: Tensor, other: Any) -> Tensor:
-    """Expand a strided tensor to the size of a sparse one."""
+    """Expand a strided tensor to the size of a sparse tensor."""
     if isinstance(tensor, SparseTensor):
         raise NotImplementedError(f"expand_as: the first tensor must be strided, got the layout {tensor.layout}")
     return tensor.expand(other.shape)
@@ -55,7 +55,7 @@ def expand_as(tensor: Tensor, other: Any) -> Tensor:
 
 @implements(".data=")
 def set_data(tensor: Tensor, data: Any) -> NoReturn:
-    """Raise RuntimeError: a strided tensor cannot take over the elements of a sparse one."""
+    """Raise RuntimeError: a strided tensor cannot take over the elements of a sparse tensor."""
     raise RuntimeError(
         "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have incompatible tensor type: "
         f"the layouts {tensor.layout} and {data.layout}"

@@ -22,7 +22,7 @@ class CompressedTensor(SparseTensor):
     - indices ``(*batch, nnz)``: the column or row of each entry,
     - values ``(*batch, nnz, *block, *dense)``.
 
-    With blocks, offsets and indices count rows and columns of blocks.
+    With blocks, offsets and indices refer to rows and columns of blocks.
     """
 
     __slots__ = ("_idx", "_ptr")
@@ -56,7 +56,7 @@ class CompressedTensor(SparseTensor):
 
     @property
     def _blocksize(self) -> tuple[int, ...]:
-        """The rows and columns of a block, or ``()`` for a layout without blocks."""
+        """The numbers of rows and columns of a block, or ``()`` for a layout without blocks."""
         first = self._ptr.ndim
         return tuple(self._val.shape[first : first + self.block_dims])
 
@@ -101,7 +101,7 @@ class RowCompressedTensor(CompressedTensor):
     compressed_dim, part_names = 0, ("crow_indices", "col_indices")
 
     def crow_indices(self) -> Tensor:
-        """Return the first entry of each row and the end: shape ``(*batch, rows + 1)``."""
+        """Return the offsets, of shape ``(*batch, rows + 1)``: the first entry of each row, and the end."""
         return self._ptr
 
     def col_indices(self) -> Tensor:
@@ -116,7 +116,7 @@ class ColumnCompressedTensor(CompressedTensor):
     compressed_dim, part_names = 1, ("ccol_indices", "row_indices")
 
     def ccol_indices(self) -> Tensor:
-        """Return the first entry of each column and the end: shape ``(*batch, columns + 1)``."""
+        """Return the offsets, of shape ``(*batch, columns + 1)``: the first entry of each column, and the end."""
         return self._ptr
 
     def row_indices(self) -> Tensor:
@@ -175,9 +175,9 @@ def offsets_of(sorted_indices: Tensor, count: int) -> Tensor:
 
 
 def numbers_of(offsets: Tensor) -> Tensor:
-    """Return the row or column number of each entry, given the offsets. Inverse of `offsets_of`.
+    """Return the row or column number of each entry, given the offsets. This is the inverse of `offsets_of`.
 
-    In a batch, the numbering continues from one matrix to the next.
+    In a batch, the row or column numbers continue from one matrix to the next.
     """
     lengths = offsets.diff().reshape(-1)
     return flambeau.arange(lengths.shape[0], device=offsets.device).repeat_interleave(lengths)

@@ -1,6 +1,7 @@
 """Invariants of compressed sparse tensors.
 
-The functions check a tensor that `CompressedTensor.of` created from unchecked parts. The messages are those of PyTorch.
+The functions check a tensor that `CompressedTensor.of` created from unchecked parts. The error messages match
+PyTorch's.
 """
 
 from __future__ import annotations

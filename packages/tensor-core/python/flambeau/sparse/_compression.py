@@ -1,7 +1,7 @@
-"""Compression of the rows or columns of sparse matrices, with COO tensors of their entries in between.
+"""Conversion between compressed layouts and COO tensors of their entries.
 
 The entries of a compressed layout are elements or blocks. A COO tensor of blocks stores the indices of the blocks. Its
-first two dense dimensions are those of a block.
+first two dense dimensions are the dimensions of a block.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ def _values(values: Any, dtype: Any, device: Any, requires_grad: bool, pin_memor
         made = made.pin_memory()
     if requires_grad:
         return made.detach().requires_grad_()
-    # An alias, so that the tensor keeps its shape if the program changes that of ``values`` in place.
+    # Return an alias, so that the tensor keeps its shape if the program changes the shape of ``values`` in place.
     return made.view_as(made) if made.requires_grad and flambeau.is_grad_enabled() else made.detach()
 
 
@@ -56,7 +56,7 @@ def sparse_coo_tensor(
         values: shape ``(nnz, *dense sizes)``. Values with equal indices are added.
         size: sizes of the sparse and then of the dense dimensions. The default is the smallest size that contains the
             indices.
-        dtype, device: dtype and device of the tensor. The defaults are those of the values.
+        dtype, device: dtype and device of the tensor. The defaults are the dtype and device of the values.
         pin_memory: if True, keep the values in page-locked memory.
         requires_grad: if True, the values become a leaf that requires grad. Otherwise gradients flow to ``values``.
         check_invariants: True also verifies ``is_coalesced``. False skips the check of the range of the indices.
@@ -139,7 +139,8 @@ def sparse_compressed_tensor(
             the end.
         plain_indices: shape ``(*batch, nnz)``: the column or row of each entry.
         values: shape ``(*batch, nnz, *dense sizes)``, or ``(*batch, nnz, *blocksize, *dense sizes)`` for blocks.
-        size: size ``(*batch, rows, columns, *dense sizes)``. The default is the smallest that contains the indices.
+        size: size ``(*batch, rows, columns, *dense sizes)``. The default is the smallest size that contains the
+            indices.
         dtype, device, pin_memory, requires_grad: see `sparse_coo_tensor`.
         layout: one of the four layouts.
         check_invariants: True also verifies that plain indices are sorted and unique within each row or column. False

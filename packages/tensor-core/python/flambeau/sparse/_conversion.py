@@ -24,7 +24,7 @@ def elements_of_rows(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _row_major(matrix: CompressedTensor) -> tuple[Tensor, Tensor | None, bool]:
-    """Return row-major COO indices, the order of the elements (None: unchanged), and True if these are coalesced."""
+    """Return row-major COO indices, the order of the elements (None: unchanged), and True if they are coalesced."""
     indices = matrix._element_indices()
     keys = flat_keys(indices, matrix._size[: indices.shape[0]])
     if bool((keys[1:] > keys[:-1]).all()):
@@ -109,7 +109,7 @@ def _dense_dims(name: str, tensor: Any, given: int | None) -> int:
 
 
 def _blocksize(name: str, tensor: Any, kind: type[CompressedTensor], given: Any, batch_dims: int) -> tuple[int, ...]:
-    """Return the block size for a layout: ``given`` or, by default, that of the tensor."""
+    """Return the block size for a layout: ``given`` or, by default, the block size of the tensor."""
     if not kind.block_dims:
         if given is not None:
             raise RuntimeError(f"{name}: the layout has no blocks, but got blocksize={tuple(given)}")
@@ -256,7 +256,7 @@ def type_as(tensor: SparseTensor, other: Tensor) -> Tensor:
 
 @implements("cpu")
 def cpu(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
-    """Copy to the CPU, or return the tensor if it is there already."""
+    """Copy to the CPU, or return the tensor if it is already on the CPU."""
     return to(tensor, "cpu")
 
 
@@ -264,7 +264,7 @@ def cpu(tensor: SparseTensor, memory_format: Any = None) -> Tensor:
 def cuda(
     tensor: SparseTensor, device: Any = None, non_blocking: bool = False, memory_format: Any = None
 ) -> SparseTensor:
-    """Copy to a GPU, or return the tensor if it is there already."""
+    """Copy to a GPU, or return the tensor if it is already on this GPU."""
     values = tensor._val.cuda(device)
     return tensor if values is tensor._val else _move_parts(tensor._like(values), lambda part: part.to(values.device))
 
@@ -290,7 +290,7 @@ def is_shared(tensor: SparseTensor) -> bool:
 
 
 def parts_of(tensor: SparseTensor) -> list[Tensor]:
-    """Return the strided tensors that store a sparse one."""
+    """Return the strided tensors that store a sparse tensor."""
     if isinstance(tensor, CooTensor):
         return [tensor._ind, tensor._val]
     assert isinstance(tensor, CompressedTensor)
@@ -390,7 +390,7 @@ def _resize_as_compressed(tensor: Any, other: Any) -> SparseTensor:
             f"({tensor.layout}) and source ({other.layout})"
         )
     if tensor._size != other._size or tensor._val.shape != other._val.shape:
-        offsets, indices = other._ptr.to(tensor._ptr), other._idx.to(tensor._idx)  # to its dtype and device
+        offsets, indices = other._ptr.to(tensor._ptr), other._idx.to(tensor._idx)  # to the dtype and device of tensor
         values = tensor._val.new_zeros(other._val.shape)
         tensor._take_over(type(tensor).of(offsets.clone(), indices.clone(), values, other._size))
     return tensor  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""The COO (coordinate) layout: stores each element with its indices along the sparse dimensions."""
+"""The COO (coordinate) layout, which stores each element with its indices along the sparse dimensions."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def from_cache(tensor: SparseTensor, name: str, find: Any) -> Any:
 
 
 def version_of(indices: Tensor) -> int:
-    """Return the version counter of a tensor. Inference tensors have none and give 0."""
+    """Return the version counter of a tensor, or 0 for an inference tensor, which has no counter."""
     return 0 if indices.is_inference() else indices._version
 
 
@@ -149,7 +149,7 @@ def flat_keys(indices: Any, sizes: Any) -> Tensor:
 
 
 def unflattened(keys: Tensor, sizes: Any) -> list[Tensor]:
-    """Return the indices along each dimension. Inverse of `flat_keys`, for at least one dimension."""
+    """Return the indices along each dimension, as the inverse of `flat_keys` for at least one dimension."""
     indices: list[Tensor] = []
     for length in reversed(sizes[1:]):
         indices.insert(0, keys % max(1, length))
@@ -173,7 +173,7 @@ def merging_of(tensor: CooTensor) -> Merging:
 
 
 def summed(values: Tensor, groups: Tensor, count: int) -> Tensor:
-    """Return the sum of each group, of shape ``(count, *dense sizes)``. For bool, it is the logical or."""
+    """Return the sum of each group, of shape ``(count, *dense sizes)``. For bool, the sum is the logical or."""
     if values.dtype is flambeau.bool:
         return summed(values.to(flambeau.int64), groups, count) > 0
     empty = flambeau.zeros((count, *values.shape[1:]), dtype=values.dtype, device=values.device)

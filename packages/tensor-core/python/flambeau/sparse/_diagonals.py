@@ -22,7 +22,8 @@ def spdiags(diagonals: Tensor, offsets: Tensor, shape: Any, layout: Any = None) 
 
     Args:
         diagonals: shape ``(n, length)``, or ``(length,)`` for one diagonal.
-        offsets: distinct integers of shape ``(n,)``, or one number. 0 is the main diagonal, positive ones are above it.
+        offsets: distinct integers of shape ``(n,)``, or one number. 0 is the main diagonal; positive offsets are above
+            it.
         shape: size of the matrix.
         layout: ``sparse_coo`` (the default), ``sparse_csr`` or ``sparse_csc``.
     Returns: a sparse matrix.

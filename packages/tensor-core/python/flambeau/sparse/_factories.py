@@ -1,4 +1,4 @@
-"""Factories of sparse tensors: ``zeros``, ``empty`` and similar ones with ``layout=``, and copies of data."""
+"""Factories of sparse tensors: functions such as ``zeros`` and ``empty`` with ``layout=``, and copies of data."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def zeros_to(
 
 @implements("as_tensor")
 def as_tensor(data: SparseTensor, dtype: Any = None, device: Any = None) -> Tensor:
-    """Convert the dtype or device. Return the tensor itself if it has both already."""
+    """Convert the dtype or device. Return the tensor itself if no conversion is needed."""
     return to(data, data.device if device is None else device, dtype or data.dtype)
 
 
@@ -103,7 +103,7 @@ def copied(
 
 @implements("new_tensor")
 def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = None, **options: Any) -> Tensor:
-    """Return a tensor of ``data``. Numbers become a strided tensor, by default with this dtype and device."""
+    """Return a tensor of ``data``, by default with ``tensor``'s dtype and device. Numbers give a strided tensor."""
     device = tensor.device if device is None else device
     if isinstance(data, SparseTensor):
         return copied(data, dtype=dtype, device=device, **options)
@@ -113,7 +113,7 @@ def new_tensor(tensor: Tensor, data: Any, *, dtype: Any = None, device: Any = No
 def _register_filled(name: str) -> None:
     @implements(name)
     def filled_like(tensor: SparseTensor, *args: Any, **options: Any) -> SparseTensor:
-        """Return a tensor with other values at the indices of a compressed one."""
+        """Return a tensor with other values at the indices of a compressed tensor."""
         if not isinstance(tensor, CompressedTensor):
             raise NotImplementedError(NOT_IMPLEMENTED.format(name=name, layout=tensor.layout))
         return tensor._like(getattr(flambeau, name)(tensor._val, *args, **options))

@@ -11,7 +11,7 @@ from flambeau.sparse._tensor import SparseTensor
 
 
 def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Tensor:
-    """Return the product of two matrices. It is sparse if both are sparse, otherwise strided.
+    """Return the product of two matrices. The product is sparse if both matrices are sparse, otherwise strided.
 
     Args:
         mat1, mat2: sparse or strided matrices of shapes ``(n, m)`` and ``(m, k)`` and of one dtype.
@@ -20,8 +20,8 @@ def mm(mat1: Any, mat2: Any, reduce: str | None = None) -> Tensor:
             elements gives 0.
     Returns: a matrix of shape ``(n, k)``.
     Raises: RuntimeError if the sizes, dtypes or layouts do not match.
-    Gradient: defined for both. The gradient of a sparse matrix has the indices of the matrix. The gradient of an
-        extreme goes to the first of equal products.
+    Gradient: defined for both matrices. The gradient of a sparse matrix has the indices of the matrix. If several
+        products equal the extreme value, the first one receives the gradient.
 
     >>> s = flambeau.sparse_coo_tensor([[0, 1], [1, 0]], [2.0, 3.0], (2, 2))
     >>> flambeau.sparse.mm(s, flambeau.tensor([[1.0], [10.0]]))
@@ -113,7 +113,7 @@ sampled_addmm = _products.sampled_addmm
 
 
 def resize_as_sparse_(input: Tensor, the_template: Any) -> Tensor:
-    """Resize a sparse tensor in place to the size of another one.
+    """Resize a sparse tensor in place to the size of another sparse tensor.
 
     >>> s = fb.sparse_coo_tensor([[0], [1]], [2.0], (2, 2))
     >>> fb.resize_as_sparse_(s, fb.sparse_coo_tensor(size=(3, 4))).shape

@@ -1,9 +1,9 @@
 """Sparse tensors as the ``.grad`` of dense tensors.
 
 Note [Held gradients]
-A tensor's C++ object refers to the memory of its gradient, not to the Python object that a sparse tensor is. The table
-here keeps that Python object alive while it is the gradient: until another gradient is assigned, the tensor is deleted,
-or `release` finds that the gradient was removed.
+A tensor's C++ object refers to the memory of its gradient, not to a Python object, but a sparse tensor is a Python
+object. The table in this module keeps this object alive while it is the gradient: until another gradient is assigned,
+the tensor is deleted, or `release` finds that the gradient was removed.
 """
 
 from __future__ import annotations

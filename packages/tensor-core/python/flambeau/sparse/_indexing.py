@@ -50,7 +50,7 @@ def select_copy(tensor: Any, dim: int, index: int) -> Tensor:
 
 @implements("select")
 def select(tensor: Any, dim: int, index: int) -> Tensor:
-    """Select the slice at an index, without the dimension. It is strided if no sparse dimension remains.
+    """Select the slice at an index and remove the dimension. The result is strided if no sparse dimension remains.
 
     A row or column of a compressed tensor is a COO tensor.
     """

@@ -1,4 +1,4 @@
-"""Low-rank factorizations of sparse matrices. They need products with the matrix only."""
+"""Low-rank factorizations of sparse matrices, which only need products with the matrix."""
 
 from __future__ import annotations
 

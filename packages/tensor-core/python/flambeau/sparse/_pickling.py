@@ -49,7 +49,7 @@ def reduced_for_pytorch(tensor: Any) -> tuple[Any, ...]:
 def rebuilt_from_file(layout: Any, parts: Any, verified: bool) -> SparseTensor:
     """Rebuild a tensor from a PyTorch file. The indices are verified because a file may contain anything.
 
-    ``verified=False`` postpones this until the indices are read.
+    ``verified=False`` postpones the verification until the indices are read.
     """
     if layout is _core.sparse_coo:
         indices, values, size, *coalesced = parts

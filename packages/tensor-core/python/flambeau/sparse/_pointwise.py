@@ -1,4 +1,4 @@
-"""Unary functions that map 0 to 0. They are computed on the values only."""
+"""Unary functions that map 0 to 0, and are therefore computed on the values only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from flambeau._core import Tensor
 from flambeau.sparse._coo import CooTensor
 from flambeau.sparse._tensor import SparseTensor, implements, in_place
 
-# Linear functions: entries with equal indices need not be merged before.
+# Linear functions, for which entries with equal indices need not be merged first.
 _LINEAR = ("neg", "negative", "positive", "conj", "conj_physical", "resolve_conj", "resolve_neg")
 
 _KEEP_ZERO = (
@@ -19,7 +19,7 @@ _KEEP_ZERO = (
     *("nan_to_num", "deg2rad", "rad2deg", "angle", "real", "imag", "leaky_relu", "silu", "gelu", "elu", "dropout"),
 )
 
-# Other names, and the names that error messages use for them.
+# Maps aliases to the names that error messages use.
 _OTHER_NAMES = {
     "absolute": "abs",
     "arcsin": "asin",
