@@ -95,7 +95,7 @@ def seed() -> int:
 
 
 def initial_seed() -> int:
-    """Return the seed of the default generator. If no seed was set, it comes from the system's entropy.
+    """Return the seed of the default generator. Without a call that sets it, the seed comes from the system's entropy.
 
     >>> _ = fb.manual_seed(7)
     >>> fb.initial_seed()

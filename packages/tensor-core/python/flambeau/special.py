@@ -1,6 +1,6 @@
 """Special functions, as in ``torch.special``.
 
-An operator that is named ``special_<name>`` in the operator registry is public as ``flambeau.special.<name>`` only.
+An operator that is named ``special_<name>`` in the operator registry is public only as ``flambeau.special.<name>``.
 The remaining functions are aliases of operators in ``flambeau``.
 """
 

@@ -27,7 +27,7 @@ def from_file(
     device: Any = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Return a tensor over the contents of a file. The file is memory-mapped and read when elements are used.
+    """Return a tensor with the contents of a file. The file is memory-mapped and read when elements are used.
 
     Args:
         filename: path of the file.
@@ -83,7 +83,7 @@ class StorageBase:
 
 
 class UntypedStorage(StorageBase):
-    """The bytes of a tensor's memory. ``tensor.set_(storage, offset, size, stride)`` makes a tensor view them.
+    """Bytes of a tensor's memory. ``tensor.set_(storage, offset, size, stride)`` makes a tensor use this memory.
 
     Args:
         size: a number of bytes, which are set to zero; or a sequence of byte values; or a 1-D ``uint8`` tensor, whose
@@ -103,7 +103,7 @@ class UntypedStorage(StorageBase):
 
     @classmethod
     def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, nbytes: int = 0) -> UntypedStorage:
-        """Return a storage over the bytes of a file. See `from_file`."""
+        """Return a storage that maps the bytes of a file. See `from_file`."""
         made = cls(from_file(filename, shared, nbytes, dtype=_core.uint8))
         made._filename = os.fspath(filename) if shared and nbytes else None
         return made
@@ -160,7 +160,7 @@ class UntypedStorage(StorageBase):
     @overload
     def __getitem__(self, index: slice) -> UntypedStorage: ...
     def __getitem__(self, index: int | slice) -> int | UntypedStorage:
-        """Return one byte for an index. For a slice, return a storage over the same memory."""
+        """Return one byte for an index. For a slice, return a storage that shares the memory."""
         _require_elements(self)
         if not isinstance(index, slice):
             return int(self._bytes[index])
@@ -177,7 +177,7 @@ class UntypedStorage(StorageBase):
         return self
 
     def copy_(self, source: UntypedStorage, non_blocking: bool = False) -> UntypedStorage:
-        """Copy the bytes of a storage of the same size into this one."""
+        """Copy the bytes of a storage of the same size into this storage."""
         self._bytes.copy_(source._bytes)
         return self
 
@@ -189,26 +189,27 @@ class UntypedStorage(StorageBase):
         return self if there is self._bytes else type(self)(there)
 
     def cpu(self) -> UntypedStorage:
-        """Return the storage on the CPU, or self if it is there already."""
+        """Return the storage on the CPU, or self if it is already there."""
         return self._on(self._bytes.cpu())
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> UntypedStorage:
-        """Return the storage on a GPU (default: the current one), or self if it is there already."""
+        """Return the storage on a GPU (default: the current GPU), or self if it is already there."""
         return self._on(self._bytes.cuda(device, non_blocking))
 
     def to(self, *, device: Any, non_blocking: bool = False) -> UntypedStorage:
-        """Return the storage on a device, or self if it is there already."""
+        """Return the storage on a device, or self if it is already there."""
         return self._on(self._bytes.to(device, non_blocking=non_blocking))
 
     def resizable(self) -> bool:
-        """Return True if `resize_` can change the size. It cannot on a GPU or if processes share the memory."""
+        """Return True if `resize_` can change the size: the memory is not on a GPU and not shared between processes."""
         return not self.is_cuda and not self.is_shared()
 
     def resize_(self, size: int) -> UntypedStorage:
         """Change the size in bytes. Bytes that remain keep their values; new bytes are uninitialised.
 
-        Tensors over the storage keep their shapes. The memory of a storage that shrinks stays allocated for them.
-        Raises: RuntimeError for a negative size, and for memory that processes share; NotImplementedError on a GPU.
+        Existing tensors that use this storage keep their shapes. If the storage shrinks, its memory stays allocated, so
+        that these tensors remain valid. Raises: RuntimeError for a negative size, and for memory that processes share;
+        NotImplementedError on a GPU.
         """
         self._bytes = _core._storage_bytes(_core._resize_storage(self._bytes, size))
         return self
@@ -252,7 +253,7 @@ class UntypedStorage(StorageBase):
         """Copy the bytes once per ``copy.deepcopy``, even if several storages and tensors share them."""
         if not (address := self.data_ptr()):
             return self.clone()
-        copies = memo.setdefault("flambeau storages", {})  # the other keys are object ids, which are numbers
+        copies = memo.setdefault("flambeau storages", {})  # all other keys are object ids, which are numbers
         key = str(self.device), address
         if key not in copies:
             copies[key] = self.clone()
@@ -271,7 +272,7 @@ def _require_elements(storage: UntypedStorage | TypedStorage) -> None:
 
 
 def _listed(storage: UntypedStorage | TypedStorage, kind: str) -> str:
-    """Format the elements, one per line, and a footer. If there are many, show only the first and the last ones."""
+    """Format the elements, one per line, and a footer. Of many elements, show only the first and the last 500."""
     size, edge = len(storage), 500
     if storage.device.type == "meta":
         return f"...\n[{kind} of size {size}]"
@@ -336,7 +337,7 @@ class TypedStorage(StorageCasts):
         return self._elements()
 
     def untyped(self) -> UntypedStorage:
-        """Return the untyped storage over the same memory."""
+        """Return the untyped storage that has the same memory."""
         return self._untyped_storage
 
     def element_size(self) -> int:
@@ -383,7 +384,7 @@ class TypedStorage(StorageCasts):
         return self
 
     def copy_(self, source: TypedStorage, non_blocking: bool = False) -> TypedStorage:
-        """Copy the elements of a storage of the same size into this one."""
+        """Copy the elements of a storage of the same size into this storage."""
         self._elements().copy_(source._elements())
         return self
 
@@ -409,11 +410,11 @@ class TypedStorage(StorageCasts):
         return self
 
     def cpu(self) -> TypedStorage:
-        """Return the storage on the CPU, or self if it is there already."""
+        """Return the storage on the CPU, or self if it is already there."""
         return self._typed_over(self._untyped_storage.cpu())
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> TypedStorage:
-        """Return the storage on a GPU (default: the current one), or self if it is there already."""
+        """Return the storage on a GPU (default: the current GPU), or self if it is already there."""
         return self._typed_over(self._untyped_storage.cuda(device, non_blocking))
 
     def is_pinned(self, device: Any = None) -> bool:

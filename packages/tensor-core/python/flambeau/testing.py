@@ -57,7 +57,7 @@ def assert_close(
             apply.
         equal_nan: if True, two NaNs are equal.
         check_device, check_dtype, check_layout, check_stride: if True, this attribute must be equal.
-        msg: an error message, or a function that maps the generated message to the final one.
+        msg: an error message, or a function that maps the generated message to the final message.
     Raises: AssertionError with the number of mismatched elements and the largest differences and their positions;
         TypeError for values that cannot be compared; ValueError if only one tolerance is given.
 
@@ -66,7 +66,7 @@ def assert_close(
     if (rtol is None) != (atol is None):
         raise ValueError(f"rtol and atol must both be specified or both be unspecified, but got {rtol=} and {atol=}")
     if rtol is not None and atol is not None:
-        rtol, atol = float(rtol), float(atol)  # they may be tensors
+        rtol, atol = float(rtol), float(atol)  # the tolerances may be tensors
     attributes = {"device": check_device, "dtype": check_dtype, "layout": check_layout, "stride": check_stride}
     problem = _Comparison(rtol, atol, equal_nan, allow_subclasses, attributes).difference(actual, expected, "")
     if problem is not None:
@@ -81,7 +81,7 @@ def assert_allclose(
     equal_nan: bool = True,
     msg: str = "",
 ) -> None:
-    """Assert that two tensors or values are close, whatever their dtypes. New programs use `assert_close`.
+    """Assert that two tensors or values are close, for any dtypes. New programs should use `assert_close`.
 
     Args:
         actual, expected: tensors, or values that ``flambeau.tensor`` accepts.
@@ -274,8 +274,8 @@ def make_tensor(
         shape: sizes, or one sequence of sizes.
         dtype: dtype of the result.
         low, high: range ``[low, high)`` of the values. The defaults are [-9, 9) for floating and complex dtypes,
-            [-9, 10) for signed integers, [0, 10) for unsigned integers and [0, 2) for bool. Only those values are drawn
-            that the dtype can represent.
+            [-9, 10) for signed integers, [0, 10) for unsigned integers and [0, 2) for bool. Only values that the dtype
+            can represent are drawn.
         requires_grad, device: properties of the result.
         noncontiguous: if True, return a tensor that is not contiguous.
         exclude_zero: if True, replace 0 by 1 (integers) or by the smallest positive normal number (other dtypes).

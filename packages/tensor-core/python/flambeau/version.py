@@ -16,5 +16,5 @@ def __getattr__(name: str) -> str | None:
         raise AttributeError(f"module 'flambeau.version' has no attribute '{name}'")
     from flambeau import _core
 
-    # Programs read this to detect CUDA: the CUDA version that compiles kernels, or None if there is no GPU.
+    # Programs read this value to detect CUDA: the version of the compiler of CUDA kernels, or None without a GPU.
     return "{}.{}".format(*_core._cuda_compiler_version()) if _core._cuda_device_count() else None

@@ -74,7 +74,6 @@ def _read(equation: str, shapes: tuple[Sequence[int], ...]) -> tuple[list[Labels
     """Return the labels of each operand, the labels of the output, and the size of each label.
 
     The dimensions of "..." have the labels "000", "001" etc.
-
     """
     if not shapes:
         raise ValueError("einsum(): must provide at least one operand")

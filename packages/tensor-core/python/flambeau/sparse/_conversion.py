@@ -47,7 +47,7 @@ def to_coo(tensor: Any) -> CooTensor:
 
 
 def with_values(matrix: CompressedTensor, values: Tensor) -> CompressedTensor:
-    """Return a tensor with the indices of ``matrix`` and other values, in the order of those of ``to_coo(matrix)``."""
+    """Return a tensor with the indices of ``matrix`` and other values, given in the order of ``to_coo(matrix)``."""
     order = from_cache(matrix, "row-major", _row_major)[1]
     if order is not None:
         values = values.index_select(0, flambeau.argsort(order))

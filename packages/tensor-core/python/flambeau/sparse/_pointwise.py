@@ -89,13 +89,13 @@ def float_power(input: Any, exponent: Any) -> SparseTensor:
 
 @implements(".real")
 def real(tensor: SparseTensor) -> SparseTensor:
-    """Return the real parts, which share their values with a complex tensor; return a real tensor unchanged."""
+    """Return the real parts, which share memory with a complex tensor. Return a real tensor unchanged."""
     return tensor._like(tensor._val.real) if tensor.is_complex() else tensor
 
 
 @implements(".imag")
 def imag(tensor: SparseTensor) -> SparseTensor:
-    """Return the imaginary parts, which share their values with the tensor.
+    """Return the imaginary parts, which share memory with the tensor.
 
     Raises: RuntimeError if the tensor is real.
     """

@@ -2,7 +2,8 @@
 
 If the rows are sorted, the product with a dense matrix uses the kernel of ``embedding_bag``, with the values as
 weights. The gradient of the dense matrix is a product with the transposed pattern, whose sort order is computed once
-per pattern. The gradient of the values computes dot products of rows at the indices. Neither creates a dense matrix.
+per pattern. The gradient of the values computes dot products of rows at the indices. Neither gradient creates a dense
+matrix that has the size of the sparse matrix.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Pattern:
 
     @property
     def rows(self) -> CompressedRows:
-        """The elements sorted by row."""
+        """Elements sorted by row."""
         if self._rows is None:
             row, order = flambeau.sort(self.row, stable=True)
             self._rows = CompressedRows(order, offsets_of(row, self.size[0]), self.column.index_select(0, order))
@@ -50,7 +51,7 @@ class Pattern:
 
     @property
     def transposed(self) -> Pattern:
-        """The pattern of the transposed matrix."""
+        """Pattern of the transposed matrix."""
         if self._transposed is None:
             self._transposed = Pattern(self.column, self.row, (self.size[1], self.size[0]))
             self._transposed._transposed = self
@@ -83,7 +84,7 @@ def _find_pattern(matrix: Any) -> Pattern:
 
 
 def multiplied(pattern: Pattern, values: Tensor, dense: Tensor) -> Tensor:
-    """Multiply a sparse matrix by a dense ``(columns, k)`` one. Gradient: defined for both, to any order."""
+    """Multiply a sparse matrix by a dense ``(columns, k)`` matrix. Gradient: defined for both, to any order."""
     if values.dtype not in (flambeau.float32, flambeau.float64) or values.numel() == 0 or dense.numel() == 0:
         terms = dense.index_select(0, pattern.column) * values[:, None]
         empty = flambeau.zeros((pattern.size[0], dense.shape[1]), dtype=terms.dtype, device=terms.device)
@@ -183,7 +184,7 @@ def mm_reduced(mat1: Any, mat2: Any, reduce: str) -> Tensor:
 def _max_or_min_products(pattern: Pattern, values: Tensor, dense: Tensor, reduce: str) -> Tensor:
     """Return the largest or smallest product of each row, 0 for rows without elements.
 
-    The gradient goes to the first of equal products.
+    If several products equal the result, the first one receives the gradient.
     """
     terms = dense.index_select(0, pattern.column) * values[:, None]
     found = terms.detach()
@@ -195,7 +196,7 @@ def _max_or_min_products(pattern: Pattern, values: Tensor, dense: Tensor, reduce
     expected = result.index_select(0, pattern.row)
     is_extreme = (found == expected) | (found.isnan() & expected.isnan())
     numbers = flambeau.arange(count, device=found.device)[:, None]
-    first = flambeau.full(blank.shape, count, device=found.device)  # the number of the first such product
+    first = flambeau.full(blank.shape, count, device=found.device)  # number of the first extreme product
     first = first.index_reduce(0, pattern.row, numbers.where(is_extreme, count), "amin")
     return flambeau.cat((terms, blank[:1])).gather(0, first)  # rows without elements read the added zeros
 
@@ -299,7 +300,7 @@ def _with_input(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor
         if isinstance(input, SparseTensor) or not input.requires_grad:
             return product
         everywhere = flambeau.ones((), dtype=flambeau.bool, device=input.device)
-        return input.masked_fill(everywhere, 0) + product  # for a gradient of 0, even if an element is infinite
+        return input.masked_fill(everywhere, 0) + product  # the gradient is 0, even if an element is infinite
     return (input if beta == 1 else input * beta) + product
 
 
@@ -326,7 +327,7 @@ def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
 
 @implements("smm")
 def smm(mat1: Any, mat2: Tensor) -> CooTensor:
-    """Return the product of a sparse and a dense matrix as a sparse one, with full rows.
+    """Return the product of a sparse and a dense matrix as a sparse matrix that stores full rows.
 
     >>> s = fb.sparse_coo_tensor([[2], [0]], [5.0], (3, 2))
     >>> fb.smm(s, fb.ones(2, 2))
@@ -366,7 +367,7 @@ def sampled_addmm(
 ) -> SparseTensor:
     """Return ``alpha * (mat1 @ mat2) + beta * input`` at the indices of ``input``, a CSR matrix or batch.
 
-    A matrix ``input`` is used for all matrices of a batch. Gradient: defined for all three operands.
+    If ``input`` is a single matrix, it is used for all matrices of a batch. Gradient: defined for all three operands.
 
     >>> pattern = flambeau.sparse_csr_tensor([0, 1, 2], [1, 0], [0.0, 0.0], (2, 2))
     >>> flambeau.sparse.sampled_addmm(pattern, flambeau.eye(2), flambeau.tensor([[1.0, 2.0], [3.0, 4.0]])).to_dense()

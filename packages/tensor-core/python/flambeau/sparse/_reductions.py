@@ -20,7 +20,7 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 
     Gradient: defined for the values.
     """
-    if input.dtype is flambeau.bool:  # duplicate entries must count once
+    if input.dtype is flambeau.bool:  # count duplicate entries once
         input = merged(input)
     if dim is None or (isinstance(dim, (tuple, list)) and not dim):
         total: Tensor = input._val.sum(dtype=dtype)

@@ -1,4 +1,4 @@
-"""Transposition, concatenation, and dimensions of size 1."""
+"""Transposition, concatenation, broadcasting, and insertion and removal of dimensions of size 1."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def wrapped_dim_and_kind(dim: int, tensor: CooTensor) -> tuple[int, bool]:
 
 @implements("transpose", "swapaxes", "swapdims")
 def transpose(tensor: SparseTensor, dim0: int, dim1: int) -> SparseTensor:
-    """Swap two dimensions of the same kind (batch, sparse or dense). A transposed CSR matrix has the layout CSC."""
+    """Swap two batch dimensions, two sparse or two dense dimensions. A transposed CSR matrix has the layout CSC."""
     first, second = dimension(dim0, tensor.ndim), dimension(dim1, tensor.ndim)
     order = list(range(tensor.ndim))
     order[first], order[second] = second, first
@@ -60,7 +60,7 @@ _TRANSPOSED = {CsrTensor: CscTensor, CscTensor: CsrTensor, BsrTensor: BscTensor,
 
 
 def _permuted_compressed(tensor: CompressedTensor, order: list[int]) -> CompressedTensor:
-    """Permute the dimensions of each kind among themselves. Swapped rows and columns change the layout."""
+    """Permute batch dimensions, rows and columns, and dense dimensions. Swapped rows and columns change the layout."""
     batch, block = tensor._batch_dims, list(range(tensor._batch_dims + 1, tensor._batch_dims + 1 + tensor.block_dims))
     swapped = order[batch] != batch
     kind: type[CompressedTensor] = _TRANSPOSED[type(tensor)] if swapped else type(tensor)
@@ -73,7 +73,7 @@ def _permuted_compressed(tensor: CompressedTensor, order: list[int]) -> Compress
 
 @implements("permute")
 def permute(tensor: Any, *axes: Any, dims: Any = None) -> SparseTensor:
-    """Permute the sparse dimensions among themselves and the dense dimensions among themselves."""
+    """Permute the dimensions. Sparse dimensions must stay before dense dimensions."""
     given = axes if dims is None else dims
     given = list(given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
     order = [dimension(dim, tensor.ndim) for dim in given]
@@ -235,7 +235,7 @@ def vstack(tensors: Any) -> SparseTensor:
 
 @implements("unsqueeze")
 def unsqueeze(tensor: Any, dim: int) -> CooTensor:
-    """Insert a dimension of size 1. It is sparse if it is inserted before or directly after the sparse ones."""
+    """Insert a dimension of size 1. It is sparse if it is before or directly after the sparse dimensions."""
     tensor = to_coo(tensor)
     dim, count = dimension(dim, tensor.ndim + 1), tensor.sparse_dim()
     size = [*tensor._size[:dim], 1, *tensor._size[dim:]]
@@ -248,7 +248,7 @@ def unsqueeze(tensor: Any, dim: int) -> CooTensor:
 
 @implements("squeeze")
 def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
-    """Remove all dimensions of size 1, or those in ``dim``."""
+    """Remove all dimensions of size 1, or only the dimensions in ``dim`` that have size 1."""
     tensor = to_coo(tensor)
     wanted = range(tensor.ndim) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     gone = {axis for axis in (dimension(d, tensor.ndim) for d in wanted) if tensor._size[axis] == 1}
@@ -265,12 +265,12 @@ def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
 def broadcast_to(tensor: CooTensor, size: Any) -> CooTensor:
     """Broadcast to ``size``. New dimensions are sparse. Gradient: defined for the values.
 
-    Entries are repeated along sparse dimensions. The values are expanded along dense ones.
+    Entries are repeated along sparse dimensions. The values are expanded along dense dimensions.
     """
     size = tuple(size)
     if tuple(tensor._size) == size:
         return tensor
-    _core.empty(tensor._size, device="meta").expand(size)  # raises an error for a size that does not fit
+    _core.empty(tensor._size, device="meta").expand(size)  # to raise an error if the size does not match
     new = len(size) - tensor.ndim
     count = new + tensor.sparse_dim()
     values = tensor._val.expand(tensor._nnz(), *size[count:])
@@ -281,7 +281,7 @@ def broadcast_to(tensor: CooTensor, size: Any) -> CooTensor:
     lengths = [size[dim] for dim in repeated]
     grid = flambeau.arange(math.prod(lengths), device=values.device)
     entries = flambeau.arange(tensor._nnz(), device=values.device)
-    if not kept or max(repeated) < min(kept):  # repeat all entries, otherwise each of them, to keep their order
+    if not kept or max(repeated) < min(kept):  # repeat the list of entries, otherwise each entry, to keep their order
         grid, entries = grid.repeat_interleave(entries.shape[0]), entries.repeat(grid.shape[0])
         ordered = True
     else:

@@ -4,9 +4,9 @@ Note [Sparse tensors]
 A sparse tensor is an instance of a subclass of Tensor. It stores its indices and values as dense tensors in slots. The
 base class holds a meta tensor of the same size and dtype, which has no memory. `__torch_function__` receives every
 operator call and looks up the implementation in `IMPLEMENTATIONS`, a table from operator names to functions. These
-functions use operators on the values, which provide the derivatives: a sparse tensor requires grad if its values do,
-and its ``.grad`` contains the gradient of the values. An operator that is not in the table raises NotImplementedError.
-Only `to_dense` and operators with a dense result create dense tensors.
+functions use operators on the values, which provide the derivatives: a sparse tensor requires grad if its values
+require grad, and its ``.grad`` contains the gradient of the values. An operator that is not in the table raises
+NotImplementedError. Only `to_dense` and operators with a dense result create dense tensors.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class SparseTensor(Tensor):
     # Methods that each layout implements
 
     def _like(self, values: Tensor) -> Self:
-        """Return a tensor with the same indices and other values, of the same number and dense sizes."""
+        """Return a tensor with the same indices and with ``values``, which must match in number and dense sizes."""
         raise NotImplementedError
 
     def _as_gradient(self, of_values: Tensor) -> SparseTensor:
@@ -88,7 +88,7 @@ class SparseTensor(Tensor):
         return self._like(of_values)
 
     def _of_values(self, gradient: Any) -> Tensor:
-        """Return the gradient of the values. Inverse of `_as_gradient`."""
+        """Return the gradient of the values. This is the inverse of `_as_gradient`."""
         if gradient._known is not self._known:  # the gradient has another sparsity pattern
             gradient = IMPLEMENTATIONS["sparse_mask"](gradient, self.detach())
         return gradient._val  # type: ignore[no-any-return]
@@ -102,17 +102,17 @@ class SparseTensor(Tensor):
         raise NotImplementedError
 
     def _element_indices(self) -> Tensor:
-        """Return the COO indices of the elements, in the same order. The sparse dimensions include those of a batch."""
+        """Return the COO indices of the elements, in the same order. Batch dimensions count as sparse dimensions."""
         raise NotImplementedError
 
     def _take_over(self, other: SparseTensor) -> None:
-        """Replace the contents of this tensor by those of ``other``, which has the same layout."""
+        """Replace the contents of this tensor with the contents of ``other``, which has the same layout."""
         if self._val.requires_grad and self._val.is_leaf and _core.is_grad_enabled():
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         self._replace(other)
 
     def _replace(self, other: SparseTensor) -> None:
-        """Replace the contents without history. A leaf that requires grad remains one and keeps its gradient."""
+        """Replace the contents without recording. A leaf that requires grad remains a leaf and keeps its gradient."""
         require_same_layout("a change in place", self, other)
         is_leaf, gradient = self._val.requires_grad and self._val.is_leaf, self.grad
         for slot in (name for kind in type(self).__mro__ for name in getattr(kind, "__slots__", ())):
@@ -131,7 +131,7 @@ class SparseTensor(Tensor):
             self._change_owner()
 
     def _change_owner(self) -> None:
-        """Assign this gradient, which was changed in place, to its tensor, unless that has another one now."""
+        """Assign this gradient, which was changed in place, to its tensor, unless the tensor has a new gradient."""
         reference, of_values = self._owner
         owner = reference()
         if owner is not None and owner._val.grad is of_values:
@@ -139,7 +139,7 @@ class SparseTensor(Tensor):
             self._owner = reference, owner._val.grad
 
     def _has_form_of(self, other: SparseTensor) -> bool:
-        """Return True if a gradient like ``other`` can be assigned."""
+        """Return True if ``other`` has the size, dtype and number of dense dimensions of this tensor's gradient."""
         return self._size == other._size and self.dtype is other.dtype and self.dense_dim() == other.dense_dim()
 
     # Attributes
@@ -186,7 +186,7 @@ class SparseTensor(Tensor):
         self.requires_grad_(wanted)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set if the values require grad. The gradient is a sparse tensor of the same layout."""
+        """Set whether the values require grad. The gradient is a sparse tensor of the same layout."""
         if requires_grad and not (self.is_floating_point() or self.is_complex()):
             raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {self.dtype}")
         if self._val.is_leaf and self._val.requires_grad != requires_grad:
@@ -341,7 +341,7 @@ class SparseTensor(Tensor):
         return sparsetensortype("", self.dtype)(*args, device=device or self.device)
 
 
-# Operators that only need sizes and dtypes, so they run on the meta tensor.
+# Operators that only need sizes and dtypes. They run on the meta tensor.
 _METADATA_ONLY = frozenset(
     (
         *("is_signed", "element_size", "is_inference", "ndimension", "numel", "nelement", "is_floating_point"),
@@ -368,7 +368,7 @@ def require_same_layout(what: str, *tensors: Any) -> None:
 
 
 def in_place(name: str, implementation: Callable[..., Any], tensor: T, *args: Any, **kwargs: Any) -> T:
-    """Replace the contents of a tensor by the result of ``implementation``."""
+    """Replace the contents of a tensor with the result of ``implementation``."""
     result = implementation(tensor, *args, **kwargs)
     if not isinstance(tensor, SparseTensor):
         if isinstance(result, SparseTensor):

@@ -1,4 +1,4 @@
-"""Base classes of context managers that also decorate functions, generators and coroutines, as ``no_grad`` does."""
+"""Base classes of context managers such as ``no_grad`` that can decorate functions, generators and coroutines."""
 
 from __future__ import annotations
 

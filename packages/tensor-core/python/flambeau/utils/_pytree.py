@@ -89,7 +89,7 @@ def _rebuild_default(children: list[Any], context: Any) -> Any:
 
 
 class _NamedResults:
-    """Type for the entry of all types in `flambeau.return_types` and other struct sequences in `SUPPORTED_NODES`."""
+    """Key in `SUPPORTED_NODES` that all types of `flambeau.return_types` and other struct sequences share."""
 
 
 # Maps each container type to its functions. All named tuples share the entry ``namedtuple``.
@@ -156,7 +156,8 @@ def register_dataclass(
 ) -> None:
     """Register a dataclass as a container of its fields. Dropped fields get their default values when it is rebuilt.
 
-    ``field_names`` is required if ``cls`` is not a dataclass. Its constructor must then accept the fields by name.
+    ``field_names`` is required if ``cls`` is not a dataclass. The constructor of ``cls`` must then accept the fields by
+    name.
 
     >>> from dataclasses import dataclass
     >>> from flambeau.utils import _pytree
@@ -222,7 +223,7 @@ def is_structseq(obj: object) -> bool:
 
 
 def is_namedtuple_class(cls: type) -> bool:
-    """Return True for a class made by ``collections.namedtuple`` or ``typing.NamedTuple``, or derived from one."""
+    """Return True for a class made by ``collections.namedtuple`` or ``typing.NamedTuple``, and for its subclasses."""
     return isinstance(cls, type) and issubclass(cls, tuple) and isinstance(getattr(cls, "_fields", None), tuple)
 
 
@@ -300,9 +301,10 @@ def _flatten_into(leaves: list[Any], tree: Any, is_leaf: IsLeaf) -> TreeSpec:
 
 
 def _broadcast_to_and_flatten(tree: Any, treespec: TreeSpec) -> list[Any] | None:
-    """Return one value per leaf of a structure, from a tree of values with this structure or a prefix of it.
+    """Return one value for each leaf of a structure, from a tree with this structure or with a prefix of it.
 
-    A value in the place of a subtree is repeated for each of its leaves. Returns None if the structures do not match.
+    If ``tree`` has a value at the position of a subtree, the value is repeated for each leaf of the subtree. Return
+    None if the structures do not match.
     """
     _, own = tree_flatten(tree)
     if own.container is None:
@@ -365,7 +367,7 @@ def tree_is_leaf(tree: Any, is_leaf: IsLeaf = None) -> bool:
     return tree_structure(tree, is_leaf) is LEAF
 
 
-_is_leaf = tree_is_leaf  # former name in PyTorch
+_is_leaf = tree_is_leaf  # previous name in PyTorch
 
 
 def arg_tree_leaves(*args: Any, **kwargs: Any) -> list[Any]:
@@ -411,7 +413,7 @@ def _children_like(spec: TreeSpec, tree: Any) -> list[Any] | None:
 
 
 def tree_map_(func: Callable[..., Any], tree: Tree, *rests: Any, is_leaf: IsLeaf = None) -> Tree:
-    """Call a function with every leaf and return the tree itself."""
+    """Call a function with every leaf, ignore the results, and return the tree."""
     tree_map(func, tree, *rests, is_leaf=is_leaf)
     return tree
 
@@ -424,7 +426,7 @@ def _chooser(kinds: Kinds) -> Callable[[Any], bool]:
 
 
 def tree_map_only(type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree: Any, is_leaf: IsLeaf = None) -> Any:
-    """Apply a function only to leaves of some types, or to leaves that satisfy a predicate. The others are kept.
+    """Apply a function only to leaves of some types, or to leaves that satisfy a predicate. Keep the other leaves.
 
     >>> from flambeau.utils._pytree import tree_map_only
     >>> tree_map_only(int, lambda n: n + 1, [1, "a", {"b": 2}])
@@ -437,7 +439,7 @@ def tree_map_only(type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree
 def tree_map_only_(
     type_or_types_or_pred: Kinds, func: Callable[[Any], Any], tree: Tree, is_leaf: IsLeaf = None
 ) -> Tree:
-    """Call ``func`` for its effects with the leaves that `tree_map_only` selects; return the tree."""
+    """Call ``func`` with the leaves that `tree_map_only` selects, ignore the results, and return the tree."""
     tree_map_only(type_or_types_or_pred, func, tree, is_leaf)
     return tree
 
@@ -495,7 +497,7 @@ def tree_map_with_path(func: Callable[..., Any], tree: Any, *rests: Any, is_leaf
 
 
 def keystr(kp: KeyPath) -> str:
-    """Format the path of a leaf as source code, as it follows the name of the tree."""
+    """Format the path of a leaf as the source code that follows the name of the tree, such as ``['a'][0]``."""
     return "".join(map(str, kp))
 
 

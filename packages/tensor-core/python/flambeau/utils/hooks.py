@@ -1,4 +1,4 @@
-"""Handles that remove hooks. Every function that registers a hook returns one."""
+"""Handles that remove hooks. Every function that registers a hook returns a handle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RemovableHandle:
     Args:
         hooks_dict: hooks by the ``id`` of their handles. It must be an ``OrderedDict``, because a plain dict does not
             support weak references.
-        extra_dict: one or several dictionaries from which the ``id`` is removed as well.
+        extra_dict: one or several other dictionaries from which the ``id`` is also removed.
 
     >>> from collections import OrderedDict
     >>> from flambeau.utils.hooks import RemovableHandle
@@ -78,9 +78,9 @@ def new_handle(hooks: OrderedDict[int, Any], hook: Any, prepend: bool = False) -
 def replaced_arguments(
     kind: str, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Return the arguments of a call after a hook: those that it returned, or the original ones if it returned None.
+    """Return the arguments of a call after a hook: the hook's result, or the original arguments if it is None.
 
-    Raises: RuntimeError with the kind of hook if it returned another value.
+    Raises: RuntimeError with the type of the hook, ``kind``, if the hook returned another value.
     """
     if result is None:
         return args, kwargs

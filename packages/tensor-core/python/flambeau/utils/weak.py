@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 
 class WeakIdRef(weakref.ref[K]):
-    """Weak reference that compares by identity: it equals another reference to the same living object.
+    """Weak reference that compares by identity: it equals other references to the same object while the object exists.
 
     Args:
         key: the object.
@@ -45,7 +45,7 @@ class WeakIdRef(weakref.ref[K]):
             return mine is other()
         return self is other
 
-    def __ne__(self, other: object) -> bool:  # overrides the one of weakref.ref, which compares the objects
+    def __ne__(self, other: object) -> bool:  # weakref.ref.__ne__ would compare the objects
         return not self == other
 
 
@@ -127,7 +127,7 @@ WeakTensorKeyDictionary = WeakIdKeyDictionary
 
 
 class TensorWeakRef:
-    """A weak reference to a tensor, which equals other references to the same tensor.
+    """Weak reference to a tensor. It equals other references to the same tensor.
 
     >>> import flambeau
     >>> from flambeau.utils.weak import TensorWeakRef

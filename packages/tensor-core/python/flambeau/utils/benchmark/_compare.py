@@ -14,7 +14,7 @@ _BEST, _GOOD, _BAD, _VERY_BAD = "\033[92m", "\033[34m", "\033[2m\033[91m", "\033
 
 
 class Colorize(enum.Enum):
-    """Coloring of the numbers in a table of `Compare`: none, or by comparison within a column or a row.
+    """Coloring of the numbers in a table of `Compare`: no colors, or colors by comparison within a column or a row.
 
     >>> from flambeau.utils.benchmark import Colorize
     >>> [each.value for each in Colorize]
@@ -63,7 +63,7 @@ class Compare:
         self._style = self._style._replace(trimmed=True)
 
     def colorize(self, rowwise: bool = False) -> None:
-        """Color the numbers by comparison with the best of their column, or with ``rowwise`` of their row."""
+        """Color the numbers by comparison with the best time in their column (in their row if ``rowwise``)."""
         self._style = self._style._replace(colours=Colorize.ROWWISE if rowwise else Colorize.COLUMNWISE)
 
     def highlight_warnings(self) -> None:
@@ -129,7 +129,7 @@ def _table(results: list[Measurement], style: _Style) -> str:
 
 
 def _row_names(keys: list[_Key]) -> list[str]:
-    """Return the names of the rows, prefixed with their environments if there are several."""
+    """Return the names of the rows, prefixed with their environments if there are several environments."""
     environments = {key.env for key in keys}
     width = max(len(str(env)) for env in environments) if len(environments) > 1 else 0
     names, former = [], None
@@ -166,9 +166,9 @@ class _Numbers:
 
 
 def _best(rows: list[_Row], keys: list[_Key], position: int, colours: Colorize) -> Iterator[float | None]:
-    """Yield, for each cell of the row at ``position``, the time to compare with, or None without colours.
+    """Yield the best time to compare each cell of the row at ``position`` with, or None for a table without colors.
 
-    It is the best time of the row, or of the column at the same number of threads.
+    The best time is the minimum of the row, or the minimum of the column for the same number of threads.
     """
     for column in range(len(rows[position])):
         if colours is Colorize.NONE:

@@ -27,7 +27,7 @@ H = TypeVar("H", bound=Hashable)
 class TaskSpec:
     """Description of the statement that a `Timer` measures. Measurements with equal descriptions can be merged.
 
-    Attributes: as the arguments of `Timer`.
+    Attributes: the arguments of `Timer` with the same names.
 
     >>> from flambeau.utils.benchmark import TaskSpec
     >>> TaskSpec("x + 1", "pass", label="addition", sub_label="float").title
@@ -53,7 +53,7 @@ class TaskSpec:
         return f"{name}: {self.sub_label}" if self.sub_label else name
 
     def setup_str(self) -> str:
-        """Return the formatted setup, or an empty string if there is none."""
+        """Return the formatted setup, or an empty string if the setup is empty."""
         if self.setup in ("", "pass"):
             return ""
         return f"setup:\n{textwrap.indent(self.setup, '  ')}" if "\n" in self.setup else f"setup: {self.setup}"
@@ -111,7 +111,7 @@ class Measurement:
 
     @property
     def significant_figures(self) -> int:
-        """Number of significant figures of the median, estimated from the spread of the middle half: 1 to 4."""
+        """Number of significant figures of the median (1 to 4), estimated from the spread of the middle half."""
         count = len(self.raw_times)
         middle = sorted(self.times)[count // 4 : math.ceil(3 * count / 4)]
         interval = max(_QUANTILE * float(np.std(middle)) / math.sqrt(len(middle)), _MIN_INTERVAL)
@@ -161,7 +161,7 @@ class Measurement:
 
     @staticmethod
     def merge(measurements: Iterable[Measurement]) -> list[Measurement]:
-        """Merge measurements of the same task into one with all their times, scaled to single runs."""
+        """Merge the measurements of each task into one measurement with all times, scaled to single runs."""
         times: dict[TaskSpec, list[float]] = {}
         for each in measurements:
             times.setdefault(each.task_spec, []).extend(each.times)

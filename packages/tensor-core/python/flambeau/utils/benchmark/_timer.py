@@ -66,7 +66,7 @@ class Timer:
 
     Args:
         stmt: source code of the statement, which may have several lines.
-        setup: source code that runs before and is not timed.
+        setup: source code that runs before the statement and is not timed.
         global_setup: for C++ statements only, which are not supported.
         timer: function that returns the time in seconds.
         globals: variables of the statement. ``flambeau`` is predefined, and also ``torch`` if it was imported.

@@ -128,7 +128,7 @@ class _Drawing:
 
 
 def _node_of(tensor: Tensor) -> Any:
-    """Return the autograd node of a tensor. For a leaf, it is the node that accumulates the gradient."""
+    """Return the autograd node of a tensor. For a leaf, return the node that accumulates the gradient."""
     if tensor.grad_fn is not None:
         return tensor.grad_fn
     with flambeau.enable_grad():

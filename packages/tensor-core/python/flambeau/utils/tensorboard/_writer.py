@@ -40,8 +40,8 @@ def _accept_tensors(method: Callable[..., Any]) -> Callable[..., Any]:
 class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
     """Writer of scalars, images, histograms, text, figures, embeddings, hyperparameters and graphs for TensorBoard.
 
-    The methods are those of tensorboardX with PyTorch's signatures: ``add_scalar(tag, value, step)`` and so on. They
-    accept tensors in place of arrays, with any dtype and also with gradient history.
+    The class has the methods of tensorboardX, such as ``add_scalar(tag, value, step)``, with PyTorch's signatures. They
+    accept tensors of any dtype in place of arrays, including tensors that require grad.
 
     Args:
         log_dir: folder of the event file. By default, a folder in ``runs`` named after the time, the host and
@@ -68,11 +68,14 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
         self.log_dir = self.logdir
 
     def flush(self) -> None:
-        """Write all events that were added before. tensorboardX's method leaves those in the queue of its thread."""
+        """Write all pending events to disk, including events in the queue of the writer thread.
+
+        tensorboardX's method does not write the events in this queue.
+        """
         for writer in (self.all_writers or {}).values():
             events = getattr(writer, "event_writer", None)  # a writer that does not write to disk has none
             if events is not None and not events._closed:
-                events._worker.stop()  # writes the events in the queue first
+                events._worker.stop()  # first writes the queued events
                 events._worker = type(events._worker)(events._event_queue, events._ev_writer, events._flush_secs)
                 events._worker.start()
         super().flush()
@@ -116,7 +119,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
     ) -> None:
         """Add hyperparameters and their metrics as a separate run in the folder ``run_name``.
 
-        ``hparam_domain_discrete`` has no effect: TensorBoard finds the values that occur.
+        ``hparam_domain_discrete`` has no effect: TensorBoard finds the values in the data.
         """
         parameters, metrics = ({k: _plain(v) for k, v in each.items()} for each in (hparam_dict, metric_dict))
         super().add_hparams(parameters, metrics, run_name or str(time.time()), global_step)
