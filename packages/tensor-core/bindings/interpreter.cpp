@@ -30,15 +30,15 @@ bool handles_signals() { return _PyOS_IsMainThread(); }
 
 // Note [Spinning for the GIL]
 // The system takes about 50 microseconds to wake a thread that blocks on the GIL. A thread that runs one operator after
-// another holds the GIL for less than that between two kernels, so it would often hold the GIL again when the other
-// thread wakes. Therefore, a thread first spins if another one has acquired the GIL a moment ago.
-// An interpreter without a GIL has nothing to wait for.
+// another holds the GIL for less time than this between two kernels, so it would often hold the GIL again when the
+// waiting thread wakes. Therefore, a thread first spins if another thread has acquired the GIL a moment ago. An
+// interpreter without a GIL has nothing to wait for.
 #ifdef Py_GIL_DISABLED
 void* release() { return PyEval_SaveThread(); }
 void spin_for_gil() {}
 void note_acquisition() {}
 #else
-std::atomic<int64_t> acquired_at;  // when a thread acquired the GIL after a kernel; 0 after it has released it
+std::atomic<int64_t> acquired_at;  // time of a thread's acquisition of the GIL after a kernel; 0 after its release
 
 int64_t nanoseconds() {
   const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -59,13 +59,13 @@ void note_acquisition() { acquired_at.store(nanoseconds(), std::memory_order_rel
 void* release() {
   int64_t mine = acquired_at.load(std::memory_order_relaxed);
   void* const state = PyEval_SaveThread();
-  acquired_at.compare_exchange_strong(mine, 0, std::memory_order_relaxed);  // unless another thread was faster
+  acquired_at.compare_exchange_strong(mine, 0, std::memory_order_relaxed);  // unless another thread has stored its time
   return state;
 }
 #endif
 
-// While the interpreter shuts down, CPython ends a daemon thread that requests the GIL. On Linux, the C library does so
-// by unwinding the thread's stack, which would terminate the process at the first destructor. Therefore, such a thread
+// While the interpreter shuts down, CPython ends a daemon thread that requests the GIL. On Linux, the C library then
+// unwinds the thread's stack, which would terminate the process at the first destructor. Therefore, such a thread
 // sleeps until the process has ended.
 void acquire(void* state) {
   auto* const thread = static_cast<PyThreadState*>(state);

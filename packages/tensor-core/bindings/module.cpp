@@ -61,7 +61,7 @@ void bind_controls(py::module_& m) {
         require(count > 0, "set_num_threads expects a positive integer, got ", count);
         set_num_threads(int(std::min<int64_t>(count, 1 << 20)));
       },
-      py::arg("n"), R"(Set the number of threads that operators use. Results do not depend on it.
+      py::arg("n"), R"(Set the number of threads that operators use. Results do not depend on this number.
 
 Raises: RuntimeError if the number is not positive.
 
@@ -119,7 +119,7 @@ True)");
 True)");
   m.def(
       "pointwise_rows", [] { return py::reinterpret_steal<py::object>(describe_rows()); },
-      "Return the pointwise rows of the registry as dictionaries.");
+      "Return the rows of the table of pointwise operators as dictionaries.");
   m.def(
       "_reduction_rows",
       [] {
@@ -128,7 +128,7 @@ True)");
 #include "flambeau/reductions.def"
         return out;
       },
-      "Return the name and domain of every reduction row.");
+      "Return the name and domain of every reduction in the table of reductions.");
   m.def(
       "signatures",
       [] {

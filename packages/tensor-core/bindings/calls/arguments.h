@@ -1,4 +1,4 @@
-// Assignment of the arguments of a call to the parameters of the called operator. Internal.
+// Assignment of the arguments of a call to the parameters of the called operator.
 #pragma once
 
 #include "calls/binding.h"

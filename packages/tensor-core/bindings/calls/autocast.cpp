@@ -139,8 +139,8 @@ std::unordered_set<std::string_view> words(std::string_view text) {
   return out;
 }
 
-// Returns true for operators that run in float32 on a GPU, where the dtype is usually float16, because they could
-// overflow. The names are from PyTorch's list. The flag kFloat32 marks operators that run in float32 on every device.
+// Returns true for operators that could overflow in float16, the usual autocast dtype on a GPU. They run in float32 on
+// a GPU. The names are from PyTorch's list. The flag kFloat32 marks operators that run in float32 on every device.
 bool needs_range(std::string_view name) {
   static const std::unordered_set<std::string_view> names = words(
       "acos asin cosh cosine_similarity cdist cumprod cumsum dist erfinv exp expm1 group_norm layer_norm "
@@ -182,7 +182,7 @@ void bind_autocast() {
   def("_is_autocast_enabled(device_type)", kPrivate, "Return True if autocast is enabled in this thread.",
       [](std::string_view device) { return region.enabled[device_of(device)]; });
   def("_set_autocast_dtype(device_type, dtype)", kPrivate,
-      "Set the autocast dtype of this thread, and return the previous one.", set_dtype);
+      "Set the autocast dtype of this thread, and return the previous dtype.", set_dtype);
   def("_autocast_dtype(device_type)", kPrivate, "Return the autocast dtype of this thread.",
       [](std::string_view device) { return region.dtype[device_of(device)]; });
   def("_set_autocast_caching(enabled)", kPrivate,

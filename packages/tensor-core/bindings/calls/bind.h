@@ -1,4 +1,4 @@
-// One function for each family of bindings. Internal.
+// Functions that register the bindings of each family, and functions that several families share.
 #pragma once
 
 #include "calls/define.h"
@@ -38,8 +38,8 @@ PyObject* object_of(const Value& v);           // converts a tensor, a number or
 
 PyObject* out_of_memory_error();  // flambeau.OutOfMemoryError; borrowed
 
-// Defines a function of flambeau.linalg. Its name in _core is linalg_<name>, as flambeau has other functions of that
-// name.
+// Defines a function of flambeau.linalg. Its name in _core is linalg_<name>, because flambeau itself may have a
+// function with the same name.
 template <class F>
 void def_linalg(std::string_view signature, const char* doc, F function, int flags = kOut) {
   Binding* binding = def(signature, kPrivate | flags, doc, function);
@@ -48,7 +48,7 @@ void def_linalg(std::string_view signature, const char* doc, F function, int fla
 }
 
 Tensor pinned(const Tensor& t);  // returns a copy in pinned memory; throws without a CUDA driver (bind_cuda.cpp)
-// Moves a new tensor to pinned memory and makes it require grad, each only if requested.
+// Moves a new tensor to pinned memory if `pin` requests it, and makes it require grad if `requires_grad` is true.
 Tensor finished(Tensor t, Pinned pin, bool requires_grad);
 Tensor with_grad(Tensor t, bool requires_grad);  // makes a new tensor require grad, if requested
 

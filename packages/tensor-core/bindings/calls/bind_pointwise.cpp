@@ -1,4 +1,5 @@
-// Python callables for the pointwise rows: functions, in-place forms and out=. Each is created from its row alone.
+// Python callables of the pointwise operators: functions, in-place forms and out=. Each callable is created from a row
+// of the operator table.
 #include "calls/arguments.h"
 #include "calls/bind.h"
 #include "calls/call_arguments.h"
@@ -104,7 +105,7 @@ std::string gradient_doc(const Binding& b, const PointwiseRow& row) {
           std::string(without.empty() ? "" : ", ") + "``" + PyUnicode_AsUTF8(b.parameters[size_t(i)].name) + "``";
   if (without.empty()) return "Gradient: every floating or complex operand, any order.";
   return row.differentiable
-             ? "Gradient: any order. A backward pass that needs it for " + without + " raises NotImplementedError."
+             ? "Gradient: any order. A backward pass that needs one for " + without + " raises NotImplementedError."
              : "Not differentiable: a backward pass raises NotImplementedError.";
 }
 
@@ -142,8 +143,8 @@ Binding* make(const PointwiseRow& row, const std::string& name, bool in_place) {
   return b;
 }
 
-// Publishes the row special_<name> under the name flambeau.special.<name> only. Returns false for rows with other
-// names. See special.py.
+// Publishes the pointwise operator special_<name> only as flambeau.special.<name>. Returns false for other names. See
+// special.py.
 bool publish_special(PyObject* module, const PointwiseRow& row, std::string_view name) {
   constexpr std::string_view prefix = "special_";
   if (!name.starts_with(prefix)) return false;
@@ -167,11 +168,12 @@ void publish_row(PyObject* module, const PointwiseRow& row, const std::string& n
 }  // namespace
 
 void publish_rows(PyObject* module) {
-  const Object plain(checked(PyDict_New()));  // contains a callable for every row, for tests
+  const Object plain(checked(PyDict_New()));  // a callable for every row of the operator table, for tests
   PyModule_AddObjectRef(module, "_rows", plain.get());
   for (const PointwiseRow& row : pointwise_rows()) {
     PyDict_SetItemString(plain.get(), row.name, Object(make_operator(make(row, row.name, false), call<false>)).get());
-    // An operator of the same name that calls the row (add with alpha, celu with argument checks) takes precedence.
+    // An operator of the same name that calls the pointwise operator (add with alpha, celu with argument checks) takes
+    // precedence.
     if (row.name[0] != '_' && !PyObject_HasAttrString(module, row.name)) publish_row(module, row, row.name);
     for (const PointwiseAlias& alias : pointwise_aliases())
       if (std::string_view(alias.name) == row.name) publish_row(module, row, alias.alias);

@@ -72,8 +72,8 @@ size_t first_option(const OperatorFunction& factory) {
   return size_t(std::find(kinds.begin(), kinds.end(), kDtype) - kinds.begin()) + 1;
 }
 
-// The Python arguments of a call. Each is converted when the C++ function reads it. In a factory, the Python arguments
-// for kOptions come before those for the C++ parameters from index `options` on.
+// The Python arguments of a call. Each argument is converted when the C++ function reads it. In a factory, the Python
+// arguments for kOptions come before the arguments for the C++ parameters from index `options` on.
 class PythonArguments : public ArgumentsFrom<PythonArguments> {
  public:
   PythonArguments(const Binding& b, PyObject* const* values, size_t options = kMaxParameters)

@@ -1,5 +1,4 @@
 // The description of a callable of this module, and the registry of all callables. Note [Binding] in define.h.
-// Internal.
 #pragma once
 
 #include <atomic>
@@ -71,7 +70,7 @@ struct OperatorObject {
   PyObject* attributes;           // a dict of the attributes that programs have set, or null
 };
 extern PyTypeObject *operator_type, *method_type;
-inline const Binding* binding_of(PyObject* callable) {  // null if it is not an operator
+inline const Binding* binding_of(PyObject* callable) {  // null if `callable` is not an operator
   const PyTypeObject* const type = Py_TYPE(callable);
   return type == operator_type || type == method_type ? reinterpret_cast<OperatorObject*>(callable)->binding : nullptr;
 }

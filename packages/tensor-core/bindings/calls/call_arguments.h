@@ -1,4 +1,4 @@
-// Functions for the arguments of any call from Python. Internal.
+// Functions for the arguments of any call from Python.
 #pragma once
 
 #include "tensor/object.h"

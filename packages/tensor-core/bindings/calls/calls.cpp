@@ -67,7 +67,7 @@ void warn_of_resized(const Binding& b, PyObject* result, PyObject* out) {
   });
 }
 
-// Writes the results to out=. All checks precede the first write, so that an error leaves no tensor half changed.
+// Writes the results to out=. All checks precede the first write, so that an error leaves no tensor partly changed.
 void store_out(const Binding& b, PyObject* result, PyObject* out) {
   warn_of_resized(b, result, out);
   each_out(result, out, [&](const Tensor&, const Tensor& to) { begin_inplace(to, b.name.c_str()); });
@@ -141,7 +141,7 @@ PyObject* become_view(const Binding& b, PyObject* self, PyObject* view) {
   return Py_NewRef(self);
 }
 
-// Returns the tensors of out= as a named tuple if the result is one, as in max(input, 0, out=...).values.
+// Returns the tensors of out= as a named tuple if the result is a named tuple, as in max(input, 0, out=...).values.
 PyObject* named_like(PyObject* result, PyObject* out, PyObject* targets) {
   const bool is_named = PyTuple_Check(result) && !PyTuple_CheckExact(result);
   if (!is_named || PySequence_Fast_GET_SIZE(targets) != PyTuple_GET_SIZE(result)) return Py_NewRef(out);

@@ -1,4 +1,4 @@
-// Conversion of Python arguments to C++ values, and of results to Python objects. Internal.
+// Conversion of Python arguments to C++ values, and of results to Python objects.
 #pragma once
 
 #include "calls/binding.h"
@@ -192,7 +192,7 @@ struct From<MemoryFormat> {
 };
 struct Placement {  // the value of a device argument
   std::optional<Device> given;
-  Device of_fresh() const;  // device of a new tensor: the default device unless one is given
+  Device of_fresh() const;  // device of a new tensor: the default device unless a device is given
   Device like(const Tensor& t) const { return given.value_or(t.device()); }
 };
 template <>

@@ -1,10 +1,10 @@
-// Definition of Python callables from a signature and a C++ function. Internal.
+// Definition of Python callables from a signature and a C++ function.
 //
 // Note [Binding]
 // def("is_complex(input)", kFunction | kMethod, doc, is_complex) defines the function flambeau.is_complex and the
-// method Tensor.is_complex. The signature contains names, defaults and keyword-only parameters; the types are those of
-// the parameters of the C++ function. "clamp|clip(input, ...)" defines two names. A parameter *size takes the remaining
-// positional integers or one sequence. inspect.signature, the docs and the stubs use the same signature.
+// method Tensor.is_complex. The signature contains names, defaults and keyword-only parameters. The C++ function
+// determines the types. "clamp|clip(input, ...)" defines two names. A parameter *size takes the remaining positional
+// integers or one sequence. inspect.signature, the docs and the stubs use the same signature.
 #pragma once
 
 #include "calls/stub_type.h"

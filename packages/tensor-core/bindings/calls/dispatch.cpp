@@ -20,7 +20,7 @@ thread_local std::vector<PyObject*> modes;  // active modes, the innermost last;
 thread_local bool enabled = true;           // false within torch._C._DisableTorchDispatch
 PyObject* handler = nullptr;                // handler(callable, args, kwargs or None)
 PyObject* known_calls = nullptr;            // the overloads of calls without keywords; Note [Known calls]
-PyObject* disabled_dispatch = nullptr;      // value of __torch_dispatch__ that disables it for a class
+PyObject* disabled_dispatch = nullptr;      // value of __torch_dispatch__ that disables dispatch for a class
 
 std::unordered_set<PyTypeObject*>& dispatching_types() {
   static auto* once = new std::unordered_set<PyTypeObject*>;
@@ -80,8 +80,8 @@ Object known_call(PyObject* callable, PyObject* const* args, size_t count) {
   return value_in(known_calls, key.get());
 }
 
-// Calls the innermost mode, which is inactive during the call, and returns its result. If this is NotImplemented, calls
-// the handler's function call_classes() instead.
+// Calls the innermost mode, which is inactive during the call, and returns its result. If the result is NotImplemented,
+// calls the handler's function call_classes() instead.
 Object call_innermost_mode(PyObject* overload, PyObject* positional) {
   static PyObject* const method = PyUnicode_InternFromString("__torch_dispatch__");
   const Object types(checked(PyTuple_New(0))), named(checked(PyDict_New()));

@@ -1,4 +1,4 @@
-// __torch_dispatch__: classes derived from Tensor and modes that handle operators below autograd. Internal.
+// __torch_dispatch__: classes derived from Tensor and modes that handle operators below autograd.
 //
 // This file determines whether a class or a mode handles a call, and passes such calls to the handler that
 // flambeau._dispatch registers. Note [Dispatch] in that package describes how a call is processed.

@@ -26,7 +26,7 @@ PyObject* watch_extensions(PyObject*, PyObject* callable) {
 PyMethodDef controls[] = {{"_watch_extensions", watch_extensions, METH_O,
                            "_watch_extensions(callable)\n\nCall callable(tensor, event) for every tensor that an "
                            "extension module reads ('read') or creates ('made') in this thread, and for tensors whose "
-                           "memory is exported ('exported'). None ends it. Return the previous callable."},
+                           "memory is exported ('exported'). None ends the observation. Return the previous callable."},
                           {}};
 
 }  // namespace

@@ -1,11 +1,12 @@
-// Observation of the tensors that extension modules read and create, for tracing. Internal.
+// Observation of the tensors that extension modules read and create, for tracing.
 //
 // Note [Extension watch]
 // Functions of extension modules are not operators, so modes cannot intercept their calls. However, their arguments and
 // results pass through python_interface. While a program is traced, a Python callable is called with every tensor that
 // an extension module reads or creates. Otherwise, the tracer would treat the result of such a function as a constant.
 // The callable is also called when the memory of a tensor is exported by the buffer protocol, because NumPy then
-// computes on it without calling operators. The callable is thread-local. Without one, the cost is reading a pointer.
+// computes on this memory without calling operators. The callable is thread-local. Without a callable, the overhead is
+// the read of a pointer.
 #pragma once
 
 #include "tensor/object.h"

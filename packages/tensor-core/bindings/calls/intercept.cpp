@@ -189,7 +189,7 @@ PyObject* call_composite(PyObject* self, PyObject* const* args, size_t nargsf, P
     return PyObject_Vectorcall(o.function, args, nargsf, kwnames);
   });
 }
-PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // __name__, __doc__ and others are those of the function
+PyObject* wrapped_attribute(PyObject* self, PyObject* name) {  // returns __name__, __doc__ etc. of the function
   PyObject* function = reinterpret_cast<Interceptable*>(self)->function;
   if (PyUnicode_CompareWithASCIIString(name, "__wrapped__") == 0) return Py_NewRef(function);
   if (PyUnicode_CompareWithASCIIString(name, "__class__") == 0) return PyObject_GenericGetAttr(self, name);

@@ -8,10 +8,11 @@
 //     (register_override_classes). Note [Overridable functions] is about functions that call operators.
 //   - Modes. An active flambeau.overrides.TorchFunctionMode handles all calls of its thread, before the classes.
 //   - vmap. While a function is mapped over a batch (flambeau.func.vmap), one placeholder object represents all tensors
-//     of the batch. It has the shape and dtype of one of them and no elements. The handler that vmap has registered
-//     handles calls with placeholders.
+//     of the batch. It has the shape and dtype of one of these tensors, and no elements. The handler that vmap has
+//     registered handles calls with placeholders.
 //   - Classes and modes with __torch_dispatch__ handle operators below autograd. Note [Dispatch]
-//   - Devices. If an argument is on another device than the CPU, the Caller makes that device current during the call,
+//   - Devices. If an argument is on a device other than the CPU, the Caller makes this device the current device during
+//   the call,
 //     so that new tensors are allocated there. The operator itself runs. Note [Devices]
 //   - Autocast calls the operator again with converted tensors. Note [Autocast]
 //   - Anomaly mode calls the operator and checks the result for NaN. Note [NaN check]
@@ -42,15 +43,15 @@ class Caller {
     return FLAMBEAU_UNLIKELY(interceptions.load(std::memory_order_relaxed)) &&
            intercept(callable, args, count, kwnames);
   }
-  // Does the same for a slot of the type Tensor. `method` is the name of the method that the slot implements, a string
-  // with static storage duration.
+  // Like the function above, for a slot of the type Tensor. `method` is the name of the method that the slot
+  // implements, a string with static storage duration.
   template <class... Arguments>
   bool intercepts(const char* method, Arguments*... args) {
     if (FLAMBEAU_LIKELY(!interceptions.load(std::memory_order_relaxed))) return false;
     const std::array<PyObject*, sizeof...(Arguments)> all{args...};
     return intercept(method, all.data(), all.size());
   }
-  bool intercepts_attribute(const char* name, PyObject* self, PyObject* value);  // `value`: null to read it
+  bool intercepts_attribute(const char* name, PyObject* self, PyObject* value);  // `value`: null if it is read
 
   PyObject* result = nullptr;
 

@@ -1,6 +1,6 @@
 // Note [NaN check]
 // In anomaly mode, autograd's handler raises an error for a call whose result requires grad and contains NaN, unless an
-// argument contains NaN as well. The arguments are checked before the call, because it may overwrite them. Only the
+// argument also contains NaN. The arguments are checked before the call, because the call may overwrite them. Only the
 // outermost call is checked, because an operator may mask NaN in its intermediate results.
 #include "calls/nan_check.h"
 
@@ -28,7 +28,7 @@ bool holds_nan(const Tensor& t) {
   return item(any(ne(t, t), {}, false)).truth();
 }
 
-// Returns true if an argument contains NaN. Also returns true for all arrays, which it does not read.
+// Returns true if an argument contains NaN, and for all arrays, whose elements are not checked.
 bool may_hold_nan(PyObject* o) {
   if (is_tensor(o)) return holds_nan(tensor_of(o));
   if (PyFloat_Check(o)) return std::isnan(PyFloat_AS_DOUBLE(o));
@@ -60,7 +60,7 @@ PyObject* set_nan_handler(PyObject*, PyObject* handler) {
 
 PyMethodDef controls[] = {{"_set_nan_handler", set_nan_handler, METH_O,
                            "_set_nan_handler(handler)\n\nCall handler(operator, result) for every result that contains "
-                           "a NaN although no argument does. None ends it."},
+                           "a NaN although no argument contains one. None ends the check."},
                           {}};
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Detection of calls that create NaN. Note [NaN check] Internal.
+// Detection of calls that create NaN. Note [NaN check]
 #pragma once
 
 #include "tensor/object.h"

@@ -36,7 +36,7 @@ PyObject* operator_module(PyObject* self, void*) {
   const std::string_view module = assigned ? text_of(assigned) : std::string_view(o.binding->module);
   return PyUnicode_FromString(under_library_name(module).c_str());
 }
-// Sets __module__, which pickle needs, when another package publishes the operator. The former value is never freed,
+// Sets __module__, which pickle needs, when another package publishes the operator. The previous value is never freed,
 // because other threads may be reading it.
 int set_operator_module(PyObject* self, PyObject* value, void*) {
   if (!value || !PyUnicode_CheckExact(value)) {
@@ -133,8 +133,8 @@ PyMemberDef operator_members[] = {
     {}};
 // Note [Functions and methods]
 // As in PyTorch, a function such as flambeau.tanh does not become a method if a class has it as an attribute
-// (`activation = flambeau.tanh`), but a method of Tensor does. So they are objects of two types.
-// The types are immutable, because the interpreter specialises method calls only for immutable types.
+// (`activation = flambeau.tanh`), but a method of Tensor does. Therefore, functions and methods are objects of two
+// types. The types are immutable, because the interpreter specialises method calls only for immutable types.
 PyTypeObject* make_type(const char* name, bool is_method) {
   const auto pointer = [](auto* function) { return reinterpret_cast<void*>(function); };
   PyType_Slot slots[] = {{Py_tp_call, pointer(PyVectorcall_Call)},

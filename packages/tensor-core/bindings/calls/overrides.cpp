@@ -19,11 +19,11 @@ struct Mode {
 };
 thread_local std::vector<Mode> modes;       // active modes, the innermost last
 thread_local bool overrides_heeded = true;  // false within flambeau.overrides.DisableTorchFunctionSubclass
-PyObject* disabled_override = nullptr;      // value of __torch_function__ that disables it for a class
+PyObject* disabled_override = nullptr;      // value of __torch_function__ that disables overrides for a class
 
 // The classes that have a __torch_function__, and whether they handle functions. References to classes derived from
-// Tensor are borrowed. A class may therefore have been deleted, and another one may have its address, so override_of()
-// looks up the method again.
+// Tensor are borrowed. Therefore, a class may have been deleted, and another class may have its address, so
+// override_of() looks up the method again.
 std::unordered_map<PyTypeObject*, bool>& overriding_types() {
   static auto* once = new std::unordered_map<PyTypeObject*, bool>;
   return *once;
@@ -34,7 +34,7 @@ PyObject* on_change = nullptr;          // called if a handler is added, and if 
 
 void count_function_handlers(int by) {
   const int now = function_handlers += by;
-  // A new handler calls it even if there are others, because another thread may be removing the last one at this time.
+  // Call on_change for a new handler even if other handlers exist, because another thread may be removing them.
   if ((by > 0 || (by < 0 && now == 0)) && on_change) Object(checked(PyObject_CallNoArgs(on_change)));
 }
 
@@ -84,7 +84,7 @@ bool register_override_classes(PyObject* const* args, size_t count) {
     const Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(type), "__torch_function__"));
     if (!method) return PyErr_Clear();
     if (method.get() == disabled_override) return;
-    Py_INCREF(type);  // keeps the class alive, so that no other class can have its address
+    Py_INCREF(type);  // the reference keeps the class alive, so that no other class can have its address
     add_overriding_type(type);
     found = true;
   });
@@ -130,8 +130,8 @@ Object classes_of(const std::vector<Object>& overriding_args) {
 
 }  // namespace
 
-// Calls the innermost mode. The mode is inactive during the call, so that the outer modes handle the operators that it
-// calls.
+// Calls the innermost mode. The mode is inactive during the call, so that the outer modes handle the operators that the
+// mode calls.
 Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + named_count(kwnames);
   register_override_classes(args, all);
@@ -265,7 +265,7 @@ PyMethodDef disabled_definition = {
     "Call the function. A class uses this as its __torch_function__ to disable overrides."};
 
 PyObject* as_subclass(const Tensor& t, PyObject* type) {
-  const Tensor same = expand(t, t.shape());  // a new tensor with the same elements and history
+  const Tensor same = expand(t, t.shape());  // a new tensor with the same elements, connected to the graph of `t`
   return adopt_as(type, same);
 }
 

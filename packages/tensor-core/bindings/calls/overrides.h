@@ -1,5 +1,5 @@
 // __torch_function__: classes, derived from Tensor or not, that handle calls with their instances, and modes that
-// handle all calls. Note [Interception] Internal.
+// handle all calls. Note [Interception]
 #pragma once
 
 #include <vector>
@@ -19,11 +19,12 @@ PyObject* call_classes(PyObject* callable, const std::vector<Object>& overriding
                        size_t count, PyObject* kwnames);
 
 // in_mode returns true if a flambeau.overrides.TorchFunctionMode is active in this thread; call_mode calls the
-// innermost one.
+// innermost mode.
 bool in_mode();
 Object call_mode(PyObject* callable, PyObject* const* args, size_t count, PyObject* kwnames);
 
-// Calls the mode or the class that handles a function, which is not an operator. Returns null if there is none.
+// Calls the mode or the class that handles a function, which is not an operator. Returns null if no mode or class
+// handles the function.
 Object call_function_handler(PyObject* function, PyObject* const* args, size_t count, PyObject* kwnames);
 
 // Disables the __torch_function__ that a class with __torch_dispatch__ inherits from Tensor, which would convert the

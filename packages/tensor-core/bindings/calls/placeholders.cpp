@@ -60,8 +60,7 @@ PyObject* make_placeholder(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
-// _replace_batch(placeholder, value): replaces the batch of a placeholder, and with it the shape. Used for in-place
-// views.
+// _replace_batch(placeholder, value): replaces the batch and the shape of a placeholder. Used for in-place views.
 PyObject* replace_batch(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2 && is_placeholder(args[0]) && (is_tensor(args[1]) || is_placeholder(args[1])),
@@ -125,7 +124,7 @@ PyMethodDef controls[] = {
     {"_placeholder", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(make_placeholder)), METH_FASTCALL,
      "_placeholder(value, level)\n\nReturn a placeholder for the batch `value`."},
     {"_replace_batch", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(replace_batch)), METH_FASTCALL,
-     "_replace_batch(placeholder, value)\n\nReplace the batch of a placeholder by another one of the same level."},
+     "_replace_batch(placeholder, value)\n\nReplace the batch of a placeholder with another batch of the same level."},
     {"_running_maps", set_running_maps, METH_O,
      "_running_maps(count)\n\nSet the number of levels of vmap that run in this thread, and return the previous "
      "number."},
@@ -137,7 +136,8 @@ PyMethodDef controls[] = {
 
 void bind_placeholders(PyObject* module) {
   if (PyModule_AddFunctions(module, controls) < 0) throw PythonError();
-  def("_define_placeholder(type, handler)", kPrivate, "Set the type of placeholders for batches, and its handler.",
+  def("_define_placeholder(type, handler)", kPrivate,
+      "Set the type that represents a batch inside vmap, and the function that handles calls with instances of it.",
       define_placeholder);
 }
 

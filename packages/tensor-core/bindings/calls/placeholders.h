@@ -1,4 +1,4 @@
-// Placeholders, which represent the batch that a function is mapped over. Note [Interception] Internal.
+// Placeholders, which represent the batch that a function is mapped over. Note [Interception]
 #pragma once
 
 #include "tensor/object.h"

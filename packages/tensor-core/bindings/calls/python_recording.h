@@ -1,4 +1,4 @@
-// Recording of operations whose derivatives are Python functions. Internal.
+// Recording of operations whose derivatives are Python functions.
 #pragma once
 
 #include <span>

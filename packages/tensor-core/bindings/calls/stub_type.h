@@ -1,4 +1,4 @@
-// The annotations of C++ types in the type stub. Internal.
+// The annotations of C++ types in the type stub.
 #pragma once
 
 #include "calls/conversions.h"

@@ -1,4 +1,4 @@
-// Python warnings. Internal.
+// Python warnings.
 #pragma once
 
 #include <string>

@@ -1,12 +1,11 @@
-// Observation of operator calls, for the profiler. Internal.
+// Observation of operator calls, for the profiler.
 #pragma once
 
 #include "tensor/object.h"
 
 namespace flambeau::python {
 
-// Runs the body of a call from Python, converts exceptions to Python errors, and notifies the observer of the call if
-// there is one.
+// Runs the body of a call from Python, converts exceptions to Python errors, and notifies the call observer, if any.
 template <class F>
 PyObject* watched(const char* name, F&& body) {
   const InterpreterSection section;

@@ -6,7 +6,7 @@ namespace flambeau::python {
 
 namespace {
 
-// Returns a function that another package registers. Imports that package on first use (flambeau._extension_points).
+// Returns a function that another package registers. Imports the package on first use (flambeau._extension_points).
 Object extension_point(const char* name) {
   const Object points(checked(PyImport_ImportModule("flambeau._extension_points")));
   return Object(checked(PyObject_CallMethod(points.get(), "required", "s", name)));

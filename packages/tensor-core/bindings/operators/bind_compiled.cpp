@@ -61,7 +61,7 @@ bool is_same_list(PyObject* list, PyObject* contents) {
   return same;
 }
 
-// The elements of `contents` differ from each other, as those of a set.
+// Returns true if the set has exactly the elements `contents`, which must be distinct.
 bool is_same_set(PyObject* set, PyObject* contents) {
   bool same = PySet_GET_SIZE(set) == PyTuple_GET_SIZE(contents);
   for (Py_ssize_t i = 0; same && i < PyTuple_GET_SIZE(contents); ++i)

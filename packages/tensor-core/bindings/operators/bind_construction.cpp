@@ -81,8 +81,8 @@ PyObject* as_tensor(PyObject* data, std::optional<Dtype> dtype, const Placement&
 
 void bind_construction() {
   def("tensor(data, *, dtype=None, device=None, requires_grad=False, pin_memory=False)", kFunction,
-      "Return a tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nThe dtype of floats is "
-      "the default dtype, that of integers int64 and that of booleans bool. Arrays keep their dtype. Raises ValueError "
+      "Return a tensor with a copy of `data`: numbers, nested sequences, arrays or tensors.\n\nFloats get the default "
+      "dtype, integers int64 and booleans bool. Arrays keep their dtype. Raises ValueError "
       "for ragged sequences.",
       [](PyObject* data, std::optional<Dtype> dtype, Placement placement, bool grad, Pinned pin) {
         if (is_tensor(data)) warn(kCopyOfTensor);

@@ -110,7 +110,8 @@ void bind_conversion() {
         return converted(self, DeviceType::Cpu, tensor_of(self).dtype(), false, format);
       });
   def("cuda(input, device=None, non_blocking=False, memory_format=None)", kMethod | kAnyDevice,
-      "Copy the tensor to a GPU, by default the current one. Return the tensor itself if it is on that GPU.\n\nRaises "
+      "Copy the tensor to a GPU, by default to the current GPU. Return the tensor itself if it is on that "
+      "GPU.\n\nRaises "
       "RuntimeError with the reason if CUDA is not available. Gradient: copied back.",
       [](Self self, PyObject* device, bool non_blocking, std::optional<MemoryFormat> format) {
         const cuda::NonBlocking scope(non_blocking);

@@ -54,7 +54,7 @@ void bind_installation() {
       [] { return cuda::cudnn_version(); });
   def("_cuda_enable_cudnn(enabled)", kPrivate, "Enable or disable cuDNN.",
       [](bool enabled) { cuda::enable_cudnn(enabled); });
-  def("_cuda_cache_folder()", kPrivate, "Return the folder of compiled kernels, or an empty string if there is none.",
+  def("_cuda_cache_folder()", kPrivate, "Return the folder of compiled kernels, or an empty string without a folder.",
       [] { return PyUnicode_FromString(cuda::cache_folder().c_str()); });
 }
 

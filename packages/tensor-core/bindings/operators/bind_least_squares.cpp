@@ -114,7 +114,7 @@ Tensor is_surely_full_rank(const Tensor& r, double rcond) {
 }
 
 // Solves A X = B by QR for matrices A of full rank. The result is the least-squares solution or, if there are several
-// exact solutions, the one of least norm. On the CPU, `surely` receives the result of is_surely_full_rank().
+// exact solutions, the solution of least norm. On the CPU, `surely` receives the result of is_surely_full_rank().
 Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tensor* surely = nullptr) {
   const int64_t m = a.size(-2), n = a.size(-1);
   if (a.is_cuda()) {  // the GPU computes Q as an explicit matrix, not as reflectors
@@ -166,7 +166,8 @@ LeastSquares solve_smallest(const Tensor& a, const Tensor& b, double rcond) {
 }
 
 // Returns the least-squares solution of least norm without the singular values. For matrices that certainly have full
-// rank, it is computed by QR, which is many times faster, and for the others by singular value decomposition.
+// rank, the solution is computed by QR, which is many times faster. For the other matrices, it is computed by singular
+// value decomposition.
 LeastSquares solve_smallest_by_reflections(const Tensor& a, const Tensor& b, double rcond) {
   const int64_t m = a.size(-2), n = a.size(-1), k = b.size(-1);
   const Shape batch(a.shape().begin(), a.shape().end() - 2);
@@ -252,9 +253,9 @@ void bind_least_squares() {
 Args:
     A: ``(*, m, n)``.
     rcond: an older name of rtol.
-    hermitian: whether A is Hermitian. In this case, only its lower triangle is read.
+    hermitian: if True, A must be Hermitian. Only its lower triangle is read.
     atol, rtol: singular values up to ``max(atol, rtol * largest)`` count as zero: numbers, or tensors that
-        broadcast to the batch. Default: 0 and, if atol is 0, the larger of m and n times the eps of the dtype.
+        broadcast to the batch. By default, atol is 0, and rtol is ``max(m, n) * eps`` if atol is 0, otherwise 0.
 Returns: ``(*, n, m)``.
 Gradient: A, any order, where its rank does not change. Source: Golub, Pereyra 1973.)",
              pinv, kOut | kFloat32);
@@ -267,10 +268,9 @@ Gradient: A, any order, where its rank does not change. Source: Golub, Pereyra 1
 Args:
     A: ``(*, m, n)``.
     tol: an older name of atol with rtol 0.
-    hermitian: whether A is Hermitian. In this case, only its lower triangle is read, and the absolute eigenvalues
-        are counted.
-    atol, rtol: numbers or tensors that broadcast to the batch. Default: 0 and, if atol is 0, the larger of m and n
-        times the eps of the dtype.
+    hermitian: if True, A must be Hermitian. Only its lower triangle is read, and the absolute eigenvalues are counted.
+    atol, rtol: numbers or tensors that broadcast to the batch. By default, atol is 0, and rtol is ``max(m, n) * eps``
+        if atol is 0, otherwise 0.
 Returns: an int64 tensor with the shape of the batch. No gradient.
 
 >>> flambeau.linalg.matrix_rank(flambeau.tensor([[1.0, 2.0], [2.0, 4.0]]))
@@ -278,7 +278,7 @@ tensor(1))",
              matrix_rank, kOut | kFloat32);
   def_linalg(
       "lstsq(A, B, rcond=None, *, driver=None)",
-      R"(Compute the X that minimises ``norm(A X - B)``. Of several solutions, return the smallest X (not with "gels").
+      R"(Compute X that minimises ``norm(A X - B)``. Of several solutions, return the X of least norm (not with "gels").
 
 Args:
     A: ``(*, m, n)``.
@@ -286,9 +286,9 @@ Args:
     rcond: singular values up to rcond times the largest count as zero; by default eps times the larger of m and n.
     driver: "gels" (QR, for A of full rank), "gelsy" (the default), "gelsd", "gelss" (singular values).
 Returns: a named tuple ``(solution, residuals, rank, singular_values)``. residuals: the sums of squares of
-    ``A X - B``, empty unless m > n and every A has full rank, and with "gelsy"; rank: empty with "gels";
+    ``A X - B``; empty with "gelsy", if m <= n, or if a matrix does not have full rank. rank: empty with "gels".
     singular_values: empty except with "gelsd" and "gelss".
-Raises: LinAlgError with "gels" if a matrix has no full rank.
+Raises: LinAlgError with "gels" if a matrix does not have full rank.
 Gradient: A and B, any order, where the rank does not change.)",
       lstsq, kOut | kFloat32);
 }

@@ -1,4 +1,4 @@
-// Types that are bound with pybind11, because they are not performance-critical. Internal.
+// Types that are bound with pybind11, because they are not performance-critical.
 #pragma once
 
 #include <pybind11/pybind11.h>

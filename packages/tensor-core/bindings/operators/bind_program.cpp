@@ -144,7 +144,7 @@ PyMethodDef run_definition = {
     "_run_program", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_program)), METH_FASTCALL,
     "_run_program(program, inputs, state, unmet=...)\n\nReturn the outputs of a program. Return NotImplemented if "
     "modes, vmap, autocast or classes intercept its operators. Return `unmet`, if given, if the inputs would take "
-    "another branch than those that the program was traced with."};
+    "another branch than the inputs of the traced run."};
 
 PyObject* program_operators() {
   Object out(checked(PyDict_New()));

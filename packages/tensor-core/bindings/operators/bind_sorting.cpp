@@ -33,7 +33,7 @@ void bind_sorting() {
 
 Args:
     input: (..., n), the coordinates of points in n dimensions, float32 or float64.
-    bins: the number of bins of each dimension (or of all), or their edges.
+    bins: the number of bins of each dimension (or one number for all), or the edges of the bins.
     range: first and last edge of each dimension in turn. Default: the range of the points.
     weight, density: as in ``histogram``.
 Returns: the counts, one dimension for each coordinate, and a tuple of edges. Not differentiable.)",

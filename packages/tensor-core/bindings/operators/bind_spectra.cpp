@@ -20,7 +20,7 @@ constexpr const char kNotConverged[] =
 Tensors by_lapack(const char* function, const Tensor& a, const std::vector<int64_t>& options) {
   constexpr const char* module = "flambeau.linalg._lapack";
   if (!a.is_cuda()) return tensors_of(module, function, nullptr, a, options);
-  a.bytes();  // records that this operator on the GPU runs on the host
+  a.bytes();  // counts this call of a GPU operator that runs on the CPU
   Tensors found;
   {
     const OnDevice cpu(Device{});
@@ -111,9 +111,9 @@ void bind_eigenvalues() {
 Args:
     A: ``(*, n, n)``.
     UPLO: "L" or "U": the triangle that is read.
-Returns: a named tuple ``(eigenvalues, eigenvectors)``, the eigenvalues real and ascending, the eigenvectors the columns.
-    The sign of an eigenvector (in the complex case, its phase) is arbitrary.
-Raises: LinAlgError without convergence.
+Returns: a named tuple ``(eigenvalues, eigenvectors)``. The eigenvalues are real and ascending, the eigenvectors are
+    columns. The sign of an eigenvector (in the complex case, its phase) is arbitrary.
+Raises: LinAlgError if the algorithm does not converge.
 Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the loss depends on a phase.
     Source: Giles 2008, section 3.1.)",
       [](const Tensor& a, std::string_view triangle) {
@@ -125,7 +125,7 @@ Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the 
       "eigvalsh(A, UPLO='L')",
       R"(Compute the eigenvalues of a symmetric or Hermitian matrix ``(*, n, n)``, real and ascending.
 
-``UPLO``, "L" or "U", names the triangle that is read. Raises LinAlgError without convergence.
+``UPLO``, "L" or "U", names the triangle that is read. Raises LinAlgError if the algorithm does not converge.
 Gradient: A, any order, also for repeated eigenvalues.)",
       [](const Tensor& a, std::string_view triangle) { return hermitian_eigen("eigvalsh", a, triangle, false).values; },
       kOut | kExactOut | kFloat32);
@@ -137,7 +137,7 @@ Args:
     A: ``(*, n, n)``, finite.
 Returns: a named tuple ``(eigenvalues, eigenvectors)``, complex and in no particular order. The eigenvectors are the
     columns; they have norm 1 and an arbitrary phase.
-Raises: RuntimeError for infinities and NaNs; LinAlgError without convergence.
+Raises: RuntimeError for infinities and NaNs; LinAlgError if the algorithm does not converge.
 Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the loss depends on a phase.
     Source: Boeddeker et al. 2017, arXiv:1701.00392.)",
       [](const Tensor& a) {
@@ -149,7 +149,7 @@ Gradient: A, any order, where the eigenvalues are distinct; RuntimeError if the 
       "eigvals(A)",
       R"(Compute the eigenvalues of a general square matrix ``(*, n, n)``, complex, in no particular order.
 
-Raises: RuntimeError for infinities and NaNs; LinAlgError without convergence.
+Raises: RuntimeError for infinities and NaNs; LinAlgError if the algorithm does not converge.
 Gradient: A, any order.)",
       [](const Tensor& a) { return general("eigvals", a, false).values; }, kOut | kFloat32);
 }
@@ -172,9 +172,9 @@ Args:
     driver: must be None.
 Returns: a named tuple ``(U, S, Vh)``, S real, descending. The sign of a pair of singular vectors (in the complex case,
     its phase) is arbitrary.
-Raises: LinAlgError without convergence.
-Gradient: A, any order, where the singular values are distinct and, with U or Vh, not 0; RuntimeError if the loss depends
-    on a phase. The vectors that full_matrices adds have no gradient. Source: Giles 2008, section 3.2; Wan, Zhang 2019,
+Raises: LinAlgError if the algorithm does not converge.
+Gradient: A, any order, where the singular values are distinct and, with U or Vh, not 0; RuntimeError if the loss
+    depends on a phase. The vectors that full_matrices adds have no gradient. Source: Giles 2008, section 3.2; Wan, Zhang 2019,
     arXiv:1909.02659.)",
       [](const Tensor& a, bool full, PyObject* driver) {
         require_no_driver("svd", driver);
@@ -186,7 +186,7 @@ Gradient: A, any order, where the singular values are distinct and, with U or Vh
       "svdvals(A, *, driver=None)",
       R"(Compute the singular values of every matrix ``(*, m, n)``, descending and real.
 
-Raises LinAlgError without convergence. Gradient: A, any order.)",
+Raises LinAlgError if the algorithm does not converge. Gradient: A, any order.)",
       [](const Tensor& a, PyObject* driver) {
         require_no_driver("svdvals", driver);
         return singular_decomposition("svdvals", a, false, false).values;
@@ -196,7 +196,7 @@ Raises LinAlgError without convergence. Gradient: A, any order.)",
       R"(Compute ``input = U diag(S) V^H`` like flambeau.linalg.svd, but return V instead of its conjugate transpose.
 
 Args:
-    some: return U and V without the columns that have no singular value.
+    some: if True, return U and V without the columns that have no singular value.
     compute_uv: if False, U and V are zeros.
 Returns: a named tuple ``(U, S, V)``.
 Gradient: input, as flambeau.linalg.svd.)",

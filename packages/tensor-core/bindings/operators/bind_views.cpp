@@ -9,7 +9,7 @@ namespace {
 
 void bind_copies() {
   def("copy_(input, src|other, non_blocking=False)", kMethod | kAnyDevice,
-      "Copy src into the tensor. It is broadcast to the shape and converted to the dtype.",
+      "Copy src into the tensor. src is broadcast to the shape of the tensor and converted to its dtype.",
       [](Self self, const Operand& source, bool non_blocking) -> PyObject* {
         const Tensor& t = tensor_of(self);
         const cuda::NonBlocking scope(non_blocking);
@@ -32,7 +32,7 @@ void bind_queries() {
         for (int i = 0; i < t.dim(); ++i) PyTuple_SET_ITEM(out, i, PyLong_FromLongLong(t.strides()[size_t(i)]));
         return out;
       });
-  def("data_ptr(input)", kMethod, "Return the address of the first element, or 0 if there is none.",
+  def("data_ptr(input)", kMethod, "Return the address of the first element, or 0 for a tensor without elements.",
       [](const Tensor& t) {
         if (t.is_meta() || t.numel() == 0) return int64_t(0);
         count_uncounted_change();

@@ -43,7 +43,7 @@ int observe(PyObject* self, PyFrameObject* frame, int event, PyObject* called) {
 }
 
 // _watch_calls(executed, check) starts the observation: the code objects of executed Python functions are added to the
-// set `executed`, and check(frame, function) is called for C functions. _watch_calls(None, None) ends it.
+// set `executed`, and check(frame, function) is called for C functions. _watch_calls(None, None) ends the observation.
 PyObject* watch_calls(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 2, "_watch_calls() takes a set and a function");
@@ -69,7 +69,7 @@ PyObject* watch_calls(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyMethodDef definition = {
     "_watch_calls", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(watch_calls)), METH_FASTCALL,
     "_watch_calls(executed, check)\n\nAdd the code that this thread runs to a set, and call ``check(frame, function)`` "
-    "for\neach call of a C function, until it returns True for this function. ``None, None`` ends it."};
+    "for\neach call of a C function, until it returns True for this function. ``None, None`` ends the observation."};
 
 }  // namespace
 

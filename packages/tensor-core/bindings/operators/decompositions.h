@@ -1,4 +1,4 @@
-// Spectral decompositions, which the bindings implement because they call LAPACK through Python. Internal.
+// Spectral decompositions, which the bindings implement because they call LAPACK through Python.
 #pragma once
 
 #include <vector>

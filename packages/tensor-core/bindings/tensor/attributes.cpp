@@ -44,7 +44,7 @@ template <class T>
 struct ListWriter {
   const Tensor& t;
   int64_t until_signals = kBetweenSignals;
-  static constexpr int64_t kBetweenSignals = 1 << 18;  // numbers; takes about 5 ms
+  static constexpr int64_t kBetweenSignals = 1 << 18;  // numbers, which take about 5 ms
 
   PyObject* list_from(const T* data, size_t dim) {
     const int64_t size = t.shape()[dim], stride = t.strides()[dim];
@@ -83,8 +83,8 @@ Tensor conjugate(const Tensor& t) {  // returns a new tensor on the same device 
   return conj(t);
 }
 
-// Returns a tensor with the same memory and without history. Autograd does not count writes to it as changes, so that
-// initialisers, for example, can use it.
+// Returns a tensor with the same memory that is not part of the autograd graph. Autograd does not count writes to this
+// tensor as changes, so that initialisers, for example, can use it.
 Tensor data_of(const Tensor& t) {
   Tensor data = alias(t);
   data.impl()->counts_changes = false;
@@ -144,8 +144,8 @@ constexpr const char* kNoGradientHere =
     "use .retain_grad() on the non-leaf Tensor. If you access the non-leaf Tensor by mistake, make sure you access the "
     "leaf Tensor instead.";
 
-// Makes the Python object of .grad keep its attributes, and tells the garbage collector about its owner, to which the
-// attributes may refer. Note [Preserved objects]
+// Makes the Python object of .grad keep its attributes, and registers its owner with the garbage collector, because the
+// attributes may refer to the owner. Note [Preserved objects]
 void keep_attributes(PyObject* owner, PyObject* gradient) {
   reinterpret_cast<TensorObject*>(gradient)->is_gradient = true;
   if (!PyObject_GC_IsTracked(owner)) PyObject_GC_Track(owner);
@@ -168,7 +168,7 @@ PyObject* get_grad_fn(PyObject* self, void*) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     const Tensor& t = tensor_of(self);
     if (!t.requires_grad()) Py_RETURN_NONE;
-    ensure_autograd();  // C++ code may have recorded it before Python loaded autograd
+    ensure_autograd();  // C++ code may have recorded the tensor before Python loaded autograd
     return python_autograd_hooks->wrap_grad_fn(t);
   });
 }
@@ -242,7 +242,7 @@ int set_data(PyObject* self, PyObject* value, void*) {
     to.shape = from.shape;
     to.strides = from.strides;
     to.dtype = from.dtype;
-    to.base = Ref<TensorImpl>();  // the tensor is no longer a view of its former base
+    to.base = Ref<TensorImpl>();  // the tensor is no longer a view of its previous base
     to.update_geometry();
     return 0;
   });

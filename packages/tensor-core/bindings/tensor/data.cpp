@@ -49,7 +49,7 @@ bool number_by_protocol(PyObject* o, Scalar& out) {
 }  // namespace
 
 bool to_scalar(PyObject* o, Scalar& out) {
-  if (PyLong_CheckExact(o))  // this check is first because it is the fastest one
+  if (PyLong_CheckExact(o))  // this check is first because it is the fastest
     out = whole_number(o);
   else if (PyFloat_Check(o))
     out = Scalar(PyFloat_AS_DOUBLE(o));
@@ -64,7 +64,7 @@ bool to_scalar(PyObject* o, Scalar& out) {
   else if (const Tensor& t = tensor_of(o); t.numel() == 1 && !(t.requires_grad() && grad_enabled()))
     out = item(t);
   else
-    return false;  // a number would cut the graph if the tensor requires grad
+    return false;  // a number would not be connected to the graph of the tensor
   return true;
 }
 
@@ -134,7 +134,7 @@ void scan(PyObject* o, int depth, Scan& s) {
   if (PyLong_Check(o)) return s.note(Dtype::int64);
   if (is_array(o)) {
     const Tensor t = from_array(o);
-    const bool number = depth > 0 && is_tensor(o) && t.numel() == 1;  // as in PyTorch, a number if in a list
+    const bool number = depth > 0 && is_tensor(o) && t.numel() == 1;  // as in PyTorch, a number inside a list
     if (depth == int(s.shape.size()) && !number) s.shape.append(t.shape().begin(), t.shape().end());
     return s.note(t.dtype());
   }
@@ -169,7 +169,7 @@ T number(PyObject* o) {
   if (std::is_same_v<T, uint64_t> && PyLong_CheckExact(o)) {
     s = Scalar(uint64_t(PyLong_AsUnsignedLongLong(o)));
     if (PyErr_Occurred()) throw PythonError();
-  } else if (PyLong_CheckExact(o)) {  // it may exceed 64 bits if T is a float or bool
+  } else if (PyLong_CheckExact(o)) {  // the int may exceed 64 bits if T is a float or bool
     int overflow = 0;
     s = Scalar(int64_t(PyLong_AsLongLongAndOverflow(o, &overflow)));
     if (overflow && std::is_same_v<T, bool>) return convert<T>(true);

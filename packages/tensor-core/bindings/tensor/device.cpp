@@ -164,8 +164,8 @@ PyObject* get_device_index(PyObject* self, void*) {
 }
 PyObject* device_reduce(PyObject* self, PyObject*) { return Py_BuildValue("O(N)", device_class, device_str(self)); }
 
-// The devices of new tensors without a device argument in this thread, of which the last one applies. The first one is
-// the value of set_default_device(), the others belong to active `with device:` blocks.
+// The default devices of new tensors in this thread. The last one applies. The first one is the value of
+// set_default_device(), the others belong to active `with device:` blocks.
 thread_local std::vector<Device> default_devices{Device()};
 
 Device device_argument(const char* function, PyObject* o) {

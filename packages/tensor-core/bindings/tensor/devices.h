@@ -1,4 +1,4 @@
-// Recognition of arguments that describe devices. Internal.
+// Recognition of arguments that describe devices.
 #pragma once
 
 #include <Python.h>

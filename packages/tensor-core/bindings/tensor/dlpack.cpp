@@ -298,7 +298,8 @@ void bind_dlpack() {
   def("_cuda_device_of(address)", kPrivate, "Return the index of the GPU that the address belongs to.",
       [](int64_t address) { return int64_t(cuda::device_of(address)); });
   def("__dlpack__(input, *, stream=None, max_version=None, dl_device=None, copy=None)", kMethod,
-      "Return a DLPack capsule of this tensor; a versioned one if the consumer supports DLPack 1.0.", export_dlpack);
+      "Return a DLPack capsule of this tensor: a versioned capsule if the consumer supports DLPack 1.0.",
+      export_dlpack);
   def("__dlpack_device__(input)", kMethod, "Return the DLPack device: (1, 0) is the CPU, (2, n) is the GPU n.",
       [](const Tensor& t) {
         return Py_BuildValue("(ii)", int(device_of(t).device_type), int(device_of(t).device_id));

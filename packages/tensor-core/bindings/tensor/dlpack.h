@@ -1,5 +1,4 @@
 // Memory shared with other libraries (dlpack.cpp), and the structures of DLPack 1.1 (https://dmlc.github.io/dlpack).
-// Internal.
 #pragma once
 
 #include <cstdint>

@@ -68,8 +68,8 @@ void restore_counters(Generator& g, const py::object& state) {
   g.set_state(words[0], words[1]);
 }
 
-// Restores a state. The size of the state determines whether the generator then draws flambeau's random numbers or
-// those of PyTorch.
+// Restores a state. The size of the state determines whether the generator then draws flambeau's or PyTorch's random
+// numbers.
 void restore(Generator& g, const py::object& state) {
   const Tensor& t = checked_state(state);
   if (t.numel() == PyTorchStream::kStateBytes) {
@@ -133,7 +133,7 @@ The algorithm is Philox 4x32-10, or MT19937 with the numbers of PyTorch's CPU ge
 (flambeau.random.use_pytorch_streams).
 
 Args:
-    device: device of the tensors for which it draws numbers.
+    device: device of the tensors for which the generator draws numbers.
 Source: Salmon et al. 2011, doi:10.1145/2063384.2063405.
 
 >>> generator = fb.Generator().manual_seed(0)
@@ -177,7 +177,7 @@ True)")
             require_counters(g);
             return g.offset();
           },
-          "Return the position in the stream. Raises RuntimeError for the algorithm mt19937, which has none.")
+          "Return the position in the stream. Raises RuntimeError for the algorithm mt19937, which has no position.")
       .def(
           "set_offset",
           [](Generator& g, uint64_t offset) {
@@ -185,7 +185,8 @@ True)")
             g.set_state(g.seed(), offset);
           },
           guard, py::arg("offset"), "Set the position in the stream.")
-      .def("_get_counters", &counters_of, guard, "Return the state of the random numbers on GPUs, 16 bytes.")
+      .def("_get_counters", &counters_of, guard,
+           "Return the state of the random number generator for GPUs as 16 bytes.")
       .def("_set_counters", &restore_counters, guard, py::arg("state"), "Restore a state from _get_counters().")
       .def_property_readonly(
           "algorithm", [](const Generator& g) { return g.pytorch_stream() ? "mt19937" : "philox"; },

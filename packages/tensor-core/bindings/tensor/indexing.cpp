@@ -117,7 +117,8 @@ void apply(Indexed& r, int64_t& dim, PyObject* o) {
   }
 }
 
-// Converts a list of several indices, such as [[0, 1], [1, 0]], to a tuple, as PyTorch does. Returns null for others.
+// Converts a list of several indices, such as [[0, 1], [1, 0]], to a tuple, as PyTorch does. Returns null for other
+// keys.
 Object as_tuple(PyObject* key) {
   constexpr Py_ssize_t kMaxLength = 32;  // longer lists are treated as a single list of numbers
   if (!PyList_Check(key) || PyList_GET_SIZE(key) >= kMaxLength) return {};
@@ -155,7 +156,7 @@ Indexed resolve(const Tensor& t, PyObject* given) {
   int64_t dim = 0;
   for (Py_ssize_t i = 0; i < n; ++i) {
     PyObject* o = items[size_t(i)].get();
-    if (o == Py_Ellipsis && seen_ellipsis) {  // PyTorch accepts more than one at the end
+    if (o == Py_Ellipsis && seen_ellipsis) {  // PyTorch accepts more than one ellipsis at the end
       ends = true;
     } else if (o == Py_Ellipsis) {
       seen_ellipsis = true;

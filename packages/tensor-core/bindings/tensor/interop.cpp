@@ -108,7 +108,7 @@ bool has_requested_order(const Tensor& t, int flags) {
          (by_rows || by_columns || !asks(PyBUF_ANY_CONTIGUOUS));
 }
 
-// Raises an error for tensors that require a gradient, since operations on an array are not recorded.
+// Raises an error for tensors that require a gradient, because operations on an array are not recorded.
 void check_not_recorded(const Tensor& t) {
   require(!(t.requires_grad() && grad_enabled()),
           "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.");

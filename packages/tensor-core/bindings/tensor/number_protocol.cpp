@@ -1,4 +1,4 @@
-// The number slots of the type Tensor, which call the pointwise rows directly.
+// The number slots of the type Tensor, which call the pointwise operators directly.
 #include "calls/intercept.h"
 #include "calls/overrides.h"
 #include "calls/placeholders.h"

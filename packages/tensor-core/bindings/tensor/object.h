@@ -1,4 +1,4 @@
-// The Python objects of this module, and the conversion of exceptions to Python errors. Internal.
+// The Python objects of this module, and the conversion of exceptions to Python errors.
 #pragma once
 
 #include <Python.h>
@@ -16,7 +16,7 @@ struct TensorObject {
   PyObject_HEAD Tensor tensor;
   PyObject* dict;
   PyObject* weak_references;
-  bool is_gradient;  // true if Python code has read or assigned it as .grad. Note [Preserved objects]
+  bool is_gradient;  // true if Python code has read or assigned the tensor as .grad. Note [Preserved objects]
 };
 
 struct DtypeObject {
@@ -44,7 +44,7 @@ inline bool is_tensor(PyObject* o) {
 inline const Tensor& tensor_of(PyObject* o) { return reinterpret_cast<TensorObject*>(o)->tensor; }
 PyObject* wrap_tensor(const Tensor& t);
 // Makes a view independent if nothing else refers to its base. Some operators compute their result as a view of a
-// temporary tensor, for example matmul() of batches. It must not be a view for their users.
+// temporary tensor, for example matmul() of batches. Users of such an operator must not see a view.
 void release_temporary_base(TensorImpl& view);
 PyObject* wrap_size(const Shape& shape);
 PyObject* dtype_object(Dtype d);     // returns a borrowed reference
@@ -81,7 +81,7 @@ class Object {  // an owned reference to a Python object
   Object(Object&& other) noexcept : o_(other.release()) {}
   Object& operator=(Object&& other) noexcept {
     PyObject* const former = std::exchange(o_, other.release());
-    Py_XDECREF(former);  // after the assignment, because it may run code that uses this object
+    Py_XDECREF(former);  // after the assignment, because the release may run code that uses this object
     return *this;
   }
   ~Object() { Py_XDECREF(o_); }
@@ -126,8 +126,9 @@ inline Object value_in(PyObject* dict, PyObject* key) {
   return Object(value);
 }
 
-// These convert an object to an operand or a number, and return false if that is impossible. to_operand() also accepts
-// tensors. Numbers are Python numbers, NumPy scalars and other objects that have __index__ or __float__ but no length.
+// Convert an object to an operand or a number, and return false if the conversion is impossible. to_operand() also
+// accepts tensors. Numbers are Python numbers, NumPy scalars and other objects that have __index__ or __float__ but no
+// length.
 bool to_operand(PyObject* o, Operand& out);
 bool to_scalar(PyObject* o, Scalar& out);
 

@@ -8,8 +8,9 @@ namespace flambeau::python {
 
 namespace {
 
-// Separates an object from a tensor that is being destroyed. If Python code may still use the object, because it has
-// obtained it from a weak reference or is called as its finalizer, the object gets a new tensor with the same elements.
+// Separates an object from a tensor that is being destroyed. If Python code may still use the object, because the code
+// has obtained the object from a weak reference or is its finalizer, the object gets a new tensor with the same
+// elements.
 void separate(PyObject* preserved) {
   Tensor& handle = reinterpret_cast<TensorObject*>(preserved)->tensor;
   Tensor remaining;
@@ -17,7 +18,7 @@ void separate(PyObject* preserved) {
     remaining = alias(handle);
     remaining.impl()->python_object = preserved;
   }
-  new (&handle) Tensor(std::move(remaining));  // the former handle owns no reference: preserve() has released it
+  new (&handle) Tensor(std::move(remaining));  // the old handle owns no reference: preserve() has released it
 }
 
 void clear_slots(PyTypeObject* type, PyObject* self) {

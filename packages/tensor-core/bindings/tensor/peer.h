@@ -1,8 +1,8 @@
-// Data of a tensor that belongs to its Python object, and Python objects that their tensors own. Internal.
+// Data of a tensor that belongs to its Python object, and Python objects that their tensors own.
 //
 // Note [Preserved objects]
-// Some tensors must not get a new Python object while C++ code holds them, since the object has attributes or a class
-// that the new one would lack. These are the instances of classes with __torch_dispatch__, and gradients that have
+// Some tensors must not get a new Python object while C++ code holds them, because the object has attributes or a class
+// that a new object would lack. These tensors are instances of classes with __torch_dispatch__, and gradients that have
 // attributes or a derived class. Normally the Python object owns the tensor. If Python has no references to such an
 // object, but C++ code still holds the tensor (for example as the .grad of another tensor), the ownership is reversed:
 // the deallocation of the object is cancelled, the tensor owns the object, and the object releases its reference to the

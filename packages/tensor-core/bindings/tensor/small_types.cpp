@@ -37,7 +37,7 @@ PyGetSetDef dtype_attributes[] = {
     {"itemsize", get_itemsize, nullptr, "Number of bytes of an element.", nullptr},
     {"is_floating_point", get_is_floating_point, nullptr, "True for floating-point dtypes.", nullptr},
     {"is_complex", get_is_complex, nullptr, "True for complex dtypes.", nullptr},
-    {"is_signed", get_is_signed, nullptr, "True for dtypes with negative numbers.", nullptr},
+    {"is_signed", get_is_signed, nullptr, "True for dtypes that can represent negative numbers.", nullptr},
     {}};
 PyMethodDef dtype_methods[] = {
     {"__reduce__", dtype_reduce, METH_NOARGS, nullptr},
@@ -139,7 +139,7 @@ PyObject* size_item(PyObject* self, PyObject* key) {
   return item && PySlice_Check(key) ? from_items(item) : item;
 }
 PyObject* size_repeat(PyObject* a, Py_ssize_t n) { return from_items(PyTuple_Type.tp_as_sequence->sq_repeat(a, n)); }
-// Returns a Size if either operand is one.
+// Returns a Size if either operand is a Size.
 PyObject* size_add(PyObject* a, PyObject* b) {
   if (!PyTuple_Check(a) || !PyTuple_Check(b)) Py_RETURN_NOTIMPLEMENTED;
   return as_size(PyTuple_Type.tp_as_sequence->sq_concat(a, b));
@@ -173,7 +173,7 @@ PyType_Spec size_spec = {"flambeau.Size", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_
 
 const char* library_name() { return name_in_texts.load(std::memory_order_acquire); }
 void set_library_name(const std::string& name) {
-  static std::set<std::string> names;  // never freed, because other threads may still use former names
+  static std::set<std::string> names;  // never freed, because other threads may still use old names
   name_in_texts.store(names.insert(name).first->c_str(), std::memory_order_release);
 }
 bool imported_as_torch() { return library_name() == std::string_view("torch"); }

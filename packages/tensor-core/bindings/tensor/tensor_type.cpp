@@ -3,7 +3,7 @@
 // Note [Tensor objects]
 // A TensorImpl has a pointer to its Python object, so that a tensor is represented by the same object for as long as
 // that object exists. Objects of the exact type Tensor come from a free list. The garbage collector does not track them
-// until they get a __dict__, because they cannot be part of a reference cycle of Python objects before.
+// until they get a __dict__, because without a __dict__ they cannot be part of a reference cycle of Python objects.
 #include "tensor/tensor_type.h"
 
 #include "calls/conversions.h"
@@ -83,10 +83,9 @@ void link(const Tensor& t, TensorObject* o) {
   t.impl()->python_object = object;
 }
 
-// The deallocator of Tensor and of derived classes. It is one function because Python allows the assignment of a class
-// to
-// `__class__` only if both classes have the same deallocator. CPython's subtype_dealloc, which a class has if its
-// `__init_subclass__` does not call that of Tensor, releases what the class adds and then calls this function.
+// The deallocator of Tensor and of derived classes. There is only one function, because Python allows the assignment of
+// a class to `__class__` only if both classes have the same deallocator. A class whose `__init_subclass__` does not
+// call Tensor's has CPython's subtype_dealloc, which releases what the class adds and then calls this function.
 void dealloc(PyObject* self) {
   const InterpreterSection section;
   TensorObject* o = reinterpret_cast<TensorObject*>(self);
@@ -252,7 +251,7 @@ Py_ssize_t length(PyObject* self) {
 
 PyObject* iterate(PyObject* self) {
   Caller caller;
-  if (may_override(self)) {  // a class with __torch_function__ handles unbind(), and the iterator is that of its result
+  if (may_override(self)) {  // if the class has __torch_function__, call its unbind() and iterate over the result
     if (caller.intercepts("unbind", self)) {
       const Object rows(caller.result);
       return rows ? PyObject_GetIter(rows.get()) : nullptr;

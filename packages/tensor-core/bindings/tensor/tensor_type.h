@@ -1,4 +1,4 @@
-// The parts of the Tensor type that are defined in separate files. Internal.
+// The parts of the Tensor type that are defined in separate files.
 #pragma once
 
 #include "tensor/object.h"

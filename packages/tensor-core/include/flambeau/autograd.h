@@ -4,14 +4,14 @@
 // Note [Recording]
 // An operator first computes its result. If an input requires a gradient and grad mode is on, it then calls record with
 // the inputs, the tensors that its derivative reads, and the derivative: a function object that computes the gradients
-// of the inputs from those of the outputs. The autograd package adds a node to its graph. Without that package no
-// tensor can require a gradient, so nothing is recorded. A derivative calls the operators of operators.h. If it runs
-// with grad mode on, these operations are recorded as well, so that it can be differentiated again.
+// of the inputs from the gradients of the outputs. The autograd package adds a node to its graph. Without that package
+// no tensor can require a gradient, so nothing is recorded. A derivative calls the operators of operators.h. If it runs
+// with grad mode on, these operations are also recorded, so that the derivative can be differentiated again.
 //
 // Note [Tangents]
-// In forward mode a tensor can have tangents, one for each active level of differentiation. Such a tensor is `dual`.
-// record is also called for its operations and computes the tangents of the outputs immediately. A tensor is `tracked`
-// if it is dual or requires a gradient.
+// In forward mode a tensor can have tangents, one for each active level of differentiation. A tensor with tangents is
+// `dual`. record is also called for its operations and computes the tangents of the outputs immediately. A tensor is
+// `tracked` if it is dual or requires a gradient.
 //
 // Note [Versions]
 // A storage counts its in-place changes. A graph node stores the version of each saved tensor, and raises an error in
@@ -87,7 +87,7 @@ class Context {
   const bool* needs_;
 };
 
-// A function object that takes a Context and returns nothing. Small ones are stored inline.
+// A function object that takes a Context and returns nothing. Small function objects are stored inline.
 class Derivative {
  public:
   Derivative() = default;
@@ -228,15 +228,15 @@ inline void record(const char* name, const Tensor& output, TensorList inputs, Te
 }
 
 // Call this before `self` is written in place. It raises an error if the change is not allowed, and increases the
-// version. `recorded`: another operand requires a gradient, so that `self` becomes part of the graph.
+// version. `recorded`: true if another operand requires a gradient, so that `self` becomes part of the graph.
 FLAMBEAU_API void begin_inplace(const Tensor& self, const char* operation, bool recorded = false);
 FLAMBEAU_API extern void (*change_observer)(const Tensor& self);  // if set, begin_inplace calls it before the change
 // Like begin_inplace, for an operation that writes the same value to all elements. Elements of `self` may share memory.
 FLAMBEAU_API void begin_fill(const Tensor& self, const char* operation);
-// Records that an in-place operation has overwritten all of `self`: its previous graph receives no gradient.
+// Records that an in-place operation has overwritten all of `self`, so that its previous graph receives no gradient.
 FLAMBEAU_API void forget_history(const Tensor& self, const char* name);
-// Replaces the grad_fn of `self` with that of `result`, a new tensor that was computed from `self` and whose values
-// `self` now contains.
+// Replaces the grad_fn of `self` with the grad_fn of `result`, a new tensor that was computed from `self` and whose
+// values `self` now contains.
 FLAMBEAU_API void adopt_history(const Tensor& self, const Tensor& result);
 
 // A hash of the sizes of the objects that libraries exchange. An extension that was compiled against other headers

@@ -26,13 +26,13 @@ struct Properties {
 
 FLAMBEAU_API bool is_available();
 FLAMBEAU_API int device_count();
-FLAMBEAU_API const std::string& obstacle();  // the reason why no GPU can be used, as a sentence; empty if one can
+FLAMBEAU_API const std::string& obstacle();  // why no GPU can be used, as a sentence; empty if a GPU can be used
 FLAMBEAU_API int current_device();           // the current device of this thread
 FLAMBEAU_API void set_device(int device);
 FLAMBEAU_API const Properties& properties(int device);
 FLAMBEAU_API int device_of(int64_t address);  // the GPU of an address; ValueError if it is not GPU memory
 
-// Streams. The work of a stream runs in order and concurrently with that of other streams.
+// Streams. The work of a stream runs in order and concurrently with the work of other streams.
 FLAMBEAU_API StreamHandle* current_stream(int device);  // the current stream of this thread; null: the default stream
 FLAMBEAU_API void set_stream(int device, StreamHandle* stream);
 FLAMBEAU_API StreamHandle* create_stream(int device, int priority);
@@ -56,7 +56,7 @@ FLAMBEAU_API float elapsed_milliseconds(int device, EventHandle* first, EventHan
 // captured instead of executed. Memory that is allocated in between belongs to the graph.
 struct Graph;
 FLAMBEAU_API Graph* begin_capture(int device, StreamHandle* stream);
-// Lets the captured work use a generator other than the default one. The generator must exist at each launch.
+// Lets the captured work use a generator other than the default generator. The generator must exist at each launch.
 FLAMBEAU_API void register_generator(Graph* graph, Generator* generator);
 FLAMBEAU_API void end_capture(Graph* graph);
 FLAMBEAU_API void launch_graph(Graph* graph);  // on the current stream of the thread
@@ -90,7 +90,7 @@ FLAMBEAU_API std::pair<size_t, size_t> free_and_total_memory(int device);
 FLAMBEAU_API double memory_fraction(int device);
 FLAMBEAU_API void set_memory_fraction(int device, double fraction);
 // Declares that another stream, possibly of another GPU, uses the storage. When the storage is freed, its memory is not
-// reused before the stream has completed the work that it contains at that time.
+// reused before the stream has completed the work that is queued at that time.
 FLAMBEAU_API void record_stream(const Storage& storage, int device, StreamHandle* stream);
 
 // The scope of an operator call. Note [Two memories]

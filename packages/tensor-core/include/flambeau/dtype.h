@@ -76,7 +76,8 @@ inline bool is_wide_unsigned(Dtype d) { return d >= Dtype::uint16 && d <= Dtype:
 inline bool is_unsigned(Dtype d) { return d == Dtype::uint8 || is_wide_unsigned(d); }
 inline bool is_complex(Dtype d) { return category(d) == Category::Complex; }
 inline bool is_inexact(Dtype d) { return category(d) >= Category::Floating; }  // dtypes that can have a gradient
-// The dtype of the parts of a complex dtype, and the complex dtype with parts of at least that precision.
+// to_real returns the dtype of the real and imaginary parts of a complex dtype. to_complex returns the complex dtype
+// with parts of at least the precision of a dtype.
 inline Dtype to_real(Dtype d) {
   return d == Dtype::complex64 ? Dtype::float32 : d == Dtype::complex128 ? Dtype::float64 : d;
 }
@@ -139,8 +140,8 @@ decltype(auto) dispatch_all(Dtype d, F&& f) {
       refuse_small_float(d);
   }
 }
-// Like dispatch_all, for operators that are undefined for complex numbers: raises NotImplementedError for complex
-// dtypes, too.
+// Like dispatch_all, for operators that are undefined for complex numbers: also raises NotImplementedError for complex
+// dtypes.
 template <class F>
 decltype(auto) dispatch(Dtype d, F&& f) {
   switch (d) {

@@ -52,7 +52,7 @@ FLAMBEAU_INLINE float16 to_float16(float v) {
   const uint32_t sign = (bits >> 16) & 0x8000, magnitude = bits & 0x7FFFFFFF;
   float absolute;
   std::memcpy(&absolute, &magnitude, 4);
-  const float shifted = absolute + 0.5f;  // rounds a subnormal result to the unit 2**-24
+  const float shifted = absolute + 0.5f;  // the addition rounds a subnormal result to the unit 2**-24
   uint32_t shifted_bits;
   std::memcpy(&shifted_bits, &shifted, 4);
   const uint32_t subnormal = shifted_bits - 0x3F000000;
@@ -66,11 +66,11 @@ FLAMBEAU_INLINE float16 to_float16(float v) {
 // Truncates a floating-point value to an integer; the smallest integer for NaN and values out of range.
 template <class To, class From>
 FLAMBEAU_INLINE To truncate(From v) {
-#if defined(__x86_64__) && !defined(__AVX512DQ__)  // without vector instructions for this, a scalar one is best
+#if defined(__x86_64__) && !defined(__AVX512DQ__)  // no vector instruction exists, a scalar one is fastest
   if constexpr (sizeof(To) == 8 && sizeof(From) == 8) return _mm_cvttsd_si64(_mm_set_sd(v));
   if constexpr (sizeof(To) == 8 && sizeof(From) == 4) return _mm_cvttss_si64(_mm_set_ss(v));
 #endif
-  constexpr From smallest = static_cast<From>(std::numeric_limits<To>::min());  // a power of two: exact
+  constexpr From smallest = static_cast<From>(std::numeric_limits<To>::min());  // exact, because it is a power of two
   return static_cast<To>(v >= smallest && v < -smallest ? v : smallest);
 }
 

@@ -27,8 +27,9 @@ struct Elementwise {
 };
 
 // Run the operator, without recording it, on all threads. Operands of any strides are broadcast and promoted to one
-// dtype, which is that of the result: float16, bfloat16, float32 or float64. Raises TypeError for a wrong number of
-// operands or an undefined tensor, NotImplementedError for other dtypes, Error for shapes that do not broadcast.
+// dtype, which is also the dtype of the result: float16, bfloat16, float32 or float64. Raises TypeError for a wrong
+// number of operands or an undefined tensor, NotImplementedError for other dtypes, Error for shapes that do not
+// broadcast.
 FLAMBEAU_API Tensor elementwise(const Elementwise& op, const Operand* operands, int count);
 
 template <class... Operands>

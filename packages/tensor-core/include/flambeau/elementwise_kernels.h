@@ -6,9 +6,9 @@
 // The function's arguments are lanes of float32 or float64 vectors, one for each operand (at most five). It may use
 //   + - * /, comparisons, which give masks, & | ! of masks, and numbers;
 //   where(mask, a, b), instead of branches;
-//   every floating-point operator of rows/*.def, by its name: exp(x), maximum(x, 0). Its row states its accuracy.
-// A function that is also to be called with tensors, for a derivative that can be differentiated again, uses the same
-// names: flambeau/operators.h has them for tensors.
+//   every floating-point operator of rows/*.def, by its name: exp(x), maximum(x, 0). The row states the accuracy.
+// The same expression can be called with tensors, for a derivative that can be differentiated again, because
+// flambeau/operators.h defines the same names for tensors.
 //
 // A kernel source must not contain anything else. Note [One definition]
 #pragma once
@@ -40,7 +40,7 @@ FLAMBEAU_INLINE bool compute_lanes(V* out, int64_t n, const Operands*... x) {
   return unusual < 0;
 }
 // Processes blocks from `first` on. Fast lanes stop before the first block with an unusual lane. Careful lanes stop
-// after the first block without one. Returns the position where it stopped.
+// after the first block without an unusual lane. Returns the position where it stopped.
 template <bool careful, class F, class V, size_t... I>
 [[gnu::flatten, gnu::noinline]] int64_t run_blocks(char* const* pointers, int64_t first, int64_t n) {
   V* const out = reinterpret_cast<V*>(pointers[0]);
@@ -178,7 +178,7 @@ constexpr ElementwiseKernels elementwise_kernels(F) {
 #define FLAMBEAU_SELECT_KERNELS(name)
 #endif
 
-// Define the operator in the current namespace. All of it is initialised at compile time, so that loading the library
+// Define the operator in the current namespace. Everything is initialised at compile time, so that loading the library
 // does not run code that is compiled for a particular instruction set.
 #define FLAMBEAU_ELEMENTWISE(name, ...)                                        \
   namespace FLAMBEAU_ISA {                                                     \

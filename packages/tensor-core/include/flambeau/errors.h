@@ -1,4 +1,4 @@
-// Exceptions of the library. The Python layer maps each to the built-in exception of the same name.
+// Exceptions of the library. The Python layer maps each exception to the built-in exception of the same name.
 #pragma once
 
 #include <exception>
@@ -15,7 +15,8 @@ class FLAMBEAU_API Error : public std::exception {  // RuntimeError
  public:
   explicit Error(std::string text) : text_(std::move(text)) {}
   const char* what() const noexcept override { return text_.c_str(); }
-  // Appends to the message, such as the location of the error in a program. Rethrow with `throw;` to keep the class.
+  // Appends text to the message, such as the location of the error in a program. Rethrow with `throw;` to keep the
+  // class.
   void append(std::string_view text) { text_ += text; }
 
  private:

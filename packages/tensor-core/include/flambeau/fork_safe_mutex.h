@@ -1,4 +1,4 @@
-// A mutex that is unlocked in a forked child process, whose only thread is the one that called fork. Internal.
+// A mutex that is unlocked in a forked child process, in which only the thread that called fork exists.
 #pragma once
 
 #include <atomic>
@@ -9,8 +9,9 @@
 
 namespace flambeau {
 
-// If a thread holds an ordinary mutex while another forks, the child waits for it forever. Use this class for a lock
-// that threads hold without the GIL. The data under the lock must stay usable if a fork interrupts a change of it.
+// If a thread holds an ordinary mutex while another thread forks, the child waits for the mutex forever. Use this class
+// for a lock that threads hold without the GIL. The data under the lock must stay usable if a fork interrupts a change
+// of it.
 class ForkSafeMutex {
  public:
   ForkSafeMutex() : owned_(new Owned{current_process(), {}}) {}
@@ -30,10 +31,10 @@ class ForkSafeMutex {
     uint64_t process;
     std::mutex mutex;
   };
-  // The number of forks between the first process and this one.
+  // The number of forks between the first process and this process.
   FLAMBEAU_API static uint64_t current_process();
 
-  // Replace the mutex of the parent process. It is not freed, since a thread of the parent may hold it.
+  // Replace the mutex of the parent process. The mutex is not freed, because a thread of the parent may hold it.
   Owned* renew(Owned* parents) {
     Owned* own = new Owned{current_process(), {}};
     if (owned_.compare_exchange_strong(parents, own)) return own;

@@ -18,7 +18,7 @@
 
 #include "flambeau/macros.h"
 
-// The fastest kind of thread-local variable. musl cannot load a library at run time that contains it.
+// The fastest model of thread-local variables. musl cannot load a library with such variables at run time.
 #ifdef __GLIBC__
 #define FLAMBEAU_INITIAL_EXEC __attribute__((tls_model("initial-exec")))
 #else

@@ -15,7 +15,7 @@
 #define FLAMBEAU_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
 // For functions that kernels of several instruction sets share: if they were not inlined, the linker might use the copy
-// for one instruction set for all of them.
+// for one instruction set for all instruction sets.
 #define FLAMBEAU_INLINE inline __attribute__((always_inline))
 
 // Defined for code that is compiled for a GPU or for its emulation.

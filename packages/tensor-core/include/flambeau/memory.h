@@ -18,10 +18,10 @@ FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;  // `bytes` as
 // Returns cached blocks to the system. Other threads return their small blocks when they next free one.
 FLAMBEAU_API void empty_cache();
 FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
-FLAMBEAU_API size_t allocated_bytes();  // bytes in use; those of a small block are rounded up to multiples of 64
+FLAMBEAU_API size_t allocated_bytes();  // bytes in use; the size of a small block is rounded up to a multiple of 64
 
-// A reference count. If the count is 1, decrease() needs no atomic read-modify-write instruction, since no other thread
-// can add a reference.
+// A reference count. If the count is 1, decrease() needs no atomic read-modify-write instruction, because no other
+// thread can add a reference.
 class ReferenceCount {
  public:
   void increase() { count_.fetch_add(1, std::memory_order_relaxed); }
@@ -74,12 +74,12 @@ class Ref {  // an intrusive reference: T has retain() and release()
 // The device of a storage.
 //
 // Note [Devices]
-// New memory is allocated on the current device of the thread (OnDevice). A call from Python sets it for the duration
-// of the call if an argument is a tensor of another device than the CPU. Therefore an operator only handles devices
-// where it accesses elements.
+// New memory is allocated on the current device of the thread (OnDevice). A call from Python sets this device for the
+// duration of the call if an argument is a tensor on a device other than the CPU. Therefore an operator only handles
+// devices where it accesses elements.
 //
 // A meta tensor has a shape, strides and a dtype, but no memory. An operator computes the shape and dtype of its result
-// and returns before it accesses elements. An operator without this check raises NotImplementedError, since a meta
+// and returns before it accesses elements. An operator without this check raises NotImplementedError, because a meta
 // storage has no pointer.
 //
 // A CUDA storage has its memory on a GPU. If an operator has a CUDA kernel, it runs there (cuda::runs_on_gpu in
@@ -153,7 +153,7 @@ class FLAMBEAU_API Storage {
   size_t bytes() const { return bytes_; }
   Device device() const { return device_; }
   bool writable() const { return writable_; }
-  bool inference() const { return inference_; }                      // created in inference mode
+  bool inference() const { return inference_; }                      // true if created in inference mode
   void record_stream(int device, cuda::StreamHandle* stream) const;  // see cuda::record_stream
 
   // Counts in-place changes; see Note [Versions] in autograd.h.

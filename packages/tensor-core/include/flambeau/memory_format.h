@@ -18,7 +18,7 @@ FLAMBEAU_API bool is_contiguous(const Tensor& t, MemoryFormat format);
 // ChannelsLast or ChannelsLast3d if the dimensions of (N, C, ..., H, W) are nested in that order, with or without gaps;
 // Contiguous for any other order.
 FLAMBEAU_API MemoryFormat suggested_format(const Tensor& t);
-// Returns the format of the result of a layer for images: that of its input, but contiguous on a GPU.
+// Returns the format of the result of a layer for images: the format of its input, or contiguous on a GPU.
 inline MemoryFormat result_format(const Tensor& input) {
   return input.is_cuda() ? MemoryFormat::Contiguous : suggested_format(input);
 }

@@ -1,4 +1,4 @@
-// Operators as records. Internal to the library; extensions register theirs as docs/examples/extension shows.
+// Operators as records, for the library itself. docs/examples/extension shows how extensions register operators.
 //
 // Note [Operators]
 // A structural operator is a C++ function next to its record, in one file of its family in src/operators:
@@ -25,8 +25,9 @@
 //                                    .forward = [](const Shape& size, std::optional<Dtype> dtype) { ... }});
 //
 // After the dtype, Python adds the parameters layout=, device=, requires_grad= and pin_memory=, and programs add the
-// device. While `forward` runs, new tensors are created on the given device, else on the device of the first parameter
-// if that is a tensor, else on the default device. If out= is given, its dtype is the default for dtype=.
+// device. While `forward` runs, new tensors are created on the given device, otherwise on the device of the first
+// parameter if this parameter is a tensor, otherwise on the default device. If out= is given, its dtype is the default
+// for dtype=.
 #pragma once
 
 #include <algorithm>

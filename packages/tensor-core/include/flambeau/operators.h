@@ -1,6 +1,7 @@
-// All operators as C++ functions. Pointwise operators are generated from their rows: name(x), name(x, y), name(x, y, z)
-// with tensors or numbers as operands. The library defines FLAMBEAU_FEW_ROWS, and its files include rows/<family>.h if
-// they call rows of other families, so that a new row does not recompile all files.
+// All operators as C++ functions. Pointwise operators are generated from the rows of the operator table: name(x),
+// name(x, y), name(x, y, z) with tensors or numbers as operands. The library defines FLAMBEAU_FEW_ROWS, and its files
+// include rows/<family>.h if they call operators of other families, so that a new operator does not recompile all
+// files.
 #pragma once
 
 #include <optional>
@@ -70,7 +71,7 @@ FLAMBEAU_API void set_storage(const Tensor& self, const Tensor& source, const Sh
                               int64_t offset);
 
 // Views (operators/views/view.cpp, strided_view.cpp)
-// Gives `self` the shape, strides and grad_fn of `view`, a view of it, as transpose_ and similar operators do.
+// Gives `self` the shape, strides and grad_fn of `view`, a view of `self`, as transpose_ and similar operators do.
 FLAMBEAU_API void become(const Tensor& self, const Tensor& view);
 FLAMBEAU_API Tensor as_strided(const Tensor& t, const Shape& size, const Shape& stride, std::optional<int64_t> offset);
 // Returns windows of `size` elements along a dimension, `step` apart, as a new last dimension.
@@ -131,7 +132,7 @@ FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
 
 // Fourier transforms (operators/fourier/fourier.cpp) with exp(-2 pi i ...) or, if inverse, exp(+2 pi i ...), times
 // `scale`. A half spectrum has only the nonnegative frequencies along the last of `dims`; n is the size of the real
-// signal along it.
+// signal along this dimension.
 FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);

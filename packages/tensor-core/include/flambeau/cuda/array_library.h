@@ -9,7 +9,7 @@
 namespace flambeau::cuda {
 
 using ArrayFunction = std::vector<Tensor> (*)(const char* name, const Tensor& t, const std::vector<int64_t>& numbers);
-FLAMBEAU_API extern ArrayFunction array_function;  // the bindings set it; null until then
+FLAMBEAU_API extern ArrayFunction array_function;  // set by the bindings; null until then
 
 // Returns the results of the named function for a tensor's values. Returns an empty vector if the tensor is not on a
 // GPU, or if the library is not installed or does not support the call; the caller then computes the function on the

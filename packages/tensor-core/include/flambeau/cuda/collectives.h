@@ -16,8 +16,8 @@ FLAMBEAU_API int nccl_version();  // 22703 is NCCL 2.27.3; 0 if it is not instal
 // Returns the communicators of all ranks of a group of this process's GPUs, in the order of the ranks. They are created
 // once and cached.
 FLAMBEAU_API const std::vector<CommunicatorHandle*>& communicators(const std::vector<int>& devices);
-// For a group of several processes, one process makes the identity. Every rank creates its communicator with it, which
-// waits for the other ranks.
+// For a group of several processes, one process creates the identity. Every rank creates its communicator with this
+// identity. The creation waits for the other ranks.
 FLAMBEAU_API std::string make_communicator_identity();
 FLAMBEAU_API CommunicatorHandle* create_communicator(int device, const std::string& identity, int ranks, int rank);
 FLAMBEAU_API void destroy_communicator(int device, CommunicatorHandle* communicator);
@@ -40,8 +40,8 @@ struct Message {
   int peer;
   bool sent;
 };
-// Exchanges messages of one rank concurrently, so that none waits for another. For each pair of ranks, one must receive
-// the messages in the order in which the other sends them.
+// Exchanges messages of one rank concurrently, so that no message waits for another message. For each pair of ranks,
+// one must receive the messages in the order in which the other sends them.
 FLAMBEAU_API void exchange(CommunicatorHandle* communicator, StreamHandle* stream,
                            const std::vector<Message>& messages);
 

@@ -18,7 +18,7 @@ inline double beta_slope_of_many(double a, double b, double x) {
 
 // Returns dx/da / (1 - x). The series I = x**a (1 - x)**b / (a B(a, b)) sum (a + b)_n / (a + 1)_n x**n is
 // differentiated term by term and divided by the density. Above the mean, the same series of 1 - I in powers of 1 - x
-// is used, so that all terms have the same sign. If the base of the powers is near 1, the other series is used, since
+// is used, so that all terms have the same sign. If the base of the powers is near 1, the other series is used, because
 // it is shorter.
 inline double beta_slope(double a, double b, double x) {
   if (!(b > 0) || x >= 1) return 0;

@@ -11,7 +11,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 // kBlock is the number of elements in a block. In a long expression, too few loads are in flight to hide the latency of
 // memory. Therefore the next block is prefetched if kFetches is true. Processors without AVX-512 prefetch well enough
-// by themselves: there, explicit prefetching gains nothing and makes simple rows a fifth slower on data in the cache.
+// by themselves: there, explicit prefetching gains nothing and makes simple operators 20 % slower on data in the cache.
 template <class V>
 constexpr int64_t kBlock = 1024 / sizeof(V);
 #if defined(__AVX512F__)

@@ -1,10 +1,9 @@
-// Functions of complex numbers for the rows' expressions. Note [Complex rows]
-//
-// A row has a complex kernel if its value expression compiles for V = Complex<T>, that is, if this file defines every
-// function in the expression. There is no other list of complex rows. The functions are in a separate namespace, so
-// that an expression does not call a function of math.h by mistake: those are written for real numbers.
-//
-// Branch cuts, infinities and NaN are those of C99's annex G.
+// Functions of complex numbers for the expressions of pointwise operators. Note [Complex rows]
+// A pointwise operator has a complex kernel if the value expression in its row compiles for V = Complex<T>, that is, if
+// this file defines every function in the expression. There is no other list of these operators. The functions are in a
+// separate namespace, so that an expression does not call a function of math.h by mistake: the functions of math.h are
+// written for real numbers.
+// Branch cuts, infinities and NaN follow C99's annex G.
 #pragma once
 
 #include "flambeau/kernels/math.h"
@@ -39,8 +38,8 @@ FLAMBEAU_INLINE Complex<T> where(bool mask, Complex<T> a, None) {
   return {mask ? a.re : T(0), mask ? a.im : T(0)};
 }
 
-// Returns the absolute value without overflow and without branches, like divide() in complex.h. It is infinite if
-// either part is.
+// Returns the absolute value without overflow and without branches, like divide() in complex.h. The result is infinite
+// if either part is infinite.
 FLAMBEAU_INLINE float abs(Complex<float> x) {
   const double re = x.re, im = x.im;
   const bool infinite = (std::fabs(x.re) == INFINITY) | (std::fabs(x.im) == INFINITY);

@@ -7,8 +7,8 @@
 namespace flambeau {
 
 // Kernels exist for these types; every other dtype is converted on the way in and out, a cache-sized block at a time.
-// u8 is for booleans and uint8 on a GPU, in rows that have such a kernel. On the CPU, some rows have separate kernels
-// for dtypes of one or two bytes: Note [Narrow kernels].
+// u8 is for booleans and uint8 on a GPU, in operators that have such a kernel. On the CPU, some operators have separate
+// kernels for dtypes of one or two bytes: Note [Narrow kernels].
 enum class Compute : uint8_t { i32, i64, u64, f32, f64, c64, c128, u8 };
 inline constexpr int kComputeCount = 8;
 inline Compute compute_type(Dtype d) {

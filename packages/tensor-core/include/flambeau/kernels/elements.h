@@ -34,7 +34,7 @@ struct Element<bfloat16> {
   using Value = float;
   static FLAMBEAU_INLINE Value value(Stored v) { return to_float(v); }
 };
-// Represents an element by an integer that is 0 if and only if the element is 0: its bits except those of signs.
+// Represents an element by an integer that is 0 if and only if the element is 0: its bits except sign bits.
 // Half-precision values are read as uint16_t.
 template <class T>
 struct Zeroness;

@@ -34,7 +34,7 @@ inline double by_series(double a, double log_z) {
 inline double by_inversion(double a, double log_z) {
   const double lambda = std::exp(log_z) / a, mu = lambda - 1;
   double half_square = mu - std::log1p(mu);
-  if (std::fabs(mu) < 0.02) {  // a series, since the expression above loses digits by cancellation
+  if (std::fabs(mu) < 0.02) {  // a series, because the expression above loses digits by cancellation
     half_square = 0;
     double power = mu;
     for (int k = 2; k < 14; ++k) half_square += (k % 2 ? -1 : 1) * (power *= mu) / k;

@@ -63,7 +63,7 @@ FLAMBEAU_INLINE Coordinate<T> padded(Coordinate<T> c, int64_t size, const Sampli
   return c;
 }
 
-// Converts a position to an integer. NaN and positions that may not fit in int32 become -100, which is outside of every
+// Converts a position to an integer. NaN and positions that may not fit in int32 become -100, which is outside every
 // image.
 template <class T>
 FLAMBEAU_INLINE int32_t to_int32(T position) {

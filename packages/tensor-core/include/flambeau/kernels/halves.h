@@ -19,9 +19,9 @@ inline constexpr bool is_half = std::is_same_v<T, float16> || std::is_same_v<T, 
 inline constexpr int64_t kHalfTile = 32;
 
 // Note [Pairs of bfloat16]
-// A bfloat16 is the upper half of a float32. Loops over words that hold two of them widen one by a shift and the other
-// by a mask, and join the rounded results in the same way. Loops over elements would also have to move them between
-// vectors of different widths, which takes about as many instructions as an exponential.
+// A bfloat16 is the upper half of a float32. Loops over words that hold two elements widen one element by a shift and
+// the other by a mask, and join the rounded results in the same way. Loops over single elements would also have to move
+// them between vectors of different widths, which takes about as many instructions as an exponential.
 typedef uint32_t BfloatPair __attribute__((may_alias, aligned(alignof(bfloat16))));
 inline constexpr int64_t kTilePairs = kHalfTile / 2;
 
@@ -53,7 +53,7 @@ FLAMBEAU_INLINE uint32_t pair_of_numbers(float low, float high) {  // neither is
 
 // Convert from[j] to to[j] for j < kHalfTile. The loops are unrolled completely, so that values stay in registers
 // between two conversions.
-FLAMBEAU_INLINE void widen(float* to, const float* from) {  // with vectors, since a plain loop becomes a call of memcpy
+FLAMBEAU_INLINE void widen(float* to, const float* from) {  // with vectors: a plain loop becomes a call of memcpy
   for (int64_t j = 0; j < kHalfTile; j += Simd<float>::kLanes) Simd<float>::store(to + j, Simd<float>::load(from + j));
 }
 FLAMBEAU_INLINE void widen(float* to, const bfloat16* from) {

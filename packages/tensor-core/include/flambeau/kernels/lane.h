@@ -1,5 +1,5 @@
-// The type of the arguments of functions in elementwise_kernels.h: one lane of a vector, with the operators of the
-// rows.
+// The type of the arguments of functions in elementwise_kernels.h: one lane of a vector, to which the pointwise
+// operators can be applied.
 #pragma once
 
 #include <type_traits>
@@ -19,7 +19,7 @@ namespace {
 #include "flambeau/kernels/row_structs.h"
 }  // namespace
 
-// The result of a comparison. It does not convert to bool, since a branch would prevent vectorisation of the loop.
+// The result of a comparison. It does not convert to bool, because a branch would prevent vectorisation of the loop.
 template <class Flag>
 struct Mask {
   bool value;
@@ -30,9 +30,9 @@ struct Mask {
   friend FLAMBEAU_INLINE Mask operator!(Mask a) { return {!a.value, a.unusual}; }
 };
 
-// V is float or double. Some rows have fast functions that are valid only for usual arguments, in the middle of the
-// domain (usual.h, row_paths.h). `unusual` is negative if such a function got an argument outside of its domain; the
-// value is then invalid. A `careful` lane uses functions that are valid for all arguments.
+// V is float or double. Some pointwise operators have fast functions that are valid only for usual arguments, in the
+// middle of the domain (usual.h, row_paths.h). `unusual` is negative if such a function got an argument outside its
+// domain; the value is then invalid. A `careful` lane uses functions that are valid for all arguments.
 template <class V, bool careful>
 struct Lane {
   using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V, for equally many lanes
@@ -44,7 +44,7 @@ struct Lane {
     requires std::is_arithmetic_v<Number>
   FLAMBEAU_INLINE Lane(Number v) : value(static_cast<V>(v)) {}
 
-  // Returns a negative number if x is outside of the domain of the row's fast function.
+  // Returns a negative number if x is outside the domain of the operator's fast function.
   template <class Row>
   static FLAMBEAU_INLINE Flag outside(V x) {
     if constexpr (has_usual<Row, V>()) {
@@ -68,7 +68,7 @@ struct Lane {
     else
       return Row::template value<V>(x, more...);
   }
-  // Returns the lane or mask that a row computes. Note [Rows]
+  // Returns the lane or mask that a pointwise operator computes. Note [Rows]
   template <class Row, class... Lanes>
   static FLAMBEAU_INLINE auto of_row(Lane x, Lanes... more) {
     static_assert(Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole,

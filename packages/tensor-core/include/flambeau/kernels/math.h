@@ -1,6 +1,7 @@
 // Scalar functions for the kernels' inner loops: branch-free, so that the compiler vectorises the loop around them. The
-// rows state their largest errors (Note [Rows]); tests/test_accuracy.py measures them for every instruction set.
-// Polynomial coefficients are from weighted least squares with 40 digits, reweighted towards the minimax solution.
+// rows of the operator table state their largest errors (Note [Rows]); tests/test_accuracy.py measures them for every
+// instruction set. Polynomial coefficients are from weighted least squares with 40 digits, reweighted towards the
+// minimax solution.
 #pragma once
 
 #include <cmath>
@@ -144,7 +145,7 @@ FLAMBEAU_INLINE bool is_minus_one(V y) {  // the smallest integer divided by -1 
 }
 // Returns x / y truncated to an integer, or 0 if y is 0. The smallest integer divided by -1 is itself. 32-bit integers
 // are divided as doubles, for which vector instructions exist. The result is exact: a quotient that is not an integer
-// differs from the next one by at least 2**-31 of its value.
+// differs from the next integer by at least 2**-31 of its value.
 template <class V>
 FLAMBEAU_INLINE V whole_quotient(V x, V y) {
   const bool odd = (y == 0) | is_minus_one(y);
@@ -209,8 +210,8 @@ FLAMBEAU_INLINE bool signbit(V x) {
   else
     return x < 0;
 }
-// The bits of a number, from which its mantissa and its exponent are taken. Subnormal numbers are scaled to normal ones
-// first.
+// The bits of a number, from which its mantissa and its exponent are taken. Subnormal numbers are first scaled to
+// normal numbers.
 template <class V>
 struct BinaryParts {
   using Bits = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;

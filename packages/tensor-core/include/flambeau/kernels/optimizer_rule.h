@@ -21,7 +21,7 @@ struct OptimizerStep {
 struct OptimizerRule {
   static constexpr int kOptions = 9, kStates = 3, kScalars = 2, kCoefficients = 10;
   const char* name;
-  const char* options[kOptions + 1];  // null-terminated; "betas.0" is the first of a pair
+  const char* options[kOptions + 1];  // null-terminated; "betas.0" is the first item of a pair
   const char* states[kStates + 1];    // tensors like the parameter
   const char* scalars[kScalars + 1];  // 0-dimensional states other than "step"
   bool counts;                        // the rule has the state "step"

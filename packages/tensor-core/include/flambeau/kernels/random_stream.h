@@ -1,5 +1,4 @@
-// Philox 4x32-10, one counter at a time: a stream of random numbers for an element that needs an unknown number of
-// them.
+// Philox 4x32-10, one counter at a time: a stream for an element that needs an unknown number of random numbers.
 #pragma once
 
 #include <cmath>
@@ -23,8 +22,8 @@ class ElementStream {
     return (double((high << 32 | low) >> 12) + 0.5) * 0x1p-52;
   }
 
-  // A normal number (Box and Muller 1958) and a uniform one from only four words, for rejection sampling: 52 bits for
-  // the radius, 32 for the angle and 32 for the uniform number.
+  // A normal number (Box and Muller 1958) and a uniform number from only four words, for rejection sampling: 52 bits
+  // for the radius, 32 for the angle and 32 for the uniform number.
   struct Trial {
     double normal, uniform;
   };

@@ -44,8 +44,8 @@ FLAMBEAU_INLINE int64_t word(V v) {
 
 enum class ReductionDomain : uint8_t { Any, Nonzero, Ordered, Floating, Inexact, Bits };
 
-// The base of a row's struct. It is a template, since the compiler would allocate GPU memory for a constant of the
-// row's own struct.
+// The base of the struct of a reduction. The base is a template, because the compiler would allocate GPU memory for a
+// constant in the struct itself.
 template <ReductionDomain domain, class How>
 struct ReductionRow {
   static constexpr ReductionDomain kDomain = domain;
@@ -60,12 +60,13 @@ struct ReductionRow {
   };
 #define JOIN(join, name) name##_reduction joining(join);
 #include "flambeau/reductions.def"
-// The row that joins partial results of other rows with the same Join. JOIN declares it.
+// The reduction that joins partial results of other reductions with the same Join. JOIN declares it.
 template <class Join>
 using Joining = decltype(joining(Join()));
 
-// A row for values of type V. Results of the map are joined as `Leaf` within a leaf of the reduction tree or a few
-// rows, and as `Result` beyond. `Plain` is the reduction of values that have been mapped already. Note [Reduction rows]
+// A reduction for values of type V. Results of the map are joined as `Leaf` within a leaf of the reduction tree or a
+// few rows, and as `Result` beyond. `Plain` is the reduction of values that are already mapped. Note [Reduction
+// rows]
 template <class Row, class V>
 struct ReductionOf : Row::Join {
   using Join = typename Row::Join;
@@ -81,7 +82,7 @@ struct ReductionOf : Row::Join {
   using Result = std::conditional_t<kAccumulates, Total<Mapped>, Kept>;
   using Leaf = std::conditional_t<kAdds, Part<Mapped>, std::conditional_t<kTruth && !kAccumulates, Lane, Result>>;
   using Plain = ReductionOf<Joining<Join>, Kept>;
-  // True if the row is the maximum or minimum of the elements themselves.
+  // True for the maximum and minimum of the elements themselves.
   static constexpr bool kElements = !Join::kPairs && std::is_same_v<Row, Joining<Join>>;
   static FLAMBEAU_INLINE Leaf map(V v) { return Leaf(Row::map(v)); }
 };

@@ -1,5 +1,5 @@
-// Functions that detect arguments for which a row's branch-free functions are not valid. CPU loops test blocks, GPU
-// kernels test each element.
+// Functions that detect arguments for which the branch-free functions of a pointwise operator are not valid. CPU loops
+// test blocks, GPU kernels test each element.
 #pragma once
 
 #include "flambeau/kernels/math/division.h"
@@ -18,8 +18,8 @@ template <class Row>
 constexpr bool takes_log_gamma() {
   return uses<Row>(row_trace::kLimitedGamma);
 }
-// has_unusual: return true if a row has one operand, and arguments for which its branch-free function is not valid.
-// is_unusual: return true if x is such an argument.
+// has_unusual: return true if an operator has one operand, and arguments for which its branch-free function is not
+// valid. is_unusual: return true if x is such an argument.
 template <class Row, class V>
 constexpr bool has_unusual() {
   return Row::kArity == 1 && std::is_floating_point_v<V> &&

@@ -1,6 +1,6 @@
-// A struct for each row, name_row: its expressions as functions generic in the value type, and whether they compile for
-// a type. Include this file once in each namespace whose functions the expressions should call. Therefore it has no
-// include guard. Note [Rows]
+// Defines a struct name_row for each row of the operator table. The struct contains the expressions of the row as
+// functions that are generic in the value type, and whether the expressions compile for a type. Include this file once
+// in each namespace whose functions the expressions should call. Therefore it has no include guard. Note [Rows]
 //
 // The members of a struct:
 //

@@ -1,5 +1,5 @@
-// Traces of a row's expressions: a Trace, evaluated at compile time, records which operands and functions they use.
-// Note [Row traits] in row_traits.h
+// Traces of the expressions of pointwise operators. A Trace, evaluated at compile time, records which operands and
+// functions the expressions use. Note [Row traits] in row_traits.h
 #pragma once
 
 #include "flambeau/kernels/row_traits.h"
@@ -11,7 +11,7 @@ using namespace row_trait;
 
 enum Use : uint8_t {
   kNotModular = 1,      // not one of + - * and the bitwise operators, which are exact modulo 2**n
-  kOrder = 2,           // the order of integers, which differs for signed and unsigned ones
+  kOrder = 2,           // the order of integers, which differs for signed and unsigned integers
   kWideFunction = 4,    // a call of a function without the trait kNarrow
   kSlowFunction = 8,    // a call of a function without kHalves
   kLimitedAngles = 16,  // a call of a function with kAngles
@@ -62,7 +62,7 @@ constexpr int uses_of(uint8_t traits) {
   constexpr Trace name(Trace x, Trace y, Trace z) { return join(join(x, y, 0), z, uses_of(traits_of(RowName::name))); }
 #include "flambeau/pointwise.def"
 
-// Functions that expressions call, but that are not rows of their family, `basic` or `elementary`.
+// Functions that expressions call, but that are not operators of their family, `basic` or `elementary`.
 #define FLAMBEAU_FUNCTION(name, traits) \
   constexpr Trace name(Trace x, Trace y = 0) { return join(x, y, uses_of(traits)); }
 FLAMBEAU_FUNCTION(angle_slope, 0)
@@ -110,7 +110,7 @@ constexpr Trace derivative() {
 
 namespace flambeau {
 
-// Return true if a row's value, or the derivative for operand I, uses any of the row_trace::Use bits.
+// Return true if an operator's value, or the derivative for operand I, uses any of the row_trace::Use bits.
 template <class Row>
 constexpr bool uses(int use) {
   constexpr auto trace = row_trace::value<Row>();

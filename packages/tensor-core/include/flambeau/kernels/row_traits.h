@@ -1,7 +1,7 @@
-// Declarations next to a row that choose its kernels.
+// Declarations next to a row of the operator table, which choose the kernels of the operator.
 //
 // Note [Row traits]
-// The text of a row never chooses a kernel. A row file declares the choice next to the row:
+// The text of a row of the operator table never chooses a kernel. The file declares the choice next to the row:
 //
 //   TRAITS(name, kHalves | kNarrow)   properties of the function `name` and of its row: see row_trait
 //   LOOP(name, Power)                 a special loop over floating-point elements: see RowLoop
@@ -9,15 +9,14 @@
 //
 // A row without declarations is correct, but may be slower. The rest is computed from the row's expressions
 // (row_trace.h): which operands a derivative reads, whether it exists, and which traits the called functions have.
-//
-// If you add a row, decide:
+// If you add an operator, decide:
 // - Does its function in math.h give wrong results for some arguments? Then the loops must check the arguments: declare
 //   kAngles or kLogGamma, or add a trait. Without this declaration, results are wrong.
 // - Does its function take only a few instructions? Then kHalves and kNarrow save conversions of small elements.
 // - Is it used on masks or images? Then kBytes adds kernels over bytes.
 // - Does a special loop or a fast path serve most blocks? Then declare LOOP or USUAL.
-// If expressions call a function that is not a row of their family, `basic` or `elementary`, add it to row_trace.h,
-// with its traits.
+// If expressions call a function that is not an operator of their family, `basic` or `elementary`, add it to
+// row_trace.h, with its traits.
 #pragma once
 
 #include <cstdint>
@@ -29,18 +28,19 @@ namespace flambeau {
 
 namespace row_trait {
 enum : uint8_t {
-  // A trait of the row. Default: bytes and booleans are converted to int32.
-  kBytes = 1,  // has kernels over uint8
-  // Traits of a function. Default: rows that call it convert small elements, or look up results in tables.
-  kHalves = 2,    // is fast enough for a loop that converts float16 and bfloat16 by itself
-  kNarrow = 4,    // has int8, uint8 and int16 versions
-  kSignless = 8,  // gives the same bits for signed and unsigned integers
+  // A trait of the operator. Default: bytes and booleans are converted to int32.
+  kBytes = 1,  // the operator has kernels for uint8
+  // Traits of a function. Default: operators that call the function convert small elements, or look up results in
+  // tables.
+  kHalves = 2,    // the function takes few instructions: loops that call it convert float16 and bfloat16
+  kNarrow = 4,    // the function has int8, uint8 and int16 versions
+  kSignless = 8,  // the function gives the same bits for signed and unsigned integers
   // Traits of a function. Default: the fast version is valid for every argument.
   kAngles = 16,    // angles beyond kLargestAngle need the C library: math/unbounded.h
   kLogGamma = 32,  // arguments below kMinLogGamma need the C library: math/log_gamma.h
 };
 }  // namespace row_trait
-// The rows by name: those of FLAMBEAU_FAMILY, and those that their expressions may use.
+// The names of the operators of FLAMBEAU_FAMILY, and of the operators that their expressions may use.
 enum class RowName : uint16_t {
 #define FLAMBEAU_NAMES
 #define UNARY(name, ...) name,
@@ -86,8 +86,8 @@ constexpr RowLoop loop_of(RowName row) {
   }
 }
 
-// The base of a row's struct. It is a template, since the compiler would allocate GPU memory for a constant of the
-// row's own struct.
+// The base of the struct of an operator. The base is a template, because the compiler would allocate GPU memory for a
+// constant in the struct itself.
 template <Domain domain, int arity>
 struct RowKind {
   static constexpr Domain kDomain = domain;

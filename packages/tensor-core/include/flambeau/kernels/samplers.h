@@ -1,5 +1,5 @@
 // Samplers that use rejection or search, on the CPU and on GPUs. Each element has a separate stream of random numbers.
-// They compute in double. Note [Element streams]
+// The samplers compute in double. Note [Element streams]
 #pragma once
 
 #include <cmath>
@@ -119,7 +119,7 @@ inline double log_gamma_one(ElementStream& stream, double concentration) {
   return log_scale + std::log(gamma_from_one(stream, concentration + 1));
 }
 
-// The kinds of samples: their names, and the functions that draw a sample from the one or two parameters of an element.
+// The distributions: their names, and the functions that draw a sample from the one or two parameters of an element.
 #define FLAMBEAU_SAMPLERS(X)              \
   X(Poisson, poisson_one(stream, x))      \
   X(Binomial, binomial_one(stream, x, y)) \

@@ -28,7 +28,7 @@ struct Simd {
 
   static Vector load(const T* p) { return *reinterpret_cast<const Vector*>(p); }
   static void store(T* p, Vector v) { *reinterpret_cast<Vector*>(p) = v; }
-  // Computes sum += v * factor. One instruction loads and broadcasts the factor if the instruction set has one.
+  // Computes sum += v * factor. If possible, one instruction loads and broadcasts the factor.
   static void add_multiple(Vector& sum, Vector v, const T& factor) {
 #if defined(__AVX512F__) && defined(__GNUC__)
     if constexpr (std::is_same_v<T, float>)
@@ -46,7 +46,8 @@ struct Simd {
   }
 };
 
-// Returns the elements at the given indices of a followed by b. Their number may differ from that of a's elements.
+// Returns the elements at the given indices of a followed by b. The number of indices may differ from the number of
+// elements of a.
 template <int... index, class A, class B>
 [[gnu::always_inline]] inline auto shuffled(A a, B b) {
 #if __has_builtin(__builtin_shufflevector)
@@ -73,7 +74,7 @@ inline Vector in_turn(Vector a, Vector b) {
     return shuffled<(first + l / 2 + (l & 1) * kCount)...>(a, b);
   }(std::make_integer_sequence<int, kCount>{});
 }
-// Swaps each element with even index with the next one.
+// Swaps each element with even index with the next element.
 template <class Vector>
 inline Vector swapped_pairs(Vector v) {
   return [&]<int... l>(std::integer_sequence<int, l...>) __attribute__((always_inline)) {
@@ -107,7 +108,7 @@ inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_ro
     const Rows r0 = row(0, j), r1 = row(1, j), r2 = row(2, j), r3 = row(3, j);
     const Rows a = pick<0, 4, 1, 5>(r0, r1), b = pick<0, 4, 1, 5>(r2, r3), c = pick<2, 6, 3, 7>(r0, r1),
                d = pick<2, 6, 3, 7>(r2, r3);
-    // Clang 14 would forget in the type Rows& that rows need not be aligned.
+    // With a parameter of type Rows&, Clang 14 would assume that rows are aligned.
     const auto store = [&](int64_t k, Rows v) { std::memcpy(to + (j + k) * to_row, &v, sizeof v); };
     store(0, pick<0, 1, 4, 5>(a, b));
     store(1, pick<2, 3, 6, 7>(a, b));

@@ -1,6 +1,6 @@
 // Factorizations of batches of matrices, for the Python operators of flambeau.linalg. They are not recorded. Matrices
-// are float32 or float64 (or complex), and row-major in the results. `info` is 0 on success, or the number, from 1, of
-// the step that failed.
+// are float32 or float64 (or complex), and row-major in the results. `info` is 0 on success, otherwise the number of
+// the step that failed, counted from 1.
 #pragma once
 
 #include "flambeau/operators.h"

@@ -11,14 +11,14 @@ namespace flambeau {
 struct ConvolutionOptions {
   Shape stride, padding, dilation;
   int64_t groups = 1;
-  bool same = false;  // pads so that the output has the size of the input
+  bool same = false;  // true: pad so that the output has the size of the input
 };
 FLAMBEAU_API Tensor convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                 const ConvolutionOptions& options);
 FLAMBEAU_API Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                            const ConvolutionOptions& options, const Shape& output_padding);
-// The derivatives of a convolution without bias. Each takes the size of its operand, the other operand and the gradient
-// of the output.
+// The derivatives of a convolution without bias. Each function takes the size of its operand, the other operand and the
+// gradient of the output.
 FLAMBEAU_API Tensor convolution_input_gradient(int dims, const Shape& input_size, const Tensor& weight,
                                                const Tensor& grad, const ConvolutionOptions& options);
 FLAMBEAU_API Tensor convolution_weight_gradient(int dims, const Tensor& input, const Shape& weight_size,
@@ -73,8 +73,8 @@ struct GridSampling {
 FLAMBEAU_API Tensor grid_sampler(const Tensor& input, const Tensor& grid, const GridSampling& options);
 
 // Non-maximum suppression (operators/images/suppression.cpp) of boxes (N, 4). Of boxes whose intersection over union
-// exceeds a threshold, keeps the one with the highest score. Returns the positions of the kept boxes by decreasing
-// score. If groups (N) are given, boxes suppress only others of their group.
+// exceeds a threshold, keeps the box with the highest score. Returns the positions of the kept boxes by decreasing
+// score. If groups (N) are given, boxes suppress only boxes of their group.
 FLAMBEAU_API Tensor suppress_boxes(const Tensor& boxes, const Tensor& scores, double threshold, const Tensor& groups);
 
 // Bags of embeddings (operators/layers/embedding_bag.cpp). A bag is a row of indices (B, N) or, with offsets,

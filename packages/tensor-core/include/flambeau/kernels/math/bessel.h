@@ -87,8 +87,8 @@ FLAMBEAU_INLINE double inverse_root(double x) {
   else
     return 1.0 / std::sqrt(x);
 }
-// For |x| < 8, the functions are series in |x|, which near_i0e and near_i1e compute. Beyond, they are series in 1 /
-// |x|.
+// For |x| < 8, the functions are series in |x|, which near_i0e and near_i1e compute. For larger |x|, they are series in
+// 1 / |x|.
 template <class V>
 FLAMBEAU_INLINE double near_i0e(double x) {
   return chebyshev<V, i0e_small<V>>(std::fabs(x) * 0.25 - 1.0);

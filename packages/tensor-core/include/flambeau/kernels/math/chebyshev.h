@@ -5,8 +5,8 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Returns the number of coefficients that a result of type V needs. For float32, the omitted ones sum to less than
-// 2**-33 of the largest.
+// Returns the number of coefficients that a result of type V needs. For float32, the omitted coefficients sum to less
+// than 2**-33 of the largest coefficient.
 template <class V, int N>
 constexpr int needed_terms(const double (&coefficients)[N]) {
   const auto size = [](double v) { return v < 0 ? -v : v; };

@@ -1,4 +1,4 @@
-// Elementary functions of complex numbers, computed from those of real numbers, for GPUs, which have no C library.
+// Elementary functions of complex numbers for GPUs, which have no C library, computed from functions of real numbers.
 // Branch cuts, infinities and NaN follow C99's annex G.
 //
 // The inverse functions follow Hull, Fairgrieve and Tang 1997, "Implementing the complex arcsine and arccosine
@@ -106,8 +106,8 @@ inline Complex<T> tan(Complex<T> z) {
   return times_minus_i(tanh(times_i(z)));
 }
 
-// Returns a**2 + b**2 - 1 for a >= b >= 0. The rounding errors of the squares are compensated, since they matter if the
-// sum of the squares is near 1.
+// Returns a**2 + b**2 - 1 for a >= b >= 0. The rounding errors of the squares are compensated, because they matter if
+// the sum of the squares is near 1.
 template <class T>
 inline T square_less_one(T a, T b) {
   const T p = a * a, p_rest = std::fma(a, a, -p), q = b * b, q_rest = std::fma(b, b, -q);

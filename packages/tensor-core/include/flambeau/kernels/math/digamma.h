@@ -44,7 +44,7 @@ FLAMBEAU_SCALAR double digamma(double x) {
 
 FLAMBEAU_BY_DOUBLE(digamma)
 
-// The name under which rows of other families use digamma.
+// The name under which operators of other families use digamma.
 template <class V>
   requires std::is_floating_point_v<V>
 FLAMBEAU_INLINE V lgamma_slope(V x) {

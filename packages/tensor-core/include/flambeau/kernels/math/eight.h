@@ -1,5 +1,5 @@
-// Eight numbers that a row's expression processes at once, for functions with loops that the compiler does not
-// vectorise.
+// Eight numbers that the expression of a pointwise operator processes at once, for functions with loops that the
+// compiler does not vectorise.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ struct Eight {
 template <class P>
 double orthogonal(double x, double n);
 
-inline constexpr double kSideBySide = 256;  // longer recurrences run one by one, since they may end early by overflow
+inline constexpr double kSideBySide = 256;  // longer recurrences run one by one: they may end early by overflow
 // Computes orthogonal polynomials (orthogonal.h) for eight arguments and degrees at the same time.
 template <class P>
 Eight orthogonal(Eight x, Eight n) {

@@ -1,6 +1,7 @@
 // The error function, its complement and inverse, and the normal distribution. erf, erfc, ndtr and erfinv use separate
-// fits for each type, made with 40 digits. The others compute in double for both types, so that float32 results have
-// only the final rounding error: Cephes (Moshier, 1989), Wichura 1988, Algorithm AS 241, Applied Statistics 37.
+// fits for each type, made with 40 digits. The other functions compute in double for both types, so that float32
+// results have only the final rounding error: Cephes (Moshier, 1989), Wichura 1988, Algorithm AS 241, Applied
+// Statistics 37.
 #pragma once
 
 #include "flambeau/kernels/math/power.h"
@@ -93,7 +94,7 @@ FLAMBEAU_INLINE double special_log_ndtr(double x) {
   return blend(x < -1.4142135623730951, below, blend(x < 0.0, middle, above));
 }
 
-// Returns the quantile of the normal distribution at 1/2 + q. `tail` is the smaller one of 1/2 + q and 1/2 - q.
+// Returns the quantile of the normal distribution at 1/2 + q. `tail` is the smaller of 1/2 + q and 1/2 - q.
 FLAMBEAU_INLINE double normal_quantile(double q, double tail) {
   constexpr double a[] = {3.3871328727963666080e0, 1.3314166789178437745e2, 1.9715909503065514427e3,
                           1.3731693765509461125e4, 4.5921953931549871457e4, 6.7265770927008700853e4,

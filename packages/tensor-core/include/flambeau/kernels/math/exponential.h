@@ -106,7 +106,7 @@ FLAMBEAU_INLINE V exp2_reduced(V r) {
   return exp_reduced(r * V(0.6931471805599453));
 }
 #endif
-// exp_up_to() computes e**x for x up to `most`. Below kMinExponent the result is set to 0, since a product that
+// exp_up_to() computes e**x for x up to `most`. Below kMinExponent the result is set to 0, because a product that
 // underflows takes the processor a hundred times as long. NaN propagates, because every comparison with it is false.
 template <class V>
 inline constexpr V kMinExponent = sizeof(V) == 4 ? V(-104) : V(-746);
@@ -152,8 +152,8 @@ FLAMBEAU_INLINE V usual_exp_falling(V x) {
   const auto parts = falling_parts(x, V(0));
   return times_falling_power(parts.reduced, parts.scaler);
 }
-// Returns e**x - 1 for |x| up to a few dozen. Results near 0 are accurate. Large results are less accurate, since they
-// hardly affect the results of the functions that use them.
+// Returns e**x - 1 for |x| up to a few dozen. Results near 0 are accurate. Large results are less accurate, because
+// they hardly affect the results of the functions that use them.
 template <class V>
 FLAMBEAU_INLINE V moderate_expm1(V x) {
   const V shifted = x * kLog2E<V> + kExponentShifter<V>, n = shifted - kExponentShifter<V>;

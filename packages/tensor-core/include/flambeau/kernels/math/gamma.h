@@ -90,7 +90,7 @@ FLAMBEAU_SCALAR double trigamma_positive(double x) {
 template <class V>
 FLAMBEAU_SCALAR double polygamma_for(double x, double n) {
   if (n == 0) return digamma(x);
-  if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection, since the sum would lose digits by cancellation
+  if (n == 1 && x < 0.5 && x != std::floor(x)) {  // by reflection, because the sum would lose digits by cancellation
     const double s = 3.141592653589793 / sine_of_half_turn(3.141592653589793 * (x - std::rint(x)));
     return s * s - trigamma_positive<V>(1 - x);
   }
@@ -152,8 +152,8 @@ FLAMBEAU_SCALAR double gamma_fraction(double a, double x, double tolerance) {
 // function with a correction.
 FLAMBEAU_SCALAR double gamma_uniform(double a, double x, bool upper, double tolerance) {
   // Temme's coefficients, rounded from exact rationals. Each row belongs to a power of 1 / a and contains the
-  // coefficients of the powers of eta; omitted ones are 0. The first 4 rows and 12 columns suffice for an error of
-  // 1e-9.
+  // coefficients of the powers of eta; omitted coefficients are 0. The first 4 rows and 12 columns suffice for an error
+  // of 1e-9.
   static constexpr double kTemme[][20] = {
       {-0.3333333333333333,    0.08333333333333333,    -0.014814814814814815,   0.0011574074074074073,
        0.0003527336860670194,  -0.0001787551440329218, 3.919263178522438e-05,   -2.185448510679992e-06,

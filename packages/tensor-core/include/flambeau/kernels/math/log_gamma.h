@@ -1,13 +1,13 @@
 // The logarithm of |gamma(x)|, in double for both types. Up to 10, it is computed by recurrence from [1.5, 2.5], where
-// log(gamma(2 + u)) is u (1 + u) times a polynomial in u, fitted with 40 digits. Beyond 10, it is computed by
-// Stirling's series.
+// log(gamma(2 + u)) is u (1 + u) times a polynomial in u, fitted with 40 digits. Above 10, it is computed by Stirling's
+// series.
 #pragma once
 
 #include "flambeau/kernels/math/unbounded.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// The smallest argument of the recurrence. For smaller ones, the C library's function is used (see Unbounded).
+// The smallest argument of the recurrence. For smaller arguments, the C library's function is used (see Unbounded).
 inline constexpr double kMinLogGamma = -10;
 
 namespace series {
@@ -74,7 +74,7 @@ Unbounded<T> lgamma(Unbounded<T> x) {
 FLAMBEAU_INLINE float lgamma(float x) { return static_cast<float>(series::lgamma<float>(x)); }
 FLAMBEAU_INLINE double lgamma(double x) { return series::lgamma<double>(x); }
 
-// The name under which rows of other families use lgamma.
+// The name under which operators of other families use lgamma.
 template <class V>
   requires std::is_floating_point_v<V>
 FLAMBEAU_INLINE V log_of_gamma(V x) {

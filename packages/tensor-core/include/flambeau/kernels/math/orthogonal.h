@@ -1,6 +1,7 @@
 // Orthogonal polynomials and the Airy function Ai, in double. The degree is truncated to an integer; negative degrees
-// give 0. Polynomials use their recurrences, DLMF 18.9. If these would be long, Chebyshev polynomials use closed forms,
-// and Laguerre and Legendre polynomials use Hilb's asymptotic formulas, DLMF 18.15. Ai is from Cephes (Moshier, 1989).
+// give 0. Polynomials use their recurrences, DLMF 18.9. If the recurrences would be long, Chebyshev polynomials use
+// closed forms, and Laguerre and Legendre polynomials use Hilb's asymptotic formulas, DLMF 18.15. Ai is from Cephes
+// (Moshier, 1989).
 #pragma once
 
 #include <cmath>
@@ -12,9 +13,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 inline constexpr double kLongRecurrence = 100000;
 FLAMBEAU_SCALAR double bessel_j0(double x) { return special_bessel_j0(Unbounded<double>(x)).value; }
 
-// A class P of polynomials defines `second`, the value for degree 1, `step`, the value for degree k + 1 from those for
-// k and k - 1, and `beyond`, the value for degrees above kLongest. The recurrence serves degrees up to kLongest. The
-// value for degree 0 is 1.
+// A class P of polynomials defines `second`, the value for degree 1, `step`, the value for degree k + 1 from the values
+// for k and k - 1, and `beyond`, the value for degrees above kLongest. The recurrence is used for degrees up to
+// kLongest. The value for degree 0 is 1.
 template <class P>
 FLAMBEAU_SCALAR double by_recurrence(double x, double n) {
   if (!(n >= 1)) return n != n ? n : n > -1 ? 1 : 0;  // -0.5 truncates to degree 0

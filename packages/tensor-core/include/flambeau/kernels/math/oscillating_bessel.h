@@ -1,7 +1,7 @@
-// Bessel functions of the first and second kind of orders 0 and 1, and the spherical one of order 0, by Chebyshev
+// Bessel functions of the first and second kind of orders 0 and 1, and the spherical function of order 0, by Chebyshev
 // series that were computed with 40 digits. Up to x = 8, the series are in x**2, with the zeros divided out and, for
-// the second kind, the logarithmic part subtracted. Beyond, they are polynomials in (8 / x)**2 for the slowly varying
-// amplitudes p and x * q in sqrt(2 / (pi x)) * (p cos(x - phase) - q sin(x - phase)).
+// the second kind, the logarithmic part subtracted. For larger x, they are polynomials in (8 / x)**2 for the slowly
+// varying amplitudes p and x * q in sqrt(2 / (pi x)) * (p cos(x - phase) - q sin(x - phase)).
 #pragma once
 
 #include "flambeau/kernels/math/chebyshev.h"
@@ -11,7 +11,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace series {
 
-// Coefficients of the series. They are templates for the reason that bessel.h states.
+// Coefficients of the series. They are templates; bessel.h states the reason.
 template <class V>
 inline constexpr double j0_near[] = {-2.6662941994458526e-5,  2.9532957425506737e-5,   -1.4423681512582509e-5,
                                      4.1966383225658304e-6,   -8.2728041597833217e-7,  1.1892767699589979e-7,
@@ -106,8 +106,8 @@ template <class V, const auto& in_phase, const auto& out_of_phase>
 FLAMBEAU_INLINE Waves far_waves(double x, int order) {
   return waves<V, in_phase, out_of_phase>(x, order, sin(x), cos(x));
 }
-// Returns the argument of the series that are for numbers beyond 8: `a`, or 8 if they do not apply, near 0 and beyond
-// the range of the reduction.
+// Returns the argument of the series for numbers above 8: `a`, or 8 if these series do not apply because `a` is at most
+// 8 or beyond the range of the reduction.
 template <class V>
 FLAMBEAU_INLINE double far_argument(double a) {
   return (a > 8.0) & (a <= double(kLargestAngle<V>)) ? a : 8.0;

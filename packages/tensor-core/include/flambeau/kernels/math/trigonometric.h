@@ -7,12 +7,12 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// Sine, cosine and tangent reduce arguments up to this one; for larger ones see unbounded.h.
+// Sine, cosine and tangent reduce arguments up to this limit; for larger arguments see unbounded.h.
 template <class V>
 inline constexpr V kLargestAngle = sizeof(V) == 4 ? V(1e5) : V(1e6);
 
-// Returns x - n * pi for a multiple n of 1/2 with x near n * pi. The first subtraction is exact; the following ones
-// round the remainder. std::fma is explicit, because some compilers do not fuse products and sums.
+// Returns x - n * pi for a multiple n of 1/2 with x near n * pi. The first subtraction is exact; the following
+// subtractions round the remainder. std::fma is explicit, because some compilers do not fuse products and sums.
 #ifdef __FMA__
 FLAMBEAU_INLINE double subtract_multiple_of_pi(double x, double n) {
   return std::fma(n, 2.994769810131746e-33, std::fma(n, -1.2246467991473532e-16, std::fma(n, -3.141592653589793, x)));

@@ -31,14 +31,14 @@ Unbounded<T> tan(Unbounded<T> x) {
 }
 
 // Returns true if an angle is finite but too large for the reduction of the vectorised functions. The limit is a
-// quarter of kLargestAngle, because rows may multiply the angle by pi.
+// quarter of kLargestAngle, because operators may multiply the angle by pi.
 template <class T>
 FLAMBEAU_INLINE bool is_unbounded(T x) {
   return (std::fabs(x) > kLargestAngle<T> / 4) & (std::fabs(x) < T(INFINITY));
 }
 template <class T>
 bool any_unbounded(const T* x, int64_t n) {
-  int32_t large = 0;  // counted, since the vectoriser supports sums but no logical reductions
+  int32_t large = 0;  // a count, because the vectoriser supports sums but no logical reductions
   for (int64_t i = 0; i < n; ++i) large += is_unbounded(x[i]);
   return large != 0;
 }

@@ -50,7 +50,7 @@ struct UsualNumber {
 };
 
 // Number types for computing a block in two passes: the second pass starts from the results of the first. If each step
-// of a long expression depends on the previous one, a processor cannot overlap enough elements in a single pass.
+// of a long expression depends on the previous step, a processor cannot overlap enough elements in a single pass.
 template <class V>
 struct FirstPass {
   V value;
@@ -66,7 +66,8 @@ constexpr bool takes_two_passes() {
   return std::is_same_v<Number, UsualNumber<double>> && has_loop<Row>(RowLoop::TwoPasses);
 }
 
-// A number type for any arguments. Rows use it if a separate function handles results below the smallest normal number.
+// A number type for any arguments. Operators use it if a separate function handles results below the smallest normal
+// number.
 template <class V>
 struct Gradual {
   V value;
@@ -74,9 +75,9 @@ struct Gradual {
   friend Gradual sigmoid(Gradual x) { return gradual_sigmoid(x.value); }
 };
 
-// The usual arguments of a row with one operand, as declared by USUAL (Note [Row traits]): low <= x < high if `low` is
-// positive, |x| < high if it is 0, and none if both are 0. Numbers are compared through their bits, which have the same
-// order as integers and for which a maximum is one instruction.
+// The usual arguments of a pointwise operator with one operand, as declared by USUAL (Note [Row traits]): low <= x <
+// high if `low` is positive, |x| < high if it is 0, and none if both are 0. Numbers are compared through their bits,
+// which have the same order as integers and for which a maximum is one instruction.
 template <class V>
 struct UsualRange {
   V low = 0, high = 0;
