@@ -174,8 +174,8 @@ Returns: a named tuple ``(U, S, Vh)``, S real, descending. The sign of a pair of
     its phase) is arbitrary.
 Raises: LinAlgError if the algorithm does not converge.
 Gradient: A, any order, where the singular values are distinct and, with U or Vh, not 0; RuntimeError if the loss
-    depends on a phase. The vectors that full_matrices adds have no gradient. Source: Giles 2008, section 3.2; Wan, Zhang 2019,
-    arXiv:1909.02659.)",
+    depends on a phase. The vectors that full_matrices adds have no gradient. Source: Giles 2008, section 3.2; Wan,
+    Zhang 2019, arXiv:1909.02659.)",
       [](const Tensor& a, bool full, PyObject* driver) {
         require_no_driver("svd", driver);
         const SingularValues s = singular_decomposition("svd", a, full, true);

@@ -5,7 +5,7 @@
 
 namespace flambeau {
 
-// Issues a warning if `out` has elements and a shape that differs from that of the result. It is then resized.
+// Issues a warning if `out` has elements and a shape other than `result`, so that the operator must resize `out`.
 FLAMBEAU_API void warn_if_resized(const Tensor& out, const Shape& result);
 
 }  // namespace flambeau

@@ -33,7 +33,7 @@ void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
 }
 }  // namespace detail
 
-// Runs task(i) for every i in [0, tasks), on several threads if that helps. Several tasks run without the GIL, and
+// Runs task(i) for every i in [0, tasks), on several threads if this is faster. Several tasks run without the GIL, and
 // signals are handled between them (Note [Releasing the GIL]), so a task should take less than 50 milliseconds.
 template <class F>
 void parallel_tasks(int64_t tasks, F&& task) {

@@ -1,4 +1,4 @@
-// Execution of pointwise operators. Note [Rows] in pointwise.def explains rows.
+// Execution of pointwise operators. Note [Rows] in pointwise.def explains the rows of the operator table.
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ FLAMBEAU_API bool takes_complex(PointwiseOp op);  // returns true if the value e
 // Runs a pointwise operator and records it for the backward pass.
 FLAMBEAU_API Tensor pointwise(PointwiseOp op, const Operand* operands);
 // Runs a pointwise operator and writes the result to `out`, which is resized. The result is converted to the dtype of
-// `out`. `name`: the name for error messages, if it differs from the operator's.
+// `out`. `name`: the name for error messages, if it differs from the name of the operator.
 FLAMBEAU_API Tensor pointwise_into(PointwiseOp op, const Operand* operands, const Tensor& out,
                                    const char* name = nullptr);
 // Runs a pointwise operator in place on operands[0], which must be a tensor.

@@ -10,7 +10,7 @@ enum class RowFamily : uint8_t {
 #include "flambeau/families.def"
 };
 
-// Each family has a separate range of numbers, so that a new row neither changes the numbers of other families nor
+// Each family has a separate range of numbers, so that a new operator neither changes the numbers of other families nor
 // recompiles files that do not use its family.
 enum class PointwiseOp : uint16_t {};
 inline constexpr int kRowsPerFamily = 64;

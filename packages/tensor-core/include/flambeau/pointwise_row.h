@@ -1,4 +1,5 @@
-// Pointwise operators as data, and their operands. Note [Rows] in pointwise.def explains rows.
+// Pointwise operators as data, and their operands. Note [Rows] in pointwise.def explains the rows of the operator
+// table.
 #pragma once
 
 #include "flambeau/kernels/compute.h"
@@ -7,13 +8,13 @@
 
 namespace flambeau {
 
-// The largest error in units in the last place of the result, or of `scale` (an expression of the row's operands) if
-// that is larger.
+// The largest error in units in the last place of the result, or of `scale` (an expression of the operands) if `scale`
+// is larger.
 struct Accuracy {
   double float32, float64;
   const char* scale;
 };
-namespace accuracy {  // functions and constants for the accuracies in rows
+namespace accuracy {  // functions and constants for the accuracy in a row
 constexpr Accuracy ulp(double float32, double float64, const char* scale = "") { return {float32, float64, scale}; }
 constexpr Accuracy ulp(double both) { return {both, both, ""}; }
 inline constexpr Accuracy exact = ulp(0), rounded = ulp(0.5);
@@ -26,8 +27,8 @@ struct PointwiseRow {
   Domain domain;
   uint8_t arity;
   bool differentiable;
-  bool has_parameters;    // its operands after the first are numbers that do not take part in promotion
-  const char* signature;  // the names of its parameters, with their defaults
+  bool has_parameters;    // the operands after the first are numbers that do not take part in promotion
+  const char* signature;  // the names of the parameters, with their defaults
   Accuracy accuracy;
   const char* doc;
   const char* reference;

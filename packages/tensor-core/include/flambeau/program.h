@@ -36,13 +36,13 @@ struct Value : std::variant<None, bool, int64_t, double, Complex<double>, std::s
   using variant::variant;
 };
 
-// Raised if the inputs of a run would take another branch than those for which the program was made.
+// Raised if the inputs of a run would take another branch than the inputs for which the program was made.
 class FLAMBEAU_API RequirementError : public Error {
  public:
   using Error::Error;
 };
 
-// One operator of a profiled run, or a group of operators that ran as one.
+// One operator of a profiled run, or a group of fused operators.
 struct ProfiledStep {
   struct Operand {
     int value;  // number n of %n in the program; -1 for a tensor of the state
@@ -65,10 +65,10 @@ struct Boundary {
 
 class FLAMBEAU_API Program {
  public:
-  // Loads a file that flambeau.jit.save wrote. Raises ValueError if the file is damaged or of another kind.
+  // Loads a file that flambeau.jit.save wrote. Raises ValueError if the file is damaged or has another format.
   static Program load(const std::string& path);
   // Parses a text. Its tensors (@name) are arguments of each run. Raises ValueError that names the invalid line.
-  //   fuse: let operators run as one.
+  //   fuse: if true, operators may be fused.
   static Program parse(std::string_view text, bool fuse = true);
 
   // Runs the program on one tensor per input, in order. Several threads can run it at the same time unless it changes
@@ -88,7 +88,7 @@ class FLAMBEAU_API Program {
   std::string plan() const;
   // Runs the program once and measures its operators.
   std::vector<ProfiledStep> profile(const Values& inputs, const Values& state) const;
-  // Returns the neighbouring operators that are not fused.
+  // Returns the pairs of adjacent operators that are not fused.
   std::vector<Boundary> boundaries() const;
 
   // The operators that programs can call, with the number of their parameters.
@@ -97,8 +97,8 @@ class FLAMBEAU_API Program {
   // Lets programs call an operator of an extension.
   //   name: "namespace::name".
   //   function: takes a value for each parameter and returns the results.
-  // A later operator of the same name replaces it in programs that are parsed from then on. Raises ValueError for a
-  // name of another form.
+  // A later operator of the same name replaces the operator in programs that are parsed after its registration. Raises
+  // ValueError for a name of another form.
   using Function = std::function<Values(const Values&)>;
   static void register_operator(const std::string& name, int parameters, Function function);
 

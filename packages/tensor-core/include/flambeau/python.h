@@ -14,7 +14,7 @@ namespace flambeau {
 
 struct PythonInterface {
   PyObject* (*wrap)(const Tensor& t);         // a new reference
-  const Tensor* (*unwrap)(PyObject* object);  // null if it is not a Tensor; no error is set
+  const Tensor* (*unwrap)(PyObject* object);  // null if the object is not a Tensor; no error is set
   void (*translate_exception)();              // sets the Python error for the C++ exception being handled
   PyObject* lock;                             // the lock of InterpreterSection
 };
@@ -32,7 +32,7 @@ FLAMBEAU_API extern const PythonInterface* python_interface;
 // attaches again. A thread detaches where it would release the GIL: in a GilRelease, when it blocks on a lock, and for
 // a garbage collection. So kernels run in parallel, Python code that the section calls cannot cause a deadlock, and
 // Note [Releasing the GIL] holds for both interpreters. Two things differ:
-// - Any call of Python's API may suspend the section, since it may block on the lock of a dict or a list.
+// - Any call of Python's API may suspend the section, because the call may block on the lock of a dict or a list.
 // - Python code runs outside the section at the same time. The items of a list are read from a copy (stable_items), and
 //   a borrowed reference to a Python object is valid only if the caller holds its owner.
 class InterpreterSection {
@@ -47,7 +47,7 @@ class InterpreterSection {
   InterpreterSection(const InterpreterSection&) = delete;
 
  private:
-  // Return whether the innermost critical section of this thread holds the lock. CPython 3.13 yields many times before
+  // Return true if the innermost critical section of this thread holds the lock. CPython 3.13 yields many times before
   // it enters a section that the thread already holds.
   static bool is_innermost() {
     const uintptr_t innermost = PyThreadState_GetUnchecked()->critical_section;
@@ -65,10 +65,10 @@ class InterpreterSection {
 
 // Callbacks of the autograd package for Python objects. Null until flambeau.autograd is imported.
 struct PythonAutogradHooks {
-  // For the garbage collector: the callbacks that only this tensor holds.
+  // For the garbage collector: visit and drop the callbacks that only this tensor holds.
   int (*visit_callbacks)(const AutogradMeta& meta, visitproc visit, void* argument);
   void (*drop_callbacks)(const AutogradMeta& meta);
-  PyObject* (*wrap_grad_fn)(const Tensor& t);  // a new reference to the object of its node, or to None
+  PyObject* (*wrap_grad_fn)(const Tensor& t);  // a new reference to the object of the tensor's node, or to None
 };
 FLAMBEAU_API extern const PythonAutogradHooks* python_autograd_hooks;
 
@@ -128,8 +128,7 @@ inline void register_exceptions() {
 }
 
 // Call this first in an extension module. It imports flambeau, raises ImportError if the memory layout of the library
-// differs from that of the headers with which the extension was compiled, and maps the library's exceptions to
-// Python's.
+// differs from the headers with which the extension was compiled, and maps the library's exceptions to Python's.
 inline void initialize_extension() {
   pybind11::module_::import("flambeau");
   if (library_memory_layout() != memory_layout())

@@ -6,7 +6,7 @@
 // in the order of memory. After use_pytorch_streams(true), a Generator also contains such a stream (pytorch_stream.h),
 // and operators on the CPU fill tensors from it as PyTorch does (src/operators/random). One thread reads the stream and
 // the others only transform the words, so that the number of threads does not change results. Tensors on a GPU still
-// use Philox. The kind of a generator is the one that was selected when it was created or last seeded.
+// use Philox. A generator uses the algorithm that was selected when the generator was created or last seeded.
 #pragma once
 
 #include <memory>
@@ -27,7 +27,7 @@ class FLAMBEAU_API Generator {
   ~Generator();
   Device device() const { return device_; }  // as passed to the constructor; does not affect the numbers
   uint64_t seed() const { return seed_; }
-  void reseed(uint64_t seed);  // restarts with this seed and the kind that use_pytorch_streams selected
+  void reseed(uint64_t seed);  // restarts with this seed and the algorithm that use_pytorch_streams selected
   // The source of random numbers on the CPU; null for Philox.
   PyTorchStream* pytorch_stream() const { return stream_.get(); }
   void set_pytorch_stream(std::unique_ptr<PyTorchStream> stream);
@@ -39,7 +39,7 @@ class FLAMBEAU_API Generator {
     ++settings_;
   }
   uint64_t settings() const { return settings_; }  // the number of times that the state was set
-  // Reserves this number of groups of random words (kernels/table.h) and returns the position of the first.
+  // Reserves this number of groups of random words (kernels/table.h) and returns the position of the first group.
   uint64_t reserve(int64_t groups) { return std::exchange(offset_, offset_ + uint64_t(groups)); }
 
  private:
@@ -60,17 +60,17 @@ FLAMBEAU_API bool uses_pytorch_streams();
 // is captured, it includes the position within the numbers of the graph. Note [Numbers in graphs]
 struct RandomPosition {
   uint64_t seed, offset;
-  Tensor start;  // the generator's seed and offset at which a replay of the graph begins; undefined outside of captures
+  Tensor start;  // the generator's seed and offset at which a replay of the graph begins; undefined outside captures
   uint64_t from_start;
   bool is_repeated;                             // true while numbers are being drawn again
-  std::shared_ptr<const PyTorchStream> stream;  // null for a generator without one
+  std::shared_ptr<const PyTorchStream> stream;  // null for Philox
 };
 FLAMBEAU_API RandomPosition random_position();
 // Draws from `position` until restore_random_position() is called with the earlier result of random_position().
 FLAMBEAU_API void repeat_random_numbers(const RandomPosition& position);
 FLAMBEAU_API void restore_random_position(const RandomPosition& position);
 
-// In-place fills (operators/creation/random.cpp, random_integers.cpp); `generator` may be null for the default one.
+// In-place fills (operators/creation/random.cpp, random_integers.cpp); if `generator` is null, the default one is used.
 FLAMBEAU_API void fill_uniform(const Tensor& t, double low, double high, Generator* generator);
 FLAMBEAU_API void fill_normal(const Tensor& t, double mean, double std, Generator* generator);
 FLAMBEAU_API void fill_exponential(const Tensor& t, double rate, Generator* generator);
@@ -84,7 +84,7 @@ FLAMBEAU_API void fill_integers(const Tensor& t, int64_t low, int64_t high, Gene
 FLAMBEAU_API void fill_whole_numbers(const Tensor& t, std::optional<int64_t> low, Generator* generator);
 FLAMBEAU_API Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator);
 
-// Samples whose elements each have a separate stream of random numbers (operators/creation/sampling.cpp).
+// Samples in which each element has a separate stream of random numbers (operators/creation/sampling.cpp).
 FLAMBEAU_API Tensor poisson(const Tensor& rate, Generator* generator);
 FLAMBEAU_API Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator);
 FLAMBEAU_API Tensor standard_gamma(const Tensor& concentration, Generator* generator);

@@ -8,7 +8,7 @@ namespace flambeau {
 // `kept`: the operator computes in the dtype to which its operands promote.
 enum class Domain : uint8_t {
   Floating,    // integers and booleans are converted to the default floating dtype
-  Real,        // floating dtypes, and complex ones if they have a kernel, are kept; others are rejected
+  Real,        // floating dtypes, and complex dtypes with a kernel, are kept; others are rejected
   Number,      // every dtype except bool, kept
   Any,         // every dtype, kept
   Integral,    // bool and the integers, kept

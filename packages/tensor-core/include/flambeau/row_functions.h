@@ -1,5 +1,5 @@
-// The rows of FLAMBEAU_FAMILY as functions, name(x), name(x, y) or name(x, y, z), and their numbers, op::name. Only
-// rows/<family>.h includes this file.
+// The pointwise operators of FLAMBEAU_FAMILY as functions, name(x), name(x, y) or name(x, y, z), and their numbers,
+// op::name. Only rows/<family>.h includes this file.
 #include "flambeau/pointwise.h"
 
 namespace flambeau {

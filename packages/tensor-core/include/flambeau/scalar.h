@@ -18,7 +18,7 @@ class Scalar {
   Scalar(Complex<double> v) : real_(v.re), imaginary_(v.im), kind_(Category::Complex) {}
 
   Category kind() const { return kind_; }
-  bool wide() const { return wide_; }  // an integer that only uint64 holds
+  bool wide() const { return wide_; }  // true for an integer that only uint64 can represent
   double real() const {
     if (kind_ >= Category::Floating) return real_;
     return wide_ ? double(uint64_t(integer_)) : double(integer_);
@@ -66,8 +66,8 @@ class Scalar {
   bool wide_ = false;
 };
 
-// Returns true if `dtype` can represent the number: integers within the range (negative ones wrap in unsigned dtypes,
-// as in PyTorch), and numbers without an imaginary part in real dtypes.
+// Returns true if `dtype` can represent the number: integers within the range (negative integers wrap in unsigned
+// dtypes, as in PyTorch), and numbers without an imaginary part in real dtypes.
 inline bool fits(const Scalar& s, Dtype dtype) {
   if (s.imaginary() != 0 && !is_complex(dtype) && dtype != Dtype::bool_) return false;
   if (is_inexact(dtype)) return true;

@@ -1,5 +1,5 @@
-// A vector that stores up to N elements within the object. Trivially copyable elements are copied as bytes: if N of
-// them take at most 64 bytes, the whole internal storage at once, so that the size of the copy is constant.
+// A vector that stores up to N elements within the object. Trivially copyable elements are copied as bytes. If N
+// elements take at most 64 bytes, the complete internal storage is copied, so that the size of the copy is constant.
 #pragma once
 
 #include <algorithm>

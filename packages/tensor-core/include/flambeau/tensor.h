@@ -12,7 +12,8 @@ struct AutogradMeta;  // autograd.h
 
 inline constexpr int kMaxDims = 64;
 
-// How a view was created. This determines whether it may be changed in place. Views of a view have the same kind.
+// How a view was created. This determines whether it may be changed in place. A view of a view has the ViewKind of the
+// first view.
 enum class ViewKind : uint8_t {
   Recorded,
   OneOfSeveral,  // one of several outputs of an operator, such as unbind, which share a node
@@ -42,7 +43,7 @@ class FLAMBEAU_API TensorImpl {
   Dtype dtype = Dtype::float32;
   bool contiguous = true;
   bool requires_grad = false;  // derived from `autograd`: a leaf that requires a gradient, or a result with a grad_fn
-  bool dual = false;           // derived from `autograd`: it has tangents
+  bool dual = false;           // derived from `autograd`: true if the tensor has tangents
   ViewKind view_kind = ViewKind::Recorded;
   bool counts_changes = true;   // false for `x.data`: writing to it or its views does not increase the version
   bool wrapped_number = false;  // made from a Python number: does not affect type promotion within its category
@@ -72,11 +73,11 @@ class Tensor {
   int64_t numel() const { return impl_->numel; }
   Dtype dtype() const { return impl_->dtype; }
   bool is_contiguous() const { return impl_->contiguous; }
-  // A view requires a gradient if its base does, even if the view was created before the base required one.
+  // A view requires a gradient if its base requires one, even if the view was created before.
   bool requires_grad() const {
     return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && impl_->view_kind < ViewKind::NoGrad);
   }
-  // Returns true if the tensor has forward-mode tangents. A view has those of its base.
+  // Returns true if the tensor has forward-mode tangents. A view has the tangents of its base.
   bool dual() const { return impl_->dual || (impl_->base && impl_->base->dual); }
   // Returns true if operations on the tensor may have to be recorded.
   bool tracked() const { return (impl_->requires_grad | impl_->dual) || (impl_->base && (requires_grad() || dual())); }
@@ -96,7 +97,7 @@ class Tensor {
   }
   bool same(const Tensor& other) const { return impl_ == other.impl_; }
 
-  // Adds the number of dimensions to a negative dim. Raises IndexError outside of [-dims, dims - 1]. A scalar counts as
+  // Adds the number of dimensions to a negative dim. Raises IndexError outside [-dims, dims - 1]. A scalar counts as
   // one-dimensional.
   int64_t wrap_dim(int64_t dim) const { return flambeau::Tensor::wrap_dim(dim, this->dim()); }
   static int64_t wrap_dim(int64_t dim, int64_t dims) {
@@ -131,10 +132,10 @@ inline Tensor ones(const Shape& shape, Dtype dtype) { return full(shape, Scalar(
 FLAMBEAU_API Tensor scalar_tensor(Scalar value, Dtype dtype);
 // A number as an operand, with the type promotion of Python numbers.
 FLAMBEAU_API Tensor wrapped_number(Scalar value);
-// A tensor over an existing storage.
+// Returns a tensor that uses an existing storage.
 FLAMBEAU_API Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strides, int64_t offset,
                                  Dtype dtype);
-// A new tensor over the same elements, detached from the graph.
+// Returns a new tensor with the same memory, detached from the graph.
 FLAMBEAU_API Tensor alias(const Tensor& t);
 FLAMBEAU_API Scalar item(const Tensor& t);
 

@@ -17,7 +17,7 @@ struct OptimizerTarget {                                       // tensors of one
 };
 
 FLAMBEAU_API const OptimizerRule* optimizer_rule(std::string_view name);  // null if it does not exist
-// Updates all targets, or raises an error and changes none.
+// Updates all targets, or raises an error and changes no target.
 FLAMBEAU_API void optimizer_step(const OptimizerRule& rule, const double* options,
                                  const std::vector<OptimizerTarget>& targets);
 // Multiplies gradients in place. Returns true if all of their elements were finite.

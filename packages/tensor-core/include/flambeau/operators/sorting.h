@@ -33,7 +33,7 @@ FLAMBEAU_API Tensor searchsorted(const Tensor& sequence, const Tensor& values, b
 FLAMBEAU_API Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength);
 FLAMBEAU_API Tensor histc(const Tensor& t, int64_t bins, double low, double high);
 
-// Returns a mask of the elements that are among the test elements, or with `invert` are not
+// Returns a mask of the elements that are among the test elements or, with `invert`, of the other elements
 // (operators/sorting/membership.cpp).
 FLAMBEAU_API Tensor isin(const Tensor& elements, const Tensor& test_elements, bool invert);
 

@@ -1,4 +1,4 @@
-// The rows of basic.def as C++ functions of tensors.
+// The pointwise operators of basic.def as C++ functions of tensors.
 #pragma once
 
 #define FLAMBEAU_FAMILY basic

@@ -1,4 +1,4 @@
-// The rows of elementary.def as C++ functions of tensors.
+// The pointwise operators of elementary.def as C++ functions of tensors.
 #pragma once
 
 #define FLAMBEAU_FAMILY elementary

@@ -1,4 +1,4 @@
-// The rows of exponential.def as C++ functions of tensors.
+// The pointwise operators of exponential.def as C++ functions of tensors.
 #pragma once
 
 #define FLAMBEAU_FAMILY exponential

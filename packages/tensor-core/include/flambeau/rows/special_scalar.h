@@ -1,4 +1,4 @@
-// The rows of special_scalar.def as C++ functions of tensors.
+// The pointwise operators of special_scalar.def as C++ functions of tensors.
 #pragma once
 
 #define FLAMBEAU_FAMILY special_scalar

@@ -1,4 +1,4 @@
-// The rows of trigonometric.def as C++ functions of tensors.
+// The pointwise operators of trigonometric.def as C++ functions of tensors.
 #pragma once
 
 #define FLAMBEAU_FAMILY trigonometric
