@@ -5,10 +5,10 @@
 
 namespace flambeau::python {
 
-// The argument for each parameter (`at`), and the argument out=, or null if the call has none.
+// The argument for each parameter (`at`), and the argument out=, or null for a missing argument.
 struct Arguments {
   PyObject* at[kMaxParameters] = {};
-  Object packed;  // keeps the tuple of the arguments of a variadic parameter alive
+  Object packed;  // owns the tuple of the arguments of a variadic parameter
   PyObject* out = nullptr;
 };
 void collect(const Binding& b, PyObject* const* args, size_t count, PyObject* kwnames, Arguments& values);

@@ -127,7 +127,7 @@ PyObject* copied(PyObject* result) {
 PyObject* call_in_place(const Binding& b, Arguments& values) {
   PyObject* const self = values.at[0];
   if (!is_tensor(self)) wrong_argument({b.name.c_str(), &b.parameters[0], 0}, "Tensor", self);
-  const Object original(keep_original(b, values));  // keeps the copy alive
+  const Object original(keep_original(b, values));  // owns the copy
   const Object result(checked(b.invoke(b, values.at)));
   require_tensor(b, result.get());
   write_in_place(tensor_of(self), tensor_of(result.get()), b.name.c_str());

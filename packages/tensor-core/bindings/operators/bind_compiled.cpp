@@ -248,7 +248,7 @@ PyMethodDef definitions[] = {
      "_is_intercepting()\n\nReturn True if a mode, a transform or autocast intercepts operators."},
     {"_compiled_call", function_of(compiled_call), METH_FASTCALL,
      "_compiled_call(program, example, state, containers, contents, is_single)\n\nReturn a program for calls with "
-     "tensors like those of the example, in the current modes."},
+     "tensors like the example's tensors, in the current modes."},
     {"_replay", function_of(replay), METH_FASTCALL,
      "_replay(compiled_call, args, unmet)\n\nReturn the results of a program, or `unmet` if the call needs another "
      "program."},

@@ -16,7 +16,7 @@ struct Indexed {
   Tensor view;
   Tensors advanced;
   bool is_advanced = false;
-  int64_t masked_dims = 0;  // number of dimensions that masks cover, without the first one of each mask
+  int64_t masked_dims = 0;  // number of dimensions that masks cover, without the first dimension of each mask
   int64_t used = 0;         // number of dimensions of the indexed tensor that the key has covered so far
 };
 

@@ -202,7 +202,7 @@ Tensor tensor_over(const Memory& memory, Owner owner) {
 
 // For each dtype: the NumPy dtype object and its type number.
 struct NumpyTypes {
-  py::object of[kDtypeCount];  // none for bfloat16 and small floats
+  py::object of[kDtypeCount];  // None for bfloat16 and small floats
   int number[kDtypeCount];
 };
 const NumpyTypes& numpy_types() {

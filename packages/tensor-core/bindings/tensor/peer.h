@@ -19,7 +19,7 @@ struct PythonPeer final : TensorPeer {
   PyObject* device = nullptr;     // owned value of the attribute `device`, if it differs from the device of the memory
 };
 
-PythonPeer& peer_of(const Tensor& t);  // creates the peer if the tensor has none
+PythonPeer& peer_of(const Tensor& t);  // creates the peer if it does not exist
 PythonPeer* peer_if_any(const Tensor& t);
 
 // Called when Python has no references to the object. If C++ code holds the tensor, and the object must not be

@@ -167,7 +167,7 @@ struct AutogradHooks {
 
 FLAMBEAU_API extern const AutogradHooks* autograd_hooks;
 
-FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // creates the AutogradMeta if the tensor has none
+FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // creates the AutogradMeta if it does not exist
 
 // The recording modes of this thread: kGraph adds operations to the graph (grad mode, set by the user), and kTangents
 // computes tangents (set while a level of forward mode is active).
@@ -182,7 +182,7 @@ inline void set_grad_enabled(bool enabled) {
   set_recording_modes(uint8_t((recording_modes() & ~modes::kGraph) | (enabled ? modes::kGraph : 0)));
 }
 
-class RecordingModes {  // sets the recording modes of this thread for a scope
+class RecordingModes {  // scope that sets the recording modes of this thread
  public:
   explicit RecordingModes(uint8_t modes) : previous_(recording_modes()) { set_recording_modes(modes); }
   ~RecordingModes() { set_recording_modes(previous_); }

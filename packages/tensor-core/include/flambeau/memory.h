@@ -15,7 +15,7 @@ namespace flambeau {
 // Cached, 64-byte aligned host memory (Note [Host memory] in src/core/allocator.cpp).
 FLAMBEAU_API void* allocate(size_t bytes);
 FLAMBEAU_API void deallocate(void* block, size_t bytes) noexcept;  // `bytes` as passed to allocate
-// Returns cached blocks to the system. Other threads return their small blocks when they next free one.
+// Returns cached blocks to the system. Other threads return their small blocks when they next free a block.
 FLAMBEAU_API void empty_cache();
 FLAMBEAU_API size_t cached_bytes();     // bytes held for reuse
 FLAMBEAU_API size_t allocated_bytes();  // bytes in use; the size of a small block is rounded up to a multiple of 64
@@ -99,7 +99,7 @@ struct Device {
 };
 FLAMBEAU_API std::ostream& operator<<(std::ostream& out, Device device);  // cpu, cuda:0, meta
 
-class FLAMBEAU_API OnDevice {  // sets the device on which this thread allocates, for a scope
+class FLAMBEAU_API OnDevice {  // scope that sets the device on which this thread allocates
  public:
   // `operation`: the name of the operation for error messages.
   explicit OnDevice(Device device, const char* operation = nullptr);

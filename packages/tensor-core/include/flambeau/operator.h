@@ -61,7 +61,7 @@ enum OperatorForm : int {
   kLowerPrecision = 512,
   kFloat32 = 1024,
   kWidest = 2048,
-  kAnyDevice = 4096,   // its tensors may be on different devices
+  kAnyDevice = 4096,   // the tensors may be on different devices
   kKeepsOut = 16384,   // out= with the same number of elements as the result keeps its shape
   kNetwork = 8192,     // flambeau._core.nn_name, which a higher package publishes as name; programs call it nn_name
   kIdentity = 262144,  // the result is the argument itself

@@ -187,7 +187,7 @@ FLAMBEAU_API Tensor index_fill(const Tensor& t, int64_t dim, const Tensor& index
                                Write write = Write::Fresh);
 FLAMBEAU_API Tensor index_reduce(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source,
                                  ScatterReduction reduction, bool include_self, Write write = Write::Fresh);
-// Returns rows of `weight`. The row `padding` (-1: none) gets no gradient.
+// Returns rows of `weight`. The row `padding` gets no gradient (-1: every row gets one).
 FLAMBEAU_API Tensor embedding(const Tensor& weight, const Tensor& indices, int64_t padding, bool scale_by_frequency);
 // Advanced indexing: one index per dimension, undefined for a full slice. Result dimensions are ordered as in NumPy.
 FLAMBEAU_API Tensor index(const Tensor& t, const Tensors& indices);

@@ -70,7 +70,7 @@ FLAMBEAU_API RandomPosition random_position();
 FLAMBEAU_API void repeat_random_numbers(const RandomPosition& position);
 FLAMBEAU_API void restore_random_position(const RandomPosition& position);
 
-// In-place fills (operators/creation/random.cpp, random_integers.cpp); if `generator` is null, the default one is used.
+// In-place fills (operators/creation/random.cpp, random_integers.cpp); a null `generator` means the default one.
 FLAMBEAU_API void fill_uniform(const Tensor& t, double low, double high, Generator* generator);
 FLAMBEAU_API void fill_normal(const Tensor& t, double mean, double std, Generator* generator);
 FLAMBEAU_API void fill_exponential(const Tensor& t, double rate, Generator* generator);

@@ -134,7 +134,7 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 _install_sparse_methods()
 
-if TYPE_CHECKING:  # the names that `__getattr__` loads, including those of other distributions
+if TYPE_CHECKING:  # names that `__getattr__` loads, including names of other distributions
     # isort: off
     from flambeau import (
         accelerator as accelerator,

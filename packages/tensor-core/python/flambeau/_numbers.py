@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from flambeau import _core
 
-# bits, mantissa bits (without the hidden one), largest exponent
+# number of bits, mantissa bits (without the hidden bit), largest exponent
 _FLOATS = {
     _core.float16: (16, 10, 15),
     _core.bfloat16: (16, 7, 127),

@@ -37,7 +37,7 @@ def _unsupported_method(name: str, what: str) -> Callable[[Tensor], Any]:
             return own(self)
         raise RuntimeError(f"{name} expected {what} layout but got {_LAYOUTS.get(self.layout, self.layout)}")
 
-    method.__name__, method.__doc__ = name, f"Of a {what} only; RuntimeError for others."
+    method.__name__, method.__doc__ = name, f"Supported only by a {what}. Other tensors raise RuntimeError."
     return method
 
 

@@ -53,7 +53,7 @@ class _TypedStorageMeta(type):
 
     @property
     def _dtype(cls) -> Any:
-        """The dtype. In PyTorch, the public attribute ``dtype`` can warn, but this private one does not."""
+        """The dtype. In PyTorch, the public attribute ``dtype`` can warn, but this private attribute does not."""
         return cls.dtype
 
     def __instancecheck__(cls, instance: Any) -> bool:

@@ -39,7 +39,7 @@ __all__ = [
 
 _disabled_torch_function_impl = _core._disabled_torch_function_impl
 
-# Functions that return an existing tensor instead of a computed one, such as getters. The result keeps its class,
+# Functions that return an existing tensor instead of a computed tensor, such as getters. The result keeps its class,
 # because a conversion would create another tensor. Other packages add functions to this set.
 _NOT_CONVERTED: set[Any] = {vars(Tensor)[name].__get__ for name in ("grad", "_base")}
 

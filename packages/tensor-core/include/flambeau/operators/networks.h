@@ -59,7 +59,7 @@ FLAMBEAU_API Tensor pixel_shuffle(const Tensor& input, int64_t upscale_factor);
 FLAMBEAU_API Tensor pixel_unshuffle(const Tensor& input, int64_t downscale_factor);
 FLAMBEAU_API Tensor channel_shuffle(const Tensor& input, int64_t groups);
 // Inverse of max pooling: values at their positions, zeros elsewhere (operators/images/unpooling.cpp). The sizes of the
-// image follow from those of `input` and the pooling options unless output_size gives them, alone or as part of the
+// image follow from the sizes of `input` and the pooling options unless output_size gives them, alone or as part of the
 // complete shape.
 FLAMBEAU_API Tensor max_unpool(int dims, const Tensor& input, const Tensor& indices, const PoolOptions& pool,
                                const OptionalDims& output_size);

@@ -33,6 +33,6 @@ def examples() -> dict[str, str]:
 
 
 def with_example(name: str, doc: str) -> str:
-    """Return the docstring of an operator with its example, if it has one. The native module calls it."""
+    """Return the docstring of an operator with its example, if any. The native module calls this function."""
     example = examples().get(name.removeprefix("flambeau."))
     return f"{doc}\n\n{example}" if example else doc

@@ -222,10 +222,10 @@ def _layers_operator(mode: str, name: str, doc: str) -> Callable[..., State]:
 lstm = _layers_operator(
     "LSTM",
     "lstm",
-    """A long short-term memory of several layers: output, hidden state and cell state.
+    """Compute a long short-term memory of several layers: output, hidden state and cell state.
 
-    input (times, N, inputs), hx = (h, c), params those of ``nn.LSTM`` in their order. The other form, for a packed
-    sequence: ``lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``.
+    input (times, N, inputs), hx = (h, c), params in the order of ``nn.LSTM``. The other form, for a packed sequence:
+    ``lstm(data, batch_sizes, hx, params, has_biases, num_layers, dropout, train, bidirectional)``.
 
     Gradient: defined for all tensors. Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735.
 
@@ -239,7 +239,7 @@ lstm = _layers_operator(
 gru = _layers_operator(
     "GRU",
     "gru",
-    """A gated recurrent network of several layers: output and state. Both forms of `lstm`, with a state h for hx.
+    """Compute a gated recurrent network of several layers: output and state. Call it like `lstm`, with hx = h.
 
     Gradient: defined for all tensors. Source: Cho et al. 2014, arXiv:1406.1078.
 
@@ -252,7 +252,7 @@ gru = _layers_operator(
 rnn_tanh = _layers_operator(
     "RNN_TANH",
     "rnn_tanh",
-    """A recurrent network with tanh of several layers: output and state. Both forms of `lstm`, with a state h for hx.
+    """Compute a recurrent tanh network of several layers: output and state. Call it like `lstm`, with hx = h.
 
     Gradient: defined for all tensors. Source: Elman 1990, doi:10.1207/s15516709cog1402_1.
 
@@ -265,7 +265,7 @@ rnn_tanh = _layers_operator(
 rnn_relu = _layers_operator(
     "RNN_RELU",
     "rnn_relu",
-    """A recurrent network with relu of several layers: output and state. Both forms of `lstm`, with a state h for hx.
+    """Compute a recurrent relu network of several layers: output and state. Call it like `lstm`, with hx = h.
 
     Gradient: defined for all tensors.
 

@@ -17,7 +17,7 @@ def window(
 ) -> Tensor:
     """Return the window with the values ``shape(t, n)`` at n positions t from -1 to 1, computed in float64.
 
-    A periodic window of ``size`` samples is the symmetric window of ``size + 1`` samples without the last one.
+    A periodic window of ``size`` samples is the symmetric window of ``size + 1`` samples without the last sample.
     """
     count = size + (not symmetric)
     if size < 2:

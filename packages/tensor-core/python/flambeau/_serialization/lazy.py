@@ -54,7 +54,7 @@ class safe_open:
         return [entry.name for entry in self._contents.in_file()]
 
     def metadata(self) -> dict[str, str] | None:
-        """Return the file's metadata, or None if it has none."""
+        """Return the file's metadata, or None if the file has no metadata."""
         return self._contents.metadata or None
 
     def get_tensor(self, name: str) -> Tensor:

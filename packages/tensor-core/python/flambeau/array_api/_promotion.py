@@ -65,7 +65,7 @@ def scalar_dtype(value: Scalar, dtype: flambeau.dtype) -> flambeau.dtype:
 def operands(name: str, x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     """Convert two operands to arrays of one dtype. Note [Promotion in the standard].
 
-    Raise TypeError unless one operand is an array and the other one is an array or a scalar.
+    Raise TypeError unless one operand is an array and the other operand is an array or a scalar.
     """
     first, second = isinstance(x1, Tensor), isinstance(x2, Tensor)
     if first and second:

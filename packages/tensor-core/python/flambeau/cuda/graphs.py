@@ -81,7 +81,7 @@ class CUDAGraph:
             raise
 
     def register_generator_state(self, generator: Generator) -> None:
-        """Register a generator other than the default one, so that captured work can draw from it."""
+        """Register a generator other than the default generator, so that captured work can draw from it."""
         self._generators.append(generator)
 
     def replay(self) -> None:

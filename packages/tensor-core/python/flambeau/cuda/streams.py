@@ -161,7 +161,7 @@ class Event(_any_device.Event):
         self.cuda_event = 0
 
     def record(self, stream: Stream | None = None) -> None:
-        """Record the event on a stream (default: the current one), after the work that is queued there."""
+        """Record the event on a stream (default: the current stream), after the work that is queued there."""
         stream = current_stream() if stream is None else stream
         if not self.cuda_event:
             index = stream.device_index
@@ -173,7 +173,7 @@ class Event(_any_device.Event):
         _core._cuda_record_event(stream.device_index, self.cuda_event, stream.cuda_stream)
 
     def wait(self, stream: Stream | None = None) -> None:
-        """Make future work on a stream (default: the current one) wait for this event."""
+        """Make future work on a stream (default: the current stream) wait for this event."""
         if self.cuda_event:
             stream = current_stream() if stream is None else stream
             _core._cuda_wait_event(stream.device_index, stream.cuda_stream, self.cuda_event)

@@ -76,8 +76,8 @@ struct Gradual {
 };
 
 // The usual arguments of a pointwise operator with one operand, as declared by USUAL (Note [Row traits]): low <= x <
-// high if `low` is positive, |x| < high if it is 0, and none if both are 0. Numbers are compared through their bits,
-// which have the same order as integers and for which a maximum is one instruction.
+// high if `low` is positive, |x| < high if `low` is 0, and no argument if both are 0. Numbers are compared through
+// their bits, which have the same order as integers and for which a maximum is one instruction.
 template <class V>
 struct UsualRange {
   V low = 0, high = 0;

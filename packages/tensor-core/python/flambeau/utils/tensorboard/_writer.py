@@ -73,7 +73,7 @@ class SummaryWriter(tensorboardX.SummaryWriter):  # type: ignore[misc]
         tensorboardX's method does not write the events in this queue.
         """
         for writer in (self.all_writers or {}).values():
-            events = getattr(writer, "event_writer", None)  # a writer that does not write to disk has none
+            events = getattr(writer, "event_writer", None)  # missing in writers that do not write to disk
             if events is not None and not events._closed:
                 events._worker.stop()  # first writes the queued events
                 events._worker = type(events._worker)(events._event_queue, events._ev_writer, events._flush_secs)
