@@ -105,7 +105,7 @@ std::string gradient_doc(const Binding& b, const PointwiseRow& row) {
           std::string(without.empty() ? "" : ", ") + "``" + PyUnicode_AsUTF8(b.parameters[size_t(i)].name) + "``";
   if (without.empty()) return "Gradient: every floating or complex operand, any order.";
   return row.differentiable
-             ? "Gradient: any order. A backward pass that needs one for " + without + " raises NotImplementedError."
+             ? "Gradient: any order, except for " + without + ", for which a backward pass raises NotImplementedError."
              : "Not differentiable: a backward pass raises NotImplementedError.";
 }
 

@@ -12,8 +12,7 @@
 //     registered handles calls with placeholders.
 //   - Classes and modes with __torch_dispatch__ handle operators below autograd. Note [Dispatch]
 //   - Devices. If an argument is on a device other than the CPU, the Caller makes this device the current device during
-//   the call,
-//     so that new tensors are allocated there. The operator itself runs. Note [Devices]
+//     the call, so that new tensors are allocated there. The operator itself runs. Note [Devices]
 //   - Autocast calls the operator again with converted tensors. Note [Autocast]
 //   - Anomaly mode calls the operator and checks the result for NaN. Note [NaN check]
 // Operators cannot compute on a placeholder by mistake: is_tensor() returns false for it, and the slots of the type

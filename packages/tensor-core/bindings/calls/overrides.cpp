@@ -61,7 +61,7 @@ void remove_overriding_type(PyTypeObject* type) {
   count_function_handlers(-int(handled_functions));
 }
 
-// Returns the __torch_function__ of an argument's class, or null if the class does not define or disables it.
+// Returns the __torch_function__ of an argument's class, or null if the class disables or does not define it.
 Object override_of(PyObject* o) {
   if (!may_override(o) || is_placeholder(o)) return Object();
   Object method(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(o)), "__torch_function__"));

@@ -66,7 +66,7 @@ FLAMBEAU_INLINE float16 to_float16(float v) {
 // Truncates a floating-point value to an integer; the smallest integer for NaN and values out of range.
 template <class To, class From>
 FLAMBEAU_INLINE To truncate(From v) {
-#if defined(__x86_64__) && !defined(__AVX512DQ__)  // no vector instruction exists, a scalar one is fastest
+#if defined(__x86_64__) && !defined(__AVX512DQ__)  // no vector instruction, so use a scalar one
   if constexpr (sizeof(To) == 8 && sizeof(From) == 8) return _mm_cvttsd_si64(_mm_set_sd(v));
   if constexpr (sizeof(To) == 8 && sizeof(From) == 4) return _mm_cvttss_si64(_mm_set_ss(v));
 #endif

@@ -73,7 +73,7 @@ class Tensor {
   int64_t numel() const { return impl_->numel; }
   Dtype dtype() const { return impl_->dtype; }
   bool is_contiguous() const { return impl_->contiguous; }
-  // A view requires a gradient if its base requires a gradient, even if the view was created before.
+  // A view requires a gradient if its base requires a gradient, even if the view was created earlier.
   bool requires_grad() const {
     return impl_->requires_grad || (impl_->base && impl_->base->requires_grad && impl_->view_kind < ViewKind::NoGrad);
   }

@@ -198,7 +198,7 @@ def __format__(self: Tensor, spec: str) -> str:  # noqa: N807
 
 
 def type_(self: Tensor, dtype: Any = None, non_blocking: bool = False) -> "str | Tensor":
-    """Return the name of the tensor's type, or convert the tensor to a dtype, a tensor type or a named tensor type.
+    """Return the name of the tensor's type, or convert the tensor to ``dtype``: a dtype, a tensor type or its name.
 
     >>> import flambeau
     >>> flambeau.zeros(2).type()

@@ -208,8 +208,8 @@ class UntypedStorage(StorageBase):
         """Change the size in bytes. Bytes that remain keep their values; new bytes are uninitialised.
 
         Existing tensors that use this storage keep their shapes. If the storage shrinks, its memory stays allocated, so
-        that these tensors remain valid. Raises: RuntimeError for a negative size, and for memory that processes share;
-        NotImplementedError on a GPU.
+        that these tensors remain valid.
+        Raises: RuntimeError for a negative size, and for memory that processes share; NotImplementedError on a GPU.
         """
         self._bytes = _core._storage_bytes(_core._resize_storage(self._bytes, size))
         return self

@@ -1,8 +1,10 @@
 // Functions of complex numbers for the expressions of pointwise operators. Note [Complex rows]
+//
 // A pointwise operator has a complex kernel if the value expression in its row compiles for V = Complex<T>, that is, if
 // this file defines every function in the expression. There is no other list of these operators. The functions are in a
 // separate namespace, so that an expression does not call a function of math.h by mistake: the functions of math.h are
 // written for real numbers.
+//
 // Branch cuts, infinities and NaN follow C99's annex G.
 #pragma once
 

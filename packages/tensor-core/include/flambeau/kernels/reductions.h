@@ -65,8 +65,8 @@ template <class Join>
 using Joining = decltype(joining(Join()));
 
 // A reduction for values of type V. Results of the map are joined as `Leaf` within a leaf of the reduction tree or a
-// few rows, and as `Result` beyond. `Plain` is the reduction of values that are already mapped. Note [Reduction
-// rows]
+// few rows, and as `Result` beyond. `Plain` is the reduction of values that are already mapped.
+// Note [Reduction rows]
 template <class Row, class V>
 struct ReductionOf : Row::Join {
   using Join = typename Row::Join;

@@ -19,7 +19,8 @@ constexpr bool takes_log_gamma() {
   return uses<Row>(row_trace::kLimitedGamma);
 }
 // has_unusual: return true if an operator has one operand, and arguments for which its branch-free function is not
-// valid. is_unusual: return true if x is such an argument.
+// valid.
+// is_unusual: return true if x is such an argument.
 template <class Row, class V>
 constexpr bool has_unusual() {
   return Row::kArity == 1 && std::is_floating_point_v<V> &&

@@ -9,6 +9,7 @@
 //
 // A row without declarations is correct, but may be slower. The rest is computed from the row's expressions
 // (row_trace.h): which operands a derivative reads, whether it exists, and which traits the called functions have.
+//
 // If you add an operator, decide:
 // - Does its function in math.h give wrong results for some arguments? Then the loops must check the arguments: declare
 //   kAngles or kLogGamma, or add a trait. Without this declaration, results are wrong.

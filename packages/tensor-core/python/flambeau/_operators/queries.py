@@ -50,8 +50,8 @@ def pin_memory(input: Tensor, device: Any = None) -> Tensor:
 def record_stream(input: Tensor, stream: Any) -> None:
     """Mark the memory of the tensor as used by a stream other than the one on which it was allocated.
 
-    When the last tensor that uses the memory is deleted, the allocator waits until the work that is queued on the
-    stream at that time is complete. Then it can reuse the memory.
+    After the last tensor that uses the memory is deleted, the allocator does not reuse the memory until the work that
+    is queued on the stream at that time is complete.
     """
     _core._cuda_record_stream(input, stream.device_index, stream.cuda_stream)
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class FormatError(RuntimeError):
-    """Error for bytes that violate the format. The message names the damaged part; the caller adds the file name."""
+    """Error for bytes that violate the format. The message describes the problem; the caller adds the file name."""
 
 
 class ForeignFormatError(FormatError, NotImplementedError):

@@ -55,7 +55,7 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
 
 
 class _Pickler(Pickler):
-    view = (None,)  # fields for a view of another storage, which flambeau does not write
+    view = (None,)  # no storage is a view of another storage
 
 
 def save(obj: Any, file: IO[bytes], protocol: int) -> None:

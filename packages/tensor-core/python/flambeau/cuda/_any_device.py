@@ -29,7 +29,7 @@ def for_gpus(named: type) -> Callable[[type[_T]], type[_T]]:
 
 
 def _is_of_gpu(device: Any, device_type: int | None = None) -> bool:
-    """Return True if the arguments name a GPU: an index always does; None does if a GPU is available."""
+    """Return True if the arguments name a GPU. An index names a GPU, and None names a GPU if one is available."""
     if device is None:
         return device_type == _CUDA or (device_type is None and is_available())
     return isinstance(device, int) or flambeau.device(device).type == "cuda"
