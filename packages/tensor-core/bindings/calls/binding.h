@@ -39,7 +39,7 @@ struct Binding {
   PyObject* (*invoke)(const Binding&, PyObject* const* values) = nullptr;
   void (*function)() = nullptr;
   const Operator* record = nullptr;     // null for callables that no record defines
-  Binding* batched = nullptr;           // variant that computes a whole batch at once, for vmap
+  Binding* batched = nullptr;           // variant that computes a complete batch at once, for vmap
   Binding* in_place = nullptr;          // in-place form, if it has a separate function
   Binding* into = nullptr;              // form with the parameter `out` last, if it has a separate function
   PyTypeObject* result_type = nullptr;  // named tuple of the results, if they have names
@@ -47,8 +47,8 @@ struct Binding {
   // How a call uses the result of `function`: returns it (Own), writes it to the first argument (InPlace), copies it to
   // a new tensor (Copied), or makes the first argument a view like the result (Become).
   enum Form : uint8_t { Own, InPlace, Copied, Become } form = Own;
-  PointwiseOp op = {};  // for the callable of a pointwise row
-  uint8_t tensors = 0;  // for a pointwise row: bit i is set if operand i must be a Tensor
+  PointwiseOp op = {};  // for the callable of a pointwise operator
+  uint8_t tensors = 0;  // for a pointwise operator: bit i is set if operand i must be a Tensor
   // The types of the parameters and of the result in the type stub; null if unknown.
   std::vector<const char*> types;
   const char* result = nullptr;

@@ -8,8 +8,8 @@ namespace flambeau::python {
 [[noreturn]] void wrong_argument(const Call& call, const char* expected, PyObject* got);
 [[noreturn]] void wrong_element(const Call& call, const char* expected, Py_ssize_t position, PyObject* got);
 
-// Converts an argument to a T. If that is impossible, throws a TypeError that names the function, the argument and the
-// expected type.
+// Converts an argument to a T. If the conversion is impossible, throws a TypeError that names the function, the
+// argument and the expected type.
 template <class T>
 struct From;
 

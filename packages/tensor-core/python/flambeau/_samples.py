@@ -32,7 +32,7 @@ class Sample:
         return f"{self.operator.__name__}({self.text})"
 
     def tensors(self, **options: Any) -> dict[str, Tensor]:
-        """Return the array arguments by name, converted by `flambeau.tensor` with these options."""
+        """Return the array arguments by name, converted by `flambeau.tensor` with ``options``."""
         arrays = {name: value for name, value in self.arguments.items() if isinstance(value, np.ndarray)}
         return {name: _core.tensor(value, **options) for name, value in arrays.items()}
 

@@ -113,7 +113,7 @@ def _is_mode_entered() -> bool:
     """Return True if a `TorchFunctionMode` is active in this thread."""
     try:
         mode = _core._pop_function_mode()
-    except RuntimeError:  # there is none
+    except RuntimeError:  # no mode is active
         return False
     _core._push_function_mode(mode)
     return True
@@ -123,7 +123,7 @@ def _call_mode(public_api: Callable[..., Any], *args: Any) -> Any:
     """Return what the innermost `TorchFunctionMode` returns for a call, or NotImplemented if no mode is active."""
     try:
         mode = _core._pop_function_mode()
-    except RuntimeError:  # there is none
+    except RuntimeError:  # no mode is active
         return NotImplemented
     try:
         types = tuple({type(arg): None for arg in args if _override(arg) is not None})

@@ -147,7 +147,7 @@ class UntypedStorage(StorageBase):
 
     @property
     def _cdata(self) -> int:
-        """An identifier that is equal only for storages over the same memory."""
+        """An identifier that is equal only for storages with the same memory."""
         return _core._storage_identifier(self._bytes)
 
     def tolist(self) -> list[int]:
@@ -363,7 +363,7 @@ class TypedStorage(StorageCasts):
 
     @property
     def _cdata(self) -> int:
-        """An identifier that is equal only for storages over the same memory."""
+        """An identifier that is equal only for storages with the same memory."""
         return self._untyped_storage._cdata
 
     def tolist(self) -> list[Any]:

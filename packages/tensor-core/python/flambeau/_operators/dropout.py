@@ -54,7 +54,7 @@ def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
 
 @operator(in_place=True)
 def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """Apply `alpha_dropout` to whole channels (first two dimensions). Gradient: defined for input.
+    """Apply `alpha_dropout` to complete channels (first two dimensions). Gradient: defined for input.
 
     >>> fb.feature_alpha_dropout(fb.ones(1, 3), 0.5, False)
     tensor([[1., 1., 1.]])

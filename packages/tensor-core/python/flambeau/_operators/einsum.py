@@ -18,7 +18,7 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     """Sum products of elements by Einstein's convention: ``einsum("ij,jk->ik", a, b)`` is the matrix product.
 
     A subscript that is not in the output is summed over. A subscript that occurs twice in an operand selects its
-    diagonal. "..." stands for dimensions without a subscript, which are broadcast. Sizes of 1 are broadcast as well.
+    diagonal. "..." stands for dimensions without a subscript, which are broadcast. Sizes of 1 are also broadcast.
     Without "->", the output has the subscripts that occur once, in alphabetical order. More than two operands are
     contracted in the order with the fewest multiplications (for many operands, in an order close to it).
 

@@ -150,8 +150,8 @@ def to_dense(input: Tensor, dtype: Any = None, *, masked_grad: Any = None) -> Te
 
 @operator(function=False)
 def _holds(condition: Tensor) -> bool:
-    """Return True if a condition holds for all elements. Used in argument checks, which vmap makes for the whole batch.
+    """Return True if a condition holds for all elements. Used in argument checks; vmap checks the complete batch.
 
-    The values of a meta tensor are unknown and count as True.
+    The values of a meta tensor are unknown and treated as True.
     """
     return condition.is_meta or bool(condition.all())

@@ -1,4 +1,4 @@
-"""Recurrent networks: single steps and whole layers."""
+"""Recurrent networks: single steps and complete layers."""
 
 from __future__ import annotations
 

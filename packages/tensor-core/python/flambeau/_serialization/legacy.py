@@ -139,7 +139,7 @@ class _Storages:
 
 
 def _storage_over(part: Any) -> UntypedStorage:
-    """Return a storage over the same memory as a 1-D byte tensor."""
+    """Return a storage that shares the memory of a 1-D byte tensor."""
     return UntypedStorage(
         flambeau._core._frombuffer(part.numpy(), dtype=flambeau.uint8) if part.numel() else part.clone()
     )

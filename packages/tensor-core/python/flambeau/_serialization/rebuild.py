@@ -100,7 +100,7 @@ def tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
 def tensor_v2(
     storage: Any, offset: Any, size: Any, stride: Any, requires_grad: Any, hooks: Any = None, metadata: Any = None
 ) -> Tensor:
-    """Build a tensor over a typed storage."""
+    """Build a tensor that uses a typed storage."""
     if not isinstance(storage, TypedStorage):
         raise FormatError(f"damaged: a tensor has {type(storage).__name__} instead of a storage")
     return _tensor(storage.untyped(), storage.dtype, offset, size, stride, requires_grad, metadata)
@@ -116,7 +116,7 @@ def tensor_v3(
     dtype: Any,
     metadata: Any = None,
 ) -> Tensor:
-    """Build a tensor over an untyped storage."""
+    """Build a tensor that uses an untyped storage."""
     return _tensor(storage, dtype, offset, size, stride, requires_grad, metadata)
 
 
