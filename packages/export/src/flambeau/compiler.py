@@ -81,22 +81,23 @@ def compile(
     pointwise operators are fused, if everything that the function depended on is unchanged: dtypes, layouts and
     ``requires_grad`` of the tensors, other arguments, attributes, globals, closures, grad mode. Otherwise the call
     records another program, up to eight. Sizes may change without another program. Results, random numbers, in-place
-    changes and gradients are those of the function.
+    changes and gradients are the same as without compilation.
 
-    The program is divided where Python reads an element of a tensor, calls ``print`` or a function that is disabled for
-    compilation. A function that changes Python objects runs uncompiled, and the modules that it calls are compiled one
-    by one. `explain` gives the reasons.
+    The program is divided where Python reads an element of a tensor or calls ``print`` or a function that is disabled
+    for compilation. A function that changes Python objects runs uncompiled, and the modules that it calls are compiled
+    one by one. `explain` gives the reasons.
 
     Args:
-        fullgraph: raise RuntimeError with the reason and the line if one program cannot represent the function.
-        dynamic: False captures a program for each combination of sizes; otherwise programs serve all sizes.
+        fullgraph: if True, raise RuntimeError with the reason and the line if no single program can represent the
+            function.
+        dynamic: if False, capture a program for each combination of sizes. Otherwise a program serves all sizes.
         mode, options, name, recompile_limit, isolate_recompiles, shapes_spec: accepted without effect.
         backend: None, "inductor", "cudagraphs" and "aot_eager" select this compiler. "eager" does not compile the
             model.
-            A function is called with a `flambeau.fx.GraphModule` and the example tensors; its result is called instead
-            of the model. This happens once for each combination of shapes, dtypes and other arguments, and again if an
-            attribute or global that the model reads has changed.
-        disable: return the argument unchanged.
+            A backend that is a function is called with a `flambeau.fx.GraphModule` and the example tensors, and returns
+            a function that is called instead of the model. This happens once for each combination of shapes, dtypes and
+            other arguments, and again if an attribute or global that the model reads has changed.
+        disable: if True, return ``model`` unchanged.
     Raises: RuntimeError if both ``mode`` and ``options`` are given, and for other backends and modes.
 
     >>> import flambeau
@@ -172,7 +173,7 @@ class Explanation:
 
     @property
     def graph_break_count(self) -> int:
-        """The number of graph breaks: divisions of programs, and kinds of calls that ran without a program."""
+        """The number of graph breaks: reasons for which programs are divided or calls ran without a program."""
         return len(self.break_reasons)
 
     @property
@@ -196,8 +197,9 @@ class Explanation:
     def to_html(self) -> str:
         """Run each program several times and return an HTML page about it.
 
-        The page shows the source lines with their operators and kernels; shape, dtype, bytes and time of each; the
-        memory of intermediate results; and why neighbouring operators are not fused. It loads no external files.
+        The page shows the source lines with their operators and kernels; the shape, dtype, bytes and time of each
+        operator and kernel; the memory of intermediate results; and why neighbouring operators are not fused. It loads
+        no external files.
 
         Programs run on copies of their tensors. Parts of a divided program that follow a call with effects, such as
         ``print``, are not measured, because the call is not repeated.
@@ -262,7 +264,7 @@ def disable(fn: F, recursive: bool = True, *, reason: str | None = None) -> F: .
 
 
 def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None) -> Any:
-    """Return a version of ``fn`` that is never compiled. Programs are divided where they call it.
+    """Return a version of ``fn`` that is never compiled. The program of a compiled caller is divided at the call.
 
     Can be used as a decorator, with or without arguments. A module is changed in place and returned.
     """
@@ -286,14 +288,15 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
 
 
 def allow_in_graph(fn: F) -> F:
-    """Return ``fn`` unchanged. Captures record the operators that any function calls, so no mark is needed."""
+    """Return ``fn`` unchanged. A capture records the operators of every function, so no registration is needed."""
     return fn
 
 
 def assume_constant_result(fn: Callable[..., Any]) -> Callable[..., Any]:
     """Return a version of ``fn`` whose result is a constant in compiled callers.
 
-    It is called once per capture. Later changes of what ``fn`` reads have no effect on the programs.
+    Programs contain the result that ``fn`` returned during the capture. Later changes of the objects that ``fn`` reads
+    have no effect on the programs.
     """
 
     @functools.wraps(fn)
@@ -307,7 +310,7 @@ def assume_constant_result(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_compiling() -> bool:
-    """Return True while a function is being recorded, or is called by another backend than flambeau's compiler."""
+    """Return True while a function is being recorded, or while a backend other than flambeau's compiler calls it."""
     return other_backend.is_calling() or current() is not None
 
 

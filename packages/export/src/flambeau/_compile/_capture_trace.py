@@ -48,7 +48,7 @@ _UNRECORDED = {"register_hook", "retain_grad", "requires_grad_", "detach_", "sha
 
 
 def _of_data(trace: CaptureTrace, func: Any, **arguments: Any) -> Any:
-    """Record the creation of a tensor from numbers. Give up if Python may change the numbers later (NumPy arrays)."""
+    """Record a call that creates a tensor from Python data. Give up for an array, which Python can change later."""
     if func.__name__ in ("from_numpy", "frombuffer", "from_dlpack") or any(
         map(is_numpy_array, pytree.tree_leaves(arguments))
     ):
@@ -136,7 +136,7 @@ class CaptureTrace(PausingTrace):
             self.give_up("the function uses a tensor that no recorded operator created")
         value: Value = super().value(tensor)
         if value.name.startswith("@") and not outside:
-            self.constants[value.name[1:].strip("'")] = tensor  # not detached: gradients flow to it
+            self.constants[value.name[1:].strip("'")] = tensor  # not detached, because gradients flow to the tensor
             value.varies = True
         return value
 
@@ -191,7 +191,7 @@ class CaptureTrace(PausingTrace):
         elif self.open and (kwargs or {}).get("requires_grad"):
             self.give_up(f"programs do not support {func.__name__}() with requires_grad=True")
         elif self.open and not all(issubclass(kind, Tensor) for kind in types):
-            return NotImplemented  # the class of an argument handles the call by operators, which are recorded
+            return NotImplemented  # the class of an argument handles the call with operators, which are recorded
         if not self.open:
             uses_state = func.__name__ == "_optimizer_step"  # `run` would copy the state, which the step updates
             return func(*args) if uses_state else run(func, args, kwargs or {})

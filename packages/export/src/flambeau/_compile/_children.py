@@ -1,10 +1,10 @@
 """Compile the modules that an uncompiled function calls.
 
 Note [Children]
-If no program can represent a function, it runs in Python, and each module that it calls is compiled by itself, down to
-modules that can be captured. Hooks of these modules run in Python, around the programs of their ``forward``. A program
-of a few operators takes less time than the check of its guards and is not used. If all programs are that small, the
-function runs without compiled modules.
+If no program can represent a function, it runs in Python, and each module that it calls is compiled separately. If a
+module cannot be captured either, the modules that it calls are compiled instead. Hooks of these modules run in Python,
+before and after the programs of their ``forward``. A program of a few operators takes less time than the check of its
+guards and is not used. If all programs are that small, the function runs without compiled modules.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Children:
                     return module.forward(*args, **kwargs)
             programs = self._programs_of(module)
         if programs.do_not_pay:
-            return module.forward(*args, **kwargs)  # modules that it calls are still compiled
+            return module.forward(*args, **kwargs)  # the modules that this module calls are still compiled
         with calling_forward_by(None):
             return programs(*args, **kwargs)
 

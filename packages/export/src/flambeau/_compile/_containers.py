@@ -25,18 +25,18 @@ class Contents:
     def __init__(self, arguments: Any) -> None:
         self._arguments = arguments
         self.leaves, self._structure = pytree.tree_flatten(arguments)
-        # A registered class may create its leaves at each flattening.
+        # A class that is registered as a pytree node may create new leaves each time it is flattened.
         self._keeps_leaves = self._has_leaves(pytree.tree_leaves(arguments))
 
     def _has_leaves(self, leaves: list[Any]) -> bool:
         return len(leaves) == len(self.leaves) and all(map(operator.is_, leaves, self.leaves))
 
     def shares_container_with(self, result: Any) -> bool:
-        """Return True if a container in the result is one of the arguments, which a program would copy."""
+        """Return True if a container in the result is also in the arguments. A program would return a copy of it."""
         own = {id(each) for each in _mutable_containers(self._arguments)}
         return bool(own) and any(id(each) in own for each in _mutable_containers(result))
 
     def have_changed(self) -> bool:
-        """Return True if a container among the arguments has other contents now."""
+        """Return True if the contents of a container among the arguments have changed."""
         leaves, structure = pytree.tree_flatten(self._arguments)
         return structure != self._structure or (self._keeps_leaves and not self._has_leaves(leaves))

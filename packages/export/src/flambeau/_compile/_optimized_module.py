@@ -10,7 +10,7 @@ from ._other_backend import other_backend
 
 
 class OptimizedModule(Module):
-    """Module that calls another one; all other attributes are those of the original module, ``_orig_mod``."""
+    """Module that calls the original module ``_orig_mod`` and takes all other attributes from it."""
 
     def __init__(self, module: Module) -> None:
         super().__init__()
@@ -18,7 +18,7 @@ class OptimizedModule(Module):
         self.training = module.training
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the module, which is the backend "eager". Subclasses call a compiled form of it."""
+        """Call the original module uncompiled, for the backend "eager". Subclasses call a compiled form of it."""
         with other_backend:
             return self._orig_mod(*args, **kwargs)
 

@@ -6,12 +6,12 @@ import threading
 
 
 class _OtherBackend(threading.local):
-    """Context of a call by such a backend. It may be entered several times in a thread."""
+    """Context in which such a backend calls a function. A thread may enter the context several times."""
 
     _depth = 0
 
     def is_calling(self) -> bool:
-        """Return True in the context, for this thread."""
+        """Return True if this thread is in the context."""
         return self._depth > 0
 
     def __enter__(self) -> None:

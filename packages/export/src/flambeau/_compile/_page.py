@@ -49,9 +49,9 @@ def page(
     """Return the page as HTML text.
 
     Args:
-        files: paths of source files by the ``file:line`` of the programs.
-        break_reasons: why calls ran without a program, or programs are divided.
-        guards: what each program depends on.
+        files: dictionary from each ``file:line`` in the programs to the path of the source file.
+        break_reasons: why calls ran without a program, and why programs are divided.
+        guards: for each program, the names of the objects that it depends on.
     """
     title = "Where Python divides the programs" if profiles else "Why calls run uncompiled"
     parts = [_breaks(title, break_reasons)]

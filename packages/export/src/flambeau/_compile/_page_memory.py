@@ -13,7 +13,7 @@ CHARACTER = 6.8  # width of a character in the figure
 
 
 def figure(profile: Profile) -> str:
-    """Return an HTML section with a rectangle per memory block, from the first kernel that uses it to the last."""
+    """Return an HTML section with a rectangle for each memory block, from the first kernel that uses it to the last."""
     if not profile.blocks:
         return ""
     picture = _MemoryChart(profile)

@@ -41,8 +41,8 @@ class PausingTrace(Trace):
         pauses: the calls that divide the program.
         numbers: the calls that compute numbers, by the names of their results.
         performed: functions with possible side effects that were called at pauses, with their results.
-        answers: such functions and their results from a former run. If the run is repeated, these results are returned
-            and the functions are not called again.
+        answers: functions with possible side effects that an earlier run called, and their results. This run returns
+            these results and does not call the functions again.
     """
 
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], fullgraph: bool) -> None:
@@ -138,7 +138,7 @@ class PausingTrace(Trace):
         return ""
 
     def _call_once(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        """Call a function that may have side effects; in a repeated run, return the former result instead."""
+        """Call a function that may have side effects. In a repeated run, return the earlier result instead."""
         if self.answers:
             asked, result = self.answers.popleft()
             if asked is not function:

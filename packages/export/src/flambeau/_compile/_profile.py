@@ -79,7 +79,7 @@ class Kernel:
 
     @property
     def kind(self) -> str:
-        """fused, product, view or other."""
+        """Class of the kernel: fused, product, view or other."""
         if len(self.operators) > 1:
             return "fused"
         name = self.operators[0].name
@@ -160,7 +160,7 @@ def segments(program: CapturedProgram, tensors: Sequence[Tensor]) -> Iterator[tu
 
 
 def _next(node: Node, values: dict[str, Any]) -> Node | None:
-    """Make the call after a segment, add its results to ``values``, and return the next segment or None."""
+    """Make the Python call after a segment, add its results to ``values``, and return the next segment or None."""
     pause = node.pause
     if pause is None or pause.has_effects or not node.run(values):
         return None
@@ -214,7 +214,7 @@ def _copy(tensor: Tensor) -> Tensor:
 
 
 def _operators(text: str) -> list[Operator]:
-    """Return the calls of a program's text."""
+    """Return the operator calls in the text of a program."""
     found: list[Operator] = []
     for line in text.splitlines():
         if line.startswith(("input ", "return ")) or line == "return":
@@ -275,7 +275,7 @@ def _blocks(steps: Sequence[Kernel], kernels: Sequence[Kernel]) -> list[Block]:
 
 
 def _assign_offsets(blocks: Sequence[Block]) -> None:
-    """Assign offsets to the blocks, the largest first: the lowest one at which no two blocks overlap."""
+    """Assign to each block, starting with the largest, the lowest offset at which it overlaps no block in use."""
     placed: list[Block] = []
     for block in sorted(blocks, key=lambda block: -block.operand.nbytes):
         overlapping = (other for other in placed if other.kernel <= block.end and block.kernel <= other.end)

@@ -36,10 +36,10 @@ class CapturedProgram(ABC):
 
     Attributes:
         snapshot: the guards.
-        requires_late: True if a requirement on sizes follows a side effect, so that a run for other sizes cannot be
-            abandoned there.
-        fixed_sizes: the key and sizes of the arguments (`_Leaves.with_sizes`) if the program is valid only for these
-            sizes, or None.
+        requires_late: True if a requirement on sizes follows a side effect. If the requirement is not met, the function
+            cannot run again from its beginning.
+        fixed_sizes: the key with the sizes of the arguments (`_Leaves.with_sizes`) if the program is valid only for
+            these sizes, or None.
     """
 
     snapshot: Snapshot
@@ -72,7 +72,8 @@ class CapturedProgram(ABC):
     def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any] | None:
         """Return the program for the fast path `_core._replay`, or None if that path does not support such calls.
 
-        Returns: the native call, and the function that builds the result from tensors or None if it is the result.
+        Returns: the native call, and the function that builds the result from the tensors that the call returns. The
+            function is None if the call returns the result itself.
         """
         return None
 

@@ -1,4 +1,4 @@
-"""Structure of a function's result, by which a replay builds it from the results of a program."""
+"""Structure of a function's result, from which a replay builds the result with the tensors of a program."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Structure:
     """Structure of a function's result.
 
     Attributes:
-        spec: the tree, or None for a single tensor.
-        leaves: a constant or an existing object, None for a tensor or number that the program computes, or a builder of
-            an object that the function creates.
+        spec: the pytree structure, or None for a single tensor.
+        leaves: for each leaf a constant or an existing object, None for a tensor or number that the program computes,
+            or a builder of an object that the function creates.
         tensors: indices of the leaves that are None. Their values are the first results of the program, in order.
         objects: indices of the leaves that are builders, which each replay calls.
     """
@@ -71,12 +71,12 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
 
 
 def _varies(value: Any) -> bool:
-    """Return True for a tensor and for a number that the program computes, not for one of an earlier trace."""
+    """Return True for a tensor and for a number that this program computes, False for a number of an earlier trace."""
     return isinstance(value, Tensor) or (type(value) is Number and value.trace.open)
 
 
 class _ResultBuilder:
-    """Creates functions that build copies of the objects in a result, with the tensors of another run."""
+    """Factory of functions that build copies of the objects in a result, with the tensors of another run."""
 
     def __init__(self, outputs: list[Any], is_reachable: Callable[[Any], bool]) -> None:
         self.outputs, self._is_reachable = outputs, is_reachable

@@ -2,14 +2,14 @@
 
 Note [Segments]
 If Python reads an element of a tensor or calls a function that cannot be recorded, the capture continues, and the
-program is divided there. A function without side effects is determined by its arguments and by what Python has read, so
-that the segments form a tree: after each segment Python makes the call (`Pause`), and its result selects the next
-segment.
+program is divided there. The operators of a function without side effects depend only on its arguments and on the
+values that Python has read. The segments therefore form a tree: after each segment Python makes the call (`Pause`), and
+the result of the call selects the next segment.
 
 If there is no next segment for a result, the function runs again from its beginning and is recorded along the new path
-(`NoMatch`). No side effect is repeated: before the last pause, the segments of such a tree do not change memory
-that outlives the call, random numbers are drawn again from the same state, and functions that Python called, such as
-``print``, are not called again but return their first results.
+(`NoMatch`). No side effect is repeated: the segments before the last pause do not change memory that outlives the call,
+random numbers are drawn again from the same state, and functions that Python called, such as ``print``, are not called
+again but return their first results.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Packing = Callable[[Sequence[Any]], Any]
 
 
 def rebuilt(structure: Any, kind: type | tuple[type, ...], by: Callable[[Any], Any]) -> Any:
-    """Replace the instances of a type in tuples, lists, dictionaries, slices and shapes."""
+    """Replace each instance ``x`` of ``kind`` in tuples, lists, dictionaries, slices and shapes with ``by(x)``."""
     if isinstance(structure, kind):
         return by(structure)
     if type(structure) is Sizes:
@@ -77,9 +77,9 @@ class Pause:
 
     Attributes:
         function, arguments: the function, and its positional and keyword arguments with `Value` in place of tensors.
-        position: number of calls that are recorded before it.
+        position: number of calls that are recorded before the pause.
         key: key of the result in the captured run, from `result_key`.
-        given: names of the values of the tensors in the result.
+        given: names in the program for the tensors in the result.
         has_effects: True if the call may have side effects, so that it must not be repeated.
         reason: source line, and why the program is divided there.
     """
@@ -132,7 +132,7 @@ class Node:
         pause: the Python call after the segment, or None at the end of a path.
         children: for each key of the call's result, the names of the tensors in the result and the next node.
         results: names of the program's results at the end of a path.
-        pack: function that builds the function's result from them.
+        pack: function that builds the function's result from the program's results.
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class Node:
 
 
 def source_files(calls: Sequence[Call]) -> dict[str, str]:
-    """Return the paths of source files by ``file:line``, as the texts of programs name them."""
+    """Return a dictionary from ``file:line``, the form in the texts of programs, to the path of the source file."""
     lines = {call.location.line for call in calls}
     return {line.rpartition("/")[2]: line.rpartition(":")[0] for line in lines}
 

@@ -3,8 +3,8 @@
 Note [Training steps]
 A captured program contains the backward pass and the step of an optimizer as single instructions (Note [Training
 programs] in tensor-core). Each run must find gradients in the same leaves as the capture, so the program begins with
-a check of this. Post-accumulation hooks could change it later, so a function with such hooks runs uncompiled. Other
-hooks on leaves run at each replay.
+a check of this. A post-accumulation hook could set or delete a gradient after the check, so a function with such hooks
+runs uncompiled. Other hooks on leaves run at each replay.
 
 The options of an optimizer's groups, such as the learning rate, are read at each replay. They are guarded instead if
 the function's own code reads them. The first step of most optimizers creates their state, so the program is captured
@@ -45,7 +45,8 @@ class Training:
     def __init__(self, trace: CaptureTrace, known: Iterable[Tensor]) -> None:
         self._trace = trace
         self._existed = {id(t): t.grad is not None for t in known if t.is_leaf}
-        self._leaves: dict[int, tuple[Tensor, bool | None]] = {}  # None: its first use is an assignment
+        # Leaves and whether they had gradients before the call, by id. None: the first use assigns the gradient.
+        self._leaves: dict[int, tuple[Tensor, bool | None]] = {}
         self._values: dict[int, Tensor | None] = {}  # gradients that were read or assigned, by id of the leaf
         self._first_grad_mode = self._grad_mode = flambeau.is_grad_enabled()
         self.has_effects = False
@@ -67,7 +68,7 @@ class Training:
 
     @property
     def has_changed_grad_mode(self) -> bool:
-        """True if the current grad mode differs from that at the beginning of the function."""
+        """True if the grad mode has changed since the beginning of the function."""
         return flambeau.is_grad_enabled() is not self._first_grad_mode
 
     def begin_segment(self) -> None:
@@ -121,7 +122,7 @@ class Training:
         return all(self._values.get(id(p)) is g for p, g in zip(params, grads, strict=True))
 
     def number(self, group: dict[str, Any], name: str, position: int) -> Any:
-        """Return an optimizer option as a program argument: a value read at each call, or a constant.
+        """Return an optimizer option as a program argument: a value that each call reads, or a constant.
 
         Args:
             position: index in the option if it is a sequence, such as ``betas``, else -1.

@@ -91,7 +91,7 @@ class CallMode(TorchFunctionMode):
         return run(func, args, kwargs)
 
     def name_of(self, func: Any) -> str:
-        """Return the name of a function for `rules`: that of an operator, an attribute or a function."""
+        """Return the name of an operator, attribute or function under which `rules` and decompositions list it."""
         name: str = func.__name__
         if name in ("__get__", "__set__"):
             attribute = func.__self__.__name__
@@ -138,7 +138,7 @@ def run(func: Any, args: Any, kwargs: Any) -> Any:
 
 
 def own_name(func: Any) -> str:
-    """Return the name of a function or attribute in the traced code, for messages."""
+    """Return the name of a function or attribute as in the traced code, for messages."""
     return str((func.__self__ if func.__name__ == "__get__" else func).__name__)
 
 

@@ -1,6 +1,6 @@
 """Decompositions of operators for programs and file formats that lack them.
 
-Each takes the arguments of its operator. The operators that it calls are recorded, and decomposed in turn.
+A decomposition takes the arguments of its operator. The operators that it calls are recorded, or decomposed in turn.
 """
 
 from __future__ import annotations
@@ -220,7 +220,7 @@ def unfold(input: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
 @decomposes
 def einsum(equation: Any, *operands: Any) -> Tensor:
-    """Decompose einsum by the contraction order for the operands' current sizes. Reshapes use traced sizes."""
+    """Decompose einsum, in the contraction order for the operands' current sizes. Reshapes use traced sizes."""
     from flambeau._operators import einsum
 
     if not isinstance(equation, str):

@@ -2,11 +2,11 @@
 
 Note [Traced numbers]
 ``x.view(len(x), -1)`` is the call ``view(8, -1)``, and the call does not show that 8 is a size of the input. So while a
-program is traced, sizes are objects that record their origin. Sums, products and quotients of them are recorded as
-calls, and an operator with such an argument is recorded with a reference to it. The objects behave as ``int`` and
-``float``. If Python needs a plain number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``), they return it and record a
-requirement: the program is valid only for inputs with the same number. A run with other inputs raises an error instead
-of computing a wrong result.
+program is traced, sizes are objects that record their origin. Sums, products and quotients of sizes are recorded as
+calls, and an operator with a size as argument is recorded with a reference to it. The objects behave as ``int`` and
+``float``. If Python needs a plain number (``range(n)``, ``math.sqrt(n)``, ``if n > 4``), they return the number and
+record a requirement: the program is valid only for inputs with the same number. A run with other inputs raises an error
+instead of computing a wrong result.
 
 A cache such as ``functools.lru_cache`` can keep a traced number beyond the end of its trace. From then on, the object
 acts as the plain number, also in operations with traced numbers of a later trace.
@@ -60,7 +60,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 
 
 def plain(value: Any) -> Any:
-    """Return the plain number of a traced one, or the list of a `Repeated`; other values are unchanged."""
+    """Convert a traced number to a plain number and a `Repeated` to a list; return other values unchanged."""
     if isinstance(value, Repeated):
         return [plain(item) for item in value.items] * plain(value.times)
     return value.value if isinstance(value, Number) else value
@@ -200,7 +200,7 @@ def _comparison(name: str, opposite: str, compute: Callable[[Any, Any], bool]) -
 
 
 def _operand(value: Any) -> Any:
-    """Return the plain number of a traced one whose trace has ended; other values are unchanged."""
+    """Convert a traced number whose trace has ended to a plain number; return other values unchanged."""
     return value.value if isinstance(value, Number) and not value.trace.open else value
 
 

@@ -3,9 +3,9 @@
 Note [Tracing]
 A program runs once, and a mode intercepts every call (`CallMode`). A supported operator is recorded under its own name
 with all its arguments; any other operator is decomposed into the operators that it calls. Tensors are identified by
-object identity: an input, a result, a parameter or a buffer has a value in the recording. Any other tensor argument is
-a constant, which is stored with the recording. `flambeau.jit` preserves in-place changes; `flambeau.onnx` replaces them
-(Note [Changes in place]).
+object identity: an input, a result, a parameter or a buffer has a `Value` in the recording. Any other tensor argument
+is a constant, which is stored with the recording. `flambeau.jit` preserves in-place changes; `flambeau.onnx` replaces
+them (Note [Changes in place]).
 
 Calls of functions in extension modules are not intercepted, so their results would appear to be constants. The
 recorder therefore watches the tensors that extension modules read and create (Note [Extension watch]). If an extension
@@ -47,7 +47,7 @@ class Value:
 
     Attributes:
         name: name in the program, such as ``%5``, or ``@conv.weight`` for a parameter or buffer.
-        varies: True if it depends on the inputs.
+        varies: True if the value depends on the inputs.
         text: name in error messages.
     """
 
@@ -58,14 +58,14 @@ class Value:
 
 @dataclass(eq=False)
 class Call:
-    """Recorded call. Its arguments are a list or a dictionary, with `Value` in place of tensors."""
+    """Recorded call. The arguments are a list or a dictionary, with `Value` in place of tensors."""
 
     name: str
     arguments: Any
     location: SourceLocation
     results: list[Any] = field(default_factory=list)
-    lasting: bool = False  # True if it draws random numbers or has side effects
-    missing: str = ""  # reason why it cannot be recorded
+    lasting: bool = False  # True if the call draws random numbers or has side effects
+    missing: str = ""  # reason why the call cannot be recorded
     called: str = ""  # name of the call in the traced code, for error messages
 
 
@@ -176,7 +176,7 @@ class Recorder(CallMode):
             self._extension_calls[id(tensor)] = tensor, Call(name, [], where, missing=reason)
 
     def _extension_call_of(self, tensor: Tensor) -> Call | None:
-        """Return the call of an extension module that made a tensor from the inputs, or None."""
+        """Return the call of an extension module that created ``tensor`` from the inputs, or None."""
         return self._extension_calls.get(id(tensor), (None, None))[1]
 
 
@@ -202,7 +202,7 @@ def _length(recorder: Recorder, func: Any, self: Tensor) -> Any:
 @rule("__iter__")
 def _iterated(recorder: Recorder, func: Any, self: Tensor) -> Iterator[Tensor]:
     if self.dim():
-        operator.index(recorder.size(self, 0))  # requires this size in all runs
+        operator.index(recorder.size(self, 0))  # the program then requires this size in all runs
     with recorder:
         return iter(self.unbind(0))
 

@@ -30,8 +30,8 @@ _BEGINNINGS = {"flambeau.jit._program", "flambeau.onnx._export"}
 def source_location() -> SourceLocation:
     """Return the line of the traced code that is running, and the innermost running module.
 
-    The line is the innermost one outside of flambeau. For models in flambeau's packages, such as the vision models, it
-    is the innermost line of a method of the model, unless a module from outside of flambeau runs.
+    The line is the innermost line outside flambeau. For models in flambeau's packages, such as the vision models, it is
+    the innermost line of a method of the model, unless a module from outside flambeau runs.
     """
     frame, module, own = sys._getframe(1), None, None
     inside = True
@@ -90,7 +90,7 @@ def holds_batches(*structures: Any) -> bool:
 
 
 def leaves(structure: Any, kind: type | tuple[type, ...]) -> list[Any]:
-    """Return all instances of a type in a nested structure, in order."""
+    """Return all instances of ``kind`` in a nested structure, in order."""
     found: list[Any] = []
     replaced(structure, kind, found.append)
     return found
