@@ -1,4 +1,4 @@
-"""Export of models as programs with declared dynamic dimensions, with the interface of ``torch.export``.
+"""Export of models as programs with dynamic dimensions, with the interface of ``torch.export``.
 
 `export` traces a module as `flambeau.jit.trace` does. Every size that is not declared dynamic must equal the size in
 the example; otherwise the program raises RuntimeError.

@@ -35,7 +35,7 @@ class ExportedModule(Module):
         signature = entry(exported, "signature")
         self._constants: list[str] = []
         self._sources: list[str | None] = []  # per graph input: name of a tensor, or None for an argument
-        self._expected: list[tuple[Any, Any]] = []  # per argument: its value if constant, and its sizes
+        self._expected: list[tuple[Any, Any]] = []  # per argument: the value of a constant argument, and the sizes
         self._described_tensors = entry(entry(exported, "graph"), "tensor_values")
         for specification in entry(signature, "input_specs"):
             self._add_input(specification, tensors)
@@ -100,7 +100,7 @@ class ExportedModule(Module):
                 _tensor_at(self, name).copy_(value)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """Return the arguments in the order of the graph's inputs, after a check against the exported ones."""
+        """Check the arguments against the exported program and return them in the order of the graph's inputs."""
         positional, named = self._takes.children
         missing = self._names[len(args) : len(positional.children)]
         if any(name in kwargs and name not in named.keys for name in missing):

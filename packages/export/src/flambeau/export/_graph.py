@@ -1,4 +1,4 @@
-"""Graphs of operators in files that PyTorch's ``torch.export.save`` writes, as a list of calls."""
+"""Graphs of operators in files that PyTorch's ``torch.export.save`` writes, as lists of calls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flambeau.jit._archive import entry
 from flambeau.library._aten import resolve
 from flambeau.library._custom_op import registry
 
-# Dtypes by their numbers in the file's schema.
+# Dictionary from the numbers of dtypes in the file's schema to flambeau's dtypes.
 DTYPES: dict[int, Any] = dict(
     enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64"), 1)
 )
@@ -33,7 +33,7 @@ class Reference(NamedTuple):
 
 
 class Call(NamedTuple):
-    """Operator call. Arguments may contain references and graphs; results are references or None if unused."""
+    """Operator call. The arguments may contain references and graphs. A result is a reference, or None if unused."""
 
     target: str
     function: Callable[..., Any]

@@ -1,4 +1,4 @@
-"""Export of models to the ONNX format, whose files run without Python and without flambeau.
+"""Export of models to ONNX files, which run without Python and without flambeau.
 
 `export` runs a model, records the operators that it calls, and writes them to a file for ONNX Runtime, OpenVINO,
 TensorRT and other runtimes. It needs the package `onnx`: ``pip install "flambeau-export[onnx]"``.
@@ -79,8 +79,8 @@ def export(
 
     The model runs once on the example inputs, in evaluation mode, and the operators that it calls are recorded.
     Decisions of the Python code are fixed; a `TracerWarning` reports those that depend on the elements of a tensor.
-    Sizes are constants, except for those of dynamic dimensions. If there are dynamic dimensions, the model runs with
-    several sizes of them. Parameters and buffers keep their names.
+    Sizes are constants, except for the sizes of dynamic dimensions. If there are dynamic dimensions, the model runs
+    several times with different sizes. Parameters and buffers keep their names.
 
     Args:
         model: a module, or a function of tensors.
@@ -93,7 +93,7 @@ def export(
         opset_version: ONNX opset version, 14 or later (default: 20).
         dynamic_axes, dynamic_shapes: dynamic dimensions by input name, or in the order of the inputs:
             ``{"x": {0: "batch"}}`` or ``{"x": [0]}``. Dimensions with the same name have the same size.
-        external_data: if True, store parameters in a second file next to ``f``; None: if they exceed 2 GB.
+        external_data: if True, store parameters in a second file next to ``f``. None: only if they exceed 2 GB.
         training: mode of the model during export.
         verify: if True, run the file in ONNX Runtime and compare the outputs with the model's, for the example and for
             another input of the same shapes.

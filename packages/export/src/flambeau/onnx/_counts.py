@@ -3,9 +3,9 @@
 Note [Counts]
 The number of True elements of a mask, or of boxes that non-maximum suppression keeps, is unknown before the file runs.
 The tracer determines the sizes that depend on such a count in the same way as with dynamic dimensions
-(Note [Dynamic dimensions]): the program runs several times, and each run gives every such result another number of
-rows, regardless of the elements. To do so, rows are repeated or dropped. The numbers range from 1 to more than 1000,
-so that bounds such as ``scores.topk(min(100, count))`` are detected.
+(Note [Dynamic dimensions]): the program runs several times, and each run changes the number of rows of each counted
+result, regardless of the elements, by repeating or dropping rows. The numbers range from 1 to more than 1000, so that
+bounds such as ``scores.topk(min(100, count))`` are detected.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Counts:
     def _next(self) -> int:
         """Return the number of rows for the next result.
 
-        In runs 2 and 3, the numbers are small. Together, they identify each of the first 25 results.
+        In runs 2 and 3, the numbers are small. The two numbers of a result together identify it among the first 25
+        results.
         """
         index, self._index = self._index, self._index + 1
         if self._run in (2, 3):

@@ -61,7 +61,7 @@ class Dimensions:
                 raise ValueError(f"there is no input {unknown[0]!r}; the names of the inputs are: {listed}")
 
     def resized(self, sizes: Mapping[str, int]) -> list[Tensor]:
-        """Return the inputs with these sizes of dynamic dimensions; elements are repeated or dropped."""
+        """Return the inputs with the dynamic dimensions resized to ``sizes``, by repeating or dropping elements."""
         return [self._resized(tensor, shape, sizes) for tensor, shape in zip(self.tensors, self.shapes, strict=True)]
 
     def _resized(self, tensor: Tensor, shape: Sequence[int | str], sizes: Mapping[str, int]) -> Tensor:
@@ -72,7 +72,7 @@ class Dimensions:
 
 
 def _axes_of(wanted: Any, position: int, names: set[str]) -> dict[int, str | None]:
-    """Return the dynamic axes of one input and their names or None."""
+    """Return a dictionary from the dynamic axes of one input to their names, None for an unnamed axis."""
     if wanted is not None and not isinstance(wanted, Mapping | list | tuple):
         raise TypeError(f"dynamic dimensions must be a dictionary with the names of inputs as keys, got {wanted!r}")
     if isinstance(wanted, Mapping):

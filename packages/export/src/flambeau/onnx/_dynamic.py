@@ -2,9 +2,9 @@
 
 Note [Traced sizes]
 Most numbers that a program computes from sizes are determined from their values for several sizes
-(Note [Dynamic dimensions]). A remainder cannot be: ``-size % 8`` is 0 for every multiple of 8. So while a program with
-dynamic dimensions is traced, sizes are ints that record sums, products, quotients and remainders. If a number involves
-a remainder, the file contains the recorded computation.
+(Note [Dynamic dimensions]). This does not work for a remainder: ``-size % 8`` is 0 for every multiple of 8. So while a
+program with dynamic dimensions is traced, sizes are ints that record sums, products, quotients and remainders. If a
+number involves a remainder, the file contains the recorded computation.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def size_of(seen: Sequence[Any], samples: Samples) -> int | Size | None:
     """Return the symbolic size for a number that involves a remainder; None if it cannot be determined.
 
     Args:
-        seen: the number in each trace.
+        seen: the number in each trace, a `DynamicInt` if it was computed from sizes.
     """
     first = seen[0]
     if not isinstance(first, DynamicInt):

@@ -17,7 +17,7 @@ from flambeau.library._custom_op import registry
 from flambeau.nn import Module
 from onnx import helper
 
-# Registers the converters.
+# These imports register the converters.
 from . import _indexing as _indexing
 from . import _layers as _layers
 from . import _pointwise as _pointwise
@@ -77,7 +77,7 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
             raise
         traces.append(trace)
         outputs.append(output)
-    if traces[0].counted:  # same sizes, other counts
+    if traces[0].counted:  # further traces with the same sizes and other row counts
         same = wanted.samples.traced[0]
         for _ in range(COUNTED_TRACES):
             traces.append(_trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(same))[0])
@@ -97,7 +97,7 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
 def _check_smaller_sizes(
     traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimensions
 ) -> None:
-    """Warn if the program calls other operators for half the sizes, as networks with windows do for small images."""
+    """Warn if the program calls other operators for half the sizes, as windowed networks do for small images."""
     first = wanted.samples.traced[0]
     sizes = {name: max(1, size // 2) for name, size in first.items()}
     if sizes == first:
@@ -117,7 +117,7 @@ def _check_smaller_sizes(
 def _trace_with_other_sizes(
     traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]
 ) -> tuple[Trace, list[Value]]:
-    """Trace the program with further sizes, computing only shapes unless the program reads elements."""
+    """Trace the program with other sizes. Compute only shapes if the program does not read elements."""
     if traces and not traces[0].reads:
         with contextlib.suppress(Exception):  # an error is raised again below
             trace, output = _traced(model, args, kwargs, inputs, len(traces), shapes_only=True)
@@ -282,7 +282,7 @@ def _model(
         opset_imports=[helper.make_opsetid("", graph.opset), *(helper.make_opsetid(name, 1) for name in domains)],
         producer_name="flambeau",
         producer_version=flambeau.__version__,
-        ir_version=10,  # the version of opsets 20 to 22, since runtimes reject versions that are newer than they are
+        ir_version=10,  # the version of opsets 20 to 22; runtimes reject versions that they do not know
     )
     return in_opset(made, opset_version)
 
@@ -292,7 +292,7 @@ def _shape_names(value: Value) -> list[int | str | None]:
 
 
 def _name_outputs(graph: Graph, outputs: list[Value], chosen: list[Name]) -> None:
-    """Set the names of the outputs; an output that no node computes, or that appears twice, is copied."""
+    """Set the names of the outputs. Copy an output that no node computes or that appears twice."""
     made = {name for node in graph.nodes for name in node.output}
     renamed: dict[Name, Name] = {}
     for value, name in zip(outputs, chosen, strict=True):

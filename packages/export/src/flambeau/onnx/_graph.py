@@ -17,7 +17,7 @@ from ._values import Value
 
 F = TypeVar("F", bound=Callable[..., Any])
 Name = str
-Converter = Callable[..., Any]  # called with the graph and the operator's arguments; returns the names of results
+Converter = Callable[..., Any]  # function of the graph and the operator's arguments that returns the names of results
 CONVERTERS: dict[str, Converter] = {}
 
 ELEMENT_TYPES = {
@@ -88,7 +88,7 @@ class Graph:
         return self.results[0]
 
     def op(self, kind: str, *inputs: Any, **attributes: Any) -> Name:
-        """Add a node with one output and return its name. The arguments are those of `several`."""
+        """Add a node with one output and return the output's name. The arguments are the same as for `several`."""
         return self.several(1, kind, *inputs, **attributes)[0]
 
     def several(self, outputs: int, kind: str, *inputs: Any, **attributes: Any) -> list[Name]:
@@ -226,7 +226,7 @@ class Graph:
         return self.op("Concat", *(self.size(size) for size in sizes), axis=0)
 
     def reshaped(self, value: Value | Name, shape: Sequence[int | Size | None]) -> Name:
-        """Reshape a value. Unchanged leading sizes are copied at run time, and one unknown size is inferred."""
+        """Reshape a value. The node copies unchanged leading sizes from its input and can infer one unknown size."""
         sizes = list(shape)
         own = value.shape_or_none if isinstance(value, Value) and 0 not in shape else ()
         for d, (size, old) in enumerate(zip(shape, own, strict=False)):
@@ -238,5 +238,5 @@ class Graph:
             sizes[free[0]] = -1
         known = [size for size in sizes if size is not None]
         if len(known) < len(sizes):
-            known = list(self.result.shape)  # raises an error that names the unknown size
+            known = list(self.result.shape)  # `shape` raises an error that names the unknown size
         return self.op("Reshape", value, self.sizes(known), allowzero=1 if 0 in shape else None)

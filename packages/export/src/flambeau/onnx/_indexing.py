@@ -38,7 +38,7 @@ def _kind(key: Any) -> int:
 
 
 def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
-    """Apply slices, and ints as slices of one element, in one node."""
+    """Add one Slice node that applies the slices in ``keys``, and the ints as slices of one element."""
     starts: list[Any] = []
     ends: list[Any] = []
     axes, steps = [], []
@@ -59,7 +59,7 @@ def _sliced(g: Graph, input: Value, keys: list[Any]) -> tuple[Name, list[Any]]:
 
 
 def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
-    """Index adjacent dimensions by tensors. Slices in ``keys`` are already applied."""
+    """Add nodes that index adjacent dimensions by tensors. The slices in ``keys`` are already applied."""
     if any(k is None or _kind(k) == 0 for k in keys):
         raise NotImplementedError(
             "an index with tensors and with numbers or None cannot be exported: index in two steps"
@@ -111,7 +111,7 @@ def suppression(g: Graph, boxes: Value, scores: Value, iou_threshold: float, gro
 
 
 def _range_of(g: Graph, offset_boxes: Name) -> Name:
-    """Return the largest minus the smallest coordinate. 0 is added to the coordinates, because there may be no box."""
+    """Return the largest minus the smallest coordinate. The value 0 is included, because there may be no box."""
     flat = g.op("Concat", g.op("Reshape", offset_boxes, g.constant([-1])), g.constant([0.0]), axis=0)
     largest, smallest = (g.op(kind, flat, keepdims=0) for kind in ("ReduceMax", "ReduceMin"))
     return g.op("Sub", largest, smallest)

@@ -12,13 +12,13 @@ from ._values import Value
 
 
 def _each(value: Any, count: int) -> list[int]:
-    """Return one number per spatial dimension."""
+    """Return a list of one number per spatial dimension from an int or a sequence."""
     listed = [value] if isinstance(value, int) else list(value)
     return listed * count if len(listed) == 1 else listed
 
 
 def _add_batch(g: Graph, input: Value, spatial: int) -> tuple[Any, bool]:
-    """Add a batch dimension to an image if missing, because ONNX requires it."""
+    """Return ``input`` with the batch dimension that ONNX requires, and True if this dimension was added."""
     if input.ndim == spatial + 2:
         return input, False
     return g.op("Unsqueeze", input, g.constant([0])), True

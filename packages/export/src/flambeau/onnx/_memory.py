@@ -30,12 +30,12 @@ class View:
     """Relation of a view to its base."""
 
     base: Tensor
-    again: Callable[[Tensor], Tensor]  # applies the view operation to another tensor
+    again: Callable[[Tensor], Tensor]  # function that applies the view operation to another tensor
 
 
 @dataclass
 class _KnownTensor:
-    tensor: Tensor  # keeps the tensor alive, because its id is the key
+    tensor: Tensor  # the reference keeps the tensor alive, because its id is the key
     value: Value
     version: int  # version of the memory when the value was set
     view: View | None
@@ -53,7 +53,7 @@ class Memory:
     """Current `Value` of each tensor during a trace.
 
     Args:
-        constant: creates the value of a tensor from outside the trace.
+        constant: function that creates the value of a tensor from outside the trace.
         tracing: the context in which operators are recorded.
         writes: if True, in-place changes of floating-point tensors are executed; if False, only values change.
     """
@@ -67,7 +67,7 @@ class Memory:
         self._known: dict[int, _KnownTensor] = {}
         self._versions: dict[int, int] = {}  # number of changes, by memory address
         self._found: set[int] = set()  # memory that existed before the trace
-        self._before: list[tuple[Tensor, Tensor]] = []  # changed tensors in it, with copies
+        self._before: list[tuple[Tensor, Tensor]] = []  # changed tensors in that memory, with copies
 
     def contains(self, tensor: Tensor) -> bool:
         return id(tensor) in self._known
@@ -97,7 +97,7 @@ class Memory:
         return self._known[id(tensor)].value
 
     def change(self, tensor: Tensor, to: Tensor) -> None:
-        """Record that ``tensor`` gets the elements of ``to`` in place, and update the base if it is a view."""
+        """Record that ``tensor`` gets the elements of ``to`` in place. If ``tensor`` is a view, update its base."""
         self.value(tensor)
         if not self._writes and tensor.is_floating_point():
             self._assign(tensor, to)
@@ -122,7 +122,8 @@ class Memory:
         return self._versions.get(_address(tensor), 0)
 
     def _assign(self, tensor: Tensor, to: Tensor) -> None:
-        value, view = self.value(to), self._known[id(tensor)].view  # before the change, because they may share memory
+        # Both are read before the change, because ``to`` and ``tensor`` may share memory.
+        value, view = self.value(to), self._known[id(tensor)].view
         if view is None:
             self._versions[_address(tensor)] = self._version(tensor) + 1
         else:

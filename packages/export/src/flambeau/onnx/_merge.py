@@ -15,7 +15,7 @@ from ._values import Value
 
 
 def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
-    """Return True if a size is a fraction of a dynamic dimension, or a number is a remainder."""
+    """Return True if a size in the traces is a fraction of a dynamic dimension, or if a number is a remainder."""
     for call in traces[0].calls:
         if any(number.has_remainder for number in leaves(call.arguments, DynamicInt)):
             return True
@@ -28,7 +28,7 @@ def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
 
 
 def merge(traces: Sequence[Trace], samples: Samples) -> None:
-    """Merge all traces into the first: numbers that differ become sizes.
+    """Merge all traces into the first trace. Numbers that differ between traces become sizes.
 
     Raises: RuntimeError if the program calls other operators for other sizes.
     """
@@ -37,7 +37,7 @@ def merge(traces: Sequence[Trace], samples: Samples) -> None:
     for values in zip(*(trace.values for trace in traces), strict=True):
         values[0].seen = [tuple(value.tensor.shape) for value in values]
         values[0].samples = samples
-    for calls in zip(*(trace.calls for trace in traces), strict=True):  # in order: needs earlier results
+    for calls in zip(*(trace.calls for trace in traces), strict=True):  # in order: calls use earlier results
         calls[0].arguments = {
             name: _merged([call.arguments[name] for call in calls], samples, calls[0], name)
             for name in calls[0].arguments
@@ -56,7 +56,7 @@ def same_operators(a: Trace, b: Trace) -> bool:
 
 
 def _measure(value: Value, samples: Samples) -> None:
-    """Add unknown sizes of a value as measured dimensions."""
+    """Register the unknown sizes of a value as dimensions that are measured when the file runs."""
     for axis, size in enumerate(value.shape_or_none):
         if size is None and value.varies:
             samples.measured[value.size_name(axis)] = [shape[axis] for shape in value.seen]
@@ -85,7 +85,7 @@ def _operators_differ(calls: Sequence[Call]) -> str:
 
 
 def _merged(seen: Sequence[Any], samples: Samples, call: Call, name: str) -> Any:
-    """Merge an argument from its values ``seen`` in all traces: a number that differs becomes a size."""
+    """Merge an argument from its values ``seen`` in all traces. A number that differs becomes a size."""
     a = seen[0]
     if isinstance(a, DynamicInt) and (size := size_of(seen, samples)) is not None:
         return size

@@ -9,7 +9,7 @@ from onnx import helper
 
 from ._nodes import every_node
 
-OPSET = 20  # opset of the converters; they check Graph.opset where older opsets differ
+OPSET = 20  # opset of the converters; the converters check Graph.opset where older opsets differ
 OLDEST = 14
 
 

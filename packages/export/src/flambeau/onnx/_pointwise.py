@@ -11,7 +11,7 @@ from ._graph import ELEMENT_TYPES, Graph, Name, converts
 from ._sizes import Size
 from ._values import Value
 
-# ONNX operators by flambeau's names; operands are first cast to the dtype of the result.
+# Dictionary from flambeau's names to ONNX operators. Operands are first cast to the dtype of the result.
 UNARY = {
     **{name: name.capitalize() for name in ("abs", "neg", "sign", "floor", "ceil", "exp", "log", "sqrt", "reciprocal")},
     **{name: name.capitalize() for name in ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")},
@@ -26,7 +26,7 @@ COMPARED = {"eq": "Equal", "lt": "Less", "gt": "Greater", "le": "LessOrEqual", "
 LOGICAL = {"logical_and": "And", "logical_or": "Or", "logical_xor": "Xor"}
 BITWISE = {
     f"bitwise_{name.lower()}": (name, f"Bitwise{name}") for name in ("And", "Or", "Xor")
-}  # operators for bool and for integers
+}  # ONNX operators for bool operands and for integers
 
 
 def unary(g: Graph, input: Value) -> Name:
@@ -227,7 +227,7 @@ def softplus(g: Graph, input: Value, beta: float, threshold: float) -> Name:
     result = g.op("Softplus", scaled)
     result = result if beta == 1 else g.op("Div", result, scale)
     if threshold >= 20:
-        return result  # above the threshold, it equals its input up to rounding
+        return result  # above the threshold, softplus equals its input up to rounding
     return g.op("Where", g.op("Greater", scaled, g.constant(threshold, dtype=input.dtype)), input, result)
 
 

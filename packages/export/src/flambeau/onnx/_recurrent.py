@@ -1,4 +1,4 @@
-"""Recurrent layers. ONNX has another order of gates: i, o, f, g for LSTM, and z, r, n for GRU."""
+"""Recurrent layers. The order of gates in ONNX differs from PyTorch's: i, o, f, g for LSTM, and z, r, n for GRU."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def recurrent_layer(
 
 
 def _ordered(g: Graph, parameter: Value, mode: str) -> Name:
-    """Reorder the rows of gates as in ONNX, and add a leading dimension of directions."""
+    """Reorder the rows of a parameter to ONNX's order of gates, and add a leading dimension for the direction."""
     order = ORDERS[mode]
     name = g.name(parameter)
     if len(order) > 1:

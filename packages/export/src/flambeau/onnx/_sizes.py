@@ -4,11 +4,12 @@ Note [Dynamic dimensions]
 Python sees ints when it reads a tensor's shape, and computes with them: ``x.view(len(x), -1)`` is the call
 ``view(8, -1)``, which does not show that 8 came from the input. So a program with dynamic dimensions is traced several
 times with different sizes, and the traces are compared. A number that is equal in all traces is a constant. A number
-that differs is the interpolating polynomial, linear in each dimension. Traces with one dimension three times as large
-confirm the polynomial. If some coefficients are fractions, as for ``size // 2``, further traces with odd sizes check if
-rounding down is correct. If the program fails with odd sizes or calls other operators, odd sizes are not supported. A
-size that is not a polynomial of the inputs' sizes, such as the output size of a convolution, is measured when the file
-runs: it becomes another dimension, from which other sizes are computed.
+that differs is replaced with a polynomial of the dimensions that interpolates its values and is linear in each
+dimension. Traces with one dimension three times as large confirm the polynomial. If some coefficients are fractions, as
+for ``size // 2``, further traces with odd sizes check if rounding down is correct. If the program fails with odd sizes
+or calls other operators, odd sizes are not supported. A size that is not a polynomial of the inputs' sizes, such as the
+output size of a convolution, is measured when the file runs: it becomes another dimension, from which other sizes are
+computed.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ Monomial = tuple[str, ...]  # factors in alphabetical order
 
 @dataclass(frozen=True)
 class Size:
-    """Polynomial of dimensions with rational coefficients; an integer for all supported sizes."""
+    """Polynomial of dimensions with rational coefficients. Its value is an integer for all supported sizes."""
 
     terms: Mapping[Monomial, Fraction]
 
     def at(self, sizes: Mapping[str, int]) -> Fraction:
-        """Return the value for these sizes of the dimensions."""
+        """Return the value of the polynomial for the dimensions' ``sizes``."""
         return sum((c * prod(sizes[name] for name in names) for names, c in self.terms.items()), Fraction(0))
 
     @property
@@ -71,17 +72,17 @@ class Samples:
         first: size of each dimension in the first trace.
 
     Attributes:
-        traced: sizes of each trace.
-        odd: further sizes, mostly odd, which a program may reject.
-        measured: sizes of intermediate values that are not polynomials of the dimensions, with their value in each
-            trace.
-        computed: those measured sizes that an ONNX operator computes from another size and a number.
+        traced: for each trace, the sizes of the dimensions.
+        odd: further sizes for traces, mostly odd, which a program may reject.
+        measured: sizes of intermediate values that are not polynomials of the dimensions, with their values in all
+            traces.
+        computed: the measured sizes that an ONNX operator computes from another size and a number.
     """
 
     def __init__(self, first: Mapping[str, int]) -> None:
         self._first = dict(first)
-        # Sets of at most three dimensions, whose sizes one trace doubles together. The traces therefore cannot tell a
-        # product of four dimensions from a sum of smaller products.
+        # Sets of at most three dimensions; for each set, one trace doubles the sizes of all its dimensions. The traces
+        # therefore cannot distinguish a product of four dimensions from a sum of smaller products.
         self._doubled = [s for n in range(min(len(first), 3) + 1) for s in itertools.combinations(sorted(first), n)]
         self.traced = [
             {name: size * (2 if name in doubled else 1) for name, size in first.items()} for doubled in self._doubled
@@ -103,7 +104,7 @@ class Samples:
         ]
 
     def through(self, seen: Sequence[int]) -> int | Size | None:
-        """Return the constant or symbolic size with the values ``seen`` in the traces; None if there is none.
+        """Return the constant or symbolic size with the values ``seen`` in the traces; None if it does not exist.
 
         Unlike `of_tensor`, this also finds functions of measured sizes.
         """
@@ -115,7 +116,7 @@ class Samples:
         return self._found[key]
 
     def of_tensor(self, seen: Sequence[int]) -> int | Size | None:
-        """Return the constant, polynomial or measured size with these values; None if there is none."""
+        """Return the constant, polynomial or measured size with the values ``seen``; None if it does not exist."""
         if all(value == seen[0] for value in seen):
             return seen[0]
         terms: dict[Monomial, Fraction] = {}
@@ -131,7 +132,7 @@ class Samples:
         return None if same is None else Size({(same,): Fraction(1)})
 
     def computed_size(self, operator: str, size: int | Size, number: int, seen: Sequence[int]) -> int | Size:
-        """Add a dimension that an operator of the file computes from a size and a number; ``seen`` are its values."""
+        """Return a new dimension that ``operator`` computes from a size and a number; ``seen`` are its values."""
         if isinstance(size, int):
             return seen[0]
         name = f"{operator}({size}, {number})"
@@ -140,7 +141,7 @@ class Samples:
         return Size({(name,): Fraction(1)})
 
     def _from_measured_sizes(self, seen: Sequence[int]) -> int | Size | None:
-        """Return a function of measured sizes that has the values ``seen`` in the traces; None if there is none.
+        """Return a function of measured sizes that has the values ``seen`` in the traces; None if it does not exist.
 
         The function is linear in one measured size, a multiple of a product that contains a measured size, or the
         minimum of a measured size and a constant.
@@ -164,7 +165,7 @@ class Samples:
         return self._minimum_of_measured(seen)
 
     def _minimum_of_measured(self, seen: Sequence[int]) -> int | Size | None:
-        """Return the minimum of a measured size and a constant, such as ``min(count, 100)``, with these values."""
+        """Return the minimum of a measured size and a constant with the values ``seen``; None if it does not exist."""
         bound = max(seen)
         for name, sizes in list(self.measured.items()):
             if all(value == min(size, bound) for value, size in zip(seen, sizes, strict=True)):

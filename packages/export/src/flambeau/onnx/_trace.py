@@ -24,7 +24,7 @@ from ._values import Value
 
 _LAZY_ZERO_BYTES = 2**16  # size in bytes from which lazily allocated zeros are faster
 COUNTED = {"nonzero", "_nms"}
-_NOT_EXPORTED = {"unique", "unique_consecutive", "bincount"}  # the sizes of their results depend on elements, too
+_NOT_EXPORTED = {"unique", "unique_consecutive", "bincount"}  # the sizes of their results also depend on elements
 # Operators that never return views and do not read elements.
 _COSTLY = {row["name"] for row in _core.pointwise_rows()}
 _COSTLY |= {
@@ -90,7 +90,7 @@ class Trace(Recorder):
         return self.memory.value(tensor)
 
     def size(self, tensor: Tensor, dim: int) -> DynamicInt:
-        """Return a size as an int that records its origin. Note [Traced sizes]."""
+        """Return the size of a dimension as an int that records its origin. Note [Traced sizes]."""
         return DynamicInt.of(tensor.shape[dim], "size", self.value(tensor), dim)
 
     def end(self, keep_constants: bool) -> None:
@@ -169,7 +169,7 @@ class Trace(Recorder):
         return self._note(Call(definition._qualname, arguments, source_location()), result, again)
 
     def _note(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
-        """Record a call; ``again`` recomputes its results with another tensor in place of an argument."""
+        """Record a call. ``again`` recomputes the results with another tensor in place of an argument."""
         given = leaves(call.arguments, Tensor)
         call.arguments = {key: replaced(argument, Tensor, self.value) for key, argument in call.arguments.items()}
         varies = any(value.varies for value in leaves(call.arguments, Value))
@@ -215,7 +215,7 @@ class Trace(Recorder):
 
 
 def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor | tuple[Tensor, ...]:
-    """Decompose indexing by boolean masks: convert the masks to indices and index by these."""
+    """Decompose indexing by boolean masks: convert the masks to indices and index by the indices."""
     if name in ("where", "nonzero"):
         return tuple(input.nonzero().unbind(1))
     if name == "masked_select":
@@ -228,12 +228,12 @@ def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor
 
 
 def _zeros_like_result(func: Any, args: Any, kwargs: Any) -> Tensor | None:
-    """Return zeros with the shape of a floating-point result; None for other dtypes or if elements are needed."""
+    """Return zeros with the shape of a call's floating-point result, None for other dtypes or if it needs elements."""
     given = [replaced(x, Tensor, lambda t: t.to("meta")) for x in (args, kwargs)]
     try:
         shaped = func(*given[0], **given[1])
     except (NotImplementedError, RuntimeError):
-        return None  # the operator needs elements, or the real call raises the error again
+        return None  # the operator needs elements, or the call is invalid and the real call raises the error
     if not isinstance(shaped, Tensor) or not shaped.is_floating_point() or not shaped.is_contiguous():
         return None
     if any(shaped is t for t in leaves(given, Tensor)):

@@ -22,8 +22,8 @@ class Value(_recorder.Value):
     """Value of a tensor at one point of a trace; an in-place change creates a new value.
 
     Attributes:
-        tensor: the tensor at that point; its elements matter only if it does not depend on inputs.
-        call: the call that computed it; None for inputs, parameters and other existing tensors.
+        tensor: the tensor at that point. Its elements matter only if the value does not depend on inputs.
+        call: the call that computed the value; None for inputs, parameters and other existing tensors.
         input: index of the input, or None.
     """
 
@@ -47,7 +47,7 @@ class Value(_recorder.Value):
 
     @property
     def _can_be_measured(self) -> bool:
-        """True if the converter does not need the sizes of this result."""
+        """True if the file may measure an unknown size of this value, because its converter does not need the size."""
         if self.call is None or self.call.name != "__getitem__":
             return self.call is None or self.call.name in MEASURED
         key = self.call.arguments["key"]
@@ -63,7 +63,7 @@ class Value(_recorder.Value):
 
     @property
     def shape(self) -> Shape:
-        """Sizes of the value. Raises RuntimeError if one is unknown."""
+        """Sizes of the value. Raises RuntimeError if a size is unknown."""
         sizes = self.shape_or_none
         if None in sizes:
             producer = f"{self.call.location}: {self.call.name}" if self.call else "an input"

@@ -38,7 +38,7 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
 
 
 def with_other_elements(structure: Any) -> Any:
-    """Return arguments with other elements: rolled by one, and slightly scaled if floating-point.
+    """Return copies of the arguments with other elements: rolled by one, and slightly scaled if floating-point.
 
     Integers are not scaled, so that indices stay valid.
     """
