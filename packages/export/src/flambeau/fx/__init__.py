@@ -66,7 +66,7 @@ _HOME_MODULES = {
 _MODULES = {"immutable_collections", "experimental", "passes", "_compile", "_pytree", *_HOME_MODULES.values()}
 
 
-if not TYPE_CHECKING:  # lets type checkers report undefined names
+if not TYPE_CHECKING:  # hidden from type checkers, so that they report undefined names
 
     def __getattr__(name: str) -> Any:
         if name in _HOME_MODULES:

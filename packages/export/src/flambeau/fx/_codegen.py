@@ -91,7 +91,7 @@ def path_expression(base: str, path: str) -> str:
 
 
 def last_uses(graph: Graph) -> dict[Node, list[Node]]:
-    """Return, for each node, the nodes whose values are used there for the last time."""
+    """Return a dictionary from each node to the nodes whose values it is the last to use."""
     seen: set[Node] = set()
     found: dict[Node, list[Node]] = {}
     for user in reversed(graph.nodes):
@@ -120,7 +120,7 @@ class CodeGen:
         self._func_name = "forward"
 
     def gen_fn_def(self, free_vars: list[str], maybe_return_annotation: str) -> str:
-        """Return the ``def`` line, for example ``def forward(self, x):``. ``free_vars`` are the parameters as text."""
+        """Return the ``def`` line, for example ``def forward(self, x):``. ``free_vars`` has the parameters as text."""
         if not free_vars or free_vars[0] != "self":
             free_vars.insert(0, "self")
         return f"def {self._func_name}({', '.join(free_vars)}){maybe_return_annotation}:"
@@ -144,7 +144,7 @@ class CodeGen:
     def python_code(
         self, graph: Graph, root_module: str, namespace: Namespace, *, verbose: bool, options: dict[str, Any]
     ) -> PythonCode:
-        """Return the code of a graph; ``namespace`` names the nodes."""
+        """Return the code of a graph. ``namespace`` creates the names of nodes and global variables."""
         return _Writer(self, graph, root_module, namespace, verbose, options).code()
 
 
@@ -195,9 +195,9 @@ class _Writer:
     # Names
 
     def global_name(self, hint: str, obj: Any, wrapped: bool = False) -> str:
-        """Return the name of an object in generated code, and define the name if it is not a public path of flambeau.
+        """Return the name of an object in generated code. Define the name unless it is a public path of flambeau.
 
-        With ``wrapped``, the name contains no dots.
+        If ``wrapped`` is True, the name is defined and contains no dots.
         """
         if not wrapped and obj is not flambeau.device and (path := public_path(obj)) is not None:
             return path
@@ -288,7 +288,7 @@ class _Writer:
         return "" if node.type is None else f" : {self.annotation(node.type)}"
 
     def _source_comment(self, node: Node) -> Iterator[str]:
-        """Yield a comment with the line where the node was traced, if it differs from the previous node's."""
+        """Yield a comment with the source line that created the node, if it differs from the previous node's line."""
         lines = (node.stack_trace or "").strip().split("\n")
         text = "No stacktrace found for following nodes"
         if len(lines) >= 2 and lines[-2].strip().startswith("File "):

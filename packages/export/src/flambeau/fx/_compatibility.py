@@ -1,4 +1,4 @@
-"""Decorator by which libraries state how stable a function is."""
+"""Decorator with which libraries state if a function is backward compatible."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -7,5 +7,5 @@ Definition = TypeVar("Definition")
 
 
 def compatibility(is_backward_compatible: bool) -> Callable[[Definition], Definition]:
-    """Return a decorator that returns its argument: flambeau does not record which functions are stable."""
+    """Return a decorator that returns its argument: flambeau does not record compatibility."""
     return lambda definition: definition

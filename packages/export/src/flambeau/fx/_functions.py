@@ -16,8 +16,8 @@ from .node import map_aggregate
 if TYPE_CHECKING:
     from .proxy import Proxy
 
-# Functions that are operators here but written in Python in PyTorch, or the reverse. PyTorch's Python functions pass
-# all optional arguments by keyword, including defaults.
+# Functions that are operators in flambeau and Python functions in PyTorch, or the reverse. In PyTorch's graphs, a call
+# of a Python function has all optional arguments by keyword, including defaults.
 _NORMALIZED_SIGNATURES = {
     *(functional.max_pool1d, functional.max_pool2d, functional.max_pool3d, functional.interpolate, functional.pad),
     *(functional.max_unpool1d, functional.max_unpool2d, functional.max_unpool3d, functional.grid_sample),
@@ -27,7 +27,7 @@ _NO_NORMALISATION = {"one_hot", "scaled_dot_product_attention"}
 
 
 def find_proxy(*values: Any) -> Proxy | None:
-    """Return a proxy in nested tuples, lists, dictionaries and slices, or None."""
+    """Return the first proxy in nested tuples, lists, dictionaries and slices; None if they contain no proxy."""
     from .proxy import Proxy
 
     found: list[Proxy] = []
@@ -74,7 +74,7 @@ def _is_normalized(func: Any, name: str) -> bool:
 def normalized_arguments(
     func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Arrange arguments as in PyTorch's nodes: required ones by position, all others by keyword."""
+    """Return arguments arranged as in PyTorch's nodes: required arguments by position, all others by keyword."""
     name = func.__name__
     if name == "einsum" and len(args) == 2 and isinstance(args[1], (list, tuple)):
         return (args[0], *args[1]), kwargs

@@ -18,7 +18,7 @@ class InternalMatch:
     """Subgraph that matches a pattern.
 
     Attributes:
-        anchors: the pattern's nodes that only its output uses.
+        anchors: the pattern's nodes that only the output node uses.
         nodes_map: maps nodes of the pattern to nodes of the graph, or to constants for inputs of the pattern.
         placeholder_nodes: matches of the pattern's inputs, in order.
         returning_nodes: nodes that compute the results of the pattern.
@@ -31,10 +31,10 @@ class InternalMatch:
 
 
 class SubgraphMatcher:
-    """Search for a pattern in graphs; its inputs match any value.
+    """Search for a pattern in graphs. The inputs of the pattern match any value.
 
-    A node of the pattern is compared with a node of the graph, then their arguments, from the results backwards. The
-    inner nodes of a match are not used outside of it, and matches do not overlap.
+    The search compares a node of the pattern with a node of the graph, then their arguments, from the results
+    backwards. The inner nodes of a match are not used outside the match, and matches do not overlap.
 
     Args:
         pattern: the graph to search for.
@@ -66,7 +66,7 @@ class SubgraphMatcher:
         return matches
 
     def _from_anchor(self, position: int, graph: Graph, found: dict[Node, Any]) -> Iterator[dict[Node, Any]]:
-        """Yield the node maps for all choices of matches for the anchors from ``position`` on."""
+        """Yield ``found`` extended by each combination of matches for the anchors from ``position`` on."""
         if position == len(self.anchors):
             yield found
             return
@@ -81,7 +81,7 @@ class SubgraphMatcher:
         return all(user in inner for node in inner if node not in returned for user in node.users)
 
     def _matches(self, pattern: Any, value: Any, found: dict[Node, Any]) -> bool:
-        """Return True if ``pattern``, a node or argument, matches ``value``; add matches of nodes to ``found``."""
+        """Return True if ``pattern``, a node or argument, matches ``value``. Add the matching nodes to ``found``."""
         if isinstance(pattern, (list, tuple)) and isinstance(value, (list, tuple)):
             return len(pattern) == len(value) and all(
                 self._matches(p, v, found) for p, v in zip(pattern, value, strict=True)
@@ -105,6 +105,6 @@ class SubgraphMatcher:
 
 
 def _same_attribute(pattern: Node, node: Node) -> bool:
-    """Return True if both attributes are tensors of the same class."""
+    """Return True if the attributes that two ``get_attr`` nodes read are tensors of the same class."""
     one, other = (_at(n.graph.owning_module, str(n.target)) for n in (pattern, node))
     return isinstance(one, Tensor) and type(one) is type(other)

@@ -21,7 +21,7 @@ from flambeau.utils import _pytree as pytree
 
 
 class CustomBuiltin(NamedTuple):
-    """Name that is defined in all generated code: the object, and the import statement for exported code."""
+    """Object whose name is defined in all generated code, and its import statement for exported code."""
 
     import_str: str
     obj: Any
@@ -39,7 +39,7 @@ custom_builtins: dict[str, CustomBuiltin] = {
 
 
 def known_names() -> dict[str, CustomBuiltin]:
-    """Return the names that are defined in generated code. The library is ``torch`` under the alias."""
+    """Return the names that are defined in generated code. Under the alias ``torch``, flambeau has that name."""
     other = "flambeau" if library_name() == "torch" else "torch"
     return {name: known for name, known in custom_builtins.items() if name != other}
 
@@ -58,7 +58,7 @@ def snake_case(name: str) -> str:
 
 
 class Namespace:
-    """One-to-one mapping of objects to names; no name hides a builtin."""
+    """One-to-one mapping of objects to names. No name hides a builtin."""
 
     def __init__(self) -> None:
         self._names: dict[Any, str] = {}
@@ -149,7 +149,7 @@ def _object_at(module: str, path: str) -> Any:
 
 
 def _get_qualified_name(func: Callable[..., Any]) -> str:
-    """Return the qualified name of a function; for one of flambeau, its public path."""
+    """Return the qualified name of a function. For a function of flambeau, this is its public path."""
     name: str = func.__name__
     if getattr(builtins, name, None) is func:
         return name

@@ -1,4 +1,4 @@
-"""Private names of ``torch.fx._symbolic_trace`` with which libraries write their own `Tracer.trace`.
+"""Private names of ``torch.fx._symbolic_trace`` that custom `Tracer.trace` methods of libraries use.
 
 flambeau's tracer does not use them.
 """
@@ -20,7 +20,7 @@ _orig_module_getattr = getattr
 
 
 class ScriptObject:
-    """Class of TorchScript objects, which do not exist in flambeau, for ``isinstance`` checks."""
+    """Class for ``isinstance`` checks for TorchScript objects. flambeau has no instances of it."""
 
 
 class _Patcher:
@@ -40,7 +40,7 @@ class _Patcher:
     def patch(
         self, frame_dict: dict[str, Any], name: str, new_fn: Callable[..., Any], deduplicate: bool = True
     ) -> None:
-        """Replace a global variable. ``deduplicate``: do nothing if it is replaced already."""
+        """Replace a global variable. If ``deduplicate`` is True, later calls do not replace ``new_fn``."""
         former = frame_dict[name] if name in frame_dict else getattr(builtins, name)
         if self._claim(former, new_fn, deduplicate):
             undo = (frame_dict.__setitem__, name, former) if name in frame_dict else (frame_dict.pop, name, None)
@@ -48,7 +48,7 @@ class _Patcher:
             frame_dict[name] = new_fn
 
     def patch_method(self, cls: type, name: str, new_fn: Callable[..., Any], deduplicate: bool = True) -> None:
-        """Replace a method, if the class has it. `Module` has no ``__getattr__``."""
+        """Replace a method if the class has it. In flambeau, for example, `Module` has no ``__getattr__``."""
         if hasattr(cls, name) and self._claim(getattr(cls, name), new_fn, deduplicate):
             undo = (setattr, cls, name, vars(cls)[name]) if name in vars(cls) else (delattr, cls, name)
             self._context.callback(*undo)
@@ -61,12 +61,12 @@ class _Patcher:
     def visit_once(self, thing: object) -> bool:
         """Return True at the first call for an object."""
         is_new = id(thing) not in self._visited
-        self._visited[id(thing)] = thing  # keeps the object alive, so that its id stays unique
+        self._visited[id(thing)] = thing  # the reference keeps the object alive, so that its id stays unique
         return is_new
 
 
 def _autowrap_check(patcher: _Patcher, frame_dict: dict[str, Any], function_ids: set[int]) -> None:
-    """Replace the global variables whose values have one of these ids by functions that become nodes."""
+    """Wrap the functions with these ids in the global variables ``frame_dict``, so that their calls become nodes."""
     if patcher.visit_once(frame_dict):
         for name, value in list(frame_dict.items()):
             if not name.startswith("_") and callable(value) and id(value) in function_ids:
@@ -74,6 +74,6 @@ def _autowrap_check(patcher: _Patcher, frame_dict: dict[str, Any], function_ids:
 
 
 def _patch_wrapped_functions(patcher: _Patcher) -> None:
-    """Replace the functions that `wrap` has marked."""
+    """Wrap the functions that `wrap` has marked, so that their calls become nodes."""
     for variables, name, function in marked_functions():
         patcher.patch(variables, name, _wrapper(function))

@@ -2,7 +2,8 @@
 
 Note [Traced modules]: while any thread traces, ``Module.__call__`` and ``Module.__getattribute__`` are replaced by
 functions that call the tracer, which can replace parameters, buffers and submodules. In other threads these functions
-behave like the original ones. After tracing, the original ones are restored, so that `Module` has no overhead then.
+behave like the original functions. After tracing, the original functions are restored, so that `Module` has no
+overhead.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class _PatchedGlobals:
         variables[name] = _wrapper(value)
 
     def autowrap(self, variables: dict[str, Any]) -> None:
-        """Replace the functions that the tracer wraps wherever they occur."""
+        """Wrap the functions in global variables that the tracer wraps automatically."""
         if id(variables) in self._searched:
             return
         self._searched.add(id(variables))
@@ -83,7 +84,7 @@ class _PatchedGlobals:
 
 @contextmanager
 def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
-    """Route calls and attributes of modules to the tracer in this context; wrapped functions become nodes."""
+    """Route calls and attributes of modules to ``tracer`` in this context. Calls of wrapped functions become nodes."""
     cache: dict[str, Proxy] = {}
     patched = _PatchedGlobals(tracer)
 
@@ -116,7 +117,7 @@ def tracing(tracer: Tracer, function: Any) -> Iterator[None]:
 
 
 def marked_functions() -> Iterator[tuple[dict[str, Any], str, Any]]:
-    """Yield the functions that `wrap` has marked, as variables of a module, name and function."""
+    """Yield ``(variables of its module, name, function)`` for each function that `wrap` has marked."""
     for (_, name), variables in list(wrapped.items()):
         if name in variables:
             yield variables, name, variables[name]

@@ -1,4 +1,4 @@
-"""Flattening of arguments with the structure at trace time."""
+"""Flattening of arguments that must have the same structure as in the traced call."""
 
 from __future__ import annotations
 

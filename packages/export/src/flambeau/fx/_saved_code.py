@@ -15,7 +15,7 @@ from ._names import known_names
 if TYPE_CHECKING:
     from .graph_module import GraphModule
 
-# Layers that can be created from their representation.
+# Layers whose repr() is an expression that creates them.
 _REPRESENTABLE_LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 _HEAD = """\
@@ -31,7 +31,7 @@ class {name}({library}.nn.Module):
 
 
 def write_folder(module: GraphModule, folder: Path, name: str) -> None:
-    """Write ``module.py``, the state, and a pickle of each layer without a short source (with a warning)."""
+    """Write ``module.py``, the state, and, with a warning, a pickle of each layer that repr() cannot recreate."""
     folder.mkdir(exist_ok=True)
     flambeau.save(module.state_dict(), folder / "state_dict.pt")
     library = library_name()

@@ -12,7 +12,7 @@ _NN = str(Path(__file__).parent.parent / "nn")
 
 
 def caller() -> FrameType | None:
-    """Return the innermost frame outside of this package."""
+    """Return the innermost frame outside this package."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN):
         frame = frame.f_back

@@ -90,8 +90,8 @@ class Tracer(TracerBase):
     """Tracer of modules and functions; subclasses customise the graph.
 
     Args:
-        autowrap_modules: Python modules with functions that always become nodes.
-        autowrap_functions: further such functions.
+        autowrap_modules: Python modules; calls of their functions always become nodes.
+        autowrap_functions: further functions whose calls always become nodes.
         param_shapes_constant: if True, sizes of parameters are ints, on which a program can branch.
 
     >>> class IntoLayers(fb.fx.Tracer):
@@ -128,7 +128,7 @@ class Tracer(TracerBase):
     # Modules
 
     def is_leaf_module(self, m: Module, module_qualified_name: str) -> bool:
-        """Return True if calls of a module are single nodes: for flambeau's modules, except `Sequential`."""
+        """Return True if each call of ``m`` is a single node: for flambeau's modules, except `Sequential`."""
         return own_module(type(m)).startswith("flambeau.nn") and not isinstance(m, Sequential)
 
     def path_of_module(self, mod: Module) -> str:
@@ -157,7 +157,7 @@ class Tracer(TracerBase):
                 self.module_stack.popitem()
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Proxy]) -> Any:
-        """Return the value for a parameter, buffer or submodule that the program reads from a module."""
+        """Return the proxy or value that the program gets when it reads an attribute of a module."""
         if isinstance(attr_val, Parameter):
             found = self._attribute(attr_val, self.root.named_parameters(), parameter_proxy_cache)
         elif self.proxy_buffer_attributes and isinstance(attr_val, Tensor):
@@ -234,7 +234,7 @@ class Tracer(TracerBase):
 
         Args:
             root: the module or function. For a function, ``self.root`` is a new module that holds constants.
-            concrete_args: fixed values of parameters; `PH` within containers marks an input.
+            concrete_args: fixed values of parameters. `PH` in a nested value marks an input.
         """
         _tracing.depth = getattr(_tracing, "depth", 0) + 1
         try:
@@ -264,7 +264,7 @@ class Tracer(TracerBase):
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Any, list[Any]]:
-        """Create the inputs. Return the function to run and its arguments."""
+        """Create the inputs of the graph. Return the function to run and its arguments."""
         analysed: Any = inspect.unwrap(root_fn)
         code = analysed.__code__
         names = list(code.co_varnames)
@@ -336,7 +336,7 @@ class Tracer(TracerBase):
         return proxy
 
     def _specialize(self, node_name: str, name: str, default: tuple[Any, ...], value: Any) -> Any:
-        """Return the fixed value of a parameter; the graph asserts that later values are equal."""
+        """Return the fixed value of a parameter. The graph asserts that later calls pass the same value."""
         proxy = self._input(node_name, default, value)
         if isinstance(value, PHBase):
             return proxy
@@ -359,7 +359,7 @@ def _assert_is_none(value: Any, text: str) -> None:
 
 
 def _annotation(function: Any, name: str) -> Any:
-    """Return the annotation of a parameter; a string is evaluated in the function's globals if possible."""
+    """Return the annotation of a parameter. If it is a string, evaluate it in the function's globals if possible."""
     found = function.__annotations__.get(name)
     if isinstance(found, str):
         try:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: Sequence[int] = ()) -> str:
-    """Format a table with a line of dashes below the headers; columns in ``right`` are right-aligned.
+    """Format a table with a line of dashes below the headers. Columns in ``right`` are right-aligned.
 
     >>> from flambeau.fx._table import table
     >>> print(table(["name", "target"], [["add", "x"]]))

@@ -62,7 +62,7 @@ class Graph:
 
     Args:
         owning_module: the module that has this graph as its ``forward``.
-        tracer_cls: class of the tracer that traces the code of a pickled module again when it is loaded.
+        tracer_cls: class of the tracer that traces the code of a module again when the module is unpickled.
 
     >>> from flambeau import fx
     >>> graph = fx.Graph()
@@ -111,7 +111,7 @@ class Graph:
         return node
 
     def find_nodes(self, *, op: str, target: Target | None = None, sort: bool = True) -> list[Node]:
-        """Return the nodes with ``op`` and ``target``, if given. ``target`` is required for ``call_function``."""
+        """Return the nodes with ``op`` and, if given, ``target``, which is required for ``call_function``."""
         assert op != "call_function" or target is not None, "target must not be None for call_function op"
         return [node for node in self.nodes if node.op == op and (target is None or node.target == target)]
 
@@ -126,7 +126,7 @@ class Graph:
         name: str | None = None,
         type_expr: Any = None,
     ) -> Node:
-        """Create a node of any kind at the insertion point, by default the end; see `Node`."""
+        """Create a node with any ``op`` at the insertion point, by default the end. See `Node`."""
         assert op in LEGAL_OPS, f"op '{op}' is not in _legal_ops"
         assert args is None or isinstance(args, tuple), f"args must be a tuple, got {type(args)}"
         assert kwargs is None or isinstance(kwargs, dict), f"kwargs must be a dict, got {type(kwargs)}"
@@ -150,7 +150,7 @@ class Graph:
         return self.create_node("placeholder", name, args, type_expr=type_expr)
 
     def get_attr(self, qualified_name: str, type_expr: Any = None) -> Node:
-        """Add a read of a parameter, buffer or other attribute at a dotted path; warn if it does not exist."""
+        """Add a node that reads a parameter, buffer or other attribute at a dotted path. Warn if it does not exist."""
         if self.owning_module is not None and not _has(self.owning_module, qualified_name):
             warnings.warn(
                 "Attempted to insert a get_attr Node with no underlying reference in the owning GraphModule! Call "
@@ -167,7 +167,7 @@ class Graph:
         kwargs: dict[str, Argument] | None = None,
         type_expr: Any = None,
     ) -> Node:
-        """Add a call of the submodule at a dotted path; warn if it does not exist."""
+        """Add a call of the submodule at a dotted path. Warn if the submodule does not exist."""
         if self.owning_module is not None and not _has(self.owning_module, module_name):
             warnings.warn(
                 "Attempted to insert a call_module Node with no underlying reference in the owning GraphModule! Call "
@@ -202,12 +202,12 @@ class Graph:
         return self.create_node("output", "output", (result,), type_expr=type_expr)
 
     def inserting_before(self, n: Node | None = None) -> AbstractContextManager[None]:
-        """Insert new nodes before ``n`` in this context; None: at the beginning."""
+        """Insert new nodes before ``n`` in this context; at the beginning if ``n`` is None."""
         assert n is None or n.graph is self, "Node to insert before is not in graph."
         return self._inserting(self._root.append if n is None else n.prepend)
 
     def inserting_after(self, n: Node | None = None) -> AbstractContextManager[None]:
-        """Insert new nodes after ``n`` in this context; None: at the end."""
+        """Insert new nodes after ``n`` in this context; at the end if ``n`` is None."""
         assert n is None or n.graph is self, "Node to insert after is not in graph."
         return self._inserting(self._root.prepend if n is None else n.append)
 
@@ -226,17 +226,18 @@ class Graph:
     # Copying and removing
 
     def node_copy(self, node: Node, arg_transform: Callable[[Node], Argument] = lambda node: node) -> Node:
-        """Copy a node of another graph; ``arg_transform`` maps its arguments to nodes of this graph."""
+        """Copy a node of another graph. ``arg_transform`` maps the nodes in its arguments to nodes of this graph."""
         args, kwargs = map_arg(node.args, arg_transform), map_arg(node.kwargs, arg_transform)
         copied = self.create_node(node.op, node.target, args, kwargs, node.name, node.type)
         copied.meta = copy.copy(node.meta)
         return copied
 
     def graph_copy(self, g: Graph, val_map: dict[Node, Node], return_output_node: bool = False) -> Any:
-        """Copy all nodes of another graph except the output. Return the nodes here that correspond to its result.
+        """Copy all nodes of another graph except the output. Return the copies of the nodes that are its result.
 
         Args:
-            val_map: maps nodes of ``g`` that are not copied to nodes of this graph; the copied nodes are added.
+            val_map: dictionary from nodes of ``g`` that are not copied to nodes of this graph. The copied nodes are
+                added to it.
             return_output_node: if True, also return the output node of ``g``.
         """
         for node in g.nodes:
@@ -272,7 +273,7 @@ class Graph:
         to_erase._set_arguments(map_arg(to_erase.args, lambda _: None), map_arg(to_erase.kwargs, lambda _: None))
 
     def eliminate_dead_code(self, is_impure_node: Callable[[Node], bool] | None = None) -> bool:
-        """Remove nodes without users and side effects. Return True if there were any.
+        """Remove nodes without users and side effects. Return True if a node was removed.
 
         Args:
             is_impure_node: predicate for nodes to keep, instead of `Node.is_impure`.
@@ -351,7 +352,7 @@ class Graph:
     ) -> AbstractContextManager[None]:
         """Register a function that transforms the lines of the generated body, until the context ends.
 
-        ``make_transformer`` gets the current transformer or None, and returns the one to use.
+        ``make_transformer`` receives the current transformer or None, and returns the transformer to use.
         """
         codegen = self._codegen
         former = codegen._body_transformer

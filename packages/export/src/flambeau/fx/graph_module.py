@@ -30,7 +30,7 @@ _keep_source: dict[str, str] = {}
 
 
 class _Sources:
-    """Import loader through which tracebacks find the lines of generated code."""
+    """Import loader from which tracebacks read the lines of generated code."""
 
     @staticmethod
     def get_source(name: str) -> str | None:
@@ -52,8 +52,8 @@ class GraphModule(Module):
     """Module with a ``forward`` that is generated from a graph.
 
     Args:
-        root: the module, or the dictionary by paths, that provides the submodules, parameters and buffers of the graph;
-            they are shared, not copied.
+        root: a module, or a dictionary with paths as keys, that contains the submodules, parameters and buffers of the
+            graph. They are shared, not copied.
         graph: the graph. Call `recompile` after changes.
         class_name: name of the module's class.
     Raises: RuntimeError if the root has another type, or lacks an attribute that the graph uses.
@@ -108,7 +108,7 @@ class GraphModule(Module):
 
     @property
     def graph(self) -> Graph:
-        """Graph of the module; assignment generates the code again."""
+        """Graph of the module. Assignment generates the code again."""
         return self._graph
 
     @graph.setter
@@ -211,7 +211,7 @@ class GraphModule(Module):
         return reduce_graph_module, (state, import_block(code.globals))
 
     def to_folder(self, folder: str | Path, module_name: str = "FxModule") -> None:
-        """Write the module as a package: source, state, and pickles of layers without a short source."""
+        """Write the module as a package: source, state, and pickles of layers that repr() cannot recreate."""
         write_folder(self, Path(folder), module_name)
 
     # Text
@@ -262,7 +262,7 @@ def import_block(variables: dict[str, Any]) -> str:
 
 
 def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
-    """Recreate a graph module from its state and its imports by tracing its code again. Pickle calls this function.
+    """Recreate a graph module by tracing its code again. Pickle calls this function.
 
     Args:
         body: attributes of the module.
@@ -296,7 +296,7 @@ def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
 
 
 def _share(source: Any, target: Any, path: str) -> None:
-    """Share the attribute at a dotted path of ``source`` with ``target``; create missing parent modules."""
+    """Set the attribute of ``target`` at a dotted path to that of ``source``. Create missing parent modules."""
     *above, name = path.split(".")
     for part in above:
         found, own = getattr(source, part), getattr(target, part, None)
@@ -310,7 +310,7 @@ def _share(source: Any, target: Any, path: str) -> None:
 
 
 def _at(owner: Any, path: str) -> Any:
-    """Return the attribute at a dotted path, or None."""
+    """Return the attribute at a dotted path; None if it does not exist."""
     for part in path.split("."):
         owner = getattr(owner, part, None)
     return owner

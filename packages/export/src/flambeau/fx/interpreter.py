@@ -22,7 +22,7 @@ NO_VALUE = "Node {node} referenced nonexistent value {arg}! Run Graph.lint() to 
 
 
 class Interpreter:
-    """Interpreter that runs a graph node by node; subclasses override the method of a node kind, or `run_node`.
+    """Interpreter that runs a graph node by node. Subclasses override the method for an ``op``, or `run_node`.
 
     Args:
         module: the module that owns the graph.
@@ -51,7 +51,7 @@ class Interpreter:
         """Run the graph on arguments and return its result.
 
         Args:
-            initial_env: values of nodes that are not run.
+            initial_env: values of nodes. These nodes are not run.
             enable_io_processing: if True, flatten arguments and unflatten results as the graph's code generator does.
         Raises: any exception of a node, with the node added to the message.
         """
@@ -100,7 +100,7 @@ class Interpreter:
         return getattr(self, n.op)(n.target, args, kwargs)
 
     def placeholder(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the next argument, or the default. Raises RuntimeError if there is neither."""
+        """Return the next argument, or the default value. Raises RuntimeError if neither exists."""
         if str(target).startswith("*"):
             return list(self.args_iter)
         for value in self.args_iter:
@@ -190,7 +190,7 @@ class Transformer(Interpreter):
         return Proxy(self.new_graph.placeholder(str(target), default_value=default), self.tracer)
 
     def get_attr(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Proxy:
-        """Add a read of an attribute to the new graph."""
+        """Add a node that reads an attribute to the new graph."""
         return self.tracer.create_proxy("get_attr", target, args, kwargs)
 
     def call_module(self, target: Target, args: tuple[Argument, ...], kwargs: dict[str, Any]) -> Any:
@@ -204,7 +204,7 @@ class Transformer(Interpreter):
         return self.tracer.create_proxy("call_function", target, args, kwargs)
 
     def transform(self) -> GraphModule:
-        """Return the module of the new graph; it shares the parameters of the original."""
+        """Return the module of the new graph. It shares the parameters of the original module."""
         with ProxyDispatchMode():
             result = super().run(enable_io_processing=False)
         if result is None:

@@ -96,13 +96,13 @@ class Node:
 
     Args:
         graph: the graph that contains the node.
-        name: name of its value in the generated code.
+        name: name of the node's value in the generated code.
         op: ``placeholder`` (an input), ``get_attr`` (a parameter or buffer), ``call_function``, ``call_method``,
             ``call_module`` or ``output``.
         target: the function, the name of the method or of the input, or the path of the module or parameter.
-        args, kwargs: arguments of the call; for an input its default, for the output the result.
+        args, kwargs: arguments of the call; the default value of an input; the result for the output.
         return_type: annotation of the value.
-    Raises: ValueError for a target of the wrong kind.
+    Raises: ValueError if the target is not valid for ``op``.
 
     >>> traced = fb.fx.symbolic_trace(lambda x: x.relu() + 1)
     >>> x, relu, add, output = traced.graph.nodes
@@ -150,7 +150,7 @@ class Node:
         return self._prev
 
     def prepend(self, x: Node) -> None:
-        """Move ``x``, a node of the same graph, before this one."""
+        """Move ``x``, a node of the same graph, before this node."""
         assert self.graph is x.graph, "Attempting to move a Node into a different Graph"
         if x is self:
             return
@@ -160,7 +160,7 @@ class Node:
         self.graph._renumber()
 
     def append(self, x: Node) -> None:
-        """Move ``x``, a node of the same graph, after this one."""
+        """Move ``x``, a node of the same graph, after this node."""
         self._next.prepend(x)
 
     def _remove_from_list(self) -> None:
@@ -182,7 +182,7 @@ class Node:
 
     @property
     def args(self) -> tuple[Argument, ...]:
-        """Positional arguments; assignment updates users."""
+        """Positional arguments. Assignment updates the ``users`` of the nodes in them."""
         return self._args
 
     @args.setter
@@ -191,7 +191,7 @@ class Node:
 
     @property
     def kwargs(self) -> dict[str, Argument]:
-        """Keyword arguments; assignment updates users."""
+        """Keyword arguments. Assignment updates the ``users`` of the nodes in them."""
         return self._kwargs
 
     @kwargs.setter
@@ -226,7 +226,7 @@ class Node:
         self.args = tuple(args)
 
     def insert_arg(self, idx: int, arg: Argument) -> None:
-        """Insert a positional argument before another."""
+        """Insert a positional argument at index ``idx``."""
         assert 0 <= idx <= len(self._args), f"insert_args index must be between 0 and len(self.args), got {idx}"
         self.args = (*self._args[:idx], arg, *self._args[idx:])
 
@@ -251,12 +251,11 @@ class Node:
         *,
         propagate_meta: bool = False,
     ) -> list[Node]:
-        """Replace this node with another one in its users, and return these users.
-
-        With ``delete_user_cb``, only users for which it returns True are changed.
+        """Replace this node with ``replace_with`` in the arguments of its users. Return the changed users.
 
         Args:
-            propagate_meta: if True, copy ``meta`` to the other node, which must have none.
+            delete_user_cb: if given, change only the users for which this function returns True.
+            propagate_meta: if True, copy ``meta`` to ``replace_with``, whose ``meta`` must be empty.
         """
         if propagate_meta:
             assert not replace_with.meta, (
@@ -313,7 +312,7 @@ class Node:
         *,
         include_tensor_metadata: bool = False,
     ) -> str | None:
-        """Return a line of text: ``%add : [num_users=1] = call_function[target=operator.add](args = ...)``."""
+        """Return the node as text: ``%add : [num_users=1] = call_function[target=operator.add](args = ...)``."""
         kind = f"{type_repr(self.type)} " if self.type is not None else ""
         if self.op == "placeholder":
             if placeholder_names:

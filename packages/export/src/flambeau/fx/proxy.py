@@ -1,4 +1,4 @@
-"""Proxies: symbolic values during tracing; operations on them become nodes of a graph."""
+"""Proxies: symbolic values during tracing. Operations on proxies become nodes of a graph."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NODE_AS_KEY = "Keys for dictionaries used as an argument cannot contain a Node. 
 
 
 class TraceError(ValueError):
-    """Error for a program that branches on a symbolic value. A note names the line.
+    """Error for a program that branches on a symbolic value. A note of the exception names the line.
 
     >>> fb.fx.symbolic_trace(lambda x: x if x.sum() > 0 else -x)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -115,7 +115,7 @@ class TracerBase:
         name: str | None = None,
         type_expr: Any = None,
     ) -> Node:
-        """Create a node; subclasses can override it to check, annotate or change nodes."""
+        """Create a node. Subclasses can override this method to check, annotate or change nodes."""
         if self.check_mutable_operations and kind == "call_function":
             _refuse_mutation(target, kwargs)
         node = self.graph.create_node(kind, target, args, kwargs, name, type_expr)
@@ -145,7 +145,7 @@ class TracerBase:
         return self.proxy(node) if proxy_factory_fn is None else proxy_factory_fn(node)
 
     def create_arg(self, a: Any) -> Argument:
-        """Convert an argument for a node: proxies become nodes; constants are unchanged.
+        """Convert an argument for a node: proxies become nodes, constants are unchanged.
 
         Raises: NotImplementedError for a value that a graph cannot contain.
         """
@@ -188,7 +188,7 @@ class TracerBase:
     # Control flow on traced values
 
     def to_bool(self, obj: Proxy) -> bool:
-        """Handle the conversion of a proxy to bool. Raises TraceError; override it if the value is known."""
+        """Handle the conversion of a proxy to bool. Raises TraceError. Override this method if the value is known."""
         raise _untraceable(NOT_CONTROL_FLOW)
 
     def iter(self, obj: Proxy) -> Iterator[Any]:
@@ -219,15 +219,15 @@ class GraphAppendingTracer(TracerBase):
 
 
 class Proxy:
-    """Symbolic value of a node: arithmetic, methods, functions and indexing create further nodes.
+    """Symbolic value of a node. Arithmetic, methods, functions and indexing create further nodes.
 
-    It cannot be iterated over or converted to bool: ``if``, ``while``, ``for`` and ``*args`` raise `TraceError`.
-    Either `wrap` the function that does this, or iterate over known values, as in
+    A proxy cannot be iterated over or converted to bool: ``if``, ``while``, ``for`` and ``*args`` raise `TraceError`.
+    Either `wrap` the function that contains such code, or iterate over known values, as in
     ``for i in range(self.layers): x = inputs[i]``.
 
     Args:
         node: the node.
-        tracer: the tracer that creates nodes; None appends to the graph of ``node``.
+        tracer: the tracer that creates nodes. None: a tracer that appends nodes to the graph of ``node``.
 
     >>> graph = fb.fx.Graph()
     >>> x = fb.fx.Proxy(graph.placeholder("x"))
@@ -278,7 +278,7 @@ class Proxy:
         return self.tracer.to_bool(self)
 
     def keys(self) -> Proxy:
-        """Return the keys of a symbolic dictionary; ``**`` also calls this."""
+        """Return the keys of a symbolic dictionary. ``**`` also calls this method."""
         return self.tracer.keys(self)
 
     def __len__(self) -> int:
@@ -421,7 +421,7 @@ def _untraceable(text: str) -> TraceError:
 
 
 def _located(error: E) -> E:
-    """Add a note with the program's line to an exception and return it."""
+    """Add a note with the program's line to an exception and return the exception."""
     if (frame := caller()) is not None:
         error.add_note(f"traced at {source_line(frame)}")
     return error

@@ -21,7 +21,7 @@ Program = Callable[..., Any] | Graph | GraphModule
 
 
 class Match(NamedTuple):
-    """Match that `replace_pattern` replaced: its last node, and a map from nodes of the pattern to its nodes.
+    """Match that `replace_pattern` replaced: the last node, and a map from nodes of the pattern to nodes of the graph.
 
     >>> traced = fb.fx.symbolic_trace(lambda x: (x + 1).relu())
     >>> [match] = fb.fx.replace_pattern(traced, lambda x: x.relu(), lambda x: x.tanh())
@@ -35,7 +35,7 @@ class Match(NamedTuple):
 
 @dataclass
 class ReplacedPatterns:
-    """Replaced match, and the nodes that replace it. See `replace_pattern_with_filters`."""
+    """Replaced match and the new nodes. See `replace_pattern_with_filters`."""
 
     anchor: Node
     nodes_map: dict[Node, Node]
@@ -47,7 +47,7 @@ def replace_pattern(gm: GraphModule, pattern: Program, replacement: Program) -> 
 
     Args:
         gm: the module, which is changed in place.
-        pattern, replacement: functions or modules with the same parameters and results; they are traced.
+        pattern, replacement: functions or modules with the same parameters and results, which are traced.
     Returns: the matches.
     Raises: ValueError if the pattern has nodes that its result does not use.
 
@@ -73,12 +73,12 @@ def replace_pattern_with_filters(
     ignore_literals: bool = False,
     replacement_callback: Callable[[InternalMatch, Graph, Graph], Graph] | None = None,
 ) -> list[ReplacedPatterns]:
-    """Replace matches like `replace_pattern`, if all filters return True for the match, the graph and the pattern.
+    """Replace matches of a pattern like `replace_pattern`, with filters and a replacement for each match.
 
     Args:
         gm: the module, which is changed in place.
         pattern, replacement: functions, graphs or modules with the same parameters and results.
-        match_filters: functions of the match, the graph and the pattern.
+        match_filters: functions of the match, the graph and the pattern. A match is replaced if all return True.
         ignore_literals: if True, constants of the pattern match any constants.
         replacement_callback: function that returns the replacement of a match, instead of ``replacement``.
     Returns: a list of `ReplacedPatterns`.
@@ -120,7 +120,7 @@ def _graph_of(program: Program) -> Graph:
 def _replace(
     graph: Graph, pattern: Graph, match: InternalMatch, replacement: Graph, changed: dict[Node, Any]
 ) -> ReplacedPatterns:
-    """Replace a match with a graph; ``changed`` maps removed nodes to their replacements."""
+    """Replace a match with a graph. ``changed`` maps removed nodes to their replacements."""
     inputs = [node for node in replacement.nodes if node.op == "placeholder"]
     assert len(inputs) == len(match.placeholder_nodes), (
         f"Placeholder count mismatch: {len(match.placeholder_nodes)} vs {len(inputs)}"
@@ -149,7 +149,7 @@ def _replace(
 
 
 def _copy_attributes(gm: GraphModule, replacement: Module) -> None:
-    """Copy the attributes that nodes of the replacement use to the module."""
+    """Copy to ``gm`` the attributes of ``replacement`` that its nodes use."""
     gm.delete_all_unused_submodules()
     for node in gm.graph.nodes:
         path = str(node.target)

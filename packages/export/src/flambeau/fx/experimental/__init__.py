@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["optimization", "proxy_tensor"]
 
 
-if not TYPE_CHECKING:  # lets type checkers report undefined names
+if not TYPE_CHECKING:  # hidden from type checkers, so that they report undefined names
 
     def __getattr__(name: str) -> Any:
         if name in __all__:

@@ -50,7 +50,7 @@ def replace_node_module(node: Node, modules: dict[str, Any], new_module: Module)
 
     Args:
         node: a ``call_module`` node.
-        modules: the modules of the graph module by their paths, which is updated.
+        modules: dictionary from paths to the modules of the graph module. It is updated.
         new_module: the new module.
 
     >>> from flambeau.fx.experimental.optimization import replace_node_module
@@ -118,7 +118,7 @@ def remove_dropout(model: Module) -> GraphModule:
 
 
 def extract_subgraph(orig_module: Module, nodes: list[Node], inputs: list[Node], outputs: list[Node]) -> GraphModule:
-    """Return a module of some nodes of a graph.
+    """Return a module that computes only some nodes of a graph.
 
     Args:
         orig_module: module with the submodules and parameters that the nodes use.

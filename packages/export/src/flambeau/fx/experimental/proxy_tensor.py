@@ -10,8 +10,8 @@
 >>> [str(node.target) for node in traced.graph.nodes if node.op == "call_function"][3:]
 ['aten.expand.default', 'aten.cos.default', 'aten.mul.Tensor']
 
-A mode with ``__torch_dispatch__`` is active while the function runs. It receives operators below autograd, so those of
-the backward pass are also traced. Composite operators are traced as the operators that they call.
+A mode with ``__torch_dispatch__`` is active while the function runs. The mode receives operators below autograd, so
+operators of the backward pass are also traced. Composite operators are traced as the operators that they call.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ProxyTorchDispatchMode(TorchDispatchMode):
         self.constants: dict[str, Tensor] = {}
         self.decomposition_table = decomposition_table or {}
         self._nodes: dict[int, Node] = {}
-        self._held: list[Tensor] = []  # keeps the tensors alive, so that their ids stay unique
+        self._held: list[Tensor] = []  # references that keep the tensors alive, so that their ids stay unique
 
     def track(self, tensor: Tensor, node: Node) -> None:
         """Associate a node with a tensor."""
@@ -64,7 +64,7 @@ class ProxyTorchDispatchMode(TorchDispatchMode):
         node.meta.setdefault("val", tensor)
 
     def node_of(self, tensor: Tensor) -> Node:
-        """Return the node of a tensor; create a constant if there is none."""
+        """Return the node of a tensor. If it has no node, add the tensor as a constant."""
         if id(tensor) not in self._nodes:
             name = f"_tensor_constant{len(self.constants)}"
             self.constants[name] = tensor

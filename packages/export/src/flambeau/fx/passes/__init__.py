@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["fake_tensor_prop", "shape_prop", "split_module"]
 
 
-if not TYPE_CHECKING:  # lets type checkers report undefined names
+if not TYPE_CHECKING:  # hidden from type checkers, so that they report undefined names
 
     def __getattr__(name: str) -> Any:
         if name in __all__:

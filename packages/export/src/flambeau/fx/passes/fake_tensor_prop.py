@@ -1,4 +1,4 @@
-"""Propagation of shapes and dtypes through a graph by tensors without elements."""
+"""Propagation of shapes and dtypes through a graph with tensors without elements."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class FakeTensorProp(Interpreter):
     """Interpreter that runs a graph on fake tensors and stores the results of nodes as ``meta["val"]``.
 
     Args:
-        module: the graph.
-        mode: the mode of the fake tensors. The default is a new one that also accepts the module's parameters.
+        module: the graph module.
+        mode: the mode of the fake tensors. The default is a new mode that also accepts the module's parameters.
 
     >>> from flambeau import fx
     >>> from flambeau.fx.passes.fake_tensor_prop import FakeTensorProp
@@ -42,11 +42,11 @@ class FakeTensorProp(Interpreter):
         return result
 
     def propagate(self, *args: Any) -> Any:
-        """Run the graph on the fake counterparts of tensors, and return its result."""
+        """Convert the tensors in ``args`` to fake tensors, run the graph on them, and return its result."""
         fake = [self._mode.from_tensor(each) if isinstance(each, Tensor) else each for each in args]
         return self.propagate_dont_convert_inputs(*fake)
 
     def propagate_dont_convert_inputs(self, *args: Any) -> Any:
-        """Run the graph on tensors of the mode, and return its result."""
+        """Run the graph on fake tensors of the mode, and return its result."""
         with self._mode:
             return self.run(*args)

@@ -18,7 +18,7 @@ __all__ = ["Partition", "split_module"]
 
 @dataclass
 class Partition:
-    """Part of a module that `split_module` makes: its nodes, inputs, outputs and dependencies. See `split_module`."""
+    """Part of a module that `split_module` splits: its nodes, inputs, outputs and dependencies."""
 
     name: str
     nodes: list[Node] = field(default_factory=list)
@@ -40,10 +40,11 @@ def split_module(
     """Split a module into submodules ``submod_0``, ``submod_1`` and so on.
 
     Args:
-        m: the module; its parameters are shared.
+        m: the module. The result shares its parameters.
         root_m: ignored.
-        split_callback: function that returns the partition of a node; parameters are read outside and passed in.
-        qualname_map: receives the original path for each path in the partitions.
+        split_callback: function that returns the number of the submodule for a node. The caller of the submodules reads
+            parameters and passes them as arguments.
+        qualname_map: dictionary to which the original path is added for each path in the submodules.
         keep_original_order: if True, partitions run in the order of their first nodes, instead of a topological order.
         partition_affix: text before the number in the names of partitions.
         tuple_return: if True, partitions return a tuple even for a single value.
