@@ -1,7 +1,7 @@
 """Programs: recorded operator calls of a function or model, which can be saved and run without Python.
 
 `trace` runs a model on an example and records the operators that it calls. It returns a module with the same parameters
-that runs these operators natively. `save` writes program and parameters to one file. `load` reads the file in Python,
+that runs these operators natively. `save` writes the program and its parameters to one file. `load` reads it in Python,
 and `flambeau::Program::load` reads it in a C++ program that links only ``libflambeau`` (docs/deployment.md).
 
 >>> import flambeau
@@ -102,7 +102,7 @@ _tracing = 0
 
 
 class Error(RuntimeError):
-    """Error of TorchScript's interpreter in PyTorch. flambeau raises the errors of the operators themselves.
+    """Error that PyTorch's TorchScript interpreter raises. flambeau raises the errors of the operators instead.
 
     >>> issubclass(fb.jit.Error, RuntimeError)
     True
@@ -171,19 +171,19 @@ def trace(
     Sizes may differ when the program runs, and values computed from them are recomputed. If Python branches or loops on
     a size (``if x.shape[0] > 4``, ``for i in range(n)``) or on an element, the program takes the branch of the
     example. It raises RuntimeError for inputs that would take another branch. Elements that Python reads
-    (``float(x)``, ``x.tolist()``) are constants; a `TracerWarning` names the line. In-place changes, random numbers and
-    gradients behave as in the operators. ``no_grad`` blocks are preserved.
+    (``float(x)``, ``x.tolist()``) are constants; a `TracerWarning` names the line. In-place operators, random numbers
+    and gradients work as they do when the function itself runs. ``no_grad`` blocks are preserved.
 
     Args:
         func: a function of tensors, or a module, which keeps its training or evaluation mode.
         example_inputs: a tensor or a tuple of arguments; tensors may be nested in tuples, lists and dictionaries.
         example_kwarg_inputs: keyword arguments.
-        check_trace: if True, run function and program on the example again, and warn if the results differ. Skipped if
-            the function draws random numbers or changes a tensor in place.
-        check_inputs: a list of further arguments for which program and ``func`` must agree.
+        check_trace: if True, run the function and the program on the example again, and warn if the results differ.
+            The check is skipped if the function draws random numbers or changes a tensor in place.
+        check_inputs: a list of further arguments for which the program and ``func`` must agree.
         check_tolerance: relative and absolute tolerance of these comparisons.
     Returns: a `ScriptModule` that shares the module's parameters, or a `ScriptFunction`.
-    Raises: NotImplementedError if programs cannot make a call; the message lists all such calls with their lines.
+    Raises: NotImplementedError for calls that programs do not support; the message lists them with their lines.
         TypeError for inputs and outputs of other types. RuntimeError if the comparison on ``check_inputs`` fails.
 
     >>> def scaled(x, factor):

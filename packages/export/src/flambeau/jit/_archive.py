@@ -17,12 +17,12 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, OverflowError, EOFError,
 
 
 class Archive:
-    """Files of an archive by their paths below its folder.
+    """Files of an archive, with their paths relative to the archive's folder as names.
 
     Args:
         file: the archive.
-        signs: file names; the archive must contain one of them.
-    Raises: RuntimeError if the archive is truncated, or has none of ``signs``.
+        signs: file names. The archive must contain at least one of them.
+    Raises: RuntimeError if the archive is truncated, or contains none of ``signs``.
     """
 
     def __init__(self, file: IO[bytes], *signs: str) -> None:
@@ -70,7 +70,7 @@ class Archive:
             raise RuntimeError(f"the archive is damaged: its file {name!r} is not text ({error})") from None
 
     def fill(self, extra_files: dict[str, Any] | None) -> None:
-        """Set the values of a dictionary to the extra files that its keys name."""
+        """Set the values of a dictionary to the contents of the extra files that its keys name."""
         for name in extra_files or ():
             if f"extra/{name}" in self:
                 extra_files[name] = self.read(f"extra/{name}")  # type: ignore[index]
@@ -78,7 +78,7 @@ class Archive:
 
 @contextmanager
 def opened(f: str | os.PathLike[str] | IO[bytes]) -> Iterator[IO[bytes]]:
-    """Open a path for reading, or yield the file; a file that cannot seek is read into memory."""
+    """Open a path for reading, or yield the file ``f``. A file without ``seek`` is read into memory."""
     if isinstance(f, str | os.PathLike):
         with open(f, "rb") as file:
             yield file
@@ -110,7 +110,7 @@ def named_tuple(name: str, fields: Sequence[str], defaults: Sequence[Any] = ()) 
 def entry(mapping: Any, key: str) -> Any:
     """Return an entry of a decoded JSON object.
 
-    Raises: RuntimeError if there is none.
+    Raises: RuntimeError if the entry does not exist.
     """
     if not isinstance(mapping, Mapping) or key not in mapping:
         raise RuntimeError(f"the program in the archive is damaged: the entry {key!r} is missing")

@@ -73,10 +73,10 @@ def _is_number(key: Any) -> bool:
 
 
 def _apply_basic_key(trace: Trace, tensor: Tensor, key: Any) -> tuple[Tensor, list[Any] | None]:
-    """Apply the slices, ints and None in ``key``.
+    """Apply the slices, ints and None in ``key`` as views.
 
-    Returns: the view, and a list with an index tensor or None for each of its dimensions; None if there are no index
-        tensors.
+    Returns: the view, and a list with an index tensor or None for each dimension of the view. Instead of the list, None
+        if ``key`` contains no index tensors.
     """
     keys = list(key) if isinstance(key, tuple) else [key]
     keys = [_index_list(trace, k) if isinstance(k, list) else k for k in keys]

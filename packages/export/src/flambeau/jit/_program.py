@@ -29,8 +29,8 @@ class Signature:
     """Structure of the arguments or results of a call.
 
     Args:
-        form: JSON value: the index of a tensor, {"tuple": [...]}, {"list": [...]}, {"dict": {...}}, or {"value": ...}
-            for a constant.
+        form: structure as a JSON value: the index of a leaf, {"tuple": [...]}, {"list": [...]}, {"dict": {...}}, or
+            {"value": ...} for a constant.
     """
 
     def __init__(self, form: Any) -> None:
@@ -38,9 +38,9 @@ class Signature:
 
     @classmethod
     def of(cls, structure: Any, found: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
-        """Return the signature of ``structure``, and append its leaves, the instances of ``accept``, to ``found``.
+        """Return the signature of ``structure``. Append its leaves, the instances of ``accept``, to ``found``.
 
-        Raises: TypeError for other objects; ``what`` names them in the message.
+        Raises: TypeError for other objects, with the description ``what`` in the message.
         """
 
         def form(value: Any) -> Any:
@@ -67,7 +67,7 @@ class Signature:
         return _packed(self.form, values)
 
     def unpack(self, structure: Any, path: str = "") -> list[Any]:
-        """Return the leaves of a structure of this form. Raises TypeError for other forms."""
+        """Return the leaves of ``structure``. Raises TypeError if it does not have this form."""
         out: list[Any] = []
         self._unpack(self.form, structure, out, path or "input")
         return out
@@ -233,7 +233,7 @@ def _paths(form: Any) -> Iterator[str]:
 
 
 class ScriptFunction:
-    """Traced function, returned by `flambeau.jit.trace`. Gradients are those of its operators.
+    """Traced function, returned by `flambeau.jit.trace`. It computes gradients like the original function.
 
     >>> traced = fb.jit.trace(lambda x: x.exp().sum(), fb.ones(2))
     >>> x = fb.zeros(3, requires_grad=True)
@@ -404,9 +404,9 @@ def write(
 
 
 def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Remove repeated tensors, except under the names in ``kept``.
+    """Remove tensors that occur under several names, except for the names in ``kept``.
 
-    Returns: the tensors by name, and for each removed name the first name of the same tensor.
+    Returns: the remaining tensors by name, and a dictionary from each removed name to the first name of its tensor.
     """
     tensors: dict[str, Tensor] = {}
     same: dict[str, str] = {}
@@ -421,7 +421,7 @@ def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tupl
 
 
 def read(file: IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> ScriptModule | ScriptFunction:
-    """Read a file of `write`: return a ScriptModule or a ScriptFunction."""
+    """Read a file that `write` wrote. Return a ScriptModule or a ScriptFunction."""
     tensors, metadata = safetensors.read(file)
     if metadata.get("format") != FORMAT:
         name = getattr(file, "name", None)

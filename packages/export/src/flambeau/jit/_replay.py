@@ -23,8 +23,8 @@ def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequen
 
     Args:
         text: text of the program.
-        inputs: one value per input.
-        state, names: parameters, buffers and constants, and their names, which have a leading ``@`` in the text.
+        inputs: the values of the inputs.
+        state, names: parameters, buffers and constants, and their names without the leading ``@`` of the text.
     """
     values: dict[str, Any] = {f"@{name}": tensor for name, tensor in zip(names, state, strict=True)}
     given = iter(inputs)
@@ -60,7 +60,7 @@ def _run(tokens: list[str], values: dict[str, Any]) -> None:
 
 
 def _list(tokens: list[str], values: dict[str, Any]) -> list[Any]:
-    """Return the values of tokens separated by commas, with nested lists."""
+    """Return the values of tokens that are separated by commas. Brackets form nested lists."""
     stack: list[list[Any]] = [[]]
     for token in tokens:
         if token == "[":
@@ -153,7 +153,7 @@ def _write_out(out: Any, result: Any) -> Any:
     return out.resize_(result.shape).copy_(result)
 
 
-# Operators that have another name in Python, or that Python expresses by several calls.
+# Functions for operators that have another name in Python, or that need several calls in Python.
 _OWN: dict[str, Callable[..., Any]] = {
     "check_input": _check_input,
     "size": lambda tensor, dim: tensor.shape[dim],

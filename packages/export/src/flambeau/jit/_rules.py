@@ -1,4 +1,4 @@
-"""Recording rules for operators with another form in programs: sizes, elements, conversions, new tensors."""
+"""Recording rules for operators that programs call in another way: sizes, elements, conversions, new tensors."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _record_truth(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 
 def _have_equal_shapes(trace: Trace, input: Tensor, other: Tensor) -> bool:
-    """Compare the sizes. All runs of the program are required to have the same outcome."""
+    """Compare the shapes of two tensors. The program is valid only for inputs with the same outcome."""
     sizes = ((trace.size(input, dim), trace.size(other, dim)) for dim in range(input.dim()))
     return input.dim() == other.dim() and all(one == another for one, another in sizes)
 
@@ -130,7 +130,7 @@ def _set_data(trace: Trace, func: Any, **arguments: Any) -> NoReturn:
 
 @rule("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack")
 def _record_creation(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """Record the creation of a tensor from numbers as a copy of a constant, since it may be changed in place."""
+    """Record the creation of a tensor from Python data as a copy of a constant, since it may be changed in place."""
     name, numbers = func.__name__, leaves(arguments, Number)
     positional = [arguments.pop(key) for key in list(arguments)[: 2 if name == "new_tensor" else 1]]
     result = run(func, positional, arguments)
@@ -198,7 +198,7 @@ def _record_function(trace: Trace, func: Any, **arguments: Any) -> Any:
 
 @rule("_recorded")
 def _record_without_derivative(trace: Trace, func: Any, **arguments: Any) -> Any:
-    """Record an operator whose derivative is written in Python; the program raises an error in its backward pass."""
+    """Record an operator whose derivative is written in Python. The program's backward pass raises an error."""
     result = func(**arguments)
     given = [t for t in arguments["inputs"] if isinstance(t, Tensor)]
     if trace.varies(given) or any(t.requires_grad for t in given):

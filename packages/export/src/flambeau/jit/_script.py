@@ -1,4 +1,4 @@
-"""TorchScript's names. There is no compiler of Python: `script` traces a model if it can, or returns it unchanged.
+"""TorchScript's names. flambeau does not compile Python: `script` traces a model if possible, or returns it unchanged.
 
 Decorators that mark methods for the compiler do nothing.
 """
@@ -44,12 +44,12 @@ def script(
 
 
 def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None, example_inputs: Any = None) -> Any:
-    """Return a model or function as a program if the tracer can follow it on example inputs, or else unchanged.
+    """Return a model or function as a program if it can be traced on the example inputs, otherwise unchanged.
 
-    The tracer can follow code that does not branch on elements or sizes of tensors; the program is valid for all inputs
-    with the same numbers of dimensions. A model in training mode must give the same results in evaluation mode. The
-    mode of a model in evaluation mode is kept. If an object is returned unchanged, a warning is issued once. Each
-    `Attribute` of a model is replaced by its value.
+    Code can be traced if it does not branch on elements or sizes of tensors. The program is then valid for all inputs
+    with the same numbers of dimensions. A model in training mode must call the same operators in evaluation mode. The
+    program of a model in evaluation mode stays in that mode. If an object is returned unchanged, a warning is issued
+    once. Each `Attribute` of a model is replaced by its value.
 
     Args:
         obj: a module, function or class. A program is returned unchanged.
@@ -83,7 +83,7 @@ def script(obj: Any, optimize: Any = None, _frames_up: int = 0, _rcb: Any = None
 
 
 def _require_shapes(module: Module) -> None:
-    """Raise RuntimeError for a lazy module that has not seen an input."""
+    """Raise RuntimeError for a lazy module that has not run yet, because its parameters have no shapes."""
     tensors = itertools.chain(module.named_parameters(), module.named_buffers())
     names = [name for name, tensor in tensors if is_lazy(tensor)]
     if names:
@@ -92,7 +92,7 @@ def _require_shapes(module: Module) -> None:
 
 
 def _trace_checked(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunction:
-    """Trace an object. Raises an error if its program is not valid for all inputs."""
+    """Return the traced program of an object. Raises an error if the program is not valid for all inputs."""
     from . import trace  # defined after this module is imported
 
     with warnings.catch_warnings():
@@ -156,7 +156,7 @@ def interface(obj: F) -> F:
 
 
 def _overload(func: F) -> F:
-    """Return the function. In PyTorch, this marks an overload; the last definition is the function."""
+    """Return the function unchanged. In PyTorch, this marks an overload."""
     return func
 
 

@@ -79,7 +79,7 @@ class Trace(Recorder):
 
     @staticmethod
     def _reference(tensor: Tensor) -> Callable[[], Tensor | None]:
-        """Return a function that returns ``tensor``. It keeps the tensor alive, so that the id stays unique."""
+        """Return a function that returns ``tensor`` and keeps the tensor alive, so that its id stays unique."""
         return lambda: tensor
 
     def known(self, tensor: Tensor) -> Value | None:
@@ -145,7 +145,7 @@ class Trace(Recorder):
         self.calls.append(call)
         tensors = leaves(result, Tensor)
         call.results += [self._new(tensor, varies, f"{name}(...)") for tensor in tensors]
-        if self._recording and not flambeau.is_grad_enabled() and not missing:  # no_grad in the program, too
+        if self._recording and not flambeau.is_grad_enabled() and not missing:  # the program also runs it in no_grad
             for tensor in tensors:
                 if tensor.is_floating_point() or tensor.is_complex():
                     value = self.value(tensor)
@@ -155,15 +155,15 @@ class Trace(Recorder):
 
     @property
     def repeats(self) -> bool:
-        """True if a second run gives the same result: there are no random numbers and no in-place changes."""
+        """True if a second run gives the same result: no random numbers and no in-place changes."""
         checks = ("check_input", "require_", "without_derivative")
         return not any(call.lasting and not call.name.startswith(checks) for call in self.calls)
 
     def allow_any_rank(self) -> None:
-        """Accept inputs with any number of dimensions if it makes no difference to the program.
+        """Accept inputs with any number of dimensions if the program works for them.
 
-        This holds if the program has only pointwise operators and linear layers, and if Python has read no sizes or
-        other properties of a traced tensor.
+        This is the case if the program has only pointwise operators and linear layers, and if Python has read no sizes
+        or other properties of a traced tensor.
         """
         names = {call.name for call in self.calls if call.name != "check_input"}
         if not self._read_metadata and names <= _OF_ANY_RANK:
@@ -195,7 +195,7 @@ class Trace(Recorder):
         return self.measured("size", tensor, dim, size) if self.varies(tensor) else size
 
     def decide(self, comparison: str, opposite: str, number: Number, other: Any, holds: bool) -> None:
-        """Record that Python compared two numbers: the program is valid only for inputs with the same outcome."""
+        """Record that Python compared two numbers. The program is valid only for inputs with the same outcome."""
         self.require(comparison if holds else opposite, number, other)
 
     def read_number(self, number: Number) -> None:
@@ -203,7 +203,7 @@ class Trace(Recorder):
         self.warn_of_constant(number.text)
 
     def shown(self, number: Number) -> Any:
-        """Return the plain number to use when Python formats a traced one."""
+        """Return the plain number that is used when Python formats a traced number."""
         return number.value
 
     def require(self, comparison: str, number: Number, other: Any) -> None:
@@ -253,7 +253,7 @@ class Trace(Recorder):
     def opened(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         function = super().opened(func, name, args, kwargs)
         if function is not None and function is DECOMPOSITIONS.get(name):
-            run(func, args, kwargs)  # raises an error for invalid arguments
+            run(func, args, kwargs)  # invalid arguments raise an error
         return function
 
     def decomposes(self, definition: Any) -> bool:
@@ -261,7 +261,7 @@ class Trace(Recorder):
 
     def custom_call(self, definition: Any, arguments: dict[str, Any]) -> Any:
         changed = [tensor for name in definition._mutated for tensor in leaves(arguments[name], Tensor)]
-        self.encoded(changed)  # registers the tensor's value before the call
+        self.encoded(changed)  # gives the changed tensors a value before the call
         values = [*arguments.values()]
         result = self.note(definition._qualname, values, run(definition, (), arguments), lasting=bool(changed))
         if self.varies(values):
@@ -274,7 +274,7 @@ class Trace(Recorder):
         given = leaves([args, kwargs], Tensor)
         if not leaves(result, Tensor) or (any(result is t for t in given) and name != "contiguous"):
             self._read_metadata = self._read_metadata or self.varies(given)
-            return result  # also for dropout(x) in evaluation mode
+            return result  # for example a Python object, or dropout(x) in evaluation mode
         if type(func) not in OPERATOR_TYPES:  # attributes, and methods that are not operators
             if self.varies(args):
                 self.note(name, [*args], result, missing="an attribute that programs do not have")
@@ -314,7 +314,7 @@ class Trace(Recorder):
 
 
 def _relevant_arguments(func: Any, args: Any, kwargs: Any) -> list[Any]:
-    """Return the arguments of an operator in order, without those in `DROPPED`."""
+    """Return the arguments of an operator in order, without the parameters in `DROPPED`."""
     kept = {key: value for key, value in bound(func, args, kwargs).items() if key not in DROPPED}
     if kept.get("device") is not None:
         kept["device"] = flambeau.device(kept["device"])

@@ -62,7 +62,7 @@ class Library:
         raise RuntimeError(f"the archive is damaged: its code uses '{name}', which it does not define")
 
     def _declare(self, file: str, name: str, node: ast.ClassDef, text: str) -> Any:
-        """Declare a class and its attributes; return the data to translate its methods."""
+        """Declare a class and its attributes. Return the data from which its methods are translated."""
         base = "Object"
         if node.bases:
             base = node.bases[0].id if isinstance(node.bases[0], ast.Name) else ""
@@ -100,7 +100,7 @@ class Library:
 
 
 class _LateFunction:
-    """Placeholder for a function until it is compiled; functions can refer to later ones."""
+    """Placeholder for a function until it is compiled, since functions can refer to later functions."""
 
     def __init__(self, name: str, library: Library) -> None:
         self.name, self.library = name, library
@@ -111,7 +111,7 @@ class _ClassBody:
     """Declarations in the body of a class of an archive.
 
     Attributes:
-        attributes: names of its attributes.
+        attributes: names of the attributes.
         constants: values of ``Final`` attributes.
         values: members of an enumeration and defaults of a named tuple.
     """
@@ -153,7 +153,7 @@ class _ClassBody:
 
 
 def _literal(node: ast.expr) -> Any:
-    """Return a constant of a class."""
+    """Return the value of a constant expression in a class body."""
     if isinstance(node, ast.Call) and path_of(node.func) == ["annotate"] and len(node.args) == 2:
         node = node.args[1]
     if isinstance(node, ast.Name) and node.id in ("inf", "nan"):

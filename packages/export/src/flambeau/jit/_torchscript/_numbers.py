@@ -29,7 +29,7 @@ def _slice(
 
 
 def _format(text: str, *values: Any) -> str:
-    """Replace each ``{}``. Other fields are not supported, because they could access attributes."""
+    """Replace each ``{}`` in ``text`` with a value. Other fields could access attributes and are not supported."""
     first, *rest = text.split("{}")
     if len(rest) > len(values):
         raise RuntimeError(f"Too few arguments for format string: {text}")

@@ -79,7 +79,8 @@ class ScriptObject:
 class RecursiveScriptModule(ScriptModule):
     """Module of an archive from PyTorch, run on flambeau's operators.
 
-    Parameters, buffers and submodules have their names in PyTorch. Its methods are the traced or scripted ones.
+    Parameters, buffers and submodules have the same names as in PyTorch. The methods are the traced or scripted methods
+    of the archive.
     """
 
     def __init__(self, kind: ScriptClass) -> None:
@@ -107,7 +108,7 @@ class RecursiveScriptModule(ScriptModule):
     graph = inlined_graph = code
 
     def save(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise NotImplementedError."""
+        """Raise NotImplementedError: a program from a TorchScript file cannot be saved."""
         raise NotImplementedError(
             "flambeau.jit.save cannot write a program that was loaded from a TorchScript file of PyTorch: keep that "
             "file, or trace the module with flambeau.jit.trace and save the result"
@@ -120,7 +121,7 @@ class RecursiveScriptModule(ScriptModule):
                     continue
                 raise RuntimeError(f"the archive sets the attribute {name!r} of a module, which is not allowed")
             if isinstance(value, Tensor) and name in self._class.parameters:
-                value.__class__ = Parameter  # keeps the object, because other objects may refer to it
+                value.__class__ = Parameter  # the same object, because other objects may refer to it
                 self.register_parameter(name, cast(Parameter, value))
             elif isinstance(value, Tensor) and name in self._class.buffers:
                 self.register_buffer(name, value)
@@ -131,7 +132,7 @@ class RecursiveScriptModule(ScriptModule):
 
 
 def set_state(made: Any, state: Any) -> None:
-    """Set the attributes of an archive's object, or call its class's ``__setstate__``."""
+    """Set the attributes of an object from an archive, or call the ``__setstate__`` of its class."""
     if "__setstate__" in made._class.methods:
         made._class.methods["__setstate__"](made, state)
         return
@@ -164,7 +165,7 @@ def get_attribute(owner: Any, name: str) -> Any:
 
 
 def _fields(value: Any) -> tuple[str, ...]:
-    """Return the names of the fields of a named tuple; other values have none."""
+    """Return the names of the fields of a named tuple, and an empty tuple for other values."""
     return getattr(value, "_fields", ()) if isinstance(value, tuple) else ()
 
 
@@ -192,7 +193,7 @@ def call_method(owner: Any, name: str, *args: Any, **kwargs: Any) -> Any:
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call a function of the archive that a variable holds."""
+    """Call ``function``, the value of a variable. Raises RuntimeError if it is not a function of the archive."""
     if not isinstance(function, FunctionType) or function.__globals__.get("call") is not call:
         raise RuntimeError(f"the archive's code calls {_described(function)}, which is not a function of the archive")
     return function(*args, **kwargs)
@@ -221,7 +222,7 @@ def new(kind: Any) -> Any:
 
 
 def is_instance(value: Any, kinds: Any) -> bool:
-    """Return True if a value has a TorchScript type."""
+    """Return True if ``value`` has the TorchScript type ``kinds`` or one of a tuple of types."""
     each = kinds if isinstance(kinds, tuple) else (kinds,)
     scripts = [kind for kind in each if isinstance(kind, ScriptClass)]
     if scripts and getattr(value, "_class", None) in scripts:

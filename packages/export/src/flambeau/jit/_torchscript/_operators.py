@@ -17,7 +17,7 @@ from . import _numbers
 
 _OLDEST_DIVISION = 4  # first operator version in which integer division is true division
 
-# Names of dtypes, layouts and memory formats by their numbers in TorchScript.
+# Dictionaries from TorchScript's numbers for dtypes, layouts and memory formats to their names.
 _DTYPES: dict[int, str] = dict(
     enumerate(("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex32", "complex64"))
 )
@@ -28,7 +28,7 @@ _LAYOUTS = {0: "strided", 1: "sparse_coo", 2: "sparse_csr", 3: "sparse_csc"}
 _MEMORY_FORMATS = {0: "contiguous_format", 1: "preserve_format", 2: "channels_last", 3: "channels_last_3d"}
 _TABLES = {"dtype": _DTYPES, "layout": _LAYOUTS, "memory_format": _MEMORY_FORMATS}
 
-# Positions of arguments that are such numbers, by operator.
+# For each operator, the positions of arguments that are numbers of dtypes, layouts or memory formats.
 _POSITIONS = {
     "is_contiguous": ((1, "memory_format"),),
     "log_softmax": ((2, "dtype"),),
@@ -47,10 +47,10 @@ def _named(kind: str, number: int) -> Any:
 
 @cache
 def operator(path: str, version: int) -> Callable[..., Any]:
-    """Return the operator of a name such as ``aten.add`` or ``prim.dtype``.
+    """Return the operator with a name such as ``aten.add`` or ``prim.dtype``.
 
-    An operator that flambeau lacks raises NotImplementedError only when called, because programs contain unused
-    branches.
+    If flambeau lacks the operator, NotImplementedError is raised only when it is called, because programs contain
+    unused branches.
 
     Args:
         version: operator version of the archive.

@@ -103,5 +103,5 @@ class _Machine(interpreter.Machine):
 
 
 def _first(values: Any, kind: Any = None) -> Any:
-    """Return ``values``, a list or dictionary to which the pickle attaches a type; the type is ignored."""
+    """Return ``values``, a list or dictionary. Ignore the type ``kind`` that the pickle attaches to it."""
     return values

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-# Names of helper functions in the tree. They are not identifiers, so no source can use them.
+# Names of helper functions in the syntax tree. The names are not identifiers, so no source can use them.
 GET_ATTRIBUTE, SET_ATTRIBUTE, CALL_METHOD, CALL = "get attribute", "set attribute", "call method", "call"
 HAS_TYPE, AS_NUMBER, NEW, CONTEXT = "has type", "as number", "new", "context"
 
@@ -51,8 +51,8 @@ class Translator:
 
     Args:
         function: syntax tree of the function.
-        known: returns the object for a dotted name: an operator, a function, a class or a constant.
-        constants: receives the named values that the translated function uses.
+        known: function that returns the object for a dotted name: an operator, a function, a class or a constant.
+        constants: dictionary to which the values that the translated function uses are added, by name.
         outer: variables of the enclosing function.
     """
 
@@ -67,9 +67,9 @@ class Translator:
         self._locals = outer.union(_assigned(function))
 
     def translated(self) -> ast.FunctionDef:
-        """Return the function, built only from allowed constructs.
+        """Return the syntax tree of the function, built only from allowed constructs.
 
-        Raises: RuntimeError that names another construct.
+        Raises: RuntimeError that names a construct that is not allowed.
         """
         given = self._function.args
         if given.vararg or given.kwarg or self._function.decorator_list:
@@ -237,7 +237,7 @@ class Translator:
 
 
 def type_of(node: ast.expr, known: Callable[[str], Any]) -> Any:
-    """Return a type for `flambeau.jit.isinstance`."""
+    """Convert the expression of a type to a type for `flambeau.jit.isinstance`."""
     match node:
         case ast.Constant(value=None):
             return None
@@ -276,7 +276,7 @@ _TYPES, _GENERIC = _types()
 
 
 def _assigned(function: ast.FunctionDef) -> Iterator[str]:
-    """Return the names of a function's parameters and variables."""
+    """Yield the names of a function's parameters and variables."""
     given = function.args
     yield from (each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs))
     yield from (each.name for each in function.body if isinstance(each, ast.FunctionDef))
@@ -286,12 +286,12 @@ def _assigned(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def compiled(functions: Mapping[str, ast.FunctionDef], file: str, variables: dict[str, Any]) -> dict[str, Any]:
-    """Compile translated functions; they can only access ``variables``."""
+    """Compile translated functions, and return them by name. They can only access ``variables``."""
     made: dict[str, Any] = {}
     for name, function in functions.items():
         module = ast.fix_missing_locations(ast.Module([function], []))
         own: dict[str, Any] = {}
-        # Safe, since the tree was checked
+        # exec() is safe, since the translator builds only allowed constructs
         exec(compile(module, f"<{file}>", "exec", dont_inherit=True), variables, own)
         made[name] = own[function.name]
     return made

@@ -41,15 +41,16 @@ class FlopCounterMode:
     """Context manager that counts floating-point operations; a multiply-add counts as two.
 
     It counts the operators that PyTorch counts, under PyTorch's names (``aten.addmm`` for a linear layer): matrix
-    products, convolutions, attention and their derivatives. Attention counts as flash attention, which does not store
-    the scores. Recurrent layers are not counted. A derivative is attributed to the modules of its forward operation.
+    products, convolutions, attention and their derivatives. Attention is counted as flash attention, which does not
+    store the scores. Recurrent layers are not counted. A derivative is attributed to the modules that ran the forward
+    operation.
 
     Args:
         mods: ignored, with a warning.
         depth: number of module levels in `get_table`.
         display: if True, print the table at the end.
-        custom_mapping: maps further functions to formulas, which get the arguments of the call, with shapes instead of
-            tensors, and ``out_shape``.
+        custom_mapping: dictionary from further functions to formulas. A formula is called with the arguments of the
+            call, with shapes instead of tensors, and with ``out_shape``.
 
     >>> with FlopCounterMode(display=False) as counter:
     ...     product = fb.ones(2, 3) @ fb.ones(3, 4)
@@ -113,7 +114,7 @@ class FlopCounterMode:
             self.flop_counts[parent][name] += count
 
     def _count(self, counts: Count, result: Any) -> None:
-        """Count an operation now, and its derivative when the gradient of the result is computed."""
+        """Count an operation now, and its derivative when the backward pass computes the gradient of ``result``."""
         parents = self._parents()
         self._add(parents, counts.name, counts.forward)
         if not isinstance(result, Tensor) or not result.requires_grad or not counts.backward:
@@ -134,7 +135,7 @@ class FlopCounterMode:
         return {name: dict(counts) for name, counts in self.flop_counts.items()}
 
     def get_table(self, depth: int | None = None) -> str:
-        """Return the numbers of operations as a table of modules, down to a depth, and operators."""
+        """Return the numbers of operations as a table of modules, up to ``depth`` levels, and their operators."""
         depth = (self.depth if depth is None else depth) or 999_999
         total = self.get_total_flops()
         rows: list[list[str]] = []
@@ -166,7 +167,7 @@ class _CountingMode(CallMode):
         return getattr(func, "__wrapped__", None) if self._custom_formula(func) is None else None
 
     def _custom_formula(self, func: Any) -> Callable[..., int] | None:
-        """Return the user's formula for a call. A formula for a function is used for the method of Tensor, too."""
+        """Return the user's formula for a call. A formula for a function is also used for the method of Tensor."""
         mapping = self.counter.custom_mapping
         return mapping.get(func) or mapping.get(getattr(flambeau, func.__name__, None))
 

@@ -10,7 +10,7 @@ from flambeau import Tensor
 
 
 class Count(NamedTuple):
-    """Name and number of operations of a call, and the number of operations of each product in its derivative."""
+    """Name and number of operations of a call, and the numbers of operations of the products in its derivative."""
 
     name: Any
     forward: int
@@ -70,7 +70,7 @@ def _conv(dims: int, transposed: bool) -> Callable[..., Count]:
 
 
 def _attention(result: Tensor, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Count:
-    """Count two products in the forward pass. The backward pass computes the scores again, and four more products."""
+    """Count two products for the forward pass, and five for the backward pass, which computes the scores again."""
     scores = 2 * prod(query.shape[:-1]) * key.shape[-2] * query.shape[-1]
     values = 2 * prod(query.shape[:-1]) * key.shape[-2] * value.shape[-1]
     name = "aten._scaled_dot_product_flash_attention"
