@@ -28,7 +28,7 @@ Heartbeat::~Heartbeat() {
 void Heartbeat::run(double seconds) {
   std::unique_lock lock(mutex_);
   while (!changed_.wait_for(lock, std::chrono::duration<double>(seconds), [this] { return ended_; })) {
-    // Errors are ignored. They mean that the server has ended, which the Python code detects by other means.
+    // Errors are ignored. They mean that the server has ended, which the Python code detects in another way.
     send(descriptor_, "\n", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
   }
 }

@@ -1,4 +1,4 @@
-// Heartbeats, by which a server knows that a process is alive. Internal to flambeau.distributed.
+// Heartbeats, which show a server that a process is alive. Internal to flambeau.distributed.
 #pragma once
 
 #include <condition_variable>

@@ -60,7 +60,7 @@ PyObject* start_heartbeat(PyObject*, PyObject* args) {
   return in_capsule(std::make_unique<Heartbeat>(socket, seconds), kHeartbeat, end_heartbeat);
 }
 
-// Call this in a child process after fork(). It closes the socket, but does not free the Heartbeat, because its
+// Call this in a child process after fork(). It closes the socket, but does not free the Heartbeat, because the
 // destructor would join a thread that does not exist in the child.
 PyObject* abandon_heartbeat(PyObject*, PyObject* capsule) {
   auto* heartbeat = static_cast<Heartbeat*>(PyCapsule_GetPointer(capsule, kHeartbeat));

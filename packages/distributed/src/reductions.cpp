@@ -19,7 +19,7 @@ struct Product {
     return T(a * b);
   }
 };
-struct Minimum {  // propagates NaN
+struct Minimum {  // NaN if an input is NaN
   template <class T>
   static T join(T a, T b) {
     return b < a || b != b ? b : a;

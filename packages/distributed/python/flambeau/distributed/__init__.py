@@ -1,12 +1,12 @@
-"""Communication between the processes of a program, on one machine or several.
+"""Communication between the processes of a program, on one or several machines.
 
-MPI sends CPU tensors (``pip install "flambeau-distributed[mpi]"``: mpi4py and MPICH); NCCL sends GPU tensors. A
-program of one process needs neither. Start the processes with
+MPI sends CPU tensors (``pip install "flambeau-distributed[mpi]"``: mpi4py and MPICH). NCCL sends GPU tensors. A
+program with a single process needs neither. Start the processes with
 
     python -m flambeau.distributed.run --nproc-per-node=2 program.py
     mpiexec -n 2 python program.py
 
-or by ``flambeau.multiprocessing.spawn``.
+or with ``flambeau.multiprocessing.spawn``.
 """
 
 import importlib
@@ -146,7 +146,7 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """Return True, because the package is installed. If MPI or NCCL is missing, functions that need it raise errors."""
+    """Return True, because the package is installed. If MPI or NCCL is missing, functions that use it raise errors."""
     return True
 
 
@@ -182,5 +182,5 @@ def _load(name: str) -> Any:
     raise _suggestions.unknown_attribute(__name__, name)
 
 
-if not TYPE_CHECKING:  # lets type checkers report undefined names
+if not TYPE_CHECKING:  # hidden from type checkers, so that they report undefined names
     __getattr__ = _load

@@ -1,4 +1,4 @@
-"""Names of backends and the devices that they serve."""
+"""Names of backends and the device types that they support."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_mpi_available() -> bool:
 
 
 def is_gloo_available() -> bool:
-    """Return True if the backend ``"gloo"`` is available, which is a synonym of ``"mpi"``."""
+    """Return True if the backend ``"gloo"``, a synonym of ``"mpi"``, is available."""
     return _mpi_start.is_available()
 
 
@@ -57,8 +57,8 @@ def backends_by_device(backend: str | None) -> dict[str, str]:
     """Return the backend of each device type.
 
     Args:
-        backend: ``"gloo"``, ``"mpi"`` or ``"nccl"``; or one per device type, such as ``"cpu:gloo,cuda:nccl"``; None or
-            ``"undefined"`` for all available backends.
+        backend: ``"gloo"``, ``"mpi"`` or ``"nccl"``; or a backend for each device type, such as
+            ``"cpu:gloo,cuda:nccl"``; or None or ``"undefined"`` for all available backends.
     Raises: ValueError for other names.
     """
     if backend is None or backend == Backend.UNDEFINED:

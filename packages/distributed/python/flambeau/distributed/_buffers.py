@@ -1,4 +1,4 @@
-"""Conversion of tensors to the form that a transport sends, and back."""
+"""Conversion of tensors to the buffers that a transport sends and receives, and back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def send_buffer(tensor: Tensor, device: str) -> Tensor:
 
 
 def receive_buffer(tensor: Tensor, device: str) -> Tensor:
-    """Return a receive buffer on ``device`` for ``tensor``: the tensor itself if it is contiguous there."""
+    """Return a receive buffer on ``device`` for ``tensor``: the tensor itself if it is there and contiguous."""
     if tensor.device.type == device.partition(":")[0] and tensor.is_contiguous() and not tensor.is_conj():
         return tensor.detach()
     return tensor.new_empty(tensor.shape, device=device)
@@ -49,7 +49,11 @@ def stack_rows(inputs: Sequence[Tensor], device: str) -> Tensor | None:
 
 
 def wait_unless_async(work: Work, async_op: bool, outputs: Sequence[Tensor]) -> Work | None:
-    """Return ``work`` if ``async_op``, else wait for it and return None. ``outputs`` become the work's result."""
+    """Return ``work`` if ``async_op`` is True, otherwise wait for it and return None.
+
+    Args:
+        outputs: the tensors that ``work.result()`` returns.
+    """
     work.fills(outputs)
     if async_op:
         return work.complete_in_background()

@@ -68,7 +68,7 @@ set_debug_level_from_env()
 
 
 def among_members(function: F) -> F:
-    """Decorate a function to receive ``group`` as a `ProcessGroup`, or to warn and return None outside of the group."""
+    """Decorate a function to receive ``group`` as a `ProcessGroup`. Outside the group, it warns and returns None."""
     name, position = function.__name__, list(inspect.signature(function).parameters).index("group")
 
     @functools.wraps(function)
@@ -85,7 +85,7 @@ def among_members(function: F) -> F:
 
 
 def check_tensor(call: str, name: str, given: Any) -> Tensor:
-    """Return a tensor unchanged. Raises: TypeError for other types."""
+    """Return ``given``, which must be a tensor. Raises: TypeError for other types."""
     if not isinstance(given, Tensor):
         raise TypeError(f"{call}: {name} should be a tensor, got {type(given).__name__}")
     return given
@@ -97,7 +97,7 @@ def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None)
     Args:
         call, name: the function and its argument, for messages.
         size: number of processes.
-        like: a tensor whose number of elements and dtype all must have, or None.
+        like: a tensor. All tensors in the list must have its dtype and number of elements. None: any tensors.
     Raises: TypeError, ValueError for other lists.
     """
     if isinstance(given, Tensor) or not isinstance(given, Sequence):
@@ -132,7 +132,7 @@ def check_operation(call: str, op: Any, dtype: flambeau.dtype) -> None:
 def resolve_group_rank(
     call: str, name: str, group: Any, rank: int | None, group_rank: int | None, default: int | None = None
 ) -> int:
-    """Return the rank within the group of a process that is given by its global rank or its rank in the group.
+    """Return the rank within the group of a process, given its global rank or its rank within the group.
 
     Args:
         call, name: the function and its argument, for messages.
@@ -144,7 +144,7 @@ def resolve_group_rank(
     if rank is not None and group_rank is not None:
         raise ValueError(f"{call}: pass either {name} or group_{name}, got both")
     if group_rank is not None:
-        get_global_rank(group, group_rank)  # raises an error for an invalid rank
+        get_global_rank(group, group_rank)  # an invalid rank raises an error
         return group_rank
     if rank is None:
         if default is None:

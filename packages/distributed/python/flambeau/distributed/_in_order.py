@@ -15,7 +15,7 @@ Steps = Generator[Any, None, Any]
 
 
 class _QueuedCollective:
-    """Collective that has not started; it waits until the request ``pending`` is complete."""
+    """Collective that has not started and waits until the request ``pending`` is complete."""
 
     def __init__(self, steps: Steps) -> None:
         self.steps = steps

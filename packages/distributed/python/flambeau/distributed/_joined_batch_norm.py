@@ -39,7 +39,7 @@ def joined_batch_norm(
 
 
 def _to_accumulation_dtype(tensor: Tensor) -> Tensor:
-    """Convert to the dtype for accumulation, which is at least float32."""
+    """Convert a half-precision tensor to float32, the dtype for accumulation; return other tensors unchanged."""
     return tensor.float() if tensor.dtype.itemsize < 4 else tensor
 
 
@@ -51,8 +51,8 @@ def _reduced_dims(tensor: Tensor) -> list[int]:
 def _statistics(input: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, float]:
     """Return mean and variance of each channel over all processes, and the number of values.
 
-    Each process sends its own statistics, which are combined by counts (Chan, Golub, LeVeque 1979). Sums of squares
-    would lose precision by cancellation for large means.
+    Each process sends its own statistics, which are combined with the counts as weights (Chan, Golub, LeVeque 1979).
+    Sums of squares would lose precision by cancellation for large means.
     """
     wide, channels = _to_accumulation_dtype(input), input.shape[1]
     count = input.numel() // max(channels, 1)

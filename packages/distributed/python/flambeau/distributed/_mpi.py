@@ -109,7 +109,7 @@ def _whole_buffer(tensor: Tensor) -> list[Any]:
 
 
 def _split_buffer(tensor: Tensor, counts: int | Sequence[int]) -> list[Any]:
-    """Return the MPI buffer of a tensor with one part per rank; ``counts``: number of elements of the parts."""
+    """Return the MPI buffer of a tensor with one part per rank. ``counts`` has the numbers of elements of the parts."""
     if isinstance(counts, int):
         return [_memory(tensor), counts, _datatype(tensor.dtype)]
     starts = [sum(counts[:rank]) for rank in range(len(counts))]
@@ -159,7 +159,7 @@ class MPITransport(Transport):
     """Transport over an MPI communicator, or over shared memory if all ranks are on one machine.
 
     Before each collective, the ranks exchange and compare signatures of the call. The exchange uses a second
-    communicator, because it starts immediately, while the collective starts only after the exchange.
+    communicator, because the exchange starts immediately, while the collective starts only after the exchange.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class MPITransport(Transport):
     def of(
         cls, name: str, everyone: Any, ranks: Sequence[int], timeout: timedelta | float, peers: Peers | None
     ) -> MPITransport:
-        """Create the transport of ``ranks``, a subset of the communicator ``everyone``. Only these ranks call this."""
+        """Create the transport of ``ranks``, a subset of the communicator ``everyone``, in each of these ranks."""
         members = everyone.Get_group().Incl(list(ranks))
         return cls(name, everyone.Create_group(members), ranks, timeout, peers)
 
@@ -230,7 +230,7 @@ class MPITransport(Transport):
         inputs: Sequence[Tensor] = (),
         share: int = 0,
     ) -> Work | None:
-        """Return the work of a collective through shared memory; None if shared memory does not support it.
+        """Return the work of a collective through shared memory, or None if shared memory does not support it.
 
         Args:
             share: bytes that each rank contributes.
@@ -260,7 +260,10 @@ class MPITransport(Transport):
             raise mismatch(self.ranks, texts)
 
     def _same_counts(self, received: Sequence[int], sent: Sequence[int]) -> Steps:
-        """Compare the numbers of elements that ranks send and expect. Raises: RuntimeError, in all ranks."""
+        """Compare the numbers of elements that ranks send and expect.
+
+        Raises: RuntimeError, in all ranks, if the numbers differ.
+        """
         everyone = array("q", bytes(16 * self.size * self.size))
         yield self._mpi.Iallgather(array("q", [*sent, *received]), everyone)
         for source in range(self.size):

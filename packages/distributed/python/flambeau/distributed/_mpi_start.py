@@ -39,7 +39,7 @@ _NEEDS_MPICH = (
     "{library} cannot connect processes that mpiexec did not start: pip install mpich, or start the program with "
     "mpiexec"
 )
-# Beginnings of the descriptions of the MPI libraries that connect processes through PMI, without mpiexec.
+# The first words of the descriptions of MPI libraries that connect processes through PMI, without mpiexec.
 _LIBRARIES_WITH_PMI = ("MPICH", "MVAPICH", "Intel(R) MPI")
 # Environment variables in which mpiexec passes the rank (MPICH and Intel MPI; Open MPI; PMIx).
 _RANKS = ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "PMIX_RANK")
@@ -60,7 +60,7 @@ def started_by_mpiexec() -> bool:
 
 
 def has_pmi(library: str) -> bool:
-    """Return whether an MPI library connects processes without ``mpiexec``, given its description."""
+    """Return True if the MPI library with the description ``library`` connects processes without ``mpiexec``."""
     return library.startswith(_LIBRARIES_WITH_PMI)
 
 
@@ -74,10 +74,11 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
     """Start MPI with the given rank and number of processes, and return the module ``mpi4py.MPI``.
 
     Args:
-        store: store through which processes that ``mpiexec`` did not start connect.
-        watch: reports ranks that have ended, so that the wait for them stops.
+        store: store through which the processes connect if ``mpiexec`` did not start them.
+        watch: `Watch` that reports ranks that have ended, so that this function stops waiting for them.
     Raises: ImportError without mpi4py or an MPI library; DistBackendError if MPI already runs with another rank or
-        number of processes, if there is neither ``mpiexec`` nor a store, or if the library needs ``mpiexec``.
+        number of processes, if ``mpiexec`` did not start the process and there is no store, or if the library needs
+        ``mpiexec``.
     """
     if is_started() or started_by_mpiexec():
         MPI = _imported()
@@ -108,8 +109,8 @@ def start(store: Store | None, rank: int, size: int, watch: Watch | None = None)
 
 
 def _imported(by_mpiexec: bool = True) -> Any:
-    """Import ``mpi4py.MPI``. This also starts MPI if ``by_mpiexec`` (``mpiexec`` started the process)."""
-    os.environ.setdefault("UCX_LOG_LEVEL", "fatal")  # hides messages about unusable network devices
+    """Import ``mpi4py.MPI``. If ``by_mpiexec`` (``mpiexec`` started the process), the import also starts MPI."""
+    os.environ.setdefault("UCX_LOG_LEVEL", "fatal")  # without messages about unusable network devices
     try:
         import mpi4py
 
@@ -124,7 +125,7 @@ def _imported(by_mpiexec: bool = True) -> Any:
 
 
 def server_of(store: Store, rank: int) -> TCPStore:
-    """Return a `TCPStore` to reach the program's server: ``store`` if it is one, else a store that rank 0 starts."""
+    """Return a `TCPStore` that reaches the program's server: ``store``, or a new one if it is not a `TCPStore`."""
     found = underlying(store)
     if isinstance(found, TCPStore):
         return found
@@ -155,7 +156,7 @@ def _unlink_memory(MPI: Any) -> None:
 
 
 def _reachable_host_name() -> str:
-    """Return the host name under which other machines reach this one, or 127.0.0.1 if it does not resolve."""
+    """Return this machine's host name for other machines, or 127.0.0.1 if the name cannot be resolved."""
     try:
         socket.getaddrinfo(socket.gethostname(), None)
     except OSError:
@@ -169,10 +170,10 @@ _servers: dict[Store, TCPStore] = {}
 
 @atexit.register
 def _end() -> None:
-    """Wait at exit for the other processes, or end at once after an unhandled exception.
+    """Wait for the other processes when this process exits, but not after an unhandled exception.
 
-    MPI is finalised only if ``mpiexec`` started the process, because ``mpiexec`` expects it. Otherwise this is not
-    needed, and MPICH 5.0 may crash in it.
+    MPI is finalised only if ``mpiexec`` started the process, because ``mpiexec`` expects it. Otherwise finalising is
+    not needed, and MPICH 5.0 may crash when it finalises.
     """
     error = getattr(sys, "last_value", None)
     announce_end(error)
@@ -194,14 +195,14 @@ def _by_mpiexec() -> bool:
 
 
 def _wait_for(request: Any) -> None:
-    """Wait up to `COMPLETION_TIMEOUT` seconds for the barrier ``request``: this process's last messages must arrive."""
+    """Wait for the barrier ``request``, for at most `COMPLETION_TIMEOUT` seconds, so that the last messages arrive."""
     deadline = time.monotonic() + COMPLETION_TIMEOUT
     while not request.Test() and time.monotonic() < deadline and not others_failed():
         time.sleep(PAUSE)
 
 
 def shared_store() -> Store:
-    """Return a store for the processes that ``mpiexec`` started, hosted by rank 0. All of them must call this."""
+    """Return a store that rank 0 serves for all processes that ``mpiexec`` started. All of them must call this."""
     everyone = _imported().COMM_WORLD
     kept = TCPStore(_reachable_host_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
     host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
@@ -219,6 +220,6 @@ def on_one_machine() -> bool:
 
 
 def rank_and_size() -> tuple[int, int]:
-    """Return this process's rank among those that ``mpiexec`` started, and their number."""
+    """Return this process's rank among the processes that ``mpiexec`` started, and the number of these processes."""
     everyone = _imported().COMM_WORLD
     return everyone.Get_rank(), everyone.Get_size()

@@ -103,7 +103,7 @@ class _Queued(Work):
         return self
 
     def _finish(self) -> None:
-        if self._finishing:  # the steps run on the current stream, which may differ from that of the memory
+        if self._finishing:  # the steps run on the current stream, which may differ from the memory's stream
             for tensor in self._kept or ():
                 tensor.record_stream(cuda.current_stream(tensor.device))
         super()._finish()
@@ -119,9 +119,9 @@ class _Message(NamedTuple):
 
 
 class NCCLTransport(Transport):
-    """Transport over NCCL communicators: one of all ranks, and one for each pair of ranks that exchange messages.
+    """Transport over NCCL communicators: one for all ranks, and one for each pair of ranks that exchange messages.
 
-    A communicator is created on first use, for the GPU of the tensors or the current one, and stays on that GPU.
+    A communicator is created on first use, for the GPU of the tensors or the current GPU, and stays on that GPU.
     """
 
     name, device = "nccl", "cuda"
@@ -140,7 +140,7 @@ class NCCLTransport(Transport):
         self._together: list[_Message] | None = None
 
     def _communicator(self, name: str, ranks: Sequence[int], device: int) -> _Communicator:
-        """Return the communicator of some ranks, creating it on first use."""
+        """Return the communicator of ``ranks``, and create it on first use."""
         if name not in self._communicators:
             store = PrefixStore(f"nccl {name}", self._store)
             self._communicators[name] = _Communicator(_join(store, ranks, self.rank, device, self.timeout))
@@ -153,7 +153,7 @@ class NCCLTransport(Transport):
 
         Args:
             queue: function that calls NCCL.
-        Returns: an event after the operation.
+        Returns: an event that follows the operation.
         Raises: ValueError if a tensor is on another GPU than the communicator.
         """
         pair = sorted({self.rank, self.rank if peer is None else peer})
@@ -162,7 +162,7 @@ class NCCLTransport(Transport):
         if others := sorted({str(each.device) for each in tensors if each.get_device() != communicator.device}):
             raise ValueError(_ANOTHER_GPU.format(what=what, device=communicator.device, others=" and ".join(others)))
         for tensor in tensors:
-            tensor.data_ptr()  # copies deferred CPU results to the GPU, on the current stream
+            tensor.data_ptr()  # this call copies deferred CPU results to the GPU, on the current stream
         communicator.stream.wait_stream(cuda.current_stream(communicator.device))
         queue(communicator)
         return communicator.stream.record_event()
@@ -255,7 +255,7 @@ class NCCLTransport(Transport):
 
     def _pass(self, peer: int, messages: Sequence[_Message]) -> None:
         """Queue messages between this rank and ``peer``, which run concurrently."""
-        peer_index = int(peer > self.rank)  # in the communicator of both
+        peer_index = int(peer > self.rank)  # index in the communicator of the two ranks
         sent = [(peer_index, each.tensor) for each in messages if each.sent]
         received = [(peer_index, each.tensor) for each in messages if not each.sent]
         tensors = [each.tensor for each in messages]
@@ -290,14 +290,14 @@ class NCCLTransport(Transport):
 def _exchange(
     sent: Sequence[tuple[int, Tensor]], received: Sequence[tuple[int, Tensor]], communicator: _Communicator
 ) -> None:
-    """Queue concurrent messages to and from ranks of a communicator, as pairs of rank and tensor."""
+    """Queue concurrent messages of a communicator. ``sent`` and ``received`` are pairs of rank and tensor."""
     to, given = [rank for rank, _ in sent], [tensor for _, tensor in sent]
     source, got = [rank for rank, _ in received], [tensor for _, tensor in received]
     _core._cuda_nccl_exchange(given, to, got, source, communicator.stream.cuda_stream, communicator.handle)
 
 
 def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
-    """Return NCCL's number for ``op``, and the tensor with complex elements viewed as real ones."""
+    """Return NCCL's number for ``op``, and the tensor, as a real view if it is complex."""
     if op not in _NUMBERS:
         raise ValueError(_NO_BITS.format(what=what, op=op.name))
     if not tensor.is_complex():
@@ -310,9 +310,9 @@ def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:
 def _join(store: Store, ranks: Sequence[int], rank: int, device: int, timeout: timedelta | float) -> nccl.Communicator:
     """Create the NCCL communicator of ``ranks`` in this process.
 
-    The ranks first wait for each other through ``store``, because that wait has a timeout and NCCL's has none.
+    The ranks first wait for each other through ``store``, because this wait has a timeout and NCCL's wait does not.
     """
-    turn = store.add(f"turn of {rank}", 1)  # counts the communicators, because a store can outlive a group
+    turn = store.add(f"turn of {rank}", 1)  # number of the communicator, because a store can outlive a group
     keys = [f"{turn} gpu of {each}" for each in ranks]
     store.set(keys[ranks.index(rank)], f"{cuda.get_device_properties(device).uuid} of {socket.gethostname()}")
     try:

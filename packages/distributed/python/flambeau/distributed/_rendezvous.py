@@ -1,4 +1,4 @@
-"""Rendezvous of the processes of a program: the shared store, their ranks and their number."""
+"""Rendezvous of the processes of a program: each process obtains the shared store, its rank and their number."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MISSING_SETTING = (
 def rendezvous(
     url: str, rank: int = -1, world_size: int = -1, timeout: timedelta | float = default_pg_timeout
 ) -> Iterator[tuple[Store, int, int]]:
-    """Yield once: the shared store, the rank of this process, and the number of processes.
+    """Yield the shared store, the rank of this process and the number of processes, once.
 
     Args:
         url: ``env://`` (the variables MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE), ``tcp://host:port`` (of the
@@ -97,7 +97,7 @@ class RendezvousResult(NamedTuple):
 
     Args:
         store: shared store; None if ``mpiexec`` started processes on several machines, which communicate only by MPI.
-        watch: detects ranks that have ended; None for a single process, or without a store.
+        watch: `Watch` that detects ranks that have ended; None for a single process, or without a store.
     """
 
     store: Store | None
@@ -109,7 +109,7 @@ class RendezvousResult(NamedTuple):
 def complete_rendezvous(
     init_method: str | None, store: Store | None, rank: int, world_size: int, timeout: timedelta | float
 ) -> RendezvousResult:
-    """Find the other processes: wait until all have called this function, and return the result.
+    """Find the other processes: wait until all processes have called this function, and return the result.
 
     If ``mpiexec`` started the processes and no argument is given, MPI provides their ranks.
     """
@@ -125,7 +125,7 @@ def complete_rendezvous(
         raise ValueError(f"rank should be from 0 to world_size - 1, got rank={rank} and world_size={world_size}")
     program_store = _next_program(store)
     program_store.set_timeout(timeout)
-    watched = isinstance(underlying(store), TCPStore)  # watch from the start; other stores get a server later
+    watched = isinstance(underlying(store), TCPStore)  # a TCPStore has a server that can watch from the start
     watch = _watch(program_store, rank, world_size) if watched else None
     try:
         _register(program_store, rank, world_size, watch)
@@ -155,7 +155,7 @@ def _next_program(store: Store) -> PrefixStore:
     return PrefixStore(f"rendezvous {times}", store)
 
 
-# Number of earlier rendezvous per store. Each uses its number as a key prefix.
+# Number of earlier rendezvous per store. Each rendezvous uses its number as a key prefix.
 _rendezvous_counts: weakref.WeakKeyDictionary[Store, int] = weakref.WeakKeyDictionary()
 
 

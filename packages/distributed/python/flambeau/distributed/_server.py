@@ -1,11 +1,11 @@
 """Server for the rendezvous of processes: a separate program that rank 0 starts and that needs only Python.
 
-The server has three tasks. It stores the keys and values of `TCPStore`. It implements PMI 1, the protocol in which
-``mpiexec`` introduces ranks to each other, so that processes started in other ways become ranks of one MPI program. It
-watches the ranks of each program and tells the others when one ends.
+The server has three tasks. It stores the keys and values of `TCPStore`. It implements PMI 1, the protocol with which
+``mpiexec`` connects ranks, so that processes that were started in other ways become ranks of one MPI program. It
+watches the ranks of each program and informs the other ranks when one ends.
 
-The server is a process, so that it answers while rank 0 is busy, for example in the start of MPI. It ends when the
-process that started it has ended and no client is connected.
+The server is a separate process, so that it answers while rank 0 is busy, for example while MPI starts. It ends when
+the process that started it has ended and no client is connected.
 
 Source: Balaji and others, "PMI: A Scalable Parallel Process-Management Interface for Extreme-Scale Systems", 2010.
 """
@@ -56,7 +56,10 @@ class Keys:
             return [self.values.get(key) for key in keys]
 
     def swap(self, key: str, old: str | None, new: str | None) -> bool:
-        """Replace the value of ``key`` by ``new`` if it equals ``old`` (None: missing); return whether it did."""
+        """Replace the value of ``key`` with ``new`` if it equals ``old``, and return True; otherwise return False.
+
+        None stands for a missing key.
+        """
         with self.lock:
             if self.values.get(key) != old:
                 return False
@@ -128,8 +131,8 @@ class Member:
     """Watched rank.
 
     Args:
-        process: result of `machine` for its machine, and its process id.
-        limit: seconds without a heartbeat after which it counts as silent; 0: never.
+        process: result of `machine` on the rank's machine, and the process id of the rank.
+        limit: number of seconds without a heartbeat after which the rank counts as silent; 0: never.
     """
 
     def __init__(self, connection: socket.socket, process: tuple[str, int], limit: float) -> None:
@@ -145,7 +148,7 @@ class Member:
     def exit_code(self) -> int | None:
         """Return the exit code, negative for a signal, or None if unknown.
 
-        The kernel reports it after the parent process has collected it.
+        The kernel reports the code after the parent process has collected it.
         """
         if self.code is not None or self.descriptor < 0:
             return self.code
@@ -166,7 +169,7 @@ class Member:
 
 
 class WatchedRanks:
-    """State of the watched ranks of one program: those that run and those that have ended."""
+    """State of the watched ranks of one program: running ranks and ranks that have ended."""
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
@@ -217,7 +220,8 @@ class WatchedRanks:
 
         Args:
             how: description of the end.
-            calls: number of collectives that it has started, by group, if it sent an end message; else None.
+            calls: numbers of collectives that the rank has started, by group, from its end message; None without an end
+                message.
         """
         with self.changed:
             if rank not in self.ended:
@@ -225,7 +229,7 @@ class WatchedRanks:
                 self.send_event(self.ended[rank])
 
     def remove(self, rank: int, member: Member) -> None:
-        """Remove a rank whose connection has closed. Tell the others that it ended, with the exit code if known."""
+        """Remove a rank whose connection has closed. Tell the other ranks that it ended, and its exit code if known."""
         deadline = time.monotonic() + WAIT_FOR_CODE
         while rank not in self.ended and (code := member.exit_code()) is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -280,7 +284,7 @@ class Server:
                 self.changed.notify()
 
     def serve(self, connection: socket.socket) -> None:
-        """Serve one connection until it closes: requests to the key-value table, or PMI, a watch or a report."""
+        """Serve one connection until it closes: key-value requests, PMI commands, a watched rank or a report."""
         with self.counted(), connection, connection.makefile("rw", newline="\n") as lines:
             try:
                 for line in lines:
@@ -338,7 +342,7 @@ class Server:
                 watched.check_silence()
 
     def program(self, size: int) -> Ranks:
-        """Add a rank to the last MPI program, or if it is full to a new one of ``size`` ranks. Return the program."""
+        """Add a rank to the last MPI program, or to a new program of ``size`` ranks if it is full. Return the program."""
         with self.changed:
             if not self.programs or self.programs[-1].members == size:
                 self.programs.append(Ranks(size))
@@ -367,14 +371,14 @@ def main() -> None:
     if os.fork():
         return
     nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):  # a reader of rank 0's output must not wait for this process
+    for stream in range(3):  # otherwise a program that reads rank 0's output would wait for this process
         os.dup2(nothing, stream)
     listener, lasting, server = socket.socket(fileno=int(sys.argv[1])), int(sys.argv[2]), Server()
     threading.Thread(target=server.accept, args=(listener,), daemon=True).start()
     threading.Thread(target=server.monitor, daemon=True).start()
     while os.read(lasting, 1):
         pass
-    listener.shutdown(socket.SHUT_RDWR)  # ends `accept`
+    listener.shutdown(socket.SHUT_RDWR)  # this ends `accept`
     with server.changed:
         server.changed.wait_for(lambda: not server.connected)
 

@@ -23,8 +23,8 @@ from .work import Work
 __all__ = ["Kind", "SharedMemory", "SharedRequest", "reduces"]
 
 _MAX_RANKS, _MAX_CHUNK, _MEMORY = 64, 64 * 1024, 16 * 1024 * 1024
-# Size in bytes above which ranks read tensors directly from each other's memory. Then ranks need not run at the same
-# time, which is several times faster if there are more processes than processors.
+# Size in bytes above which ranks read tensors directly from each other's memory. Ranks then need not run at the same
+# time, so that this is several times faster if there are more processes than processors.
 _MIN_POLLED_BYTES = 256 * 1024
 _POLL_SECONDS = 100e-6  # maximum seconds that one poll works on a collective
 _MAX_TENSORS = 4096  # maximum number of tensors whose addresses fit into a slot
@@ -32,7 +32,7 @@ _DONE, _MISMATCH = 1, 2
 
 
 class Kind(enum.IntEnum):
-    """Collectives by their numbers in the native code."""
+    """Numbers of the collectives in the native code."""
 
     CHECK = 0
     ALL_REDUCE = 1
@@ -94,7 +94,7 @@ class SharedMemory:
 
     @classmethod
     def open(cls, communicator: Any, ranks: Sequence[int]) -> SharedMemory | None:
-        """Create the shared memory of the ranks of a communicator; None if they are on several machines."""
+        """Create the shared memory of the ranks of a communicator. Return None if this is not possible."""
         size = communicator.Get_size()
         if size > _MAX_RANKS or not _on_one_machine(communicator):
             return None
@@ -141,7 +141,7 @@ class SharedMemory:
 
 
 def _chunk(size: int) -> int:
-    """Return the size in bytes of the chunks that each of ``size`` ranks copies to shared memory."""
+    """Return the size in bytes of the chunks that each rank copies to shared memory, for a group of ``size`` ranks."""
     slots = _native.memory_size(size, 1) - _native.memory_size(size, 0)
     return min(_MAX_CHUNK, _MEMORY // slots // 4096 * 4096)
 
@@ -165,7 +165,7 @@ def _readable(communicator: Any) -> bool:
 
 
 def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
-    """Map the same ``size`` bytes in all ranks; None in all ranks if one fails. The file is unlinked afterwards."""
+    """Map the same ``size`` bytes of a file in all ranks and unlink the file. Return None in all ranks if one fails."""
     path = communicator.bcast(_create_file(size) if communicator.Get_rank() == 0 else None, 0)
     found = None
     with contextlib.suppress(OSError):  # no /dev/shm, or not enough memory: MPI is used instead

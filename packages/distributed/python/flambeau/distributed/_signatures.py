@@ -37,7 +37,7 @@ class Signature(NamedTuple):
         tensor: this rank's tensor, of which the dtype and the number of elements are compared; None if there is no
             tensor or if sizes may differ.
         op: reduction.
-        root: rank that sends to or receives from all; -1 if there is none.
+        root: rank that sends to or receives from all ranks; -1 for collectives without a root.
         shapes: shapes of the tensors that are packed into ``tensor``; the shapes must be the same on all ranks.
     """
 

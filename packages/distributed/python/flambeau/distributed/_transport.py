@@ -20,7 +20,7 @@ __all__ = ["SingleProcessTransport", "Transport"]
 
 
 class Transport(ABC):
-    """Base class of transports for the tensors of one kind of device and the processes of one group.
+    """Base class of transports for the tensors of one device type and the processes of one group.
 
     Callers pass contiguous tensors of the right sizes, and ranks within the group. Methods return immediately with a
     `Work` to wait for.
@@ -35,7 +35,11 @@ class Transport(ABC):
 
     @abstractmethod
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
-        """Reduce a tensor over all ranks in place. ``shapes``: shapes of the tensors packed into it, to compare."""
+        """Reduce a tensor over all ranks in place.
+
+        Args:
+            shapes: shapes of the tensors that are packed into ``tensor``; they must be the same on all ranks.
+        """
 
     def all_reduce_coalesced(self, tensors: Sequence[Tensor], op: ReduceOp) -> Work:
         """Reduce several tensors of one dtype in place. The base class packs them into one tensor."""
@@ -68,11 +72,11 @@ class Transport(ABC):
 
     @abstractmethod
     def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
-        """Reduce the tensors and give each rank one part of the result."""
+        """Reduce the tensors of all ranks and scatter the result: each rank receives one part in ``output``."""
 
     @abstractmethod
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
-        """Send a part of ``tensor`` to each rank; ``sent`` and ``received`` are numbers of elements per rank."""
+        """Send a part of ``tensor`` to each rank. ``sent`` and ``received`` are the numbers of elements per rank."""
 
     @abstractmethod
     def send(self, tensor: Tensor, to: int, tag: int) -> Work:
@@ -83,7 +87,7 @@ class Transport(ABC):
         """Receive a tensor from a rank, or from the first rank that sends if ``source`` is None."""
 
     def batched_messages(self) -> AbstractContextManager[Any]:
-        """Return a context. Messages that are started in it are sent concurrently."""
+        """Return a context. Messages that are started in this context are sent concurrently."""
         return nullcontext()
 
     @abstractmethod
@@ -99,7 +103,7 @@ class Transport(ABC):
 
 
 class SingleProcessTransport(Transport):
-    """Transport of a group of one process, which sends nothing."""
+    """Transport of a group with one process. It sends nothing."""
 
     def __init__(self, name: str, timeout: timedelta | float) -> None:
         super().__init__(0, 1, timeout)

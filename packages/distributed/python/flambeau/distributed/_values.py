@@ -14,7 +14,7 @@ __all__ = ["begin_broadcast", "broadcast_values"]
 
 
 def broadcast_values(tensors: Sequence[Tensor], group: ProcessGroup, source: int = 0) -> None:
-    """Replace the values of tensors by those of the process ``source``, with one message per dtype and device.
+    """Copy the values of ``tensors`` from the process ``source``, with one message per dtype and device.
 
     Args:
         source: rank within the group.

@@ -59,7 +59,10 @@ _ABORTED = (
 
 
 def silence_limit() -> float:
-    """Return FLAMBEAU_HEARTBEAT_SECONDS: seconds without a heartbeat after which a rank counts as hung; 0: never."""
+    """Return the number of seconds without a heartbeat after which a rank counts as hung; 0: never.
+
+    The environment variable FLAMBEAU_HEARTBEAT_SECONDS sets it (default: 4).
+    """
     text = os.environ.get("FLAMBEAU_HEARTBEAT_SECONDS", "4")
     try:
         return max(0.0, float(text))
@@ -78,7 +81,7 @@ class Watch:
     """Connection of one process with the server that watches all ranks of a program.
 
     Args:
-        store: store whose server watches.
+        store: store whose server watches the ranks.
         program: name of the program, because several programs may use a store one after another.
         rank: rank of this process.
     """
@@ -112,7 +115,7 @@ class Watch:
             group: key of the transport.
             call: number of the collective in the transport; None for other operations.
         """
-        for rank, end in list(self.ended.items()):  # in the order in which ranks ended, because an end causes others
+        for rank, end in list(self.ended.items()):  # in the order in which ranks ended: one end can cause others
             if rank not in ranks:
                 continue
             if end.calls is not None and call is not None:
@@ -121,7 +124,7 @@ class Watch:
             elif time.monotonic() > end.final:
                 return f"rank {rank} {end.how}"
             else:
-                return ""  # later ends may be consequences of this one, so do not report them
+                return ""  # later ends may be consequences of this end, so do not report them
         return self.lost_server
 
     @contextlib.contextmanager
@@ -137,8 +140,8 @@ class Watch:
         """Announce that this rank ends, with the number of collectives in which it has taken part.
 
         Args:
-            how: reason for messages.
-            failed: if True, the collectives so far may not complete either.
+            how: reason, for error messages.
+            failed: if True, collectives that this rank has started may not complete either.
         """
         if self.closed:
             return
@@ -177,7 +180,7 @@ class Watch:
         have closed its connection.
         """
         self._connection.settimeout(BEAT)
-        rest, silent = b"", 0.0  # silent: seconds without data, only counting time in which this thread ran
+        rest, silent = b"", 0.0  # silent: seconds without data in which this thread ran
         while not self.closed:
             try:
                 data = self._connection.recv(65536)
@@ -224,7 +227,7 @@ class Watch:
 
 
 class Peers:
-    """The ranks of one transport, with the `Watch` that detects their end.
+    """Ranks of one transport, with the `Watch` that detects their end.
 
     Args:
         ranks: global ranks.
@@ -235,14 +238,14 @@ class Peers:
         self.watch, self.ranks, self.key = watch, ranks, key
 
     def of_collective(self) -> Participation:
-        """Count another collective, and return the participation of all ranks, each of which it requires."""
+        """Count another collective, and return the participation of all ranks. The collective requires every rank."""
         self.watch.calls[self.key] += 1
         call = self.watch.calls[self.key]
         self.watch.pending.add((self.key, call))
         return Participation(self.watch, self.ranks, self.key, call)
 
     def of_message(self, other: int | None) -> Participation:
-        """Return the participation of the rank ``other`` in a message, or of any single rank if it is None."""
+        """Return the participation of the rank ``other`` in a message, or of any one rank if ``other`` is None."""
         if other is not None:
             return Participation(self.watch, [self.ranks[other]])
         return AnyParticipation(self.watch, [rank for rank in self.ranks if rank != self.watch.rank])
@@ -255,7 +258,7 @@ class Participation:
         self.watch, self.ranks, self.key, self.call = watch, ranks, key, call
 
     def failure_reason(self) -> str:
-        """Return why the operation cannot complete because a rank has ended, or an empty string if it still can."""
+        """Return the reason why the operation cannot complete after the end of a rank; an empty string if it can."""
         return self.watch.reason(self.ranks, self.key, self.call) if self.watch.any_ended() else ""
 
     def continue_in_background(self, work: Any) -> None:
@@ -269,7 +272,7 @@ class Participation:
 
 
 class AnyParticipation(Participation):
-    """Participation in a message that any one of several ranks may send."""
+    """Participation in a message that any of several ranks may send."""
 
     def failure_reason(self) -> str:
         if not self.watch.any_ended():
@@ -282,7 +285,7 @@ _open: weakref.WeakSet[Watch] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    """Close the connections in a forked child, which would otherwise keep them open after its parent has ended."""
+    """Close the connections in a forked child. Otherwise they would stay open after the parent has ended."""
     for watch in list(_open):
         watch.closed = True
         watch._connection.close()
@@ -299,7 +302,7 @@ def others_failed() -> bool:
 
 
 def announce_end(error: BaseException | None) -> None:
-    """Tell the other ranks that this process ends, and why if an exception ends it."""
+    """Tell the other ranks that this process ends, and which exception ends it, if any."""
     how = "ended" if error is None else f"ended with {type(error).__name__}: {error}"
     for watch in list(_open):
         watch.leave(how, failed=error is not None)

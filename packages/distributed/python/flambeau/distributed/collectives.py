@@ -32,14 +32,14 @@ _MONITORED = 32_767
 
 @among_members
 def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False) -> Work | None:
-    """Reduce the tensors of all processes elementwise, in place; all processes get the result.
+    """Reduce the tensors of all processes elementwise, in place. All processes get the result.
 
     Args:
         tensor: tensor with the same shape and dtype in all processes.
         op: reduction (`ReduceOp`).
         group: group of processes; None for all.
-        async_op: if True, return a `Work` immediately; if False, wait. The same for all collectives.
-    Returns: a `Work` if ``async_op``, else None.
+        async_op: if True, return a `Work` immediately; if False, wait. All collectives have this argument.
+    Returns: a `Work` if ``async_op`` is True, otherwise None.
     Raises: TypeError, ValueError for unsupported arguments; RuntimeError if processes do not take part in time.
 
     >>> total = fb.tensor([1.0, 2.0])
@@ -101,10 +101,10 @@ def reduce(
 def reduce_scatter_tensor(
     output: Tensor, input: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False
 ) -> Work | None:
-    """Reduce the tensors of all processes and scatter the result: each process gets its part.
+    """Reduce the tensors of all processes and scatter the result: each process gets one part.
 
     Args:
-        output: receives the part of this process.
+        output: tensor that receives the part of this process.
         input: parts for all processes, concatenated or stacked.
         op: reduction (`ReduceOp`).
     """
@@ -145,7 +145,7 @@ def reduce_scatter(
 def broadcast(
     tensor: Tensor, src: int | None = None, group: Any = None, async_op: bool = False, group_src: int | None = None
 ) -> Work | None:
-    """Copy the tensor of rank ``src`` to all processes. ``tensor`` must have the same shape and dtype in all."""
+    """Copy the tensor of rank ``src`` to all processes. Its shape and dtype must be the same in all processes."""
     check_tensor("broadcast", "tensor", tensor)
     root = resolve_group_rank("broadcast", "src", group, src, group_src)
     check_same_call(group, "broadcast", root, tensor)
@@ -160,7 +160,7 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -
     """Wait until all processes of the group have called this function.
 
     Args:
-        device_ids: list with the index of this process's GPU; ``barrier`` then also waits for the GPUs' work.
+        device_ids: list with the index of this process's GPU. If given, also wait for the GPUs' work.
     """
     check_same_call(group, "barrier")
     kinds = list(group.transports)
@@ -173,7 +173,7 @@ def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bo
     """Wait like `barrier`. Rank 0 of the group raises an error that names the processes that are late.
 
     Args:
-        timeout: time limit; the group's by default.
+        timeout: time limit (default: the group's timeout).
         wait_all_ranks: if True, name all missing processes, not only the first.
     Raises: RuntimeError if processes are missing.
     """

@@ -10,18 +10,18 @@ class DistError(RuntimeError):
 
 
 class DistBackendError(DistError):
-    """An error of a backend (MPI, NCCL), or a timeout while waiting for other processes."""
+    """Error of a backend (MPI, NCCL), or timeout of the wait for other processes."""
 
     __module__ = "flambeau.distributed"
 
 
 class DistStoreError(DistError):
-    """A timeout while waiting for a key of a store."""
+    """Timeout of the wait for a key of a store."""
 
     __module__ = "flambeau.distributed"
 
 
 class DistNetworkError(DistError):
-    """A failure to connect to another machine or process."""
+    """Failure to connect to another machine or process."""
 
     __module__ = "flambeau.distributed"

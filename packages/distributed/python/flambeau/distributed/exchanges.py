@@ -29,8 +29,8 @@ def all_gather_into_tensor(
     """Concatenate or stack the tensors of all processes, in all processes.
 
     Args:
-        output_tensor: receives the tensors, concatenated or stacked; it has ``group size * input_tensor.numel()``
-            elements.
+        output_tensor: tensor that receives the concatenated or stacked tensors. It has
+            ``group size * input_tensor.numel()`` elements.
         input_tensor: tensor with the same shape and dtype in all processes.
     """
     check_tensor("all_gather_into_tensor", "input_tensor", input_tensor)
@@ -53,7 +53,7 @@ def all_gather(tensor_list: Sequence[Tensor], tensor: Tensor, group: Any = None,
     """Copy the tensors of all processes to a list, in all processes.
 
     Args:
-        tensor_list: receives one tensor per process.
+        tensor_list: list of one tensor per process, which receives the data.
         tensor: tensor with the same shape and dtype in all processes.
 
     >>> gathered = [fb.empty(2)]
@@ -143,7 +143,7 @@ def scatter(
     """Send each process one tensor of a list of the process of rank ``src``, 0 by default.
 
     Args:
-        tensor: receives the data; it has the same shape and dtype in all processes.
+        tensor: tensor that receives the data, with the same shape and dtype in all processes.
         scatter_list: in rank ``src``, one tensor per process; None in other processes.
     """
     check_tensor("scatter", "tensor", tensor)
@@ -171,10 +171,10 @@ def all_to_all_single(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Send each process its rows of ``input``, and concatenate the received rows.
+    """Send rows of ``input`` to each process, and concatenate the received rows in ``output``.
 
     Args:
-        output: receives the rows.
+        output: tensor that receives the rows.
         input: rows for the processes in rank order, along the first dimension.
         output_split_sizes: number of rows from each process; None for equal numbers.
         input_split_sizes: number of rows for each process; None for equal numbers.
@@ -195,7 +195,7 @@ def all_to_all_single(
 
 
 def _counts(name: str, tensor: Tensor, sizes: Sequence[int] | None, ranks: int) -> list[int]:
-    """Convert numbers of rows per rank (None: equal numbers) to numbers of elements."""
+    """Convert the numbers of rows per rank, None for equal numbers, to numbers of elements."""
     rows = tensor.shape[0] if tensor.ndim else 1
     if not sizes:
         if rows % ranks:
@@ -220,8 +220,8 @@ def all_to_all(
     """Send each process one tensor of a list, and receive one tensor from each process.
 
     Args:
-        output_tensor_list: one tensor per process, with the size of the tensor that it sends; receives the data.
-        input_tensor_list: one tensor per process; sizes may differ, the dtype is the same for all.
+        output_tensor_list: one tensor per process, which receives the tensor that this process sends and has its size.
+        input_tensor_list: one tensor per process. Sizes may differ; the dtype is the same for all.
     """
     outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)
     inputs = check_list("all_to_all", "input_tensor_list", input_tensor_list, group.size(), None)

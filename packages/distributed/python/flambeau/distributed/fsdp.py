@@ -30,7 +30,7 @@ _NONE = (
 
 @dataclass(frozen=True)
 class MixedPrecisionPolicy:
-    """Policy of dtypes in which a sharded model would compute."""
+    """Dtypes in which a sharded model computes in PyTorch. flambeau does not use them."""
 
     param_dtype: dtype | None = None
     reduce_dtype: dtype | None = None
@@ -40,7 +40,7 @@ class MixedPrecisionPolicy:
 
 @dataclass
 class OffloadPolicy:
-    """Policy that keeps shards on the device on which they are used."""
+    """Policy that keeps shards on the device where they are used."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ class CPUOffload:
 
 
 class ShardingStrategy(enum.Enum):
-    """Choice of what to shard: parameters, gradients and optimizer state, or some of them."""
+    """Choice of the data to shard: parameters, gradients and optimizer state, or some of them."""
 
     FULL_SHARD = enum.auto()
     SHARD_GRAD_OP = enum.auto()
@@ -84,14 +84,20 @@ class FSDPModule:
 def transformer_auto_wrap_policy(
     module: Any, recurse: bool, nonwrapped_numel: int, transformer_layer_cls: set[type]
 ) -> bool:
-    """Return True if ``recurse`` (visit the submodules) or if ``module`` is an instance of a class in the set."""
+    """Return True if ``recurse`` is True, or if ``module`` is an instance of a class in the set.
+
+    With ``recurse``, the result tells the caller to visit the submodules.
+    """
     return recurse or isinstance(module, tuple(transformer_layer_cls))
 
 
 def lambda_auto_wrap_policy(
     module: Any, recurse: bool, nonwrapped_numel: int, lambda_fn: Callable[[Any], bool]
 ) -> bool:
-    """Return True if ``recurse`` (visit the submodules) or if the function returns True for ``module``."""
+    """Return True if ``recurse`` is True, or if ``lambda_fn`` returns True for ``module``.
+
+    With ``recurse``, the result tells the caller to visit the submodules.
+    """
     return recurse or lambda_fn(module)
 
 

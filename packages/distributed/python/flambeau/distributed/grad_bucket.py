@@ -33,7 +33,7 @@ class GradBucket:
         self._gradients, self._parameters = list(gradients), list(parameters)
 
     def index(self) -> int:
-        """Return the index of the bucket; the bucket of the last layers has index 0."""
+        """Return the index of the bucket. The bucket of the last layers has index 0."""
         return self._index
 
     def buffer(self) -> Tensor:
@@ -53,5 +53,5 @@ class GradBucket:
         return self._is_last
 
     def set_buffer(self, buffer: Tensor) -> None:
-        """Replace the buffer with another tensor, such as a compressed one, for a nested hook."""
+        """Replace the buffer with another tensor, such as compressed gradients, for a nested hook."""
         self._buffer = buffer

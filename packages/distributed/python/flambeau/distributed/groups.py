@@ -87,7 +87,7 @@ class ProcessGroup:
         return found
 
     def on_the_host(self) -> Transport:
-        """Return the transport for CPU tensors. Raises RuntimeError if there is none."""
+        """Return the transport for CPU tensors. Raises RuntimeError if it does not exist."""
         found = self.transport(flambeau.device("cpu"))
         assert found is not None
         return found
@@ -102,7 +102,7 @@ class ProcessGroup:
 
 
 class _Program:
-    """Process-wide state: all processes of the program and their groups."""
+    """State of this process: the processes of the program, and their groups."""
 
     def __init__(self, found: RendezvousResult, backend: str | None, timeout: timedelta | float):
         self.store, self.rank, self.size, self.watch = found
@@ -112,7 +112,7 @@ class _Program:
         self.whole = self.group(range(self.size), backend, timeout)
 
     def group(self, ranks: Sequence[int], backend: str | None, timeout: timedelta | float) -> ProcessGroup | None:
-        """Create a group of ranks. Return None if this process is not one of them."""
+        """Create a group of ``ranks``. Return None if this process does not belong to it."""
         name = str(self.made)
         self.made += 1
         if self.store is None and self.size > 1 and "nccl" in backends_by_device(backend).values():
@@ -140,7 +140,7 @@ class _Program:
         return self._by_mpi(backend, ranks, timeout, peers)
 
     def _by_mpi(self, backend: str, ranks: Sequence[int], timeout: timedelta | float, peers: Peers | None) -> Transport:
-        """Create the MPI transport of some ranks. The first call starts MPI."""
+        """Create the MPI transport of ``ranks``. The first call starts MPI."""
         if self.mpi is None:
             with self.blocking("the start of MPI", range(self.size)):
                 self.mpi = _mpi_start.start(self.store, self.rank, self.size, self.watch)
@@ -183,9 +183,9 @@ def init_process_group(
     pg_options: Any = None,
     device_id: Any = None,
 ) -> None:
-    """Create the default group of all processes of a program; every process calls this function.
+    """Create the default group of all processes of a program. Every process must call this function.
 
-    The processes are started by ``python -m flambeau.distributed.run``, by ``mpiexec``, by
+    Start the processes with ``python -m flambeau.distributed.run``, with ``mpiexec``, with
     ``flambeau.multiprocessing.spawn``, or by hand.
 
     Args:
@@ -193,11 +193,11 @@ def init_process_group(
             tensors; or ``"cpu:gloo,cuda:nccl"``. None uses all available backends.
         init_method: how the processes find each other: ``"env://"``, ``"tcp://host:port"`` (address of rank 0) or
             ``"file:///path"``. None: through MPI if ``mpiexec`` started them, else ``"env://"``.
-        timeout: time limit of waiting for other processes, 30 minutes by default.
+        timeout: time limit for waiting for other processes (default: 30 minutes).
         world_size: number of processes; -1 reads it from the environment.
         rank: rank of this process; -1 reads it from the environment.
         store: store for the rendezvous, instead of ``init_method``.
-        device_id: this process's GPU, which becomes the current one.
+        device_id: this process's GPU, which becomes the current GPU.
     Raises: ValueError if the group exists already, or if rank, number of processes or address are unknown; ImportError
         without MPI; RuntimeError if processes are missing after the timeout. A single process needs no backend.
 
@@ -241,7 +241,7 @@ class _Group:
 
 
 class _GroupMember(_Group):
-    """Namespace of ``WORLD`` and of ``NON_GROUP_MEMBER``, which `new_group` returns outside of the group."""
+    """Namespace of ``WORLD`` and of ``NON_GROUP_MEMBER``, which `new_group` returns outside the group."""
 
     NON_GROUP_MEMBER = object()
 
@@ -250,7 +250,7 @@ group, GroupMember = _Group(), _GroupMember()
 
 
 def _get_default_group() -> ProcessGroup | None:
-    """Return the default group. Raises: ValueError if it is not initialized."""
+    """Return the default group. Raises: ValueError if the group is not initialized."""
     return _require_program().whole
 
 
@@ -260,7 +260,7 @@ def is_initialized() -> bool:
 
 
 def member(group: Any) -> ProcessGroup | None:
-    """Return ``group``, or the default group if it is None. Return None if this process does not belong to it."""
+    """Return ``group``, or the default group for None. Return None if this process does not belong to the group."""
     whole = _require_program().whole
     if group is None:
         return whole
@@ -279,13 +279,13 @@ def _rank_not_in_group(group: Any) -> bool:
 
 
 def get_rank(group: ProcessGroup | None = None) -> int:
-    """Return this process's rank in a group, by default the default group; -1 if it does not belong to it."""
+    """Return this process's rank in ``group`` (None: the default group), or -1 if it does not belong to the group."""
     found = member(group)
     return -1 if found is None else found.rank()
 
 
 def get_world_size(group: ProcessGroup | None = None) -> int:
-    """Return the number of processes of a group; -1 if this process does not belong to it."""
+    """Return the number of processes of ``group``, or -1 if this process does not belong to the group."""
     found = member(group)
     return -1 if found is None else found.size()
 
@@ -343,14 +343,14 @@ def new_group(
 
     Args:
         ranks: global ranks of the members; None for all.
-        timeout: see `init_process_group`; default: that of the default group.
-        backend: see `init_process_group`; default: that of the default group.
+        timeout: see `init_process_group` (default: the timeout of the default group).
+        backend: see `init_process_group` (default: the backend of the default group).
         use_local_synchronization: if True, only members call this function.
     Returns: the group, or ``GroupMember.NON_GROUP_MEMBER`` in the processes outside it.
     """
     program = _require_program()
     whole = program.whole
-    assert whole is not None  # all processes belong to it
+    assert whole is not None  # all processes belong to the default group
     chosen = list(range(program.size)) if ranks is None else sorted(ranks)
     if not chosen or len(set(chosen)) < len(chosen) or not 0 <= chosen[0] <= chosen[-1] < program.size:
         raise ValueError(f"ranks should be different ints from 0 to {program.size - 1}, got {ranks}")
@@ -389,9 +389,9 @@ def new_subgroups(
     pg_options: Any = None,
     group_desc: str | None = None,
 ) -> tuple[ProcessGroup | None, list[Any]]:
-    """Create groups of ``group_size`` consecutive ranks; by default, one group per machine.
+    """Create groups of ``group_size`` consecutive ranks. By default, create one group per machine.
 
-    Returns: this process's group, and all of them.
+    Returns: this process's group, and a list of all groups.
     """
     if group is not None:
         raise NotImplementedError("new_subgroups divides all processes, and does not support the argument 'group'")
@@ -405,7 +405,7 @@ def new_subgroups(
 
 
 def destroy_process_group(group: ProcessGroup | None = None) -> None:
-    """Destroy a group, by default all groups. Every member must call this. Messages already sent still arrive."""
+    """Destroy a group, by default all groups. Every member must call this function. Sent messages still arrive."""
     global _program
     found = member(group)
     if found is None:

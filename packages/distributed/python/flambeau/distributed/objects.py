@@ -48,7 +48,7 @@ def _unpacked(data: Tensor, sizes: Tensor) -> list[Any]:
 
 
 def _exchange_padded(group: ProcessGroup, obj: Any) -> tuple[Tensor, Tensor]:
-    """Return the pickled object, padded to the longest of all processes, and the pickled sizes in all processes."""
+    """Return the pickled object, padded to the largest size of all processes, and the sizes in all processes."""
     data, size = _pickle_objects([obj], _device(group, None))
     sizes = size.new_empty(group.size())
     all_gather_into_tensor(sizes, size, group)
@@ -141,10 +141,10 @@ def scatter_object_list(
     group: Any = None,
     group_src: int | None = None,
 ) -> None:
-    """Scatter the objects of a list of the process of rank ``src``, 0 by default.
+    """Send one object of a list from the process of rank ``src``, 0 by default, to each process.
 
     Args:
-        scatter_object_output_list: list; its first entry receives the object.
+        scatter_object_output_list: list whose first entry is replaced with the received object.
         scatter_object_input_list: in rank ``src``, one object per process.
     """
     root = resolve_group_rank("scatter_object_list", "src", group, src, group_src, default=0)
@@ -192,7 +192,7 @@ def recv_object_list(
 
     Args:
         object_list: list of the same length as the list that the sender sends.
-        src: rank of the sender; None for any.
+        src: rank of the sender; None for any sender.
     """
     source = (
         None

@@ -20,12 +20,12 @@ __all__ = ["P2POp", "batch_isend_irecv", "irecv", "isend", "recv", "send"]
 def isend(
     tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None
 ) -> Work | None:
-    """Start to send a tensor; it must not be changed until the work is complete.
+    """Start to send a tensor. It must not be changed until the work is complete.
 
     Args:
-        tensor: the tensor; the receiver has a tensor of the same size and dtype.
+        tensor: the tensor. The receiver passes a tensor of the same size and dtype.
         dst: rank of the receiver.
-        tag: tag of the message; a receiver gets only messages with its tag.
+        tag: tag of the message. A receiver gets only messages with the tag that it specifies.
     Returns: the work to wait for.
     Raises: ValueError if ``dst`` is this process.
     """
@@ -36,11 +36,11 @@ def isend(
 def irecv(
     tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None
 ) -> Work | None:
-    """Start to receive a tensor; it is valid when the work is complete.
+    """Start to receive a tensor. The data are valid when the work is complete.
 
     Args:
-        tensor: receives the data.
-        src: rank of the sender; None for any (see ``work.source_rank()``).
+        tensor: tensor that receives the data.
+        src: rank of the sender; None for any sender (see ``work.source_rank()``).
         tag: tag of the message.
     Returns: the work to wait for.
     """
@@ -49,13 +49,13 @@ def irecv(
 
 @among_members
 def send(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None) -> None:
-    """Send a tensor like `isend`, and wait until it may be changed."""
+    """Send a tensor like `isend`, and wait until the tensor may be changed."""
     _begin_to_send("send", tensor, dst, group, tag, group_dst).wait()
 
 
 @among_members
 def recv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None) -> int:
-    """Receive a tensor like `irecv`, and wait for it. Return the rank of the sender."""
+    """Receive a tensor like `irecv`, and wait until it is received. Return the rank of the sender."""
     work = _begin_to_receive("recv", tensor, src, group, tag, group_src)
     work.wait()
     return group.ranks[work.source_rank()]  # type: ignore[no-any-return]

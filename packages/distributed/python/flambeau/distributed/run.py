@@ -2,10 +2,10 @@
 
 The launcher sets the environment variables that `init_process_group` reads: RANK and WORLD_SIZE, LOCAL_RANK and
 LOCAL_WORLD_SIZE (on the machine), GROUP_RANK (of the machine), MASTER_ADDR and MASTER_PORT. If one process fails, the
-launcher ends the others and returns the exit code of the failed one.
+launcher ends the others and returns the exit code of the failed process.
 
-For several machines, start the launcher on each of them, with ``--nnodes``, ``--node-rank``, and ``--master-addr`` and
-``--master-port`` of the machine of rank 0.
+For several machines, start the launcher on each machine, with ``--nnodes`` and ``--node-rank``, and with
+``--master-addr`` and ``--master-port`` of the machine of rank 0.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _master_address(options: argparse.Namespace, nodes: int) -> tuple[str, int]:
 
 
 class _Launch:
-    """Processes on one machine."""
+    """Processes that the launcher starts on one machine."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
@@ -128,7 +128,7 @@ class _Launch:
         return [sys.executable, "-u", *module, self.options.program, *self.options.arguments]
 
     def rank(self, local_rank: int) -> int:
-        """Return the rank among all processes."""
+        """Return the rank of a process among all processes of the program."""
         return int(self.options.node_rank) * self.count + local_rank
 
     def environment(self, local_rank: int, address: tuple[str, int], attempt: int) -> dict[str, str]:
@@ -173,7 +173,7 @@ class _Launch:
             )
 
     def wait(self) -> tuple[int, int] | None:
-        """Wait until all processes have ended (None) or one has failed (its local rank and exit code)."""
+        """Wait until all processes have ended or one has failed. Return None, or its local rank and exit code."""
         while self.running:
             for rank, process in list(self.running.items()):
                 code = process.poll()
@@ -214,7 +214,7 @@ class _Launch:
 
 def _die_with(launcher: int) -> Callable[[], None]:
     """Return a function for the child process that makes the kernel send it SIGTERM when the launcher ends."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # of Linux only
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)  # exists only on Linux
 
     def bind() -> None:
         if prctl:

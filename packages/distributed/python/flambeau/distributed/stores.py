@@ -77,11 +77,11 @@ class Store(ABC):
 
     @abstractmethod
     def _change(self, key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
-        """Replace a key's value by the result of ``change`` atomically, and return the result."""
+        """Replace a key's value with the result of ``change`` atomically, and return the result."""
 
     @abstractmethod
     def _find(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Return the values of some keys, None for missing ones."""
+        """Return the values of ``keys``, None for missing keys."""
 
     @abstractmethod
     def num_keys(self) -> int:
@@ -89,11 +89,11 @@ class Store(ABC):
 
     @property
     def timeout(self) -> timedelta:
-        """The time limit of waiting for a key."""
+        """The time limit for waiting for a key."""
         return timedelta(seconds=seconds(self._timeout))
 
     def set_timeout(self, timeout: timedelta | float) -> None:
-        """Set the time limit of waiting for a key."""
+        """Set the time limit for waiting for a key."""
         seconds(timeout)
         self._timeout = timeout
 
@@ -144,11 +144,11 @@ class Store(ABC):
         return there[-1]
 
     def check(self, keys: Sequence[str]) -> bool:
-        """Return whether all of these keys exist."""
+        """Return True if all of ``keys`` exist."""
         return None not in self._find(keys)
 
     def wait(self, keys: Sequence[str], timeout: timedelta | float | None = None) -> None:
-        """Wait until all of these keys exist. Raises: DistStoreError after the timeout."""
+        """Wait until all of ``keys`` exist. Raises: DistStoreError after the timeout."""
         limit = seconds(timeout if timeout is not None else self._timeout)
         for _ in looks(limit):
             found = self._find(keys)
@@ -210,7 +210,7 @@ def change_in(values: dict[str, bytes], key: str, change: Callable[[bytes | None
     return made
 
 
-# Key of a number that encodes how many processes have opened and left the file.
+# Key of a number that encodes how many processes have opened the file and how many have left it.
 _USERS = "/users"
 
 
@@ -295,7 +295,7 @@ def underlying(store: Store) -> Store:
 
 
 def full_prefix(store: Store) -> str:
-    """Return what ``store`` and the `PrefixStore` wrappers below it add to a key.
+    """Return the prefix that ``store`` and the `PrefixStore` wrappers below it add to a key.
 
     >>> from flambeau.distributed.stores import full_prefix
     >>> whole = flambeau.distributed.HashStore()

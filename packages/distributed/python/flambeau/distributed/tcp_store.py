@@ -40,10 +40,10 @@ class TCPStore(Store):
 
     Args:
         host_name: machine of the serving process. Other machines cannot reach ``localhost`` or ``127.0.0.1``.
-        port: port of the server; with 0, the server chooses a free one (``store.port``).
+        port: port of the server. 0: the server chooses a free port, which is then ``store.port``.
         world_size: number of processes; None for any number.
         is_master: if True, this process serves the store.
-        timeout: time limit of waiting for the server and for keys.
+        timeout: time limit for waiting for the server and for keys.
         wait_for_workers: if True, wait until all ``world_size`` processes are connected.
     Raises: DistNetworkError if no server answers or the port is in use, DistStoreError if processes are missing.
 
@@ -75,7 +75,8 @@ class TCPStore(Store):
         self._connection = self.connect()
         self._replies = self._connection.makefile("rb")
         weakref.finalize(self, _close, self._replies, self._connection)
-        # The server ends with the process that started it, unless it has accepted a connection. An answer proves that.
+        # Without a connection, the server would end with the process that started it. An answer to this request proves
+        # that the server has accepted the connection.
         self.num_keys()
         if world_size is not None and world_size > 0 and wait_for_workers:
             self._wait_for_all(world_size)
@@ -99,7 +100,7 @@ class TCPStore(Store):
         weakref.finalize(self, os.close, owned)
 
     def connect(self) -> socket.socket:
-        """Connect to the server; wait for it if necessary."""
+        """Connect to the server. Wait for the server if necessary."""
         limit = seconds(self._timeout)
         end = time.monotonic() + limit
         for _ in looks(limit):

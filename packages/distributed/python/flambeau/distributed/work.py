@@ -34,11 +34,11 @@ _abandoned: list[Any] = []
 
 
 class Work:
-    """A collective or a message in progress.
+    """Handle of a collective or a message in progress.
 
     Args:
         what: name of the operation, for errors.
-        ready: function that returns True if the operation is complete; called repeatedly until then.
+        ready: function that returns True if the operation is complete. It is called repeatedly until then.
         outputs: tensors that receive the results.
         kept: objects that are kept alive until the operation is complete.
         watch: function that completes the work in the background, if no thread waits for it.
@@ -69,7 +69,7 @@ class Work:
         self._error: BaseException | None = None
 
     def finish_with(self, step: Callable[[], Any]) -> Work:
-        """Add a step that the waiting thread runs after completion; return this work."""
+        """Add a step that the waiting thread runs after completion. Return this work."""
         self._finishing.append(step)
         return self
 
@@ -129,7 +129,7 @@ class Work:
         """Wait until the operation is complete and return True.
 
         Args:
-            timeout: maximum time to wait; the group's timeout by default.
+            timeout: maximum time to wait (default: the group's timeout).
         Raises: DistBackendError if other processes do not take part in time, or if the sizes of messages differ.
         """
         begin, limit = time.monotonic(), seconds(timeout or self._timeout)

@@ -1,1 +1,1 @@
-"""Data-parallel training: communication hooks for gradients, and uneven numbers of inputs (`join`)."""
+"""Data-parallel training: communication hooks for gradients, and processes with unequal numbers of inputs (`join`)."""

@@ -1,7 +1,7 @@
 """Training with more inputs in some processes than in others.
 
-A process without further inputs joins: it takes part in the collectives of the other processes until all have
-joined.
+A process that has no more inputs joins: it takes part in the collectives of the other processes until all processes
+have joined.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class JoinHook:
         """Take part in the collectives of one iteration of the other processes."""
 
     def post_hook(self, is_last_joiner: bool) -> None:
-        """Run once all processes have joined.
+        """Run after all processes have joined.
 
         Args:
             is_last_joiner: True if this process was among the last to join.
@@ -47,7 +47,7 @@ class _JoinConfig(NamedTuple):
 
 
 class Joinable(ABC):
-    """Base class of objects that communicate in each iteration and first call `Join.notify_join_context`."""
+    """Base class of objects that call `Join.notify_join_context` and then communicate in each iteration."""
 
     @abstractmethod
     def __init__(self) -> None:
@@ -56,17 +56,17 @@ class Joinable(ABC):
 
     @abstractmethod
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """Return the hook that runs in place of this object after its process has joined; see `Join` for ``kwargs``."""
+        """Return the hook that replaces this object after its process has joined. For ``kwargs``, see `Join`."""
 
     @property
     @abstractmethod
     def join_device(self) -> flambeau.device:
-        """Device of the tensor with which processes count those that have not joined."""
+        """Device of the tensor with which the processes count the processes that have not joined."""
 
     @property
     @abstractmethod
     def join_process_group(self) -> ProcessGroup:
-        """Group of the processes."""
+        """Process group over which the object communicates."""
 
 
 class Join:
@@ -75,7 +75,8 @@ class Join:
     Args:
         joinables: objects that communicate in each iteration, in this order, all over the same group.
         enable: if False, do nothing, because all processes have the same number of inputs.
-        throw_on_early_termination: if True, raise RuntimeError in all processes when the first has no more inputs.
+        throw_on_early_termination: if True, raise RuntimeError in all processes when the first process has no more
+            inputs.
         kwargs: arguments for the ``join_hook`` of the joinables.
     Raises: ValueError if there are no joinables, or if their groups differ.
     """
@@ -131,10 +132,10 @@ class Join:
 
     @staticmethod
     def notify_join_context(joinable: Joinable) -> Work | None:
-        """Tell the others that this process still has inputs, before the joinable communicates in an iteration.
+        """Tell the other processes that this process still has inputs, before the joinable communicates.
 
-        Returns: for the first joinable, a work whose result is the number of processes with inputs. None for others,
-            and outside of a `Join` block.
+        Returns: for the first joinable, a work whose result is the number of processes with inputs. None for other
+            joinables, and outside a `Join` block.
         Raises: RuntimeError if a process has no more inputs and ``throw_on_early_termination`` is set.
         """
         if not hasattr(joinable, "_join_config"):

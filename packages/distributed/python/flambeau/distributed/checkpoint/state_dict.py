@@ -1,4 +1,4 @@
-"""State dictionaries of models and optimizers under the names of parameters, for one process or data parallelism.
+"""State dictionaries of models and optimizers with parameter names as keys, for one process or data parallelism.
 
 The keys do not contain the prefixes that `DistributedDataParallel` and `flambeau.compile` add, and optimizers are saved
 under the names of the parameters instead of their numbers. flambeau does not shard models, so each process has the
@@ -38,9 +38,9 @@ class StateDictOptions:
     Args:
         full_state_dict: no effect, because each process has the whole state.
         cpu_offload: if True, the returned tensors are on the CPU.
-        ignore_frozen_params: if True, leave out parameters that do not require gradients.
-        keep_submodule_prefixes: if False, the keys of submodules start below them.
-        strict: if True, all keys of a model must be given when it is loaded.
+        ignore_frozen_params: if True, omit parameters that do not require gradients.
+        keep_submodule_prefixes: if False, keys do not contain the path of the submodule.
+        strict: if True, a state that is loaded must contain all keys of the model.
         broadcast_from_rank0, flatten_optimizer_state_dict: only False is supported.
         dsd_fqn_modifiers: no effect.
     """
@@ -98,7 +98,7 @@ def get_optimizer_state_dict(
 ) -> dict[str, Any]:
     """Return the state of optimizers: ``{"state": {name: ...}, "param_groups": [{"params": names, ...}]}``.
 
-    The state of a parameter is missing until the first step.
+    The state of a parameter is missing before the optimizer's first step.
     """
     options = _checked(options)
     names = _names_of_parameters(model)
@@ -168,7 +168,7 @@ def set_state_dict(
     optim_state_dict: dict[str, Any],
     options: StateDictOptions | None = None,
 ) -> _IncompatibleKeys:
-    """Load the state that `get_state_dict` returned; return the result of `set_model_state_dict`."""
+    """Load the state that `get_state_dict` returned. Return the result of `set_model_state_dict`."""
     keys = _IncompatibleKeys([], [])
     loaded = set_model_state_dict(model, model_state_dict, options=options) if model_state_dict else keys
     if optim_state_dict:
@@ -196,7 +196,7 @@ def _names_of_parameters(model: Module) -> dict[int, str]:
 
 
 def _below(model: Module, submodules: set[Module], names: Any, keeps_prefixes: bool) -> Any:
-    """Return the entries of a dictionary or list of names that belong to the submodules."""
+    """Return the entries of ``names``, a dictionary or list, that belong to the submodules."""
     paths = [_plain_name(model, f"{path}.") for path, module in model.named_modules() if module in submodules]
     found = {}
     for name in names:

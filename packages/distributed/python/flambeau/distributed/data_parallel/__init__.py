@@ -47,14 +47,14 @@ _ONE_GROUP_ALONE = (
 class DistributedDataParallel(Module, Joinable):
     """Wrapper that trains copies of a module in several processes and averages their gradients.
 
-    Parameters and buffers are set to those of the first process. After ``backward()``, each ``.grad`` is the mean of
+    Parameters and buffers are first copied from the first process. After ``backward()``, each ``.grad`` is the mean of
     the gradients that the processes computed from their own inputs, so that the copies stay equal if their optimizers
-    are equal. Gradients are sent in buckets, in reverse order of the parameters, each as soon as it is complete. Keys
+    are equal. Gradients are sent in buckets, in reverse order of the parameters, as soon as a bucket is complete. Keys
     of ``state_dict()`` have the prefix ``module.``.
 
     Args:
         module: the module; the number of its parameters and their ``requires_grad`` must not change.
-        device_ids: None for the CPU, or a list with the module's GPU, to which inputs are moved.
+        device_ids: None for the CPU, or a list with the module's GPU. Inputs are moved to this GPU.
         output_device: the module's GPU.
         dim: ignored, because inputs are not split.
         broadcast_buffers: if True (default), each forward pass first copies the buffers of the first process.
@@ -72,8 +72,9 @@ class DistributedDataParallel(Module, Joinable):
         batched_grad_copy: ignored.
         forward_sync_buffers: like ``broadcast_buffers``, but False still copies the buffers initially.
         delay_all_reduce_named_params, param_to_hook_all_reduce, mixed_precision, device_mesh: not supported.
-    Raises: RuntimeError if no parameter requires a gradient, if one is uninitialized, or, in all processes, if shapes
-        differ; ValueError for unsuitable GPUs or outside the group; NotImplementedError for unsupported arguments.
+    Raises: RuntimeError if no parameter requires a gradient, if a parameter is uninitialized, or, in all processes, if
+        shapes differ; ValueError for unsuitable GPUs or in a process outside the group; NotImplementedError for
+        unsupported arguments.
 
     >>> from flambeau import distributed
     >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
@@ -152,7 +153,7 @@ class DistributedDataParallel(Module, Joinable):
             skip_unused=self.skip_all_reduce_unused_params,
             static=self.static_graph,
         )
-        # The parameters can outlive this module, so remove their hooks together with it.
+        # The parameters can outlive this module, so their hooks are removed together with this module.
         self._ending = weakref.finalize(self, self.reducer.close)
         self._ending.atexit = False
 
@@ -183,10 +184,10 @@ class DistributedDataParallel(Module, Joinable):
 
     @contextmanager
     def no_sync(self) -> Iterator[None]:
-        """Accumulate gradients in this process within the block, without averaging them over processes.
+        """Accumulate gradients in this process inside the block, without averaging them over processes.
 
         The next forward and backward pass after the block averages the accumulated gradients. A backward pass belongs
-        to the block if its forward pass ran there.
+        to the block if its forward pass ran inside the block.
         """
         before, self.require_backward_grad_sync = self.require_backward_grad_sync, False
         try:
@@ -215,7 +216,10 @@ class DistributedDataParallel(Module, Joinable):
     # Buffers, and processes with fewer inputs
 
     def _prepare_forward(self) -> None:
-        """Prepare a forward pass: match the collectives of processes without inputs, and synchronise the buffers."""
+        """Prepare a forward pass: notify the `Join` context, and synchronise the buffers.
+
+        Processes that have no more inputs call collectives that match those of this function.
+        """
         notified = Join.notify_join_context(self)
         self.reducer.even = not self._join_config.enable
         if notified is not None and not self._divides_by_initial:
@@ -225,7 +229,7 @@ class DistributedDataParallel(Module, Joinable):
             self._gradients_are_averaged(joined=False)
 
     def _sync_buffers(self, joined: bool) -> None:
-        """Copy the buffers of the first process, or of the last process with inputs if some have none left."""
+        """Copy the buffers of the first process; in a `Join` context, of the last process that has inputs."""
         if not self.broadcast_buffers or not self.require_forward_param_sync or self.process_group.size() == 1:
             return
         buffers = self._synchronized_buffers()
@@ -251,19 +255,21 @@ class DistributedDataParallel(Module, Joinable):
     ) -> Join:
         """Return a context in which processes may have different numbers of inputs.
 
-        A process that has no inputs left contributes zeros to the averages until the others have finished. Then it
-        copies the parameters and buffers of the last one.
+        A process that has no more inputs contributes zeros to the averages until the other processes have finished.
+        Then it copies the parameters and buffers of a process that finished last.
 
         Args:
-            divide_by_initial_world_size: if True, averages count processes without inputs; if False, they do not.
+            divide_by_initial_world_size: if True, divide sums of gradients by the number of all processes; if False, by
+                the number of processes that still have inputs.
             enable: if False, do nothing, because all processes have the same number of inputs.
-            throw_on_early_termination: if True, raise RuntimeError in all processes when the first has no more inputs.
+            throw_on_early_termination: if True, raise RuntimeError in all processes when the first process has no more
+                inputs.
         """
         options: dict[str, Any] = {"divide_by_initial_world_size": divide_by_initial_world_size}
         return Join([self], enable, throw_on_early_termination, **options)
 
     def join_hook(self, **kwargs: Any) -> JoinHook:
-        """Return the hook that communicates in place of this module; ``kwargs`` are the arguments of `join`."""
+        """Return the hook that communicates in place of this module. ``kwargs`` are the arguments of `join`."""
         self._divides_by_initial = kwargs.get("divide_by_initial_world_size", True)
         self.reducer.divisor = self.process_group.size
         return _JoinedHook(self)
@@ -294,12 +300,12 @@ class DistributedDataParallel(Module, Joinable):
     def _set_params_and_buffers_to_ignore_for_model(
         module: Module, params_and_buffers_to_ignore: Sequence[str]
     ) -> None:
-        """Exclude parameters and buffers from synchronisation; they are named as in ``module.state_dict()``."""
+        """Exclude parameters and buffers, given by their keys in ``module.state_dict()``, from synchronisation."""
         module._ddp_params_and_buffers_to_ignore = params_and_buffers_to_ignore
 
 
 class _JoinedHook(JoinHook):
-    """Hook that participates in the collectives of other processes when this one has no inputs left."""
+    """Hook that participates in the collectives of other processes when this process has no more inputs."""
 
     def __init__(self, model: DistributedDataParallel) -> None:
         self._model = model
@@ -346,7 +352,7 @@ def _check_parameters(parameters: Sequence[Tensor]) -> None:
 
 
 def _devices(parameters: Sequence[Tensor], device_ids: Any, output_device: Any) -> tuple[list[int] | None, int | None]:
-    """Return the GPU of the inputs, in a list, and the GPU of the outputs; None and None on the CPU."""
+    """Return a list with the GPU of the inputs, and the GPU of the outputs. On the CPU, return None for both."""
     if device_ids is not None and len(device_ids) > 1:
         raise ValueError(f"device_ids can only be None or contain a single element, got {device_ids}.")
     devices = {each.device for each in parameters}
@@ -366,7 +372,7 @@ def _bucket_sizes(megabytes: float | None, one_by_one: Sequence[float] | None) -
 
 
 def _accepts_bucket(annotation: Any) -> bool:
-    """Return whether a hook's annotation of its bucket is missing or is `GradBucket`."""
+    """Return True if a hook's annotation of its bucket is missing or is `GradBucket`."""
     named = isinstance(annotation, str) and annotation.endswith("GradBucket")  # a string if evaluation is postponed
     return named or annotation in (inspect.Parameter.empty, distributed.GradBucket)
 

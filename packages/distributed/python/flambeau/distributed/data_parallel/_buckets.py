@@ -26,7 +26,7 @@ class Bucket:
         self.index, self.parameters, self.is_last = index, list(parameters), is_last
         self.waiting: set[Tensor] = set()  # parameters whose gradients this backward pass has not computed yet
         self.expected = 0  # number of expected gradients
-        self.finish: Callable[[], Tensor | None] | None = None  # waits for the messages
+        self.finish: Callable[[], Tensor | None] | None = None  # function that waits for the messages
 
     @cached_property
     def buffer(self) -> Tensor:
@@ -52,7 +52,7 @@ class Bucket:
         self.expected = len(self.waiting)
 
     def pack(self) -> None:
-        """Copy the gradients to the buffer; missing ones are zeros."""
+        """Copy the gradients to the buffer. Missing gradients are zeros."""
         for parameter, view in zip(self.parameters, self.views, strict=True):
             gradient = parameter.grad
             if gradient is None:
@@ -88,7 +88,7 @@ def in_buckets(parameters: Sequence[Tensor], caps: Sequence[int]) -> list[Bucket
     Args:
         parameters: parameters in order of use.
         caps: sizes of the first buckets in bytes; the last entry applies to all further buckets. A bucket is complete
-            with the parameter that reaches its size.
+            when a parameter reaches or exceeds this size.
     """
     finished: list[list[int]] = []
     open_: dict[tuple[flambeau.dtype, flambeau.device], list[int]] = {}

@@ -25,7 +25,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 
 
 def moved(value: Any, device: Any) -> Any:
-    """Move all tensors in a nested value to a device. Dataclasses are copied; other values are returned unchanged."""
+    """Return a nested value with all tensors moved to a device. Dataclasses are copied; other values are unchanged."""
     if isinstance(value, Tensor):
         return value.to(device)
     if isinstance(value, tuple):

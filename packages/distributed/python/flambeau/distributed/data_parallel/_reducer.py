@@ -31,17 +31,18 @@ _TWICE = (
 class Reducer:
     """Reducer that averages gradients bucket by bucket, as soon as all gradients of a bucket exist.
 
-    All processes send buckets in the same order. The hook that completes the last bucket waits for all of them, so that
-    ``backward()`` returns with averaged gradients.
+    All processes send buckets in the same order. The hook that completes the last bucket waits for all buckets, so that
+    gradients are averaged when ``backward()`` returns.
 
     Args:
-        names: maps parameters, in order of use, to names.
+        names: dictionary from parameters, in order of use, to names.
         group: the processes.
         caps: see `in_buckets`.
         as_views: if True, gradients are views of buckets.
         find_unused: if True, search for parameters that do not affect the outputs.
-        skip_unused: if True, do not send buckets that hold only unused parameters, which all processes must agree on.
-        static: if True, the outputs depend on the same parameters each time.
+        skip_unused: if True, do not send buckets that have only unused parameters. These parameters must be the same in
+            all processes.
+        static: if True, the outputs depend on the same parameters in each iteration.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Reducer:
         self.comm_hook: Callable[[distributed.GradBucket], Any] | None = None
         self.divisor: Callable[[], float] = group.size
         self.expecting = False  # True while gradients are averaged
-        # Gradients are averaged in place, without a bucket's buffer, if all ranks have all of them.
+        # Gradients are averaged in place, without a bucket's buffer, if all ranks have all gradients.
         self.even = True  # all ranks have inputs
         self._may_skip_buffers = group.size() > 1 and not (as_views or find_unused or skip_unused or static)
         self._next = 0  # next bucket to send
@@ -93,7 +94,7 @@ class Reducer:
         self._next, self.expecting = 0, True
 
     def _hook(self, bucket: Bucket) -> Callable[[Tensor], None]:
-        """Return the hook for the parameters of a bucket, called when a gradient exists."""
+        """Return the hook for the parameters of a bucket. It is called when the gradient of a parameter is complete."""
         waiting = bucket.waiting
 
         def on_gradient(parameter: Tensor) -> None:
@@ -112,7 +113,7 @@ class Reducer:
 
     @flambeau.no_grad()
     def _launch(self) -> None:
-        """Send complete buckets in order; after the last one, wait for all."""
+        """Send complete buckets in order. After the last bucket, wait for all buckets."""
         while self._next < len(self.buckets) and not self.buckets[self._next].waiting:
             self._begin(self.buckets[self._next])
             self._next += 1
@@ -136,7 +137,7 @@ class Reducer:
         self._send(bucket)
 
     def _in_place(self, bucket: Bucket) -> list[Tensor]:
-        """Return the bucket's gradients if they are averaged in place, else an empty list. All ranks decide alike."""
+        """Return the bucket's gradients if they are averaged in place, else []. All ranks make the same decision."""
         first = bucket.parameters[0]
         floats = first.device.type == "cpu" and first.dtype in (flambeau.float32, flambeau.float64)
         if not (self._may_skip_buffers and self.even and self.comm_hook is None and floats):
@@ -179,7 +180,7 @@ class Reducer:
 
     @flambeau.no_grad()
     def match(self) -> None:
-        """Contribute zeros to the averages of a backward pass in other processes, and set the averaged gradients."""
+        """Contribute zeros to the averages of a backward pass of other processes, and set the averaged gradients."""
         known = self._unused
         if (self.find_unused or self.static) and not (known is not None and (self.static or self.skip_unused)):
             self._unused = set(self.names)
@@ -207,7 +208,7 @@ def _result(future: Any) -> Tensor:
 
 
 def leaves_of(outputs: Iterable[Tensor]) -> set[Tensor]:
-    """Return the leaves that the outputs were computed from."""
+    """Return the leaves of the autograd graph of the outputs."""
     given = [each for each in outputs if each.requires_grad]
     found = {each for each in given if each.grad_fn is None}
     waiting: list[Any] = [each.grad_fn for each in given if each.grad_fn is not None]

@@ -1,7 +1,7 @@
-"""Differentiable collectives. Gradients are those of the sum of the losses of all processes.
+"""Differentiable collectives. Each process computes the gradients of the sum of the losses of all processes.
 
-Their derivatives are collectives of the same kind, so that they can be differentiated again. All processes of the group
-must make the same calls, and all must run ``backward()`` if one of them does.
+The derivatives are differentiable collectives, so that gradients can be differentiated again. All processes of the
+group must make the same calls. If one process runs ``backward()``, all processes must run it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _linear(call: str, op: ReduceOp) -> ReduceOp:
 
 
 def _root(group: Any, rank: int) -> tuple[bool, int]:
-    """Return a bool, True if ``rank`` is the global rank of this process, and the size of the group."""
+    """Return True if ``rank`` is the global rank of this process, else False, and the size of the group."""
     found = member(group)
     if found is None:
         raise ValueError("Invalid process group specified: this process does not belong to it")
@@ -74,7 +74,7 @@ class _AllReduce(Function):
 
 
 def broadcast(tensor: Tensor, src: int, group: Any = None) -> Tensor:
-    """Return the tensor of rank ``src`` in all processes; the other tensors specify its size and dtype."""
+    """Return the tensor of rank ``src`` in all processes. All tensors must have the same size and dtype."""
     return _Broadcast.apply(src, group, tensor)  # type: ignore[no-any-return]
 
 
@@ -92,7 +92,7 @@ class _Broadcast(Function):
 
 
 def reduce(tensor: Tensor, dst: int, op: ReduceOp = ReduceOp.SUM, group: Any = None) -> Tensor:
-    """Return the sum or mean of the tensors of all processes in rank ``dst``, and zeros in the others."""
+    """Return the sum or mean of the tensors of all processes in rank ``dst``, and zeros in the other ranks."""
     return _Reduce.apply(dst, _linear("reduce", op), group, tensor)  # type: ignore[no-any-return]
 
 
@@ -154,7 +154,7 @@ class _ReduceScatter(Function):
 
 
 def gather(tensor: Tensor, dst: int = 0, group: Any = None) -> tuple[Tensor, ...]:
-    """Return the tensors of all processes in rank ``dst``, and zeros in the others. All have the same size."""
+    """Return the tensors of all processes in rank ``dst``, and zeros in other ranks. All tensors have the same size."""
     return _Gather.apply(dst, group, tensor)  # type: ignore[no-any-return]
 
 
@@ -194,10 +194,10 @@ class _Scatter(Function):
 def all_to_all(
     output_tensor_list: Sequence[Tensor], input_tensor_list: Sequence[Tensor], group: Any = None
 ) -> tuple[Tensor, ...]:
-    """Send ``input_tensor_list[i]`` to process ``i``, and return the tensors that the processes send to this one.
+    """Send ``input_tensor_list[i]`` to process ``i``, and return the tensors that this process receives.
 
     Args:
-        output_tensor_list: one tensor for each process, with the size of the tensor that it sends.
+        output_tensor_list: one tensor for each process, with the size of the tensor that this process sends.
         input_tensor_list: one tensor for each process.
     """
     sizes = [tuple(each.shape) for each in output_tensor_list]

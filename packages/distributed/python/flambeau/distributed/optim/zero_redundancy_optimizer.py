@@ -24,10 +24,10 @@ _NOT_CONSOLIDATED = (
 
 
 class ZeroRedundancyOptimizer(Optimizer, Joinable):
-    """Optimizer that updates each parameter in one process, which stores its state and broadcasts the result.
+    """Optimizer that updates each parameter in one process, which stores the state and broadcasts the result.
 
-    Each process has all parameters and gradients, as `DistributedDataParallel` leaves them, and an optimizer of its
-    shard. Parameters are assigned by decreasing size to the process with the fewest elements so far.
+    Each process has all parameters and gradients, for example from `DistributedDataParallel`, and an optimizer for its
+    shard of the parameters. Parameters are assigned by decreasing size to the process with the fewest elements so far.
 
     Args:
         params: parameters as for every optimizer, the same in all processes, of one dtype.
@@ -36,7 +36,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         parameters_as_bucket_view: if True, store the parameters of a shard in one buffer, which is sent without copies.
         overlap_with_ddp: not supported.
         defaults: the options of ``optimizer_class``.
-    Raises: TypeError, ValueError as every optimizer does, and for parameters of several dtypes; NotImplementedError for
+    Raises: TypeError, ValueError as for other optimizers, and for parameters of several dtypes; NotImplementedError for
         ``overlap_with_ddp``.
     Source: Rajbhandari, Rasley, Ruwase, He 2019, arXiv:1910.02054 (its first stage).
 
@@ -96,7 +96,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
             _copy_options(self.optim.param_groups, self.param_groups)
 
     def _flatten_parameters(self, parameters: list[Tensor]) -> list[Tensor]:
-        """Store the parameters in one buffer per device, replace them by views, and return the buffers."""
+        """Store the parameters in one buffer per device, make them views of the buffers, and return the buffers."""
         whole = []
         for device in dict.fromkeys(each.device for each in parameters):
             alike = [each for each in parameters if each.device == device]
@@ -149,10 +149,10 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     # State
 
     def consolidate_state_dict(self, to: int = 0) -> None:
-        """Gather the state of all processes in one of them, which can then call `state_dict`.
+        """Gather the state of all processes in one process, which can then call `state_dict`.
 
         Args:
-            to: that process's rank in the group.
+            to: rank of this process in the group.
         """
         own = self.optim.state_dict()
         own["state"] = {number: _to_cpu(entries) for number, entries in own["state"].items()}
@@ -161,9 +161,9 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         self._saved = gathered or []
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of an unsharded optimizer, as of the last `consolidate_state_dict`.
+        """Return the state at the last `consolidate_state_dict`, in the form of an unsharded optimizer's state.
 
-        Raises: RuntimeError in processes that did not gather it.
+        Raises: RuntimeError in processes that did not gather the state.
         """
         if not self._saved:
             raise RuntimeError(_NOT_CONSOLIDATED.format(rank=self.rank))
@@ -179,7 +179,7 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
         return {**found, "state": dict(sorted(found["state"].items()))}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load this process's shard of a state from `state_dict`, or from an unsharded optimizer.
+        """Load this process's shard from a state that `state_dict` or an unsharded optimizer returned.
 
         Raises: errors as in `Optimizer.load_state_dict`; the state is then unchanged.
         """

@@ -14,7 +14,7 @@ __all__ = ["compute_local_shape_and_global_offset"]
 def compute_local_shape_and_global_offset(
     global_shape: Sequence[int], mesh: DeviceMesh, placements: Sequence[Placement]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return the shape of this process's shard and its offset in the tensor; both are empty outside the mesh."""
+    """Return the shape of this process's shard and its offset in the tensor. Outside the mesh, both are empty."""
     coordinate = mesh.get_coordinate()
     if coordinate is None:
         return (), ()

@@ -11,7 +11,7 @@ class Placement:
     """Base class of the ways to distribute a tensor along one dimension of a mesh."""
 
     def is_shard(self, dim: int | None = None) -> bool:
-        """Return whether the tensor is sharded along ``dim``, or along any dimension if it is None."""
+        """Return True if the tensor is sharded along ``dim``, or along any dimension if ``dim`` is None."""
         return isinstance(self, Shard) and dim in (None, self.dim)
 
     def is_replicate(self) -> bool:
@@ -19,7 +19,7 @@ class Placement:
         return isinstance(self, Replicate)
 
     def is_partial(self, reduce_op: str | None = None) -> bool:
-        """Return whether processes hold partial results of a reduction: by ``reduce_op``, or by any if it is None."""
+        """Return True if processes have partial results of the reduction ``reduce_op`` (None: of any reduction)."""
         return isinstance(self, Partial) and reduce_op in (None, self.reduce_op)
 
 
@@ -49,7 +49,7 @@ class Replicate(Placement):
 
 @dataclass(frozen=True)
 class Partial(Placement):
-    """Placement with a partial result in each process; reducing these by ``reduce_op`` gives the tensor."""
+    """Placement with a partial result in each process. Their reduction by ``reduce_op`` is the tensor."""
 
     reduce_op: str = "sum"
 

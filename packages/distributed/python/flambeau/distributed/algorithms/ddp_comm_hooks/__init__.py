@@ -1,4 +1,4 @@
-"""Hooks for `DistributedDataParallel.register_comm_hook`, which average gradients in other ways."""
+"""Hooks for `DistributedDataParallel.register_comm_hook`, which average gradients in half precision or compressed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def register_ddp_comm_hook(comm_hook_type: DDPCommHookType, model: Any, state: A
     Args:
         comm_hook_type: the hook.
         model: the `DistributedDataParallel` module.
-        state: the hook's state: a process group, or None for all processes.
+        state: process group over which the hook averages; None for all processes.
     """
     if comm_hook_type in _HOOKS:
         model.register_comm_hook(state, _HOOKS[comm_hook_type])

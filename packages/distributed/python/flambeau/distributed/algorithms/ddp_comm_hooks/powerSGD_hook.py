@@ -63,7 +63,7 @@ class PowerSGDState:
         self._generator = flambeau.Generator().manual_seed(random_seed)
 
     def compresses(self, matrix: Tensor) -> bool:
-        """Return whether compression shrinks a matrix by the minimum rate."""
+        """Return True if compression makes a matrix smaller by more than ``min_compression_rate``."""
         rows, columns = matrix.shape
         return (rows + columns) * self.columns(matrix) * self.min_compression_rate < rows * columns
 
@@ -97,9 +97,9 @@ def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
     """Average gradients. Matrix gradients are compressed to low-rank factors by one step of power iteration.
 
     For a gradient matrix ``M`` and the factor ``Q`` of the last iteration, each process sends ``M Q``. Orthonormalising
-    the columns of the sum gives ``P``. Each process then sends ``M^T P``, and the mean of these is the next ``Q``. The
-    mean gradient is approximated by ``P Q^T``, exactly if its rank is low enough. Vectors and small matrices are not
-    compressed.
+    the columns of the sum gives ``P``. Each process then sends ``M^T P``, and the mean of these matrices is the next
+    ``Q``. The mean gradient is approximated by ``P Q^T``. The approximation is exact if the gradient's rank is low
+    enough. Vectors and small matrices are not compressed.
 
     Args:
         state: state of one model.
@@ -114,7 +114,7 @@ def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
 
 
 class _CompressedBucket:
-    """A bucket whose compressed gradients are being averaged."""
+    """Bucket whose compressed gradients are being averaged."""
 
     def __init__(self, state: PowerSGDState, bucket: GradBucket) -> None:
         group = member(state.process_group)
