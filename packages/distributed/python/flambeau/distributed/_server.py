@@ -342,7 +342,7 @@ class Server:
                 watched.check_silence()
 
     def program(self, size: int) -> Ranks:
-        """Add a rank to the last MPI program, or to a new program of ``size`` ranks if it is full. Return the program."""
+        """Add a rank to the last MPI program, or to a new one of ``size`` ranks if it is full. Return the program."""
         with self.changed:
             if not self.programs or self.programs[-1].members == size:
                 self.programs.append(Ranks(size))
