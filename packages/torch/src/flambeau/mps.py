@@ -6,12 +6,12 @@ from typing import Any, NoReturn
 
 
 def is_available() -> bool:
-    """Return False: there is no such device."""
+    """Return False: flambeau does not support Apple GPUs."""
     return False
 
 
 def device_count() -> int:
-    """Return 0: there is no such device."""
+    """Return 0: flambeau does not support Apple GPUs."""
     return 0
 
 

@@ -6,27 +6,27 @@ from typing import Any, NoReturn
 
 
 def is_available() -> bool:
-    """Return False: there is no such device."""
+    """Return False: flambeau does not support Intel GPUs."""
     return False
 
 
 def is_initialized() -> bool:
-    """Return False: there is no such device."""
+    """Return False: flambeau does not support Intel GPUs."""
     return False
 
 
 def is_bf16_supported(including_emulation: bool = True) -> bool:
-    """Return False: there is no such device."""
+    """Return False: flambeau does not support Intel GPUs."""
     return False
 
 
 def is_current_stream_capturing() -> bool:
-    """Return False: there is no such device."""
+    """Return False: flambeau does not support Intel GPUs."""
     return False
 
 
 def device_count() -> int:
-    """Return 0: there is no such device."""
+    """Return 0: flambeau does not support Intel GPUs."""
     return 0
 
 
@@ -42,7 +42,7 @@ def empty_cache() -> None:
 
 
 def memory_allocated(device: Any = None) -> int:
-    """Return 0: there is no such device."""
+    """Return 0: flambeau does not support Intel GPUs."""
     return 0
 
 

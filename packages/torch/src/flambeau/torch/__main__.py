@@ -39,7 +39,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(program: list[str]) -> None:
-    """Run ``script arguments...``, ``-m module arguments...`` or ``-c text arguments...`` as Python itself would."""
+    """Run ``script arguments...``, ``-m module arguments...`` or ``-c text arguments...`` as ``python`` does."""
     if program[0] == "-m":
         sys.argv = program[1:]
         sys.path[0] = str(Path.cwd())

@@ -13,7 +13,7 @@ from flambeau.torch._interface import Entry
 
 Class = TypeVar("Class", bound=type)
 
-# Reasons in error messages; the longest matching prefix of a name applies.
+# Dictionary from prefixes of names to reasons in error messages. The longest matching prefix of a name applies.
 SENTENCES = {
     "torch": "flambeau does not implement it",
     "torch._C": "flambeau has no private interface of PyTorch's C++ library",
@@ -55,8 +55,8 @@ SENTENCES = {
     "functorch": "flambeau does not have it; use torch.func",
 }
 
-# Names and modules that programs test with hasattr() to choose another implementation. hasattr() returns False, but
-# they can be imported.
+# Names and modules that programs test with hasattr() to choose another implementation. For these names, hasattr()
+# returns False, but they can be imported.
 TESTED = {
     "torch._C._CudaDeviceProperties",
     "torch._inductor.cudagraph_mark_step_begin",
@@ -76,7 +76,7 @@ def _sentence(path: str) -> str:
 
 
 class AbsentError(NotImplementedError, AttributeError):
-    """Error for an attribute of an absent class. As an AttributeError, it makes ``hasattr`` return False."""
+    """Error for the use of an absent name. It is also an AttributeError, so that ``hasattr`` returns False."""
 
 
 def refuse(path: str) -> NoReturn:
@@ -100,7 +100,7 @@ class AbsentClass(type):
 
 
 class Absent:
-    """Function or value that flambeau lacks."""
+    """Stand-in for a function or value that flambeau lacks."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -130,11 +130,11 @@ class Absent:
         refuse(self._path)
 
 
-# Functions that test for a feature. They return False for absent features.
+# Names of functions that test for a feature. If flambeau lacks the feature, they return False.
 FEATURE_TESTS = {"is_available", "is_built", "is_initialized"}
 
 
-# Decorators of classes that derive from absent classes, which libraries apply on import.
+# Decorators that libraries apply on import to classes that derive from absent classes.
 DECORATORS = {"functional_datapipe"}
 
 
@@ -144,7 +144,7 @@ def _identity_decorator(*_: Any, **__: Any) -> Callable[[Class], Class]:
 
 
 def _return_false() -> bool:
-    """Return False: the feature is absent."""
+    """Return False: flambeau lacks the feature."""
     return False
 
 
@@ -169,7 +169,7 @@ def is_absent(value: Any) -> bool:
 
 
 class AbsentModule(ModuleType):
-    """Module of PyTorch that flambeau lacks; some of its names may exist elsewhere in flambeau."""
+    """Stand-in for a module of PyTorch that flambeau lacks. Other modules of flambeau may have some of its names."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name, f"Absent: {_sentence(name)}.")
@@ -178,7 +178,8 @@ class AbsentModule(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function in this module that has the module's name, such as ``torch.autograd.gradcheck``.
 
-        In PyTorch, ``torch.autograd.gradcheck`` is the function. Here, the import of the module replaces it.
+        In PyTorch, ``torch.autograd.gradcheck`` is the function. In flambeau, the import of the module replaces the
+        function.
         """
         function = vars(self).get(self.__name__.rpartition(".")[2])
         if function is None:
@@ -191,9 +192,9 @@ class SettingsModule(AbsentModule):
 
     @contextlib.contextmanager
     def patch(self, changes: dict[str, Any] | str | None = None, value: Any = None, **settings: Any) -> Iterator[None]:
-        """Change settings within a context or a decorated function.
+        """Change settings in a context or a decorated function.
 
-        The settings are a dict, a name and its value, or keyword arguments.
+        The settings are given as a dict, as a name and its value, or as keyword arguments.
         """
         if isinstance(changes, str):
             changes = {changes: value}

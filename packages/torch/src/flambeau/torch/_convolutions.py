@@ -1,6 +1,6 @@
 """Functions of ``torch._C`` that return the kernel that PyTorch selects for a convolution, and its memory format.
 
-The rules are those of a PyTorch without MKLDNN, NNPACK and XNNPACK. The result has no effect in flambeau.
+They select like PyTorch without MKLDNN, NNPACK and XNNPACK. The result has no effect in flambeau.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _select_conv_backend(
                 f"Only zero batch or zero channel inputs are supported, but got input shape: {list(input.shape)}"
             )
         return _ConvBackend.Empty
-    spatial = max(2, weight.ndim - 2)  # one-dimensional convolutions are computed as two-dimensional ones
+    spatial = max(2, weight.ndim - 2)  # one-dimensional convolutions are computed in two dimensions
     depthwise = input.shape[1] == groups > 1 and weight.shape[0] % groups == 0 and not transposed
     if input.is_cuda and depthwise:
         return _ConvBackend[f"CudaDepthwise{spatial}d"]
@@ -73,7 +73,7 @@ def _conv_determine_backend_memory_format(input: Tensor, weight: Tensor, backend
 
 
 def _is_channels_last(tensor: Tensor) -> bool:
-    """Return True if the strides are those of a channels-last format and of no other format."""
+    """Return True if the strides fit a channels-last format and no other memory format."""
     sizes, strides = tensor.shape, tensor.stride()
     order = (1, *range(tensor.ndim - 1, 1, -1), 0)
     least = 0

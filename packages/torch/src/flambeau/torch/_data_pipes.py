@@ -1,4 +1,4 @@
-"""Names of ``torch.utils.data.datapipes.datapipe``, which loaders import to recognise data pipes. flambeau has none."""
+"""Names of ``torch.utils.data.datapipes.datapipe``, which loaders import to detect data pipes. flambeau lacks them."""
 
 from typing import Any
 

@@ -9,5 +9,5 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def register_decomposition(ops: Any) -> Callable[[Function], Function]:
-    """Return a decorator that returns its argument: flambeau's compiler calls the operators as they are."""
+    """Return a decorator that returns its argument: flambeau's compiler does not decompose the operators."""
     return lambda function: function

@@ -40,7 +40,7 @@ parse_schema = FunctionSchema.parse
 
 
 class _DisableTorchDispatch:
-    """Guard that disables modes and classes with ``__torch_dispatch__`` while it exists or is entered."""
+    """Guard that disables modes and classes with ``__torch_dispatch__`` while the guard exists or is entered."""
 
     def __init__(self) -> None:
         self._former: bool | None = _core._dispatch_enabled(False)
@@ -120,7 +120,7 @@ def _len_torch_dispatch_stack() -> int:
 
 
 def _get_dispatch_stack_at(position: int) -> Any:
-    """Return a mode with ``__torch_dispatch__`` of this thread; position 0 is the outermost."""
+    """Return the mode with ``__torch_dispatch__`` at a position in this thread's stack; 0 is the outermost mode."""
     return _core._dispatch_modes()[position]
 
 

@@ -42,7 +42,7 @@ __all__ = [
 
 @disable(reason="graph_break() was called")
 def graph_break(msg: str = "") -> None:
-    """Split the compiled program at this point: what precedes and follows is compiled separately."""
+    """Split the compiled program at this call: the parts before and after it are compiled separately."""
 
 
 def is_dynamo_supported() -> bool:
@@ -54,7 +54,7 @@ is_inductor_supported = is_dynamo_supported
 
 
 def mark_dynamic(t: Tensor, index: Any, **options: Any) -> None:
-    """Check that ``index`` is valid. No other effect: programs support all sizes unless ``dynamic=False``."""
+    """Check that ``index`` is valid, and do nothing else: programs support all sizes unless ``dynamic=False``."""
     for dim in (index,) if isinstance(index, int) else index:
         t.size(dim)
 
@@ -71,7 +71,7 @@ def mark_static_address(t: Any, guard: bool = False) -> None:
 
 
 def reset_code_caches() -> None:
-    """Forget all compiled programs, like `reset`."""
+    """Delete all compiled programs, like `reset`."""
     reset()
 
 

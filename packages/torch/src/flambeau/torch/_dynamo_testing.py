@@ -10,7 +10,7 @@ __all__ = ["CompileCounter", "CompileCounterWithBackend", "EagerAndRecordGraphs"
 
 
 class CompileCounter:
-    """Backend that counts the graphs, in ``frame_count``, and their calls, in ``op_count``, and runs them as they are.
+    """Backend that runs graphs unchanged, and counts them in ``frame_count`` and their calls in ``op_count``.
 
     >>> import flambeau as fb
     >>> counter = CompileCounter()
@@ -41,7 +41,7 @@ class CompileCounterWithBackend(CompileCounter):
     """Backend that counts like `CompileCounter`, records the graphs in ``graphs``, and compiles them.
 
     Args:
-        backend: the backend that compiles them, see `flambeau.compile`.
+        backend: the backend that compiles the graphs, see `flambeau.compile`.
     """
 
     def __init__(self, backend: str) -> None:
@@ -55,13 +55,13 @@ class CompileCounterWithBackend(CompileCounter):
         return compiled
 
     def clear(self) -> None:
-        """Set the counts to 0, and forget the graphs."""
+        """Set the counts to 0, and delete the recorded graphs."""
         super().clear()
         self.graphs: list[GraphModule] = []
 
 
 class EagerAndRecordGraphs:
-    """Backend that records the graphs in ``graphs`` and runs them as they are."""
+    """Backend that records the graphs in ``graphs`` and runs them unchanged."""
 
     def __init__(self) -> None:
         self.graphs: list[GraphModule] = []

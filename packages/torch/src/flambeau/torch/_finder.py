@@ -1,4 +1,4 @@
-"""The import hook: ``torch`` and ``torchvision`` name flambeau's modules."""
+"""Import hook with which ``import torch`` and ``import torchvision`` import flambeau's modules."""
 
 import contextlib
 import functools
@@ -35,7 +35,7 @@ PATH = str(Path(__file__).parent / "_path")
 
 _ANY_DISTRIBUTION = metadata.DistributionFinder.Context()
 
-# Modules that resolve missing names as PyTorch's modules do, with their original __getattr__.
+# Modules that now resolve missing names as PyTorch's modules do, and the __getattr__ that they had before.
 _original_getattr: dict[ModuleType, Callable[[str], Any] | None] = {}
 
 
@@ -91,10 +91,10 @@ def _own_attribute(module: ModuleType, name: str) -> Any:
 
 
 def _find_in_other_module(path: str, name: str) -> Any:
-    """Return the object for a name of PyTorch that another module of flambeau has, or a stand-in."""
-    above = path.rpartition(".")[0]  # some of PyTorch's files are packages in flambeau
+    """Return the object for ``name`` from another module of flambeau, or a stand-in if no module has it."""
+    above = path.rpartition(".")[0]  # the parent package may have the names of a file of PyTorch
     known = _interface.names_of(above).get(name)
-    is_same = known is None or known.home == path  # excludes other functions of the same name
+    is_same = known is None or known.home == path  # False for another function of the same name
     packages = (above,) if above and is_same else ()
     for other in (*_interface.other_modules(path, name), *packages):
         if _exists(other) and not is_moved(f"{other}.{name}"):
@@ -124,12 +124,12 @@ def _install_getattr(module: ModuleType, path: str) -> None:
 def _install_getattr_below(value: Any, path: str) -> None:
     if not isinstance(value, ModuleType) or value.__name__ != native_name(path) or value in _original_getattr:
         return
-    if not is_only_moved(path):  # other modules are handled when they are imported by their names in PyTorch
+    if not is_only_moved(path):  # other modules are handled when they are imported by their PyTorch names
         _install_getattr(value, path)
 
 
 def _facade(name: str, version: str) -> ModuleType:
-    """Create the module ``torch`` or ``torchvision`` with the names of flambeau's package and its own version."""
+    """Create the module ``torch`` or ``torchvision`` with the names of flambeau's package and its own ``version``."""
     package = importlib.import_module(ROOTS[name])
     module = ModuleType(name, package.__doc__)
     variables = vars(module)
@@ -163,7 +163,7 @@ class _Loader(importlib.abc.Loader):
         if not _exists(spec.name) or is_second_name(spec.name):
             return _absent.module_for(spec.name)
         module = importlib.import_module(native_name(spec.name))
-        # The import system replaces ``__spec__`` by the spec of the alias, so keep the original to restore it.
+        # The import system replaces ``__spec__`` with the spec of the alias, so keep the original to restore it.
         spec.loader_state = module.__spec__
         return module
 
@@ -197,13 +197,13 @@ class _FunctionKeeper(ModuleType):
 
 
 def _keep_function(path: str) -> None:
-    """Keep a function whose name is that of the submodule ``path``, which is about to be imported."""
+    """Prevent the import of the submodule ``path`` from replacing a function of the same name in its parent."""
     above, _, name = path.rpartition(".")
     parent = sys.modules.get(above)
     if type(parent) is not ModuleType:
         return
     if name in getattr(parent, "__all__", ()) and name not in vars(parent):
-        getattr(parent, name)  # imports a function that is imported at its first use
+        getattr(parent, name)  # this imports a function that is imported on first use
     if callable(vars(parent).get(name)):
         parent.__class__ = _FunctionKeeper
 
@@ -219,7 +219,7 @@ def _keep_functions(module: ModuleType, path: str) -> None:
 
 
 class _Distribution(metadata.Distribution):
-    """Metadata of ``torch`` and ``torchvision`` as installed distributions: name and version."""
+    """Metadata, name and version, with which ``torch`` and ``torchvision`` appear as installed distributions."""
 
     def __init__(self, name: str) -> None:
         self._metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {_VERSIONS[name]}\n"
@@ -243,7 +243,7 @@ class _Finder(metadata.DistributionFinder):
             return None
         if not _exists(name) and not _interface.has_module(name):
             if (top := native_name(name).split(".")[1]) in flambeau._SUBPACKAGES:
-                getattr(flambeau, top)  # raises an error that names a missing distribution
+                getattr(flambeau, top)  # if a distribution is missing, this raises an error that names it
             above, _, last = name.rpartition(".")
             raise ModuleNotFoundError(str(_missing.record_missing(sys.modules.get(above), above, last)), name=name)
         return ModuleSpec(name, _Loader(), is_package=True)
@@ -258,12 +258,12 @@ _FINDER = _Finder()
 
 
 def install() -> None:
-    """Let ``import torch`` and ``import torchvision`` import flambeau, in this process and its child processes.
+    """Make ``import torch`` and ``import torchvision`` import flambeau, in this process and its child processes.
 
-    A second call has no effect. Names are flambeau's objects: ``torch.nn is flambeau.nn``,
-    ``torch.Tensor is flambeau.Tensor``. Only ``torch`` and ``torchvision`` are separate modules, with a ``__version__``
-    that names the version of PyTorch whose interface flambeau follows. CPU generators produce the same numbers as
-    PyTorch: see ``flambeau.random.use_pytorch_streams``.
+    A second call has no effect. The names refer to flambeau's objects: ``torch.nn is flambeau.nn``,
+    ``torch.Tensor is flambeau.Tensor``. Only ``torch`` and ``torchvision`` are separate modules. Their ``__version__``
+    is the version of PyTorch whose interface flambeau follows. CPU generators produce the same numbers as PyTorch's:
+    see ``flambeau.random.use_pytorch_streams``.
 
     Raises: RuntimeError if PyTorch is already imported.
     """
@@ -285,9 +285,9 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undo ``install``: ``import torch`` imports the installed distribution again.
+    """Undo ``install``: ``import torch`` imports the installed distribution of PyTorch again.
 
-    Generators produce flambeau's numbers again.
+    Generators produce flambeau's own random numbers again.
     """
     if _FINDER not in sys.meta_path:
         return

@@ -1,4 +1,4 @@
-"""Names of PyTorch's private module ``torch._utils``: element sizes, flattened tensors, errors of workers."""
+"""Names of PyTorch's private module ``torch._utils``: element sizes, flattened tensors, exceptions of workers."""
 
 import sys
 import traceback
@@ -28,7 +28,7 @@ class KeyErrorMessage(str):
 
 
 class ExceptionWrapper:
-    """Current exception, to be raised again in another process.
+    """Exception that is handled in this process and can be raised again in another process.
 
     Args:
         exc_info: result of ``sys.exc_info()``.
@@ -42,7 +42,7 @@ class ExceptionWrapper:
         self.where = where
 
     def reraise(self) -> NoReturn:
-        """Raise an exception of the same type, or RuntimeError if that type cannot be created from a message."""
+        """Raise an exception of the same type, or RuntimeError if the type cannot be created from a message only."""
         message = f"Caught {self.exc_type.__name__} {self.where}.\nOriginal {self.exc_msg}"
         try:
             error = self.exc_type(KeyErrorMessage(message) if self.exc_type is KeyError else message)
@@ -52,7 +52,7 @@ class ExceptionWrapper:
 
 
 def _rebuild_sparse_tensor(layout: layout, data: tuple[Any, ...]) -> Tensor:
-    """Return a sparse tensor from its parts; pickles of PyTorch's sparse tensors call this function."""
+    """Return a sparse tensor from its parts. Pickles of PyTorch's sparse tensors call this function."""
     from flambeau.sparse._pickling import rebuilt_from_file
 
     return rebuilt_from_file(layout, data, verified=True)

@@ -1,6 +1,6 @@
-"""Names in ``torch`` that libraries use but flambeau does not define.
+"""Names in ``torch`` that libraries use but ``flambeau`` itself does not define.
 
-These are private functions, and dtypes and layouts that no tensor can have.
+The names are private functions, and dtypes and layouts that no tensor of flambeau can have.
 """
 
 from typing import Any, NoReturn
@@ -78,7 +78,7 @@ class UnsupportedDtype(AbsentDtype):
 class AbsentLayout:
     """Layout that no tensor can have. Programs can compare it and use it as a dictionary key."""
 
-    _unsupported = "is a name only, no tensor can have this layout"  # raised by bindings
+    _unsupported = "is a name only, no tensor can have this layout"  # text of the bindings' error message
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -123,12 +123,12 @@ def __getattr__(name: str) -> Any:
 
 
 def set_vital(vital: str, attr: str, value: str) -> bool:
-    """Return False without effect: flambeau does not record usage statistics."""
+    """Do nothing and return False: flambeau does not record usage statistics."""
     return False
 
 
 def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: bool = False) -> Tensor:
-    """Compress sorted row indices: return the start of each of ``size`` rows, and the end of the last."""
+    """Compress sorted row indices: return the start of each of the ``size`` rows, and the end of the last row."""
     counts = bincount(input, minlength=size)
     pointers = cat([counts.new_zeros(1), counts.cumsum(0)])
     return pointers.to(int32 if out_int32 else int64)
@@ -137,14 +137,14 @@ def _convert_indices_from_coo_to_csr(input: Tensor, size: int, *, out_int32: boo
 def _convert_indices_from_csr_to_coo(
     crow_indices: Tensor, col_indices: Tensor, *, out_int32: bool = False, transpose: bool = False
 ) -> Tensor:
-    """Expand row pointers: stack row and column indices, in the other order if ``transpose``."""
+    """Expand row pointers: return stacked row and column indices, in reverse order if ``transpose`` is True."""
     rows = arange(crow_indices.numel() - 1, device=crow_indices.device).repeat_interleave(crow_indices.diff())
     pair = (col_indices, rows) if transpose else (rows, col_indices)
     return stack([each.to(int32 if out_int32 else int64) for each in pair])
 
 
 def _debug_has_internal_overlap(self: Tensor) -> int:
-    """Return 0 if no two elements share memory, 1 if some do, and 2 if a simple check of the strides cannot decide."""
+    """Return 0 if no elements share memory, 1 if some do, and 2 if a simple check of the strides cannot decide."""
     dims = sorted((step, size) for step, size in zip(self.stride(), self.shape, strict=True) if size != 1)
     dense = 1
     for step, size in dims:
@@ -155,18 +155,18 @@ def _debug_has_internal_overlap(self: Tensor) -> int:
 
 
 def _aminmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """Return the minimum and the maximum of all elements or along a dimension. Former name of ``aminmax``."""
+    """Return the minimum and maximum of all elements or along a dimension, like ``aminmax``, its later name."""
     least, greatest = aminmax(input, dim=dim, keepdim=keepdim)
     return least, greatest
 
 
 def _has_compatible_shallow_copy_type(input: Tensor, from_: Tensor) -> bool:
-    """Return True if two tensors have the same layout and device type, so that one can get the memory of the other."""
+    """Return True if two tensors have the same layout and device type, so that one can use the memory of the other."""
     return input.layout == from_.layout and input.device.type == from_.device.type
 
 
 def _int_mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Multiply two matrices of the dtype int8; the result has the dtype int32."""
+    """Multiply two int8 matrices. The result has the dtype int32."""
     for name, matrix in (("self", input), ("mat2", mat2)):
         if matrix.dim() != 2 or matrix.dtype != int8:
             raise RuntimeError(
@@ -183,7 +183,7 @@ def _grouped_mm(
     bias: Tensor | None = None,
     out_dtype: dtype | None = None,
 ) -> Tensor:
-    """Multiply groups of rows or columns of a matrix by a matrix each, see ``torch.nn.functional.grouped_mm``."""
+    """Compute the products of several pairs of matrices. See ``torch.nn.functional.grouped_mm``."""
     from flambeau.nn.functional import grouped_mm
 
     return grouped_mm(input, mat2, offs=offs, bias=bias, out_dtype=out_dtype)
@@ -205,10 +205,10 @@ def _scaled_mm(
 
     Args:
         input, mat2: float8 matrices ``(M, K)`` and ``(K, N)``.
-        scale_a, scale_b: float32: one number, or ``(M, 1)`` and ``(1, N)``.
-        bias: ``(N,)``.
-        scale_result: factor of the result if it is float8, else ignored.
-        out_dtype: dtype of the result (default: that of ``input``).
+        scale_a, scale_b: float32 tensors: one element each, or shapes ``(M, 1)`` and ``(1, N)``.
+        bias: tensor of shape ``(N,)``.
+        scale_result: factor for a float8 result; ignored for other dtypes.
+        out_dtype: dtype of the result (default: the dtype of ``input``).
         use_fast_accum: ignored.
     """
     for name, matrix in (("mat1", input), ("mat2", mat2)):

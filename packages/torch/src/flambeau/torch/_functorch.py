@@ -36,11 +36,13 @@ class FunctionalModule(FunctionalModuleWithBuffers):
 def make_functional_with_buffers(
     model: nn.Module, disable_autograd_tracking: bool = False
 ) -> tuple[FunctionalModuleWithBuffers, Values, Values]:
-    """Return a function of a module's parameters, buffers and inputs, and copies of the parameters and buffers.
+    """Separate a module from its parameters and buffers.
 
     Args:
-        model: the module, which does not change.
+        model: the module. It is not modified.
         disable_autograd_tracking: if True, the returned parameters do not require gradients.
+    Returns: ``(fmodel, params, buffers)``: ``fmodel(params, buffers, *inputs)`` evaluates the module with the given
+        parameters and buffers; ``params`` and ``buffers`` are copies of the module's parameters and buffers.
 
     >>> import flambeau as fb
     >>> fmodel, params, buffers = make_functional_with_buffers(fb.nn.BatchNorm1d(2).eval())
@@ -51,11 +53,13 @@ def make_functional_with_buffers(
 
 
 def make_functional(model: nn.Module, disable_autograd_tracking: bool = False) -> tuple[FunctionalModule, Values]:
-    """Return a function of a module's parameters and inputs, and a copy of the parameters.
+    """Separate a module from its parameters.
 
     Args:
-        model: a module without buffers, which does not change.
+        model: a module without buffers. It is not modified.
         disable_autograd_tracking: if True, the returned parameters do not require gradients.
+    Returns: ``(fmodel, params)``: ``fmodel(params, *inputs)`` evaluates the module with the given parameters;
+        ``params`` is a copy of the module's parameters.
     Raises: RuntimeError if the module has buffers.
 
     >>> import flambeau as fb
@@ -76,7 +80,7 @@ def combine_state_for_ensemble(
 ) -> tuple[FunctionalModuleWithBuffers, Values, Values]:
     """Stack the parameters and the buffers of several models of one class, to evaluate all models with `vmap`.
 
-    Returns: a function of parameters, buffers and inputs; the stacked parameters; the stacked buffers.
+    Returns: ``(fmodel, params, buffers)`` as for `make_functional_with_buffers`, with stacked parameters and buffers.
 
     >>> import flambeau as fb
     >>> fmodel, params, buffers = combine_state_for_ensemble([fb.nn.Linear(2, 3) for _ in range(4)])

@@ -9,12 +9,12 @@ __all__ = [
 
 
 def get_overwrite_module_params_on_conversion() -> bool:
-    """Return False: conversions of modules replace the data of parameters, not the parameters."""
+    """Return False: conversions of modules change the data of parameters and do not replace the parameters."""
     return False
 
 
 def set_overwrite_module_params_on_conversion(value: bool) -> None:
-    """Do nothing for False. Raises: NotImplementedError for True, with which conversions would replace parameters."""
+    """Do nothing if ``value`` is False. Raises: NotImplementedError for True (conversions replace parameters)."""
     if value:
         raise NotImplementedError(
             "set_overwrite_module_params_on_conversion(True) is not supported: conversions of modules change the data "
@@ -28,7 +28,7 @@ def get_swap_module_params_on_conversion() -> bool:
 
 
 def set_swap_module_params_on_conversion(value: bool) -> None:
-    """Do nothing for False. Raises: NotImplementedError for True, with which conversions would swap parameters."""
+    """Do nothing if ``value`` is False. Raises: NotImplementedError for True (conversions swap parameters)."""
     if value:
         raise NotImplementedError(
             "set_swap_module_params_on_conversion(True) is not supported: conversions of modules change the data of "

@@ -1,6 +1,7 @@
 """PyTorch's modules and their names, collected from PyTorch by ``tools/parity/names.py``.
 
-A line of ``interface.txt.gz`` is ``module|classes|functions|values``, where ``name@home`` is defined in another module.
+A line of ``interface.txt.gz`` is ``module|classes|functions|values``. A name that another module defines has the form
+``name@home``, where ``home`` is that module.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ KINDS = ("class", "function", "value")
 
 
 class Entry(NamedTuple):
-    """Name in a module of PyTorch: its kind, and the module that defines it."""
+    """Properties of a name in a module of PyTorch: class, function or value, and the module that defines it."""
 
     kind: str
     home: str
@@ -49,7 +50,7 @@ def has_submodules(name: str) -> bool:
 
 @functools.cache
 def names_of(module: str) -> dict[str, Entry]:
-    """Return the names of a module of PyTorch; an empty dict for unknown modules.
+    """Return a dictionary of the names of a module of PyTorch. It is empty for unknown modules.
 
     >>> names_of("torch.optim")["Adam"]
     Entry(kind='class', home='torch.optim.adam')

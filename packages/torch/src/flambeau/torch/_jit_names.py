@@ -1,4 +1,4 @@
-"""The module ``torch._jit_internal``: names of `flambeau.jit`, and those of ``typing`` that programs import from it."""
+"""Module ``torch._jit_internal``: names of `flambeau.jit`, and names of ``typing`` that programs import from it."""
 
 import typing
 from typing import Any

@@ -6,7 +6,7 @@ from flambeau._compile import _logs
 
 __all__ = ["set_logs"]
 
-# PyTorch's components, whose values are levels of the module logging, and its artifacts, whose values are bools.
+# PyTorch's components, whose values are levels of the module logging, and PyTorch's artifacts, whose values are bools.
 _COMPONENTS = {
     *("all", "dynamo", "aot", "autograd", "dynamic", "inductor", "distributed", "c10d", "ddp", "fsdp", "dtensor"),
     *("onnx", "export"),
@@ -28,11 +28,11 @@ _TOPICS = {
 
 
 def set_logs(**options: Any) -> None:
-    """Select what the compiler prints to stderr, by PyTorch's names. Without arguments, it prints nothing.
+    """Select the topics that the compiler prints to stderr, by PyTorch's names. Without arguments, select none.
 
     ``graph``, ``graph_code`` and ``graph_breaks`` select the topic "graph" of ``FLAMBEAU_LOGS``, ``guards`` and
-    ``recompiles`` the topic "guards", ``fusion``, ``schedule`` and ``output_code`` the topic "fusion". The other names
-    have no effect.
+    ``recompiles`` select the topic "guards", ``fusion``, ``schedule`` and ``output_code`` select the topic "fusion".
+    Other names have no effect.
 
     Raises: ValueError for a name that PyTorch does not have.
     """

@@ -14,7 +14,7 @@ def compare_tensor_meta(a: Tensor, b: Tensor, check_strides: bool = False) -> No
 
     Args:
         a, b: the tensors.
-        check_strides: if True, strides and storage offsets are compared as well.
+        check_strides: if True, also compare strides and storage offsets.
     Raises: AssertionError for other objects and different shapes or dtypes; RuntimeError for different devices,
         strides or offsets.
     """

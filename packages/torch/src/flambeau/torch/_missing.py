@@ -1,4 +1,4 @@
-"""Record of missing names, and suggestions of similar ones."""
+"""Record of missing names, and suggestions of similar names."""
 
 import difflib
 import importlib
@@ -50,12 +50,12 @@ def missing() -> list[Missing]:
 
 
 def clear_missing() -> None:
-    """Empty the list of missing names."""
+    """Clear the list of missing names."""
     _found.clear()
 
 
 def _names(module_name: str) -> list[str]:
-    """Return the names of a module; an empty list if its distribution is not installed."""
+    """Return the names of a module, or an empty list if its distribution is not installed."""
     try:
         return dir(importlib.import_module(module_name))
     except ModuleNotFoundError:
@@ -63,7 +63,7 @@ def _names(module_name: str) -> list[str]:
 
 
 def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
-    """Return up to three similar names: the same name in other modules, then similar names of ``owner``."""
+    """Return up to three suggestions: the same name in other modules, then similar names of ``owner``."""
     same = [other for other, module_name in _NATIVE_MODULES.items() if other != path and name in _names(module_name)]
     same = [f"{other}.{name}" for other in same] or [f"torch.Tensor.{name}"] * hasattr(flambeau.Tensor, name)
     own = {other.lower(): other for other in dir(owner) if not other.startswith("_")}
@@ -72,7 +72,7 @@ def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
 
 
 def _calling_frame() -> FrameType | None:
-    """Return the innermost frame outside of this package and the import system."""
+    """Return the innermost frame outside this package and the import system."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
@@ -83,7 +83,12 @@ def _calling_frame() -> FrameType | None:
 
 
 def record_missing(owner: Any, path: str, name: str, location: str | None = None) -> Missing:
-    """Record that the program used the missing name ``path.name`` at ``location``: a file and line, by default here."""
+    """Record that the program used the missing name ``path.name``, and return the record.
+
+    Args:
+        owner: the module or class in which the name is missing, or None.
+        location: file and line; by default, the line of the program that is running.
+    """
     full = f"{path}.{name}"
     if full not in _found:
         if location is None:
@@ -94,7 +99,7 @@ def record_missing(owner: Any, path: str, name: str, location: str | None = None
 
 
 def is_from_import() -> bool:
-    """Return True if ``from module import name`` looks up the name, False for an attribute access."""
+    """Return True if a statement ``from module import name`` looks up the name, False for an attribute access."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None and frame.f_code.co_filename.startswith(_OWN_FOLDER):
         frame = frame.f_back

@@ -1,4 +1,4 @@
-"""Map from PyTorch's module names to flambeau's."""
+"""Map from PyTorch's module names to flambeau's module names."""
 
 from flambeau.torch import _interface
 
@@ -9,8 +9,8 @@ _OPS_FILES = (
     *("ps_roi_align", "ps_roi_pool", "roi_align", "roi_pool", "stochastic_depth"),
 )
 
-# Modules with another name in flambeau, including their submodules. A file of PyTorch that is not a module in flambeau
-# maps to the package that has its names.
+# Modules that have another name in flambeau; this includes their submodules. If a file of PyTorch is not a module in
+# flambeau, it maps to the package that has the file's names.
 _MOVED = {
     "torch._C": "flambeau.torch._private",
     "torch._tensor_str": "flambeau.torch._printing",
@@ -87,12 +87,12 @@ _MOVED = {
     "torchvision.models.detection._utils": "flambeau.vision.models.detection._matching",
 }
 
-# Modules over whose `__dict__` programs iterate, so that lazily loaded names must be loaded on import.
+# Modules whose `__dict__` programs iterate over. Their lazily loaded names must be loaded on import.
 WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 
 
 def is_moved(name: str) -> bool:
-    """Return True if ``name`` is in the table of relocated modules: its place does not follow from its parent's."""
+    """Return True if ``name`` is in the table of relocated modules, so that its parent's name does not determine it."""
     return name in _MOVED
 
 
@@ -107,7 +107,7 @@ def is_second_name(name: str) -> bool:
 
 
 def is_only_moved(name: str) -> bool:
-    """Return True if flambeau has a module at this place, but PyTorch has it only under another name.
+    """Return True if flambeau has a module with the name ``name``, but PyTorch has it only under another name.
 
     >>> is_only_moved("torch.data"), is_only_moved("torch.nn")
     (True, False)

@@ -15,7 +15,7 @@ def _parse_to(
     copy: bool = False,
     memory_format: flambeau.memory_format | None = None,
 ) -> tuple[flambeau.device | None, flambeau.dtype | None, bool, flambeau.memory_format | None]:
-    """Parse the arguments of ``Tensor.to`` and ``Module.to`` into device, dtype, ``non_blocking`` and memory format.
+    """Parse the arguments of ``Tensor.to`` and ``Module.to``. Return device, dtype, non_blocking and memory format.
 
     Positional arguments are a tensor, a dtype, or a device and a dtype, followed by ``non_blocking`` and ``copy``.
     """

@@ -1,7 +1,7 @@
-"""Registration of flambeau's class of module registries with the library optree.
+"""Registration of flambeau's class for the registries of modules with the library optree.
 
 The registries of a module (``_parameters``, ...) are plain dictionaries in PyTorch and a subclass of dict in flambeau.
-optree recognises containers by their exact class only.
+optree recognises a container only by its exact class.
 """
 
 import importlib.abc
@@ -23,7 +23,7 @@ def spec_of(path: Sequence[str] | None) -> ModuleSpec | None:
 
 
 def register() -> None:
-    """Register the class of module registries with optree, if optree is imported."""
+    """Register the class for the registries of modules with optree, if optree is imported."""
     library: Any = sys.modules.get(NAME)
     if library is None:
         return

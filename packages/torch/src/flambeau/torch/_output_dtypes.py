@@ -10,7 +10,9 @@ __all__ = ["out_dtype"]
 
 
 def out_dtype(op: Callable[..., Any], output_dtype: dtype, *args: Any) -> Any:
-    """Call an operator with arguments of at least ``output_dtype``, and return a result of that dtype.
+    """Call an operator on tensors converted to ``output_dtype``, and convert the result to ``output_dtype``.
+
+    If type promotion of the arguments and ``output_dtype`` gives a wider dtype, the operator computes in that dtype.
 
     >>> import flambeau
     >>> from flambeau.torch._output_dtypes import out_dtype

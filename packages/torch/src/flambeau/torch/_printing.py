@@ -32,12 +32,12 @@ def printoptions(**options: Any) -> Iterator[None]:
 
 
 def _tensor_str(self: Tensor, indent: int) -> str:
-    """Return the text of the elements; lines after the first are indented by ``indent``."""
+    """Return the text of the elements. Lines after the first are indented by ``indent``."""
     return _formatting._content(self, _formatting._options, indent)
 
 
 def _str_intern(inp: Tensor, *, tensor_contents: str | None = None) -> str:
-    """Return the text of a tensor, with ``tensor_contents`` instead of the text of its elements."""
+    """Return the text of a tensor, with ``tensor_contents``, if given, instead of the text of its elements."""
     with DisableTorchFunctionSubclass():
         return _formatting.format_tensor(inp, tensor_contents=tensor_contents)
 

@@ -63,13 +63,13 @@ def _log_api_usage_once(*_: Any) -> None:
 
 
 def _are_functorch_transforms_active() -> bool:
-    """Return True while vmap runs, because tensors may be batched. Other transforms use plain tensors."""
+    """Return True while vmap runs, in which tensors may be batched. Other transforms use plain tensors."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders is not None and bool(placeholders.maps.running)
 
 
 def _is_alias_of(input: Tensor, other: Tensor) -> bool:
-    """Return True if the tensors share their memory's owner, so that one may be a view of the other."""
+    """Return True if two tensors have the same storage, so that one may be a view of the other."""
     return _core._storage_identifier(input) == _core._storage_identifier(other)
 
 

@@ -15,7 +15,7 @@ _modules: dict[ModuleType, str] = {}  # renamed modules, with their former names
 _files: set[ModuleType] = set()  # modules that are packages in PyTorch
 
 
-# Pickle functions of these types, which store flambeau's names, so that programs without the alias can load them.
+# Pickle functions of these types. They store flambeau's names, so that programs without the alias can load the pickles.
 _PICKLED: dict[type, Callable[[Any], tuple[Any, ...]]] = {
     **dict.fromkeys(
         (_core.dtype, _core.layout, _core.memory_format),
@@ -31,12 +31,12 @@ def start() -> None:
     _core._set_library_name("torch")
     for kind, reduce in _PICKLED.items():
         copyreg.pickle(kind, reduce)
-    for name, returned in _core._return_types.items():  # operators can return them before the types are imported
+    for name, returned in _core._return_types.items():  # operators can return these types before they are imported
         rename(returned, "torch.return_types", name)
 
 
 def rename_module(module: ModuleType, path: str) -> None:
-    """Rename a module, and its classes and functions, as in PyTorch. Relative imports within it still work."""
+    """Rename a module, and its classes and functions, as in PyTorch. Relative imports in the module still work."""
     if module.__name__.partition(".")[0] == "flambeau" and module.__name__ != "flambeau":
         _modules[module] = module.__name__
         module.__name__ = path
@@ -49,7 +49,7 @@ def rename_module(module: ModuleType, path: str) -> None:
 
 
 def rename(value: Any, path: str, name: str) -> None:
-    """Set ``__module__`` of a class or function to that of PyTorch's ``path.name``."""
+    """Set ``__module__`` of a class or function to the ``__module__`` of PyTorch's ``path.name``."""
     entry = _interface.names_of(path).get(name)
     if entry is None or not isinstance(value, type | FunctionType | tensortype):
         return

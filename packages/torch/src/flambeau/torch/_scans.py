@@ -14,10 +14,10 @@ Combine = Callable[[list[Tensor], list[Tensor]], list[Tensor]]
 def associative_scan(
     combine_fn: Callable[[Any, Any], Any], xs: Any, dim: int, reverse: bool = False, combine_mode: str = "pointwise"
 ) -> Any:
-    """Compute the inclusive scan of an associative function along a dimension of the tensors of a tree.
+    """Compute the inclusive scan of an associative function along a dimension of the tensors of a pytree.
 
-    ``combine_fn(left, right)`` takes trees like ``xs`` whose tensors have any size along the dimension, and is called
-    about ``2 * log2(size)`` times. ``combine_mode`` selects a kernel in PyTorch and has no effect here.
+    ``combine_fn(left, right)`` takes pytrees like ``xs`` whose tensors have any size along the dimension, and is called
+    about ``2 * log2(size)`` times. ``combine_mode`` selects a kernel in PyTorch and has no effect in flambeau.
 
     Raises: ValueError if the tree has no tensors, or if their sizes along the dimension differ.
 
@@ -48,8 +48,8 @@ def associative_scan(
 def _scan(combine: Combine, parts: list[Tensor]) -> list[Tensor]:
     """Scan along the first dimension.
 
-    Neighbouring pairs are combined, and their scan (a recursion) is the result at odd indices. Each result at an even
-    index combines the result before it with one element.
+    Neighbouring pairs are combined. The scan of the combined pairs, computed recursively, is the result at odd indices.
+    The result at an even index combines the previous result with one element.
     """
     size = parts[0].shape[0]
     if size < 2:
@@ -64,7 +64,7 @@ def _scan(combine: Combine, parts: list[Tensor]) -> list[Tensor]:
 
 
 def _interleave(even: Tensor, odd: Tensor) -> Tensor:
-    """Interleave the rows of two tensors; ``even`` may have one more row."""
+    """Interleave the rows of two tensors. ``even`` may have one more row than ``odd``."""
     size = odd.shape[0]
     joined = stack([even[:size], odd], 1).flatten(0, 1)
     return joined if even.shape[0] == size else cat([joined, even[size:]])

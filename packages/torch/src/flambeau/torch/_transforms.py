@@ -28,7 +28,7 @@ def get_unwrapped(tensor: Tensor) -> Tensor:
 
 
 def maybe_get_level(tensor: Tensor) -> int:
-    """Return the level of the vmap that batches the tensor, or -1 if none does."""
+    """Return the level of the vmap that batches the tensor, or -1 if the tensor is not batched."""
     return tensor.level if is_batchedtensor(tensor) else -1  # type: ignore[attr-defined]
 
 

@@ -6,7 +6,7 @@ __all__ = ["TorchVersion", "__version__", "cuda", "debug", "git_version", "hip",
 
 
 def _release(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: (2, 13, 0) of "2.13.0+cpu"."""
+    """Return the leading numbers of a version: (2, 13, 0) for "2.13.0+cpu"."""
     numbers = []
     for part in version.partition("+")[0].split("."):
         if not part.isdecimal():
@@ -16,7 +16,7 @@ def _release(version: str) -> tuple[int, ...]:
 
 
 class TorchVersion(str):
-    """A version as text that compares as a version, with text and with tuples.
+    """Version as text. Comparisons with text and with tuples compare versions, not characters.
 
     >>> TorchVersion("2.13.0+cpu") > "2.2"
     True

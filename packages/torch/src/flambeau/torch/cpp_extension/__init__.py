@@ -1,8 +1,8 @@
 """C++ extensions written for PyTorch, compiled against flambeau: ``torch.utils.cpp_extension``.
 
 The header ``torch/extension.h`` maps the commonly used part of ATen and libtorch to flambeau's C++ interface;
-``docs/differences.md`` lists what is supported. A compiler for C++20 and pybind11 must be installed
-(``pip install flambeau-torch[cpp]``).
+``docs/differences.md`` lists the supported functions. A compiler for C++20 and pybind11
+(``pip install flambeau-torch[cpp]``) must be installed.
 
 >>> module = load_inline("twice", "torch::Tensor twice(torch::Tensor x) { return x + x; }", functions="twice")
 ... # doctest: +SKIP

@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class CompilationError(RuntimeError):
-    """Error of a compiler or linker; the message contains its output."""
+    """Error of a compiler or linker. The message contains the command's output."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ def _named_in(path: Path) -> list[Path]:
 
 
 def run_outdated(steps: Sequence[Step], verbose: bool = False) -> bool:
-    """Run the steps whose files are not current, in parallel on all processors (or at most MAX_JOBS).
+    """Run the steps whose files are not current, in parallel on all processors or in at most MAX_JOBS processes.
 
-    Returns: True if there was such a step.
+    Returns: True if a step was run.
     Raises: CompilationError if a command fails.
     """
     outdated = [step for step in steps if not step.is_current()]

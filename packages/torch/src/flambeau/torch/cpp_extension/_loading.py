@@ -16,14 +16,14 @@ import flambeau
 from flambeau.torch.cpp_extension import _toolchain
 from flambeau.torch.cpp_extension._compilation import CompilationError, Step, run_outdated
 
-# Maps an extension's name to the number of the version that this process last built and a hash of its inputs.
+# Dictionary from names of extensions to the version number that this process last built and a hash of its inputs.
 _versions: dict[str, tuple[int, str]] = {}
 
 
 def get_default_build_root() -> str:
     """Return the folder below which ``load`` builds extensions.
 
-    It is the environment variable TORCH_EXTENSIONS_DIR, else a folder in the user's cache.
+    The environment variable TORCH_EXTENSIONS_DIR sets it. By default, it is a folder in the user's cache.
     """
     cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return os.environ.get("TORCH_EXTENSIONS_DIR") or str(Path(cache) / "flambeau" / "torch_extensions")
@@ -70,7 +70,7 @@ def load(
 ) -> Any:
     """Compile C++ sources that were written for PyTorch, and load the result.
 
-    Sources that have not changed since the last call, in this process or another, are not compiled again.
+    Sources that have not changed since the last call in any process are not compiled again.
 
     Args:
         name: name of the module; in the sources, the macro ``TORCH_EXTENSION_NAME`` has this value.
@@ -81,7 +81,7 @@ def load(
         verbose: if True, print the commands.
         is_python_module: if True, import the library as a module; if False, only load the operators that the sources
             register with TORCH_LIBRARY.
-        keep_intermediates: without effect, because object files are always kept.
+        keep_intermediates: ignored, because object files are always kept.
     Returns: the module, or None if ``is_python_module`` is False.
     Raises: RuntimeError with the compiler's messages if the compilation fails; OSError for CUDA sources.
     """
@@ -127,7 +127,7 @@ def _build(name: str, sources: list[str], flags: list[str], linked: list[str], f
 def _version(name: str, sources: list[str], flags: list[str]) -> tuple[int, str]:
     """Return the version number of an extension, and a hash of its sources and flags.
 
-    A process can load a library of a given name only once, so other sources or flags get a new version number.
+    A process can load a library of a given name only once, so changed sources or flags get a new version number.
     """
     digest = hashlib.sha256("\0".join(flags).encode())
     for source in sources:
@@ -170,8 +170,8 @@ def load_inline(
 
     Args:
         cpp_sources: source texts; ``#include <torch/extension.h>`` is inserted before them.
-        functions: names of functions to bind to Python, or a dictionary with a docstring for each.
-        no_implicit_headers: if True, do not insert that line.
+        functions: names of functions to bind to Python, or a dictionary from names to docstrings.
+        no_implicit_headers: if True, do not insert this ``#include`` line.
     """
     _refuse(with_cuda or cuda_sources, with_sycl or sycl_sources, [])
     texts = [cpp_sources] if isinstance(cpp_sources, str) else list(cpp_sources)

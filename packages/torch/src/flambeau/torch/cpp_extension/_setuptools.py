@@ -18,8 +18,8 @@ from flambeau.torch.cpp_extension._compilation import Step, run_outdated
 def CppExtension(name: str, sources: Sequence[str], *args: Any, **kwargs: Any) -> setuptools.Extension:
     """Return an extension module of C++ sources that were written for PyTorch, for ``setup(ext_modules=[...])``.
 
-    The arguments are those of ``setuptools.Extension``. ``extra_compile_args`` may be a dictionary with a list under
-    ``"cxx"``. :class:`BuildExtension` must be the command ``build_ext``.
+    The arguments are the same as for ``setuptools.Extension``. ``extra_compile_args`` may also be a dictionary with a
+    list for the key ``"cxx"``. :class:`BuildExtension` must be the command ``build_ext``.
     """
     kwargs["include_dirs"] = [*kwargs.get("include_dirs", ()), *_toolchain.include_paths()]
     kwargs["library_dirs"] = [*kwargs.get("library_dirs", ()), *_toolchain.library_paths()]
@@ -45,7 +45,7 @@ class BuildExtension(build_ext):  # type: ignore[misc]
     """Command ``build_ext`` of setuptools for extensions that :func:`CppExtension` returns.
 
     By default, only changed sources are compiled, in parallel and without ninja. With the option ``use_ninja=False``
-    all sources are compiled one after the other. With ``no_python_abi_suffix=True``, file names of libraries do not
+    all sources are compiled one after another. With ``no_python_abi_suffix=True``, file names of libraries do not
     contain Python's version.
     """
 

@@ -1,4 +1,4 @@
-"""The compiler, and the folders of the headers and libraries that extensions need."""
+"""Compiler of extensions, and folders of the headers and libraries that extensions need."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_CUDA = (
 
 
 def include_paths(device_type: str = "cpu", torch_include_dirs: bool = True) -> list[str]:
-    """Return the folders of the headers ``torch/extension.h``, flambeau's and pybind11's.
+    """Return the folders with ``torch/extension.h``, flambeau's headers and pybind11's headers.
 
     Args:
         device_type: ``"cpu"``.
@@ -42,7 +42,7 @@ def library_paths(
 ) -> list[str]:
     """Return the folders of the libraries that extensions are linked to.
 
-    Raises: OSError for another device than the CPU.
+    Raises: OSError for devices other than the CPU.
     """
     _require_cpu(device_type)
     return [str(path / "lib") for path in _installed()] if torch_include_dirs else []
@@ -59,7 +59,7 @@ def _installed() -> list[Path]:
 
 
 def pybind11_include() -> str:
-    """Return the folder of pybind11's headers. Raises: ModuleNotFoundError if it is not installed."""
+    """Return the folder of pybind11's headers. Raises: ModuleNotFoundError if pybind11 is not installed."""
     spec = importlib.util.find_spec("pybind11")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError("C++ extensions need pybind11: pip install flambeau-torch[cpp]", name="pybind11")
@@ -67,12 +67,12 @@ def pybind11_include() -> str:
 
 
 def get_cxx_compiler() -> str:
-    """Return the command of the C++ compiler: the environment variable CXX, else ``c++``."""
+    """Return the command of the C++ compiler: the environment variable CXX, or ``c++`` if it is not set."""
     return os.environ.get("CXX", "c++")
 
 
 def compiler_command() -> list[str]:
-    """Return the command of the compiler as a list of words. Raises: RuntimeError if there is no compiler."""
+    """Return the command of the compiler as a list of words. Raises: RuntimeError if the compiler is not found."""
     words = shlex.split(get_cxx_compiler())
     if not words or shutil.which(words[0]) is None:
         raise RuntimeError(
@@ -83,7 +83,7 @@ def compiler_command() -> list[str]:
 
 
 def with_standard(flags: Iterable[str]) -> list[str]:
-    """Return compiler flags with at least C++20, which flambeau's headers require."""
+    """Return compiler flags that select C++20, which flambeau's headers require, or a later standard in ``flags``."""
     found = list(flags)
     newer = [flag for flag in found if re.fullmatch(r"-std=(?:c|gnu)\+\+2\w", flag)]
     others = [flag for flag in found if not flag.startswith("-std=")]

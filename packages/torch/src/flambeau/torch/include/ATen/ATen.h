@@ -1,4 +1,4 @@
-// ATen's interface to tensors and operators, implemented with flambeau. docs/differences.md lists what is supported.
+// ATen's interface to tensors and operators, implemented with flambeau. docs/differences.md lists the supported parts.
 #pragma once
 
 // Standard headers that PyTorch's headers include, because extensions rely on them.

@@ -1,5 +1,5 @@
-// Functions at::name(...). Most are generated (functions.inc). This file defines those whose overloads in ATen differ
-// from the function in Python.
+// Functions at::name(...). Most are generated (functions.inc). This file defines the functions whose overloads in ATen
+// differ from the function in Python.
 #pragma once
 
 #include <ATen/TensorIndexing.h>

@@ -1,4 +1,4 @@
-// The types in which elements are computed and sums are accumulated: elements of half precision in float.
+// The types in which operators compute elements and accumulate sums. For half-precision elements, both are float.
 #pragma once
 
 #include <c10/util/Half.h>

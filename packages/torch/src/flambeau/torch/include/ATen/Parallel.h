@@ -19,8 +19,8 @@ inline void set_num_threads(int n) { ::flambeau::set_num_threads(n); }
 inline bool in_parallel_region() { return ::flambeau::detail::in_parallel_region(); }
 inline int64_t divup(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
-// The number of the running thread within the innermost parallel_for. Numbers are less than get_num_threads(), and no
-// two running threads have the same one.
+// The number of the running thread in the innermost parallel_for. Numbers are less than get_num_threads(), and no two
+// running threads have the same number.
 namespace detail {
 inline thread_local int thread_number = 0;
 

@@ -47,7 +47,7 @@ struct DeprecatedTypeProperties {
   }
 };
 
-// Expressions that look up the record or the pointwise row of an operator when they are first evaluated.
+// Expressions that look up the record of an operator, or the row of a pointwise operator, on first evaluation.
 #define FLAMBEAU_FOUND(type, look_up)                 \
   ([]() -> const type& {                              \
     static const type& found = ::at::detail::look_up; \

@@ -11,7 +11,7 @@ using TensorList = c10::ArrayRef<Tensor>;
 
 namespace detail {
 
-// Sizes or dimensions. Distinguishes a single integer from a list of one, which `split` requires.
+// Sizes or dimensions. Distinguishes a single integer from a list of one integer, because `split` requires this.
 class Dims : public c10::IntArrayRef {
  public:
   Dims() = default;
@@ -107,7 +107,7 @@ struct Argument {
 
   Kind kind = None;
   bool single = false;
-  const void* data = nullptr;  // for OfTensor: points to the at::Tensor
+  const void* data = nullptr;  // for OfTensor: pointer to the at::Tensor
   size_t size = 0;
   ::flambeau::Scalar number;
   ::flambeau::Dtype dtype{};

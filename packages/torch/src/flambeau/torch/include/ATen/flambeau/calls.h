@@ -1,4 +1,4 @@
-// Calls of flambeau's operators: converts the arguments from the types of ATen's interface, and the results to them.
+// Calls of flambeau's operators. Arguments and results are converted from and to the types of ATen's interface.
 #pragma once
 
 #include <tuple>
@@ -120,7 +120,7 @@ T convert(const char* name, size_t i, const Argument& a) {
   refuse(name, i);
 }
 
-// The arguments of a call; missing ones are None.
+// The arguments of a call. Missing arguments are None.
 class CallArguments : public ::flambeau::ArgumentsFrom<CallArguments> {
  public:
   CallArguments(const char* name, Arguments arguments) : name_(name), arguments_(arguments) {}
@@ -192,7 +192,7 @@ T returned(const ::flambeau::Result& result) {
   }
 }
 
-// Returns the record of an operator with this name in flambeau._core. `method`: search methods instead of functions.
+// Returns the record of the operator `name` in flambeau._core. If `method` is true, searches methods, not functions.
 inline const ::flambeau::Operator& record_of(std::string_view name, bool method) {
   const int form = method ? ::flambeau::kMethod : ::flambeau::kFunction | ::flambeau::kPrivate | ::flambeau::kNetwork;
   for (const auto* op = ::flambeau::Operator::first(); op; op = op->next()) {

@@ -48,7 +48,7 @@ inline std::string text_of(PyObject* text) {
   return PyBytes_AsString(bytes.get());
 }
 
-// Return the Python object for a dtype or a device, which is found by its name.
+// Return the Python object for a dtype or a device, which is looked up by its name.
 inline Object dtype_object(c10::ScalarType type) {
   return module_named("flambeau").attribute(::flambeau::name(c10::detail::dtype_of(type)));
 }

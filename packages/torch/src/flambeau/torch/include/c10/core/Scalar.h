@@ -1,4 +1,4 @@
-// A number of any kind.
+// A number of any type: boolean, integer, floating-point or complex.
 #pragma once
 
 #include <c10/core/ScalarType.h>

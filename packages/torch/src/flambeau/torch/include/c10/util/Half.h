@@ -12,8 +12,7 @@ namespace c10 {
 template <class T>
 using complex = std::complex<T>;
 
-// A floating-point number of 16 bits, whose arithmetic is done in float. `Bits` is the type of the same layout in
-// flambeau.
+// A floating-point number of 16 bits. Its arithmetic is done in float. `Bits` is flambeau's type with the same layout.
 template <class Bits, Bits (*narrow)(float)>
 struct alignas(2) HalfPrecision {
   uint16_t x = 0;
