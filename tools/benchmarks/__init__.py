@@ -1,1 +1,1 @@
-"""The benchmark: one set of workloads, run for flambeau and for PyTorch in alternating processes."""
+"""The benchmark: the same workloads, run with flambeau and with PyTorch in alternating processes."""

@@ -18,7 +18,7 @@ INCHES_PER_ROW = 0.2
 
 
 def draw(comparisons: Sequence[Comparison], title: str, paths: Sequence[Path]) -> None:
-    """Write the chart to every one of ``paths``; the suffix chooses the format.
+    """Write the chart to each of ``paths``. The suffix of a path selects the format.
 
     Raises: ImportError without matplotlib; ValueError if no workload has a ratio.
     """
@@ -41,7 +41,7 @@ def draw(comparisons: Sequence[Comparison], title: str, paths: Sequence[Path]) -
 
 
 def _rows(axes: Axes, rows: Sequence[Comparison]) -> None:
-    """Draw the groups from the top down, each under its name, leaving a gap between them."""
+    """Draw the groups from top to bottom, with the name above each group and a gap between groups."""
     depth, ticks = 0.0, dict[float, str]()
     for group, members in groupby(rows, key=lambda row: row.group):
         axes.text(-0.01, -depth, group, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")

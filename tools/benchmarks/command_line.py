@@ -17,7 +17,7 @@ from .table import table
 from .workload import Workload
 from .workloads import WORKLOADS
 
-# The targets are stated against this release.
+# The targets are ratios to this release.
 BASELINE_VERSIONS = {"torch": "2.13.0"}
 
 ALL_MET, NOT_ALL_MET, NOT_RUN = 0, 1, 2
@@ -104,7 +104,7 @@ def positive(text: str) -> int:
 
 
 def select(patterns: Sequence[re.Pattern[str]], device: str) -> list[Workload]:
-    """Return the device's workloads with a ``group: name`` that matches any pattern; all of them without patterns."""
+    """Return the device's workloads whose ``group: name`` matches a pattern, or all of them without patterns."""
     rows = [row for row in WORKLOADS if row.device == device]
     return [row for row in rows if not patterns or any(pattern.search(row.key) for pattern in patterns)]
 
@@ -144,7 +144,7 @@ def measure(
 
 
 def report(comparisons: Sequence[Comparison], result: dict[str, Any], output: Path) -> None:
-    """Write ``results.json``, ``table.txt`` and the charts as SVG and PNG; print the table."""
+    """Write ``results.json``, ``table.txt`` and the charts as SVG and PNG. Print the table."""
     record = {**result, "load_after": machine.load(), "workloads": [row.record() for row in comparisons]}
     output.mkdir(parents=True, exist_ok=True)
     (output / "results.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -15,10 +15,10 @@ MISSING, DIFFERS, UNMEASURED = "missing", "differs", "unmeasured"
 
 @dataclass
 class Comparison:
-    """The readings of one workload, one per round and side: seconds, or the workload's own unit.
+    """Readings of one workload, one per round and side, in seconds or in the workload's unit.
 
     Attributes:
-        baseline: name of the baseline if the workload has several, which share the subject's readings; else empty.
+        baseline: name of the baseline if the workload has several, which share the subject's readings; otherwise empty.
     """
 
     workload: Workload
@@ -34,7 +34,7 @@ class Comparison:
 
     @property
     def medians(self) -> tuple[float | None, float | None]:
-        """The medians over the rounds: of the subject and of the baseline."""
+        """The medians of the subject and of the baseline over the rounds."""
         subject, baseline = (statistics.median(side) if side else None for side in self.values)
         return subject, baseline
 
@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def status(self) -> str:
-        """Met or missed for a workload with a target, otherwise faster or slower."""
+        """The result as a word: met or missed for a workload with a target, otherwise faster or slower."""
         if self.missing is not None:
             return MISSING
         if self.disagreement is not None:
@@ -80,7 +80,7 @@ class Comparison:
 
     @property
     def target_ratio(self) -> float | None:
-        """The target as a ratio to the baseline, even if the workload states it as a value in its unit."""
+        """The target as a ratio to the baseline. A target in the workload's unit is converted."""
         at_most, baseline = self.workload.at_most, self.medians[1]
         if at_most is None or self.workload.unit is None:
             return at_most

@@ -26,10 +26,10 @@ Row = dict[str, Comparison]
 
 
 def by_model(comparisons: Sequence[Comparison], suffix: str = "") -> dict[tuple[str, str], Row]:
-    """Return the comparisons of one kind by group and model, then by baseline.
+    """Return the comparisons of one measurement by group and model, then by baseline.
 
-    The suffix of a workload's name selects the kind, such as the first call. Without a suffix, it is the time of later
-    calls.
+    The suffix of a workload's name selects the measurement, such as the first call. Without a suffix, the measurement
+    is the time of later calls.
     """
     found: dict[tuple[str, str], Row] = {}
     for row in comparisons:
@@ -68,7 +68,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
 def recovered_after(times: Row, first: Row) -> float | None:
     """Return the number of compiled calls that compensate for the time of the capture, or None without readings.
 
-    It is infinite if compiled calls are not faster.
+    The number is infinite if compiled calls are not faster.
     """
     if EAGER not in times or EAGER not in first:
         return None
@@ -80,7 +80,7 @@ def recovered_after(times: Row, first: Row) -> float | None:
 
 
 def draw(comparisons: Sequence[Comparison], title: str, paths: Sequence[Path]) -> None:
-    """Write the chart to every one of ``paths``: a line for each model, a mark for each baseline.
+    """Write the chart to each of ``paths``: a line for each model, a mark for each baseline.
 
     Raises: ImportError without matplotlib; ValueError if no model has a ratio.
     """
@@ -164,7 +164,7 @@ def _first(times: Row, first: Row) -> tuple[str, str]:
 
 
 def _notes(comparisons: Sequence[Comparison]) -> Iterator[str]:
-    """Yield the reasons why ratios are missing or unreliable, each reason once."""
+    """Yield the reasons why ratios are missing or unreliable, without repetitions."""
     notes: dict[str, list[str]] = {}
     for row in comparisons:
         if row.status == MISSING or row.disagreement:

@@ -1,4 +1,4 @@
-"""The ways of running a model that the groups ``compile`` compare, and the ONNX files for one of them."""
+"""The engines that run models in the groups ``compile``, and the ONNX files for one of the engines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sides(subject: Side, baseline: Side, torch_compile: bool) -> tuple[Side, dic
     """Return the subject with ``compile``, and the baselines with which it is compared, by name.
 
     Args:
-        torch_compile: if True, include ``torch.compile``, which compiles each model for 4 to 50 s.
+        torch_compile: if True, include ``torch.compile``, which takes 4 to 50 s to compile each model.
     """
     compiled = replace(subject, engine="compile")
     baselines = {
@@ -42,7 +42,7 @@ def sides(subject: Side, baseline: Side, torch_compile: bool) -> tuple[Side, dic
 
 
 def usable(baselines: Mapping[str, Side], settings: Settings) -> tuple[dict[str, Side], dict[str, Any]]:
-    """Return the baselines that can be run, and their descriptions. Print the names of the others to stderr."""
+    """Return the baselines that can be run, and their descriptions. Print the names of other baselines to stderr."""
     found: dict[str, Side] = {}
     descriptions: dict[str, Any] = {}
     for name, side in baselines.items():

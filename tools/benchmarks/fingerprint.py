@@ -13,7 +13,7 @@ RELATIVE_TOLERANCE = 1e-3
 
 
 def fingerprint(result: Any) -> Fingerprint:
-    """Return shape, dtype and mean magnitude of every tensor in ``result``, which may be a tensor, a sequence, or None.
+    """Return shape, dtype and mean magnitude of each tensor in ``result``, which is a tensor, a sequence or None.
 
     >>> fingerprint(np.array([1.0, -3.0], dtype=np.float32))
     [{'shape': [2], 'dtype': 'float32', 'magnitude': 2.0}]

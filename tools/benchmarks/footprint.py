@@ -1,6 +1,6 @@
 """Import time, installed size and memory: what a library costs before it computes anything.
 
-MB are 10**6 bytes. Import time and memory are measured in separate processes that do nothing more.
+1 MB is 10**6 bytes. Import time and memory are measured in separate processes that do nothing else.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ except FileNotFoundError:
 
 
 def import_ms(name: str, repeats: int = 7, environment: Mapping[str, str] = MappingProxyType({})) -> float:
-    """Return the median milliseconds of ``import name`` after NumPy is imported, with the files in the page cache."""
+    """Return the median time in ms of ``import name`` after NumPy is imported, with the files in the page cache."""
     _run_and_read(IMPORT_TIME, name, environment)
     return statistics.median(_run_and_read(IMPORT_TIME, name, environment) for _ in range(repeats))
 
 
 def gpu_import_ms(name: str) -> float:
-    """Return the milliseconds that visible GPUs add to ``import name``, compared with an import without GPUs."""
+    """Return the time in ms that visible GPUs add to ``import name``, compared with an import without GPUs."""
     return import_ms(name) - import_ms(name, environment={"CUDA_VISIBLE_DEVICES": ""})
 
 
 def first_use_ms(name: str, repeats: int = 3) -> float:
-    """Return the median milliseconds from ``import name`` to the first result from the GPU, with warm caches."""
+    """Return the median time in ms from ``import name`` to the first result from the GPU, with warm caches."""
     _run_and_read(FIRST_USE, name)
     return statistics.median(_run_and_read(FIRST_USE, name) for _ in range(repeats))
 

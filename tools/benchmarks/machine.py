@@ -19,7 +19,7 @@ def load() -> float | None:
 
 
 def describe() -> dict[str, str | int | float | None]:
-    """Return the date, the system, the processor, its number of cores, and the load."""
+    """Return the date, the system, the processor, the number of usable cores, and the load."""
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "system": platform.platform(),

@@ -1,6 +1,6 @@
 """Peak memory of a model's calls: ``python -m benchmarks.peak_memory LIBRARY ENGINE THREADS KEY`` prints it in MB.
 
-Linux only, since it reads the resident memory and its peak from /proc and resets the peak there.
+The program runs only on Linux, since it reads the resident memory and its peak from /proc and resets the peak there.
 """
 
 from __future__ import annotations

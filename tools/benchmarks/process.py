@@ -16,7 +16,7 @@ from typing import Any
 
 SECONDS_PER_WORKLOAD = 180.0
 
-# Set before the process starts, because thread pools read them when they load.
+# These variables are set before the process starts, because thread pools read them when they are loaded.
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "FLAMBEAU_NUM_THREADS")
 
 
@@ -26,7 +26,7 @@ class UnusableLibraryError(Exception):
 
 @dataclass(frozen=True)
 class Side:
-    """One side of the comparison: a library, the interpreter that has it, and how it runs models."""
+    """One side of the comparison: a library, the interpreter in which it is installed, and how it runs models."""
 
     library: str
     python: str = sys.executable
@@ -40,7 +40,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings of both sides."""
+    """Settings that both sides share."""
 
     threads: int
     quick: bool = False
@@ -51,7 +51,7 @@ class Settings:
 def describe(side: Side, settings: Settings) -> dict[str, Any]:
     """Return the version and the number of threads of a side's library.
 
-    Raises: UnusableLibraryError if its interpreter cannot be run or cannot import it.
+    Raises: UnusableLibraryError if the interpreter cannot be run or cannot import the library.
     """
     try:
         events = list(_events(side, settings, []))
@@ -65,7 +65,7 @@ def describe(side: Side, settings: Settings) -> dict[str, Any]:
 
 
 def readings(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Measure ``keys`` in one process. If it dies, measure the remaining ones in another process.
+    """Measure the workloads ``keys`` in one process. If it crashes, measure the remaining workloads in another process.
 
     Yields ``{"key", "value", "fingerprint"}`` or ``{"key", "missing"}`` for each of ``keys``.
     """
@@ -105,7 +105,7 @@ def _events(side: Side, settings: Settings, keys: Sequence[str]) -> Iterator[dic
 
 
 def _line_in_time(process: subprocess.Popen[str]) -> str:
-    """Return the next line. A worker without output for too long is killed, which ends its output."""
+    """Return the next line. If a worker prints nothing for too long, it is killed, which ends its output."""
     assert process.stdout is not None
     watchdog = threading.Timer(SECONDS_PER_WORKLOAD, process.kill)
     watchdog.start()

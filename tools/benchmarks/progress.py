@@ -1,4 +1,4 @@
-"""A progress bar by tqdm, or lines of text without a terminal or without tqdm."""
+"""Progress bar of tqdm, or lines of text if stderr is not a terminal or tqdm is not installed."""
 
 from __future__ import annotations
 

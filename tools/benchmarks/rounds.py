@@ -24,11 +24,11 @@ def run(
     """Measure ``selected`` for the subject and the baselines.
 
     The processes of a group run directly one after another, so that the machine is in the same state for all sides. A
-    round covers every group, so that a short disturbance affects only one of a workload's readings. An interrupt from
-    the keyboard ends the rounds, and the readings so far are returned.
+    round covers every group, so that a short disturbance affects only one of a workload's readings. A keyboard
+    interrupt ends the rounds, and the readings so far are returned.
 
     Args:
-        baselines: sides by the names in ``Workload.baselines``; a single one has the name "".
+        baselines: dictionary from the names in ``Workload.baselines`` to sides. A single baseline has the name "".
     """
     comparisons = [row for workload in selected for row in compared(workload, baselines)]
     groups = [list(rows) for _, rows in itertools.groupby(comparisons, key=lambda row: row.workload.group)]
@@ -41,7 +41,7 @@ def run(
 
 
 def compared(workload: Workload, baselines: Iterable[str]) -> list[Comparison]:
-    """Return a comparison with each baseline that the workload has. They share the readings of the subject."""
+    """Return a comparison with each baseline of the workload. The comparisons share the readings of the subject."""
     of_subject: list[float] = []
     names = [name for name in baselines if name in (workload.baselines or ("",))]
     return [Comparison(workload, (of_subject, []), baseline=name) for name in names]

@@ -1,4 +1,4 @@
-"""``python tools/benchmarks/run.py`` from anywhere."""
+"""``python tools/benchmarks/run.py`` from any folder."""
 
 import runpy
 import sys

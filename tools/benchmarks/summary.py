@@ -1,4 +1,4 @@
-"""A small chart for a page: the subject relative to the baseline, written as SVG without other libraries."""
+"""Small chart for a page: the subject relative to the baseline, written as SVG without other libraries."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from .comparison import Comparison
 from .table import quantity
 
-WIDTH, LABELS, VALUES = 880, 400, 170  # pixels: in all, for the names on the left, for the values on the right
+WIDTH, LABELS, VALUES = 880, 400, 170  # pixels: total, for the names on the left, for the values on the right
 ROW, BAR, TOP, BOTTOM = 26, 15, 58, 30
 STYLE = """
   text { font: 13px -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #24292f }

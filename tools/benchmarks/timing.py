@@ -13,7 +13,7 @@ from .workload import Code
 
 @dataclass(frozen=True)
 class Effort:
-    """Durations of one measurement in nanoseconds: of the warm-up, of one batch and of all batches."""
+    """Durations of the warm-up, of one batch and of all batches of a measurement, in nanoseconds."""
 
     warm_up: int
     batch: int

@@ -1,9 +1,9 @@
-"""The process that measures: one library, some workloads, one JSON line for each event.
+"""The process that measures some workloads with one library and prints a JSON line for each event.
 
-Run as ``python -m benchmarks.worker REQUEST`` with a JSON object: library, whether it is the baseline, engine, device,
-threads, quick, files, keys. It writes these lines:
-``{"started": key}`` before a workload, then ``{"key": key, ...}`` with either ``value`` and ``fingerprint`` or
-``missing``, the reason. If a process dies, the last line therefore names the workload.
+Run as ``python -m benchmarks.worker REQUEST``. REQUEST is a JSON object with the entries of ``main``: library, baseline
+(true for the baseline), engine, device, threads, quick, files, keys. The process prints ``{"started": key}`` before a
+workload, then ``{"key": key, ...}`` with either ``value`` and ``fingerprint``, or ``missing``, the reason. If the
+process crashes, the last line therefore names the workload.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def describe(library: Library, threads: int) -> dict[str, Any]:
 
 
 def serve(request: Mapping[str, Any], out: TextIO) -> None:
-    """Measure what ``request`` names, writing each event as soon as it happens."""
+    """Measure the workloads that ``request`` names, and write each event immediately."""
 
     def send(**event: Any) -> None:
         print(json.dumps(event), file=out, flush=True)

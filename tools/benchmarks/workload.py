@@ -1,4 +1,4 @@
-"""The definition of a workload: group, name, the code to time or the value to read, and a target."""
+"""Definition of a workload: group, name, the code to time or the value to read, and a target."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import numpy as np
 
 
 class Library:
-    """Common interface to one of the compared libraries. Its modules are imported on first use.
+    """Common interface to one of the compared libraries. The library's modules are imported on first use.
 
-    A library without ``nn`` can therefore run every workload that needs only tensors. Inputs come from NumPy with a
-    fixed seed, so both libraries compute the same numbers in separate memory, on ``device``.
+    A library without ``nn`` can therefore run every workload that needs only tensors. NumPy draws the inputs with a
+    fixed seed, so both libraries compute with the same numbers, in separate memory, on ``device``.
 
     Args:
         engine: how models run: "eager", "compile" or, in ONNX Runtime, "onnx".
@@ -29,7 +29,7 @@ class Library:
         self.reseed()
 
     def reseed(self) -> None:
-        """Seed the random numbers again, so that they repeat."""
+        """Seed the generator again, so that the random numbers repeat."""
         self._random = np.random.default_rng(20_240_229)
 
     @cached_property
@@ -57,7 +57,7 @@ class Library:
         return import_module(f"{self.name}.autograd")
 
     def compiled(self, function: Any, *, fullgraph: bool = False) -> Any:
-        """Return a function or module as the engine runs it: compiled or unchanged."""
+        """Return a function or module, compiled if the engine is "compile", otherwise unchanged."""
         return self.fb.compile(function, fullgraph=fullgraph) if self.engine == "compile" else function
 
     def clock(self) -> int:
@@ -93,10 +93,10 @@ class Library:
 
 @dataclass(frozen=True)
 class Code:
-    """The code to time: a statement over ``names``, compiled into the timing loop, or a callable without arguments.
+    """Code to time: a statement that uses ``names``, compiled into the timing loop, or a callable without arguments.
 
-    A statement avoids the cost of a function call, which matters for work of 200 ns. With ``compare``, the first
-    results of both libraries are compared, so that a library cannot be faster by computing something else.
+    A statement avoids the cost of a function call, which matters for operations of 200 ns. If ``compare`` is True, the
+    first results of both libraries are compared, so that a library cannot be faster by computing something else.
     """
 
     statement: str | Callable[[], Any]
@@ -118,15 +118,15 @@ class Workload:
     """One row of the benchmark.
 
     Args:
-        group: workloads of a group share a process.
-        name: unique within its group.
+        group: name of the group. Workloads of a group share a process.
+        name: name, unique in the group.
         measured: for a timed row, ``Library -> Code``; for a row with a ``unit``, ``Library -> float`` in that unit.
         at_most: the target, or None. For a timed row, the maximal ratio of the subject's time to the baseline's time;
             for a row with a unit, the maximal value of the subject.
         unit: None for a timed row.
-        device: rows for ``"cuda"`` are measured with ``--device cuda``, and then no others.
+        device: ``"cpu"`` or ``"cuda"``. With ``--device``, only the rows of that device are measured.
         against: code that the baseline runs instead of ``measured``, for a row that compares two methods.
-        baselines: for a row that compares a compiled model, names of `engines.sides`; else empty.
+        baselines: for a row that compares a compiled model, names of `engines.sides`; otherwise empty.
     """
 
     group: str
@@ -152,7 +152,7 @@ def expression(
     compare: bool = True,
     **shapes: tuple[int, ...],
 ) -> Callable[[Library], Code]:
-    """Return a function that prepares ``statement`` with random float32 tensors of the given shapes for measurement.
+    """Return a function that prepares ``statement`` for measurement, with random float32 tensors of the given shapes.
 
     The elements are normally distributed, uniform between the bounds ``within``, or positive if ``positive`` is True.
 

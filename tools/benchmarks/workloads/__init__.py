@@ -1,4 +1,4 @@
-"""All workloads, in the order of the report. The target of a workload is stated only in its row."""
+"""All workloads, in the order of the report. The row of a workload states its target."""
 
 from ..workload import Workload
 from . import (

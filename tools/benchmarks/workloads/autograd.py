@@ -11,7 +11,7 @@ SMALL = (4, 4)
 
 
 def chain(library: Library) -> Code:
-    """Time the backward pass through 1,000 products, whose graph is retained."""
+    """Return the backward pass through 1,000 products, with a retained graph."""
     x = library.normal(*SMALL).requires_grad_()
     y = x
     for _ in range(1000):
@@ -21,7 +21,7 @@ def chain(library: Library) -> Code:
 
 
 def round_trip(library: Library) -> Code:
-    """Time the forward and the backward pass of a Function that saves its argument."""
+    """Return the forward and the backward pass of a Function that saves its argument."""
 
     class Square(library.autograd.Function):  # type: ignore[misc, name-defined]
         @staticmethod

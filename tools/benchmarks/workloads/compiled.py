@@ -24,12 +24,12 @@ ALTERNATIVES = (EAGER, ONNX, TORCH, TORCH_COMPILE)
 
 @dataclass(frozen=True)
 class Model:
-    """A function or module with its inputs.
+    """Function or module with its inputs.
 
     Attributes:
         inputs: function that returns the inputs of a batch.
         batch: size of the batch, or the number of elements for a function.
-        other: batch size of the row that calls the model with a size other than that of the capture.
+        other: batch size for the row that calls the model with another size than the captured size.
         has_memory: True if a row measures the peak memory.
     """
 
@@ -48,7 +48,7 @@ class Model:
 
 @dataclass
 class Running:
-    """A model that has been called once.
+    """Model that has been called once.
 
     Attributes:
         code: the call to time.
@@ -72,7 +72,7 @@ def network(library: Library, model: Model) -> Any:
 
 
 def start(library: Library, model: Model) -> Running:
-    """Call a model for the first time."""
+    """Create a model, call it once, and measure the time of the call."""
     library.reseed()
     inputs = model.inputs(library, model.batch)
     if library.engine == "onnx":
@@ -109,11 +109,11 @@ def started_session(library: Library, model: Model, inputs: Sequence[Any]) -> Ru
     return Running(Code("run(None, feeds)", {"run": session.run, "feeds": feeds}), seconds)
 
 
-_started: dict[str, Running] = {}  # the model that this process measures
+_started: dict[str, Running] = {}  # the model that this process currently measures
 
 
 def running(library: Library, model: Model, start: Callable[[Library, Model], Running] = start) -> Running:
-    """Return a model that has been called once. Rows of one model that follow each other share it."""
+    """Return a model that has been called once. Consecutive rows of one model share it."""
     if model.key not in _started:
         _started.clear()
         _started[model.key] = start(library, model)
@@ -121,12 +121,12 @@ def running(library: Library, model: Model, start: Callable[[Library, Model], Ru
 
 
 def repeated(library: Library, model: Model) -> Code:
-    """Return a call of a model that has been called once."""
+    """Return the call of a model that has already been called once."""
     return running(library, model).code
 
 
 def first_call_ms(library: Library, model: Model) -> float:
-    """Return the milliseconds of the first call, which captures the model or loads the file."""
+    """Return the time in ms of the first call, which captures the model or loads the file."""
     return 1e3 * running(library, model).seconds
 
 
@@ -151,33 +151,33 @@ def peak_mb(library: Library, model: Model) -> float:
 
 
 def model_of(key: str) -> Model:
-    """Return the model of the workload with a key."""
+    """Return the model to which the workload with the key ``key`` belongs."""
     return next(model for model in MODELS if key.startswith(model.key))
 
 
 def normal(*shape: int) -> Callable[[Library, int], tuple[Any, ...]]:
-    """Return a function that creates a batch of standard normal numbers."""
+    """Return a function that creates a batch of standard normal numbers, for `Model.inputs`."""
     return lambda library, batch: (library.normal(batch, *shape),)
 
 
 def tokens(vocabulary: int, length: int) -> Callable[[Library, int], tuple[Any, ...]]:
-    """Return a function that creates a batch of random token sequences."""
+    """Return a function that creates a batch of random token sequences, for `Model.inputs`."""
     return lambda library, batch: (library.integers(vocabulary, batch, length),)
 
 
 def text_and_kinds(library: Library, batch: int) -> tuple[Any, ...]:
-    """Return the inputs of BERT."""
+    """Return the inputs of BERT: token ids and segment ids."""
     return library.integers(30_522, batch, 128), library.integers(2, batch, 128)
 
 
 def table_rows(library: Library, batch: int) -> tuple[Any, ...]:
-    """Return the inputs of `networks_sequences.dlrm`."""
+    """Return the inputs of `networks_sequences.dlrm`: dense features and indices of embeddings."""
     features = library.normal(batch, networks_sequences.FEATURES)
     return features, library.integers(10_000, batch, networks_sequences.TABLES)
 
 
 def graph(library: Library, nodes: int) -> tuple[Any, ...]:
-    """Return the inputs of `networks.gcn`: four edges for each node."""
+    """Return the inputs of `networks.gcn`: features of nodes, four random edges per node, and weights of edges."""
     edges = library.integers(nodes, 4 * nodes), library.integers(nodes, 4 * nodes)
     return library.normal(nodes, 256), *edges, library.uniform(0.1, 0.5, 4 * nodes)
 
@@ -269,7 +269,7 @@ Prepare = Callable[[Library], Code]
 
 
 def dense_step(build: Callable[[Library], Any], *shape: int) -> Prepare:
-    """Time a training step of a network whose output has one channel and the same positions as its input."""
+    """Return a function that creates a training step of a network whose output has one channel and the input's size."""
 
     def prepare(library: Library) -> Code:
         model = build(library)
@@ -294,7 +294,7 @@ def dense_step(build: Callable[[Library], Any], *shape: int) -> Prepare:
 
 
 def pointwise_gradients(library: Library) -> Code:
-    """Return the computation of `pointwise` on 10^6 numbers with its gradients."""
+    """Return the computation of `pointwise` and its gradients on 10^6 numbers."""
     call = library.compiled(pointwise(library), fullgraph=True)
     x, y = (library.normal(1_000_000).requires_grad_() for _ in range(2))
     weight = library.normal(1_000_000)
@@ -308,7 +308,7 @@ def pointwise_gradients(library: Library) -> Code:
 
 
 def compiled_step(prepare: Prepare) -> Prepare:
-    """Time the same training step compiled as a whole, with gradients and optimizer, instead of only the model."""
+    """Return a function that compiles the whole training step, with gradients and optimizer, not only the model."""
 
     def prepared(library: Library) -> Code:
         engine, library.engine = library.engine, "eager"

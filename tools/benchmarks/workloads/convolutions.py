@@ -11,7 +11,7 @@ from ..workload import Code, Library, Workload, expression
 
 @dataclass(frozen=True)
 class Shape:
-    """One convolution: ``batch`` square images of ``size``, ``inputs`` to ``outputs`` channels, a square kernel."""
+    """One convolution of ``batch`` square images of ``size``, from ``inputs`` to ``outputs`` channels."""
 
     title: str
     batch: int
@@ -36,7 +36,7 @@ SHAPES = (
 
 
 def convolution(shape: Shape, gradients: bool) -> Callable[[Library], Code]:
-    """Time ``conv2d`` with bias at ``shape``, with its gradients if asked."""
+    """Return a function that creates a ``conv2d`` with bias of the given shape. If ``gradients``, add its gradients."""
 
     def prepare(library: Library) -> Code:
         conv2d = library.functional.conv2d

@@ -11,7 +11,7 @@ from ..workload import Code, Library, Workload
 
 
 class Images:
-    """An array dataset as users write it: one sample a time."""
+    """Dataset of arrays as users write it, which returns one sample at a time."""
 
     def __init__(self) -> None:
         self.images = np.random.default_rng(0).random((4096, 3, 64, 64), dtype=np.float32)
@@ -25,7 +25,7 @@ class Images:
 
 
 def epoch(make: Callable[[Library], Any]) -> Callable[[Library], Code]:
-    """Time a pass over the data. The result is the sum of the labels, which does not depend on the order."""
+    """Return a function that creates a pass over the data. The result is the sum of the labels in any order."""
 
     def prepare(library: Library) -> Code:
         loader = make(library)
@@ -45,7 +45,7 @@ def images(num_workers: int) -> Callable[[Library], Any]:
 
 
 def first_batch(library: Library) -> Code:
-    """Time a pass that stops after one batch: start two workers, load a batch, and stop the workers."""
+    """Return a pass that stops after one batch: start two workers, load a batch, and stop the workers."""
     loader = images(2)(library)
 
     return Code(lambda: next(iter(loader))[1].sum())

@@ -10,7 +10,7 @@ DISTRIBUTIONS = "distributions"
 
 
 def case(name: str, statement: str, *, compare: bool = False) -> Workload:
-    """Time ``statement`` over small random tensors, such as the parameters ``m``, ``s`` and ``l`` of 6 numbers each."""
+    """Return a workload that runs ``statement`` on small random tensors, such as parameters ``m`` of 6 numbers."""
 
     def prepare(library: Library) -> Code:
         names = {

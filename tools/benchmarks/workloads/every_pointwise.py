@@ -1,4 +1,4 @@
-"""Every pointwise operator on a million numbers: a row of the benchmark for each row of the operators' table."""
+"""Every pointwise operator on a million numbers: a workload for each row of the operator table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ NUMBERS = {"threshold": ", 1.0, 0.0"}  # required arguments of activations
 
 
 def rows() -> list[Workload]:
-    """Return a workload for each public row that takes floats; activations of ``nn.functional`` get normal numbers."""
+    """Return a workload for each public pointwise operator that takes floats.
+
+    The inputs of activations of ``nn.functional`` are normally distributed.
+    """
     found = [
         Workload(GROUP, name, activation(name) if family.stem == "activations" else function(name, arity), at_most=1.0)
         for family in sorted(FAMILIES.glob("*.def"))

@@ -1,7 +1,6 @@
 """Common operations without much computation: attributes, single numbers, indexing, creation, grad modes.
 
-Rows without a target are those in which PyTorch takes no longer than a Python call, so that no library can be three
-times as fast.
+A row has no target if PyTorch takes no longer than a Python call, so that no library can be three times as fast.
 """
 
 from typing import Any

@@ -21,7 +21,7 @@ def rosenbrock(x: Any) -> Any:
 
 
 def transform(run: Callable[[Any, Any], Any], size: int) -> Callable[[Library], Code]:
-    """Time ``run(func, x)`` at a vector of ``size`` elements."""
+    """Return a function that creates the call ``run(func, x)`` for a vector ``x`` of ``size`` elements."""
 
     def prepare(library: Library) -> Code:
         func, x = import_module(f"{library.name}.func"), library.normal(size, scale=0.1)

@@ -41,7 +41,7 @@ MOVED = {
 
 
 def large(statement: str) -> Callable[[Library], Code]:
-    """Time ``statement`` over tensors ``x`` and ``y`` of 10^8 numbers.
+    """Return a function that prepares ``statement`` with tensors ``x`` and ``y`` of 10^8 numbers.
 
     The numbers repeat after a million, because NumPy would take seconds to draw all of them.
     """
@@ -54,7 +54,7 @@ def large(statement: str) -> Callable[[Library], Code]:
 
 
 def beside_a_copy(statement: str) -> Callable[[Library], float]:
-    """Measure the time per byte of a statement, divided by that of copying ``x``."""
+    """Return a function that measures the time per byte of a statement, divided by that of a copy of ``x``."""
 
     def measured(library: Library) -> float:
         code = large(statement)(library)
@@ -66,7 +66,7 @@ def beside_a_copy(statement: str) -> Callable[[Library], float]:
 
 
 def product(dtype: str, n: int) -> Callable[[Library], Code]:
-    """Return a product of two square matrices."""
+    """Return a function that prepares the product of two n x n matrices."""
 
     def prepare(library: Library) -> Code:
         a, b = (library.normal(n, n).to(getattr(library.fb, dtype)) for _ in range(2))
@@ -76,7 +76,7 @@ def product(dtype: str, n: int) -> Callable[[Library], Code]:
 
 
 def attention(library: Library, *, causal: bool = False, gradient: bool = False) -> Code:
-    """Return attention in bfloat16."""
+    """Return the computation of attention in bfloat16."""
     q, k, v, weight = (library.normal(*ATTENTION).to(library.fb.bfloat16) for _ in range(4))
     names = {"F": library.functional, "q": q, "k": k, "v": v, "weight": weight, "grad": library.autograd.grad}
     forward = f"F.scaled_dot_product_attention(q, k, v, is_causal={causal})"
@@ -88,7 +88,7 @@ def attention(library: Library, *, causal: bool = False, gradient: bool = False)
 
 
 def convolution(library: Library) -> Code:
-    """Return a convolution of a ResNet layer, with its derivatives."""
+    """Return the computation of a ResNet layer's convolution and its derivatives."""
     x, w = library.normal(32, 128, 28, 28), library.normal(128, 128, 3, 3, scale=1 / 34)
     out = library.normal(32, 128, 28, 28)
     names = {"F": library.functional, "x": x, "w": w, "out": out, "grad": library.autograd.grad}
@@ -98,7 +98,7 @@ def convolution(library: Library) -> Code:
 
 
 def in_a_graph(prepare: Callable[[Library], Code]) -> Callable[[Library], Code]:
-    """Time the same work, captured once in a CUDA graph and replayed."""
+    """Return a function that captures the same work in a CUDA graph and returns the replay of the graph."""
 
     def captured(library: Library) -> Code:
         cuda, code = library.fb.cuda, prepare(library)
@@ -116,7 +116,7 @@ def in_a_graph(prepare: Callable[[Library], Code]) -> Callable[[Library], Code]:
             graph.replay()
             return result
 
-        return Code(replay, {"code": code})  # keeps the inputs, whose memory the graph reads
+        return Code(replay, {"code": code})  # ``code`` keeps the inputs alive, whose memory the graph reads
 
     return captured
 

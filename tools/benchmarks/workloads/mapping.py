@@ -11,7 +11,7 @@ BATCH, SIZES = 64, (20, 64, 64, 10)
 
 
 def per_sample_gradients(library: Library) -> Code:
-    """Return the gradient of a multi-layer perceptron's loss for each of 64 examples, by ``vmap(grad(loss))``."""
+    """Return the computation of a perceptron's gradients for each of 64 examples, by ``vmap(grad(loss))``."""
     func, functional = library.fb.func, library.functional
     layers = tuple(pairwise(SIZES))
     weights = [library.normal(o, i, scale=i**-0.5) for i, o in layers]
@@ -30,7 +30,7 @@ def per_sample_gradients(library: Library) -> Code:
 
 
 def distances(library: Library) -> Code:
-    """Return all distances between 100 and 200 points, computed with two nested vmaps."""
+    """Return the computation of all distances between 100 and 200 points, with two nested vmaps."""
     vmap = library.fb.func.vmap
     x, y = library.normal(100, 8), library.normal(200, 8)
     mapped = vmap(vmap(lambda a, b: (a - b).square().sum().sqrt(), (None, 0)), (0, None))

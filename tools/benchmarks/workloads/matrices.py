@@ -11,7 +11,7 @@ TARGETS = {2048: 1.0}
 
 
 def linear_in_bfloat16(rows: int, inputs: int, outputs: int) -> Callable[[Library], Code]:
-    """Time ``linear`` of ``rows`` rows in bfloat16, without gradients."""
+    """Return a function that prepares ``linear`` on ``rows`` rows in bfloat16, without gradients."""
 
     def prepare(library: Library) -> Code:
         x, w = (library.normal(*shape).to(library.fb.bfloat16) for shape in ((rows, inputs), (outputs, inputs)))

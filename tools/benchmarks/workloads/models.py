@@ -1,4 +1,4 @@
-"""Models of the sizes people train on a CPU: a GAN, a language model, a recurrent network, a policy."""
+"""Models of sizes that users train on a CPU: a GAN, a language model, a recurrent network, a policy."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def dcgan(library: Library) -> Code:
 
 
 def gpt(library: Library, size: Size = CHARACTERS, *, half: bool = False, rule: Optimizer = adamw) -> Code:
-    """Return one training step of a decoder, with AdamW by default; with ``half``, under autocast to bfloat16."""
+    """Return one training step of a decoder, by default with AdamW. If ``half``, use autocast to bfloat16."""
     fb, functional = library.fb, library.functional
     model = decoder(library, size)
     fill(library, model)
@@ -135,7 +135,7 @@ def decoder(library: Library, size: Size) -> Any:
 
 
 def lstm(library: Library) -> Any:
-    """Return an LSTM 64-128 with a classifier of the last output."""
+    """Return an LSTM with input size 64 and hidden size 128, and a classifier of the last output."""
     nn = library.nn
 
     class Reader(nn.Module):  # type: ignore[name-defined, misc]
@@ -160,7 +160,7 @@ def fused_adam(library: Library, parameters: Any) -> Any:
 
 
 def update(rule: Callable[[Library, Any], Any], count: int) -> Callable[[Library], Code]:
-    """Return the step of an optimizer over ``count`` parameters of 32x8."""
+    """Return a function that prepares the step of an optimizer for ``count`` parameters of shape 32x8."""
 
     def prepare(library: Library) -> Code:
         parameters = [library.nn.Parameter(library.normal(32, 8)) for _ in range(count)]
@@ -172,7 +172,7 @@ def update(rule: Callable[[Library, Any], Any], count: int) -> Callable[[Library
 
 
 def deep(library: Library) -> Code:
-    """Time the construction of 100 layers."""
+    """Return the construction of 100 layers."""
     nn = library.nn
     return Code(lambda: len(nn.Sequential(*(nn.Linear(16, 16) for _ in range(100)))))
 

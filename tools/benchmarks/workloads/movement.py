@@ -12,7 +12,7 @@ SCORES = (4096, 1024)
 
 
 def rows_chosen(statement: str, rows: int, columns: int, chosen: int) -> Callable[[Library], Code]:
-    """Time ``statement`` over a random matrix ``x`` and ``chosen`` random row indices ``i``."""
+    """Return a function that prepares ``statement`` with a random matrix ``x`` and ``chosen`` row indices ``i``."""
 
     def prepare(library: Library) -> Code:
         names = {"fb": library.fb, "x": library.normal(rows, columns), "i": library.integers(rows, chosen)}
@@ -22,7 +22,7 @@ def rows_chosen(statement: str, rows: int, columns: int, chosen: int) -> Callabl
 
 
 def numbers_chosen(statement: str) -> Callable[[Library], Code]:
-    """Time ``statement`` over a vector ``x`` of 10^5 numbers and as many random indices ``i``."""
+    """Return a function that prepares ``statement`` with 10^5 random numbers ``x`` and 10^5 random indices ``i``."""
 
     def prepare(library: Library) -> Code:
         names = {"fb": library.fb, "x": library.normal(100_000), "i": library.integers(100_000, 100_000)}
@@ -32,12 +32,12 @@ def numbers_chosen(statement: str) -> Callable[[Library], Code]:
 
 
 def mask_as_numbers(library: Library) -> Code:
-    """Time the conversion of a mask to float32."""
+    """Return the conversion of a mask to float32."""
     return Code("b.float()", {"b": library.normal(*SCORES) > 0})
 
 
 def masked(library: Library) -> Code:
-    """Time ``where`` with two matrices and an existing mask."""
+    """Return a call of ``where`` with two matrices and an existing mask."""
     names = {"fb": library.fb, **{name: library.normal(*SCORES) for name in "xy"}, "b": library.normal(*SCORES) > 0}
     return Code("fb.where(b, x, y)", names)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..workload import Library
 
-# Expansion, channels, blocks and stride of MobileNetV2's stages.
+# Expansion factor, number of channels, number of blocks and stride of each stage of MobileNetV2.
 MOBILE_STAGES = (
     (1, 16, 1, 1),
     (6, 24, 2, 2),

@@ -80,7 +80,7 @@ def vit(library: Library) -> Any:
 
 
 def lstm(library: Library) -> Any:
-    """Return an LSTM of two layers of 256 with a classifier of the last output."""
+    """Return an LSTM with two layers of size 256 and a classifier of the last output."""
     nn = library.nn
 
     class Reader(nn.Module):  # type: ignore[name-defined, misc]

@@ -13,14 +13,14 @@ ROWS_OF_SCORES = (4096, 1024)
 
 
 def cross_entropy(library: Library) -> Code:
-    """Return the loss over a batch of 4096 with 1024 classes, with its gradient."""
+    """Return the computation of the loss for a batch of 4096 with 1024 classes, and of its gradient."""
     scores, labels = library.normal(*ROWS_OF_SCORES).requires_grad_(True), library.integers(1024, 4096)
     loss, grad = library.functional.cross_entropy, library.autograd.grad
     return Code(lambda: grad(loss(scores, labels), scores))
 
 
 def layer_norm(rows: int, features: int, gradient: bool) -> Callable[[Library], Code]:
-    """Return layer normalisation with weights and biases, with or without its gradients."""
+    """Return a function that prepares layer normalisation with weights and biases, with or without gradients."""
 
     def prepare(library: Library) -> Code:
         shapes = ((rows, features), (features,), (features,))
@@ -33,7 +33,7 @@ def layer_norm(rows: int, features: int, gradient: bool) -> Callable[[Library], 
     return prepare
 
 
-# Every reduction of a million numbers: of all of them, and of the rows of a matrix.
+# Reductions that are measured on a million numbers: over all of them, and over the rows of a matrix.
 EACH = (
     *("sum", "mean", "prod", "amax", "amin", "max", "min", "var", "std", "norm", "nansum", "nanmean"),
     *("argmax", "argmin", "any", "all", "count_nonzero"),

@@ -8,7 +8,7 @@ from ..workload import Library
 
 
 def resnet18(library: Library) -> Any:
-    """Return a residual network for photographs: four stages of two blocks each, 64 to 512 channels, 1000 classes."""
+    """Return a ResNet-18 for photographs: four stages with two blocks per stage, 64 to 512 channels, 1000 classes."""
     nn = library.nn
 
     def convolution(i: int, o: int, size: int, stride: int) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ MATRIX = (1000, 1000)
 
 
 def over_integers(statement: str, high: int) -> Callable[[Library], Code]:
-    """Time ``statement`` over a million integers ``i`` below ``high``."""
+    """Return a function that prepares ``statement`` with a million integers ``i`` below ``high``."""
     return lambda library: Code(statement, {"fb": library.fb, "i": library.integers(high, *MILLION)})
 
 

@@ -7,8 +7,9 @@ from typing import Any
 
 from ..workload import Code, Library, Workload
 
-# The cost of a step does not depend on the learning rate. A tiny one keeps weights and gradients where they started,
-# whereas a network that has memorised its batch would drive gradients and moments into slow denormal numbers.
+# The time of a step does not depend on the learning rate. With a tiny learning rate, weights and gradients hardly
+# change. Otherwise the network would memorise its batch, and gradients and moments would become denormal numbers, which
+# are slow.
 LEARNING_RATE = 1e-6
 
 Build = Callable[[Library], Any]
@@ -54,7 +55,7 @@ def lenet(library: Library) -> Any:
 
 
 def step(build: Build, optimizer: Optimizer, inputs: tuple[int, ...], outputs: int) -> Callable[[Library], Code]:
-    """Time a training step of ``build``'s model.
+    """Return a function that creates a training step of the model that ``build`` returns.
 
     The loss is the cross-entropy over ``outputs`` classes, or the mean squared error for one output.
     """
@@ -80,7 +81,7 @@ def step(build: Build, optimizer: Optimizer, inputs: tuple[int, ...], outputs: i
 
 
 def forward(build: Build, inputs: tuple[int, ...]) -> Callable[[Library], Code]:
-    """Time the forward pass of ``build``'s model without recording."""
+    """Return a function that creates the forward pass, without recording, of the model that ``build`` returns."""
 
     def prepare(library: Library) -> Code:
         model = build(library).eval()
@@ -97,7 +98,7 @@ def forward(build: Build, inputs: tuple[int, ...]) -> Callable[[Library], Code]:
 
 
 def fill(library: Library, model: Any) -> None:
-    """Give both libraries the same weights on the device, scaled to keep activations near 1."""
+    """Fill the model's parameters with the same weights in both libraries, scaled to keep activations near 1."""
     if library.device != "cpu":
         model.to(library.device)
     with library.fb.no_grad():
