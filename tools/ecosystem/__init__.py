@@ -1,1 +1,1 @@
-"""Libraries that are written for PyTorch, run on flambeau: `python -m tools.ecosystem`."""
+"""Test of libraries written for PyTorch on flambeau: `python -m tools.ecosystem`."""

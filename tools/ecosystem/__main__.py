@@ -1,6 +1,6 @@
-"""``python -m tools.ecosystem [LIBRARY ...]``: libraries written for PyTorch, on PyTorch and on flambeau.
+"""``python -m tools.ecosystem [LIBRARY ...]``: run libraries written for PyTorch on PyTorch and on flambeau.
 
-Prints a line for each case, with the difference between the results and the times on both.
+Prints a line for each case, with the difference between the results and with both times.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def version(library: str) -> str:
-    """Return the version of a program's library, if a distribution has its name."""
+    """Return the version of a program's library, or an empty string if no distribution has the library's name."""
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
@@ -51,7 +51,7 @@ def version(library: str) -> str:
 
 
 def outcomes(framework: str, library: str, pattern: str) -> dict[str, Outcome]:
-    """Run a program on one framework in a separate process."""
+    """Run a program on one framework in a separate process, and return the outcomes of its cases by name."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "outcomes")
         command = [sys.executable, "-m", "tools.ecosystem.worker", framework, library, str(file), pattern]

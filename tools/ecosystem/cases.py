@@ -27,7 +27,7 @@ def integers(high: int, *shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def fill(model: M, seed: int = 0) -> M:
-    """Give a model's parameters and statistics values that depend on their names and shapes alone."""
+    """Set a model's parameters and statistics to values that depend only on their names and shapes."""
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
         if not tensor.is_floating_point() or (tensor.dim() == 0 and not tensor.requires_grad):
             continue
@@ -41,7 +41,7 @@ def fill(model: M, seed: int = 0) -> M:
             values = 1 + 0.1 * np.abs(values)
         elif name.endswith("running_mean"):
             values = 0.1 * values
-        else:  # tables of positions, masks and the like
+        else:  # for example tables of positions, and masks
             continue
         with torch.no_grad():
             tensor.copy_(torch.from_numpy(np.asarray(values)).to(tensor.dtype))

@@ -12,7 +12,7 @@ from tools.ecosystem.worker import Outcome
 
 
 def tolerance(library: str) -> float:
-    """Return the value of ``TOLERANCE`` in a program by parsing it, because importing it would import its library."""
+    """Return the value of ``TOLERANCE`` in a program, which is parsed, since its import would import a library."""
     tree = ast.parse(Path(__file__).with_name("programs").joinpath(f"{library}.py").read_text())
     for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TOLERANCE":
@@ -21,7 +21,7 @@ def tolerance(library: str) -> float:
 
 
 def distance(theirs: Any, ours: Any) -> float:
-    """Return the largest difference relative to the largest element; infinity for values that cannot be compared."""
+    """Return the largest difference relative to the largest element, or infinity if values cannot be compared."""
     if isinstance(theirs, (str, type(None))) or isinstance(ours, (str, type(None))):
         return 0.0 if theirs == ours else np.inf
     theirs, ours = np.asarray(theirs), np.asarray(ours)
@@ -38,7 +38,7 @@ def shown(value: Any) -> str:
 
 
 def compare(library: str, theirs: Outcome, ours: Outcome) -> tuple[bool, str]:
-    """Return whether two outcomes agree, and an explanation."""
+    """Return True if two outcomes agree, else False, and an explanation."""
     for name, result in (("PyTorch", theirs), ("flambeau", ours)):
         if "error" in result:
             return False, f"{name}: " + result["error"].strip().replace("\n", "\n      ")

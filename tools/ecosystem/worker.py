@@ -1,6 +1,6 @@
 """``python -m tools.ecosystem.worker FRAMEWORK LIBRARY FILE [REGEX]``: run a library's cases.
 
-The worker writes a pickled dictionary from the names of the cases to their outcomes to the file.
+The worker writes a pickled dictionary to FILE, which maps the names of the cases to their outcomes.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-Outcome = dict[str, Any]  # "values" by their paths in the result, and "seconds"; or an "error"
+Outcome = dict[str, Any]  # "values" by their paths in the result, and "seconds"; or only "error"
 
 
 def plain(value: Any, path: str = "") -> dict[str, Any]:
-    """Flatten the result of a case to arrays, numbers and strings by path."""
+    """Flatten the result of a case to a dictionary from paths in it to arrays, numbers and strings."""
     if isinstance(value, dict):
         return {key: leaf for name, child in value.items() for key, leaf in plain(child, f"{path}.{name}").items()}
     if isinstance(value, (list, tuple)):
@@ -63,8 +63,8 @@ def outcome(case: Callable[[], Any]) -> Outcome:
 def declare_operators_of_torchvision() -> None:
     """Declare the operators that torchvision needs for its import if its compiled part cannot be loaded.
 
-    The torchvision on PyPI is built for CUDA, and its compiled part does not load with PyTorch's CPU build. Its Python
-    part works without it, but registers shape functions for two operators, which therefore have to exist.
+    The torchvision on PyPI is built for CUDA, and its compiled part does not load with PyTorch's CPU build. The Python
+    part works without the compiled part, but registers shape functions for two operators, which must therefore exist.
     """
     import torch
 

@@ -1,1 +1,1 @@
-"""PyTorch as the oracle: its operator table is run on both libraries in one process."""
+"""Comparison with PyTorch: both libraries run PyTorch's operator table in one process."""

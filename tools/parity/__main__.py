@@ -1,6 +1,6 @@
-"""``python -m tools.parity``: compare flambeau with PyTorch over PyTorch's operator table.
+"""``python -m tools.parity``: compare flambeau with PyTorch for all operators in PyTorch's table.
 
-Prints a line for each variant, the failing cells with a message each, and the percentage of cells that pass.
+Prints a line for each variant, a message for each failing cell, and the percentage of cells that pass.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def walk(options: argparse.Namespace) -> list[Cell]:
 
 
 def watched(cells: Iterator[Cell], op: Any, dtype: str) -> Iterator[Cell]:
-    """Yield the cells, or a failing cell if PyTorch cannot create the samples."""
+    """Yield the cells, and a failing cell if PyTorch cannot create the samples."""
     try:
         yield from cells
     except Exception:

@@ -14,7 +14,7 @@ Rebuild = Callable[[Any], Any]
 
 
 def to_flambeau(value: Any, rebind: Rebuild, copy: bool = False) -> Any:
-    """Convert a sample's argument to flambeau. ``rebind`` converts functions. Without ``copy``, strides are kept."""
+    """Convert a sample's argument to flambeau. ``rebind`` converts functions. If ``copy`` is False, keep strides."""
     if isinstance(value, torch.Tensor):
         return tensor_to_flambeau(value, copy)
     if isinstance(value, torch.dtype):
@@ -37,13 +37,13 @@ def to_flambeau(value: Any, rebind: Rebuild, copy: bool = False) -> Any:
 
 
 def tensor_to_flambeau(t: torch.Tensor, copy: bool = False) -> fb.Tensor:
-    """Return a tensor over the same memory (or a copy), with the same ``requires_grad``."""
+    """Return a tensor that shares the memory of ``t``, or a copy, with the same ``requires_grad``."""
     plain = t.detach().resolve_conj().resolve_neg()
     plain = clone(plain) if copy else plain
     length = plain.untyped_storage().nbytes() // plain.element_size()
     if length == plain.numel():
         out = _from_numpy(plain)
-    else:  # part of a larger storage, which as_strided can reach
+    else:  # the tensor is a part of a larger storage, which as_strided can access
         whole = _from_numpy(plain.as_strided((length,), (1,), 0))
         out = whole.as_strided(plain.shape, plain.stride(), plain.storage_offset()).detach()
     return out.requires_grad_() if t.requires_grad else out
@@ -65,7 +65,7 @@ def to_numpy(t: Any) -> np.ndarray:
 
 
 def clone(value: Any) -> Any:
-    """Copy a PyTorch sample's argument. A tensor that views a part of its storage gets a copy of the full storage."""
+    """Copy an argument of a PyTorch sample. If a tensor is a view of a part of its storage, copy the full storage."""
     if isinstance(value, torch.Tensor):
         plain = value.detach().resolve_conj().resolve_neg()
         length = plain.untyped_storage().nbytes() // plain.element_size()

@@ -1,4 +1,4 @@
-"""A row of the parity table: the checks of one variant in one dtype, over all of its samples."""
+"""Row of the parity table: the checks of one variant in one dtype, over all samples."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ class Variant:
         expected = self._expected(self.call, sample, False)
         if expected is None:
             raise LookupError
-        process = rebind(sample.output_process_fn_grad)  # omits undetermined parts
+        process = rebind(sample.output_process_fn_grad)  # the function omits undetermined parts
         return cuda_differs(lambda *a, **k: process(counterpart(*a, **k)), sample, values=expected[1])
 
     def _forward_ad(self) -> Iterator[Cell]:
         cell = Cell(title(self.op), self.dtype, "forward_ad")
-        wrapper = self.op.gradcheck_wrapper  # keeps inputs symmetric if the operator requires it
+        wrapper = self.op.gradcheck_wrapper  # makes inputs symmetric if the operator requires it
         call = functools.partial(wrapper, self.call)
         counterpart = functools.partial(rebind(wrapper), rebind(self.call, self.op.name))
         for sample in self.samples(requires_grad=True):
@@ -110,7 +110,7 @@ class Variant:
             yield from itertools.islice(samples, self.limit)
 
     def _expected(self, call: Any, sample: Any, changes: bool) -> tuple[Any, bool] | None:
-        """Return PyTorch's result, and True if no seed changes it. Return None if PyTorch raises an error."""
+        """Return PyTorch's result, and True if it does not depend on the seed. Return None if PyTorch raises."""
         try:
             first = seeded(call, *arguments(sample, changes), **sample.kwargs)
             others = []
@@ -118,7 +118,7 @@ class Variant:
                 start = torch.manual_seed(seed).get_state()
                 with quiet():
                     others.append(call(*arguments(sample, changes), **sample.kwargs))
-                if torch.equal(torch.get_rng_state(), start):  # nothing was drawn: no seed makes a difference
+                if torch.equal(torch.get_rng_state(), start):  # nothing was drawn, so the seed has no effect
                     break
         except Exception:  # calls that PyTorch rejects are not tried with flambeau
             return None
@@ -140,7 +140,7 @@ class Variant:
 
         try:
             return seeded(call, *map(widened, (sample.input, *sample.args)), **widened(sample.kwargs))
-        except Exception:  # there is no exact result then
+        except Exception:  # no exact result is available
             return None
 
     def _calls(self, kind: str, call: Any, name: str, changes: bool = False) -> Iterator[Cell]:
@@ -171,7 +171,7 @@ class Variant:
         return problem and self._ties(sample, result, got, problem)
 
     def _processed(self, sample: Any, result: Any, got: Any, same: bool) -> str | None:
-        """Return the difference between the results without undetermined parts, such as the signs of eigenvectors."""
+        """Return the difference of the results without undetermined parts, such as signs of eigenvectors, or None."""
         process = sample.output_process_fn_grad
         return difference(process(result), rebind(process)(got), values=same)
 
@@ -205,7 +205,7 @@ class Variant:
                 with quiet():
                     fresh = _like(result, lambda t: torch.empty_like(t))
                     self.call(*arguments(sample, False), **sample.kwargs, out=fresh)
-            except Exception:  # PyTorch does not take out= here
+            except Exception:  # PyTorch does not accept out= for this sample
                 continue
             cell.samples += 1
             with record_failures(cell, sample):
@@ -231,7 +231,7 @@ class Variant:
             try:
                 with quiet():
                     wanted = derivatives(torch, self.call, sample, lambda v: v, twice)
-            except Exception:  # PyTorch has no gradient here
+            except Exception:  # PyTorch has no gradient for this sample
                 continue
             if wanted is None:
                 continue
@@ -253,7 +253,7 @@ class Variant:
         yield from (cell for cell in (first, second) if cell.samples)
 
     def _checks(self, kind: str, check: Callable[..., bool]) -> Iterator[Cell]:
-        """Yield a cell that checks flambeau's derivatives by finite differences, with ``check``, such as gradcheck."""
+        """Yield a cell that compares flambeau's derivatives with finite differences. ``check`` is e.g. gradcheck."""
         cell = Cell(title(self.op), self.dtype, kind)
         for sample in self.samples(requires_grad=True):
             if self._expected(self.call, sample, False) is None:

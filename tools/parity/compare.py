@@ -9,7 +9,7 @@ import torch
 
 from tools.parity.bridge import flat, to_numpy
 
-# PyTorch's own bounds (torch.testing.assert_close): relative, absolute.
+# PyTorch's own tolerances (torch.testing.assert_close): relative, absolute.
 TOLERANCES = {
     "float16": (1e-3, 1e-5),
     "bfloat16": (1.6e-2, 1e-5),

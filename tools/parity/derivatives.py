@@ -48,7 +48,7 @@ def _present(gradients: Any) -> list[Any]:
 
 
 def without_zeros(wanted: list[Any], given: list[Any]) -> tuple[list[Any], list[Any]]:
-    """Return both lists of gradients. Pairs that are None or zeros in both libraries become a common marker."""
+    """Return both lists of gradients. If both gradients of a pair are None or zeros, replace them with a marker."""
     pairs = [
         (NONE, NONE) if _is_none_or_zero(a) and _is_none_or_zero(b) else (a, b)
         for a, b in zip(wanted, given, strict=True)

@@ -1,4 +1,4 @@
-"""Cells of the inputs that must raise an error."""
+"""Cells that check the inputs that must raise an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.parity.scope import title
 
 
 def errors(op: Any) -> Iterator[Cell]:
-    """Yield the cell of the inputs that must raise an error."""
+    """Yield the cell that checks the inputs of an operator that must raise an error."""
     if op.error_inputs_func is None:
         return
     cell = Cell(title(op), "-", "errors")

@@ -1,4 +1,4 @@
-"""The cell of forward mode: the tangents of an operator's results, for random tangents of its inputs."""
+"""Cell of forward-mode differentiation: the tangents of an operator's results, for random tangents of its inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.parity.rebind import rebind
 
 
 def tangents_differ(call: Any, counterpart: Any, sample: Any, values: bool) -> str | None:
-    """Return how flambeau's tangents differ from PyTorch's. Raises: LookupError if PyTorch has none."""
+    """Return how flambeau's tangents differ from PyTorch's, or None. Raises: LookupError if PyTorch has no tangents."""
     try:
         wanted = _tangents(torch, torch_forward_ad, call, sample, clone, lambda t: t)
     except Exception as error:

@@ -13,7 +13,10 @@ from tools.parity.rebind import rebind
 
 
 def autocast_differs(call: Any, counterpart: Any, sample: Any) -> str | None:
-    """Return how the dtypes under CPU autocast differ from PyTorch's. Raises: LookupError if PyTorch raises."""
+    """Return how the dtypes under CPU autocast differ from PyTorch's, or None.
+
+    Raises: LookupError if PyTorch raises an error.
+    """
     try:
         with torch.autocast("cpu"):
             wanted = _dtypes(call(sample.input, *sample.args, **sample.kwargs))
@@ -26,7 +29,7 @@ def autocast_differs(call: Any, counterpart: Any, sample: Any) -> str | None:
 
 
 def meta_differs(counterpart: Any, sample: Any) -> str | None:
-    """Return how shapes and dtypes on the meta device differ from those on the CPU.
+    """Return how the shapes and dtypes on the meta device differ from the shapes and dtypes on the CPU, or None.
 
     Raises: LookupError if the operator does not support meta, and for samples with a device argument.
     """
@@ -46,18 +49,18 @@ def meta_differs(counterpart: Any, sample: Any) -> str | None:
 
 
 def cuda_differs(counterpart: Any, sample: Any, *, values: bool) -> str | None:
-    """Return how results and gradients on a GPU (or the emulated one) differ from those on the CPU.
+    """Return how results and gradients on a GPU or the emulated GPU differ from results on the CPU, or None.
 
-    Without ``values``, only shapes and dtypes are compared.
+    If ``values`` is False, only shapes and dtypes are compared.
 
-    Raises: LookupError for samples that name a device.
+    Raises: LookupError for samples with a device argument, and if the call fails on the CPU.
     """
     names_device = "device" in sample.kwargs or any(isinstance(a, (torch.device, str)) for a in sample.args)
     if names_device or (isinstance(sample.input, (list, tuple)) and not sample.input):
         raise LookupError
     try:
         wanted, wanted_gradients = _outcome(counterpart, sample, "cpu")
-    except (AttributeError, RuntimeError) as error:  # missing, or not for a tensor that requires grad
+    except (AttributeError, RuntimeError) as error:  # it is missing or rejects tensors that require grad
         raise LookupError from error
     given, given_gradients = _outcome(counterpart, sample, "cuda")
     for name, ours, theirs in (("results", given, wanted), ("gradients", given_gradients, wanted_gradients)):
@@ -98,9 +101,9 @@ def _geometry(result: Any) -> list[tuple[tuple[int, ...], str]]:
 
 
 def _on(value: Any, device: str, leaves: list[Any] | None = None) -> Any:
-    """Move tensors to a device. With ``leaves``, compute differentiable tensors from new leaves and add these to it."""
+    """Move tensors to a device. If ``leaves`` is given, compute float64 tensors from new leaves, and append those."""
     if isinstance(value, fb.Tensor):
-        moved = value.detach().to(device, copy=True)  # only on the CPU would a view share memory with its base
+        moved = value.detach().to(device, copy=True)  # otherwise a view on the CPU would share memory with its base
         if leaves is None or moved.dtype != fb.float64:
             return moved
         leaves.append(moved.requires_grad_())

@@ -1,6 +1,7 @@
-"""``python -m tools.parity.modules``: compare flambeau's layers with PyTorch's, by its table ``module_db``.
+"""``python -m tools.parity.modules``: compare flambeau's layers with PyTorch's, for PyTorch's table ``module_db``.
 
-Each sample builds both modules, gives them the same state in float64, and calls both, in training and in evaluation.
+For each sample, the program builds both modules, gives them the same state in float64, and calls both, in training and
+in evaluation mode.
 Further checks: every class of ``torch.nn`` must exist, and initial values must have the same distribution.
 """
 
@@ -34,7 +35,7 @@ KINDS = ("exists", "repr", "keys", "forward", "gradient", "parameters", "state",
 # Classes of torch.nn that flambeau does not have, and why.
 OUT_OF_SCOPE: dict[str, str] = {}
 
-# Layers with initial values to compare, in addition to those of the table: (class, arguments).
+# Layers whose initial values are compared, in addition to the layers in the table: (class, arguments).
 INITIALISED: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("Linear", (50, 60), {}),
     ("Bilinear", (20, 10, 15), {}),
@@ -104,7 +105,7 @@ def title(info: ModuleInfo) -> str:
 
 
 def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
-    """Run all samples of a class in one mode (train or eval), and yield a cell with the failures of each kind of check.
+    """Run all samples of a class in one mode (train or eval), and yield a cell with the failures for each check.
 
     Samples without a forward input are skipped.
     """
@@ -120,7 +121,7 @@ def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
 
 
 def problems(info: ModuleInfo, sample: ModuleInput, training: bool) -> Iterator[tuple[str, str | None]]:
-    """Run the checks of a sample. Yield the kind of each check, and a message or None if both libraries agree."""
+    """Run the checks of a sample. Yield the name of each check, and a message or None if both libraries agree."""
     made = sample.constructor_input
     theirs = seeded(info.module_cls, *made.args, **made.kwargs).to(torch.float64).train(training)
     first = sample.forward_input
@@ -178,7 +179,7 @@ def tensors(value: Any) -> list[Any]:
 
 
 def translated(value: Any) -> Any:
-    """Convert the arguments of a constructor to flambeau; layers among them are rebuilt."""
+    """Convert the arguments of a constructor to flambeau. Rebuild layers among the arguments."""
     if isinstance(value, torch.nn.Module):
         return rebuilt(value)
     if isinstance(value, dict):
@@ -203,12 +204,12 @@ def rebuilt(layer: torch.nn.Module) -> Any:
 
 
 def compared_text(expected: str, got: str) -> str | None:
-    """Return the difference between two texts, ignoring the libraries' names, or None."""
+    """Return the difference between two texts, or None if they are equal except for the libraries' names."""
     return None if expected.replace("torch.", "flambeau.") == got else f"{got!r} instead of {expected!r}"
 
 
 def initial(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Cell:
-    """Compare the distributions of every parameter's initial values."""
+    """Compare the distributions of the initial values of each parameter."""
     draws = [sampled(library, name, args, kwargs) for library in (torch, fb)]
     cell = Cell(name, "-", "initial", len(draws[0]))
     for key, expected in draws[0].items():

@@ -22,7 +22,7 @@ from typing import Any
 
 FILE = Path(__file__).parents[2] / "packages/torch/src/flambeau/torch/interface.txt.gz"
 
-# Folders and modules that programs do not import: they are generated, run as programs, or test PyTorch itself.
+# Folders and modules that programs do not import, because they are generated, are run as programs, or test PyTorch.
 _SKIPPED = (
     *("torch._inductor", "torch.testing._internal", "torch._vendor", "torch.include", "torch.lib", "torch.bin"),
     *("torch.utils.hipify", "torch.distributed.benchmarks", "torch.onnx._internal", "torch.utils.model_dump"),
@@ -113,7 +113,7 @@ DOCUMENTED = (
 
 
 def is_public(module: str) -> bool:
-    """Return whether no part of a module's name is private."""
+    """Return True if no part of a module's name is private."""
     return not any(part.startswith("_") and not part.endswith("__") for part in module.split("."))
 
 
@@ -178,7 +178,7 @@ def _is_own(module: ModuleType, value: Any) -> bool:
 
 
 def _line(module: ModuleType) -> str:
-    """Return ``module|classes|functions|values``; ``name@home`` where a name is defined in another module."""
+    """Return ``module|classes|functions|values``, with ``name@home`` for a name that the module ``home`` defines."""
     fields: dict[str, list[str]] = {"class": [], "function": [], "value": []}
     for name, value in _names(module):
         kind = "class" if isinstance(value, type) else "function" if callable(value) else "value"

@@ -1,7 +1,8 @@
 """``python -m tools.parity.overhead``: measure the time of a small call of every operator, as a ratio to PyTorch.
 
-Each variant is called with its smallest sample input, or with a smaller one if that would compute hundreds of results.
-The calls alternate between the libraries. The time is that of the fastest batch, minus the time of an empty loop.
+Each variant is called with its smallest sample input, or with a smaller input if that would compute hundreds of
+results. The calls alternate between the libraries. The result is the time of the fastest batch, minus the time of an
+empty loop.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tools.parity.scope import reason_to_skip, title
 
 BATCH = 2e-3  # seconds
 SMALL = 4096  # largest number of elements in a sample's tensors
-FEW = 16  # elements for an elementwise operator; for hundreds, the computation would dominate
+FEW = 16  # number of elements for an elementwise operator; with hundreds, the computation would dominate
 # The shapes of the tensors for other operators whose smallest sample is too large.
 SMALLER = {"grid_sampler_2d": ((1, 2, 3, 3), (1, 2, 2, 2))}
 
@@ -50,7 +51,7 @@ def main() -> None:
 
 
 def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
-    """Return the ratio, the name and both times in seconds, or None if one library cannot be called."""
+    """Return the ratio, the name and both times in seconds, or None if the call fails in one library."""
     dtypes = op.supported_dtypes("cpu")
     if not dtypes:
         return None
@@ -73,7 +74,7 @@ def measured(op: Any, batches: int) -> tuple[float, str, float, float] | None:
 def without_seed(function: Any, sample: Any) -> tuple[Any, list[Any], dict[str, Any]]:
     """Return the function and the arguments that a function of PyTorch's table ``op_db`` calls after seeding.
 
-    If it does not seed PyTorch's generator, return the function itself, with the arguments of the sample.
+    If ``function`` does not seed PyTorch's generator, return it with the arguments of the sample.
     """
     args = [sample.input, *sample.args]
     code = getattr(function, "__code__", None)
@@ -103,7 +104,7 @@ def smallest_first(op: Any, dtype: torch.dtype) -> Iterator[Any]:
 
 
 def statement(call: Any, name: str, args: list[Any], kwargs: dict[str, Any]) -> timeit.Timer:
-    """Return the call as a program would write it; a lambda around a method is replaced by the method."""
+    """Return the call as a program would write it. If ``call`` is a lambda that calls a method, use the method."""
     names = {"call": call, **{f"a{i}": a for i, a in enumerate(args)}, **{f"k_{k}": v for k, v in kwargs.items()}}
     listed = [*(f"a{i}" for i in range(len(args))), *(f"{k}=k_{k}" for k in kwargs)]
     only_method = getattr(getattr(call, "__code__", None), "co_names", None) == (name,)

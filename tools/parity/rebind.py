@@ -51,12 +51,12 @@ def _paths() -> Iterator[tuple[Any, str]]:
                     yield getattr(module, name, None), f"{prefix}.{name}".strip(".")
 
 
-_NAMED = list(_paths())  # keeps the objects alive, so that their ids stay unique
+_NAMED = list(_paths())  # the list keeps the objects alive, so that their ids stay unique
 _PATH_OF = {id(value): path for value, path in reversed(_NAMED)}
 
 
 def rebind(value: Any, name: str | None = None) -> Any:
-    """Return flambeau's counterpart of a callable. ``name`` is its path in case the callable does not determine it."""
+    """Return flambeau's counterpart of a callable. ``name`` is its path, for callables that do not determine it."""
     if id(value) in _PATH_OF and callable(value):
         return find(_PATH_OF[id(value)])
     if isinstance(value, types.FunctionType) and "torch" in (value.__module__ or ""):
@@ -69,7 +69,7 @@ def rebind(value: Any, name: str | None = None) -> Any:
 
 
 def unseeded(function: Any) -> Any:
-    """Return a function of PyTorch's table ``op_db`` without its calls that seed PyTorch's generator, if it has any."""
+    """Return a function of PyTorch's table ``op_db`` without the calls that seed PyTorch's generator."""
     code = getattr(function, "__code__", None)
     if code is None or "wrapper_set_seed" not in code.co_names:
         return function
@@ -110,7 +110,7 @@ def _inner(value: Any) -> Any:
         return fb.nn.functional
     if isinstance(value, torch.dtype):
         return getattr(fb, str(value).removeprefix("torch."))
-    if getattr(value, "__name__", "") == "freeze_rng_state":  # PyTorch's generators are not used here
+    if getattr(value, "__name__", "") == "freeze_rng_state":  # PyTorch's generators are not used
         return contextlib.nullcontext
     if callable(value) and not isinstance(value, type):
         return rebind(value)

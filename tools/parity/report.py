@@ -25,7 +25,7 @@ MARKS = {
 
 
 def table(cells: list[Cell]) -> str:
-    """Return a line for each variant: for each dtype the letters of the failed checks, or a dot if none failed."""
+    """Return a line for each variant, with the letters of the failed checks for each dtype, or a dot if none failed."""
     rows: dict[str, dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         rows[cell.variant][cell.dtype].append(cell)

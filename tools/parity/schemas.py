@@ -1,7 +1,8 @@
 """``python -m tools.parity.schemas``: compare the stored schemas of operators with PyTorch's, or ``--write`` them.
 
-The file is ``aten_schemas.txt`` in packages/autograd, for ``flambeau.library._aten_schemas``. It has PyTorch's schemas
-of the operators that flambeau has. Without ``--write``, print the lines of the file that PyTorch no longer has.
+The file is ``aten_schemas.txt`` in packages/autograd, for ``flambeau.library._aten_schemas``. It contains PyTorch's
+schemas of the operators that flambeau has. Without ``--write``, print the schemas in the file that PyTorch no longer
+has.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).parents[2] / "packages/autograd/python/flambeau/library/aten_schemas.txt"
-COMPOSITE = "~"  # marks an operator that PyTorch composes of others
+COMPOSITE = "~"  # mark of an operator that PyTorch composes of other operators
 USUAL_RESULT = " -> Tensor"  # the file omits this result
 
 

@@ -1,4 +1,4 @@
-"""Selection of the operators in PyTorch's table: those that are skipped, with the reasons."""
+"""Operators in PyTorch's table that are skipped, with the reasons."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ def reason_to_skip(op: Any) -> str | None:
 
 
 def is_uninitialised(op: Any) -> bool:
-    """Return whether the operator's result is uninitialised memory."""
+    """Return True if the operator's result is uninitialised memory."""
     return op.name.startswith(UNINITIALISED)
 
 
 def expected_to_fail(op: Any, dtype: torch.dtype, kind: str, skips: bool = False) -> bool:
-    """Return whether PyTorch marks its own gradcheck of this derivative as failing (or skipped, with ``skips``)."""
+    """Return True if PyTorch marks its own gradcheck of this derivative as failing (or skipped, with ``skips``)."""
     test = ("TestBwdGradients", "test_fn_gradgrad" if kind in ("second", "gradgradcheck") else "test_fn_grad")
     marks = [d for d in op.decorators if isinstance(d, DecorateInfo) and d.is_active(*test, "cpu", dtype, {})]
     return any(mark is unittest.expectedFailure or (skips and _skips(mark)) for d in marks for mark in d.decorators)
 
 
 def _skips(mark: Any) -> bool:
-    return getattr(mark, "__qualname__", "").startswith("skip.")  # made by unittest.skip
+    return getattr(mark, "__qualname__", "").startswith("skip.")  # a mark that unittest.skip returned

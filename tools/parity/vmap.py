@@ -1,7 +1,8 @@
-"""``python -m tools.parity.vmap``: vmap of every operator of PyTorch's table against a plain loop over the batch.
+"""``python -m tools.parity.vmap``: compare vmap of every operator of PyTorch's table with a loop over the batch.
 
 The samples are PyTorch's. The reference is flambeau's own operator, called once for each element. The program prints
-how the batches of each variant were computed: by a rule, by the fallback that loops, or not at all, with the error.
+how the batches of each variant were computed: by a batching rule, by the fallback, which is a loop, or not at all, with
+the error.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _worst(counts: Counter[str]) -> str:
 
 
 def check_variant(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
-    """Return the number of batches of a variant for each method of computation, and the distinct messages."""
+    """Return the number of batches of a variant for each method (such as rule or loop), and the distinct messages."""
     counts: Counter[str] = Counter()
     messages: list[str] = []
     supported = {str(d).removeprefix("torch.") for d in op.supported_dtypes("cpu")}
@@ -127,7 +128,7 @@ def _flattened(tree: Any) -> tuple[list[Any], Callable[[list[Any]], Any]]:
 
 
 def _batch(t: fb.Tensor, seed: int) -> list[fb.Tensor]:
-    """Return the elements of a batch: a tensor scaled in several ways, or rolled for integers such as indices."""
+    """Return the elements of a batch: ``t`` scaled by different factors, or rolled if its elements are integers."""
     t = t.detach()
     if t.dtype.is_floating_point or t.dtype.is_complex:
         return [t * (1 - 0.07 * i) for i in range(SIZE)]

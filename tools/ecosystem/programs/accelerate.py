@@ -26,10 +26,10 @@ def _loader():
 
 
 def _training(**options):
-    AcceleratorState._reset_state(reset_partial_state=True)  # all Accelerators share the settings of the first one
+    AcceleratorState._reset_state(reset_partial_state=True)  # otherwise all Accelerators share the first one's settings
     accelerator = Accelerator(cpu=True, **options)
     model = fill(_network())
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, eps=1e-4)  # small gradients are mostly rounding
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, eps=1e-4)  # small gradients are mostly rounding errors
     schedule = torch.optim.lr_scheduler.StepLR(optimizer, 3, 0.5)
     return accelerator, *accelerator.prepare(model, optimizer, _loader(), schedule)
 
@@ -61,7 +61,7 @@ def halves():
     parts = _training(mixed_precision="bf16")
     with parts[0].autocast():
         dtype = torch.nn.functional.linear(normal(4, 6), normal(2, 6)).dtype
-    # 8-bit rounding differs between the frameworks, but the losses of both are close to the exact ones.
+    # 8-bit rounding differs between the frameworks, but the losses of both are close to the exact losses.
     near = [abs(float(loss - other)) < 0.05 * float(other) for loss, other in zip(_epoch(*parts), exact, strict=True)]
     return {"dtype": str(dtype).split(".")[-1], "near": near}
 

@@ -26,7 +26,7 @@ def _unet():
 
 def _backward(output, model):
     output.square().mean().backward()
-    # A bias of keys adds the same to all scores of a query: its gradient is zero up to rounding.
+    # A bias of keys adds the same number to all scores of a query, so its gradient is zero up to rounding.
     found = {name: grad for name, grad in gradients(model).items() if not name.endswith("to_k.bias")}
     return {"output": output, **found}
 
@@ -88,7 +88,7 @@ def transformer():
 
 def training():
     model, schedule = fill(_unet()), diffusers.DDPMScheduler(num_train_timesteps=100)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, eps=1e-3)  # small gradients are mostly rounding
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, eps=1e-3)  # small gradients are mostly rounding errors
     average = diffusers.training_utils.EMAModel(model.parameters(), decay=0.9)
     rates = diffusers.optimization.get_cosine_schedule_with_warmup(optimizer, 2, 10)
     losses = []

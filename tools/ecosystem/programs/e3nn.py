@@ -85,7 +85,7 @@ def layers():
 
 
 class _Convolution(torch.nn.Module):
-    """The layer of the library's tutorial."""
+    """Convolution layer of the library's tutorial."""
 
     def __init__(self):
         super().__init__()

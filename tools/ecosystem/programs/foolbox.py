@@ -1,4 +1,4 @@
-"""Foolbox: adversarial images, computed with eagerpy's tensors."""
+"""Foolbox: adversarial images, computed with tensors of the library eagerpy."""
 
 import foolbox
 import torch

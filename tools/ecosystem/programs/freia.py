@@ -30,7 +30,7 @@ def sequence():
         for _ in range(2):
             model.append(kind, subnet_constructor=_dense)
         for name, parameter in model.named_parameters():
-            # Replace the random permutation by a fixed one, which is its own inverse.
+            # Replace the random permutation with a fixed permutation, which is its own inverse.
             fixed = torch.eye(4).flip(0).view_as(parameter) if "w_perm" in name else None
             parameter.data.copy_(0.3 * normal(*parameter.shape, seed=len(name)) if fixed is None else fixed)
         latent, log_determinant = model(normal(5, 4))

@@ -1,4 +1,4 @@
-"""Geoopt: manifolds, parameters on them, and optimizers that stay there."""
+"""Geoopt: manifolds, parameters on manifolds, and optimizers that keep parameters on them."""
 
 import geoopt
 import torch

@@ -1,4 +1,4 @@
-"""Kornia: operations on images that can be differentiated."""
+"""Kornia: differentiable operations on images."""
 
 import kornia
 import torch

@@ -199,7 +199,7 @@ def half_precision():
         trainer.fit(model, datamodule=_Data())
         double = fill(_Classifier())
         _trainer(folder, precision="64-true", max_epochs=1).fit(double, datamodule=_Data())
-        # bfloat16 has 8 significant bits. Another order of summation changes the last one.
+        # bfloat16 has 8 significant bits. Another order of summation changes the last bit.
         return {"mixed": [round(loss, 1) for loss in model.losses], "double": double.state_dict()}
 
 

@@ -1,4 +1,4 @@
-"""Local-attention: attention within windows."""
+"""Local-attention: attention inside windows of a sequence."""
 
 import torch
 from local_attention import LocalAttention

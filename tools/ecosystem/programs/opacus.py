@@ -52,7 +52,7 @@ def attention():
     x = normal(5, 2, 8)
     model = GradSampleModule(fill(DPMultiheadAttention(8, 2)), batch_first=False)
     model(x, x, x)[0].square().sum().backward()
-    # A bias of keys does not change attention: its gradient is zero up to rounding.
+    # A bias of keys does not change the result of attention, so its gradient is zero up to rounding.
     parameters = [(name, parameter) for name, parameter in model.named_parameters() if "klinear.bias" not in name]
     return {name: parameter.grad_sample for name, parameter in parameters}
 

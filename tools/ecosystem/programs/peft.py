@@ -25,8 +25,8 @@ def _llama():
 
 
 def _adapted(config):
-    """Train an adapted model; return its gradients, its outputs and those of the model loaded from its file."""
-    model = fill(peft.get_peft_model(_llama(), config))  # fills only the adapters, since the rest is frozen
+    """Train an adapted model. Return its gradients, its outputs, and the outputs after saving and loading the model."""
+    model = fill(peft.get_peft_model(_llama(), config))  # only the adapters are filled; the other parameters are frozen
     ids = integers(99, 2, 10)
     model(input_ids=ids, labels=ids).loss.backward()
     results = {"gradients": {name: grad.clone() for name, grad in gradients(model).items()}}

@@ -13,7 +13,7 @@ def _computed(model, *inputs):
 
 
 def attention():
-    torch.manual_seed(0)  # draws the random features
+    torch.manual_seed(0)  # seed of the random features
     return _computed(SelfAttention(dim=32, heads=2, causal=False), normal(1, 24, 32))
 
 

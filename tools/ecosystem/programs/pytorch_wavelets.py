@@ -1,4 +1,4 @@
-"""Pytorch-wavelets: wavelet transforms of signals and images, back and with gradients."""
+"""Pytorch-wavelets: wavelet transforms of signals and images, their inverses and their gradients."""
 
 from pytorch_wavelets import DTCWTForward, DTCWTInverse, DWT1DForward, DWT1DInverse, DWTForward, DWTInverse, ScatLayer
 

@@ -1,4 +1,4 @@
-"""sbi: posteriors of simulators, by networks that learn densities."""
+"""sbi: posteriors of simulators, from networks that learn densities."""
 
 import torch
 from sbi.neural_nets import posterior_nn
@@ -11,7 +11,7 @@ def _estimator(model, **options):
     theta, x = normal(40, 2, seed=1), normal(40, 3, seed=2)
     density = fill(posterior_nn(model, hidden_features=16, num_transforms=2, **options)(theta, x)).eval()
     for name, buffer in density.named_buffers():
-        if name.endswith("_permutation"):  # replaces a random permutation
+        if name.endswith("_permutation"):  # the fixed order replaces a random permutation
             buffer.copy_(torch.arange(len(buffer)).flip(0))
     loss = density.loss(theta, x)
     loss.mean().backward()

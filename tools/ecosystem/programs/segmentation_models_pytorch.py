@@ -24,7 +24,7 @@ def encoders():
 
 def training():
     model = fill(smp.Unet("resnet18", encoder_weights=None, classes=1, aux_params={"classes": 4, "dropout": 0.0}))
-    model.double()  # statistics of four numbers magnify the rounding errors of float32
+    model.double()  # in float32, statistics of only four numbers would amplify rounding errors
     images, targets = normal(4, 3, 32, 32).double(), integers(2, 4, 1, 32, 32)
     loss_of = smp.losses.DiceLoss("binary")
     losses = []

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from tools.ecosystem.cases import fill, normal
 
-# The actions of a policy determine its next observations, so that differences in the last bit grow.
+# The actions of a policy determine its next observations, so that rounding differences grow.
 TOLERANCE = 1e-3
 
 

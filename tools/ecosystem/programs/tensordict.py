@@ -1,4 +1,4 @@
-"""Tensordict: dictionaries of tensors that are reshaped as one, and modules that read and write their entries."""
+"""Tensordict: dictionaries whose tensors are reshaped together, and modules that read and write their entries."""
 
 import torch
 from tensordict import LazyStackedTensorDict, TensorDict, tensorclass

@@ -17,12 +17,13 @@ from timm.utils import AverageMeter, ModelEmaV3, accuracy, dispatch_clip_grad
 
 from tools.ecosystem.cases import fill, gradients, integers, normal
 
-# The first two draw random numbers, cmars depends on the signs of values near 0, and the others need more libraries.
+# Optimizers that are not tested: adahessian and kron* draw random numbers, cmars depends on the signs of values near 0,
+# and fused* and bnb* need more libraries.
 _UNFIT = ("adahessian", "kron*", "cmars", "fused*", "bnb*")
 
 
 def _computed(name, size=64, **options):
-    """Return the scores for two images and the norms of the gradients, some of which are 0 up to rounding."""
+    """Return the scores for two images and the norms of gradients. Single gradients can be 0 up to rounding errors."""
     model = fill(timm.create_model(name, num_classes=5, **options)).eval()
     images = normal(2, 3, size, size).requires_grad_()
     scores = model(images)

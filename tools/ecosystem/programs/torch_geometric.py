@@ -134,7 +134,7 @@ def pooling():
 
 
 class _Relative(gnn.MessagePassing):
-    """A custom layer."""
+    """Custom message-passing layer."""
 
     def __init__(self):
         super().__init__(aggr="mean", flow="source_to_target")
@@ -178,7 +178,7 @@ def functions():
 def sparse_adjacency():
     graph = _graph()
     edge_index, weights = utils.coalesce(graph.edge_index, graph.edge_weight)
-    # PyG's to_torch_coo_tensor(...).t() marks unsorted indices as coalesced: PyTorch's products with them are wrong.
+    # PyG's to_torch_coo_tensor(...).t() marks unsorted indices as coalesced, with which PyTorch's products are wrong.
     adjacency = torch.sparse_coo_tensor(edge_index.flip(0), weights, (NODES, NODES)).coalesce()
     results = {}
     for name, layer in {"gcn": gnn.GCNConv(CHANNELS, 6), "gin": gnn.GINConv(_perceptron(CHANNELS, 6))}.items():

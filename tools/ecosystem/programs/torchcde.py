@@ -45,7 +45,7 @@ def _solved(backend, adjoint, path, dtype=torch.float32, **options):
 
 def equations():
     x = normal(3, 8, 2, seed=1)
-    # In float32, roundings decide which steps an adaptive solver takes.
+    # In float32, rounding errors would decide which steps an adaptive solver takes.
     precise = torchcde.CubicSpline(torchcde.hermite_cubic_coefficients_with_backward_differences(x.double()))
     cubic = torchcde.CubicSpline(torchcde.hermite_cubic_coefficients_with_backward_differences(x))
     linear = torchcde.LinearInterpolation(torchcde.linear_interpolation_coeffs(x))

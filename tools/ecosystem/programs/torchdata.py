@@ -10,7 +10,7 @@ from tools.ecosystem.cases import normal
 
 
 class _Counted(Dataset):
-    """Dataset with a state: the number of samples that were read."""
+    """Dataset whose state is the number of samples that were read."""
 
     def __init__(self):
         self.values, self.reads = normal(10, 2), 0
@@ -30,7 +30,7 @@ class _Counted(Dataset):
 
 
 class _Stream(IterableDataset):
-    """Stream that is its own iterator and has its position as a state."""
+    """Stream that is its own iterator and whose state is its position."""
 
     def __init__(self, length=11):
         self.position, self.length = 0, length

@@ -22,7 +22,7 @@ from tools.ecosystem.cases import integers, normal, uniform
 
 
 def _over(metric, *batches, **options):
-    """Return a metric over all batches, its value for the first one, and its value after a reset."""
+    """Return the value of a metric for all batches, for the first batch, and after a reset."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         first = metric(*batches[0], **options)

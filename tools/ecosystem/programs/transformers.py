@@ -30,7 +30,7 @@ def _without_dropout(config):
 
 
 def _gradients(model):
-    # A bias of keys adds the same to all scores of a query: its gradient is zero up to rounding.
+    # A bias of keys adds the same number to all scores of a query, so its gradient is zero up to rounding.
     keys = ("k_proj.bias", "key.bias", "k_lin.bias", "key_proj.bias")
     return {name: grad for name, grad in gradients(model).items() if not name.endswith(keys)}
 
@@ -150,7 +150,7 @@ def vit():
 
 
 def clip():
-    end = 98  # the text's embedding is that of the last token, which attends to the others
+    end = 98  # the text's embedding is the last token's embedding, which attends to the other tokens
     texts = torch.cat([integers(end, 3, 6), torch.full((3, 1), end)], 1)
     text_config, vision_config = {**SIZES, "eos_token_id": end}, {**SIZES, **IMAGES}
     config = transformers.CLIPConfig(text_config=text_config, vision_config=vision_config, projection_dim=16)
@@ -215,7 +215,7 @@ def trainer():
             gradient_accumulation_steps=2,
             logging_steps=1,
             train_sampling_strategy="sequential",
-            adam_epsilon=1e-4,  # small gradients are mostly rounding
+            adam_epsilon=1e-4,  # small gradients are mostly rounding errors
             report_to=[],
             use_cpu=True,
             save_strategy="epoch",

@@ -1,4 +1,4 @@
-"""Ttach: predictions for transformed images, transformed back and merged."""
+"""Ttach: test-time augmentation. Predictions for transformed images are transformed back and merged."""
 
 import torch
 import ttach

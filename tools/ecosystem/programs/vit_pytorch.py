@@ -1,4 +1,4 @@
-"""Vit-pytorch: kinds of vision transformers."""
+"""Vit-pytorch: variants of vision transformers."""
 
 import torch
 from vit_pytorch import SimpleViT, ViT

@@ -74,7 +74,7 @@ def distributions_and_transforms():
 
 
 def continuous():
-    # In float32, roundings decide which steps the adaptive solver takes.
+    # In float32, rounding errors would decide which steps the adaptive solver takes.
     flow = fill(zuko.flows.CNF(2, hidden_features=(16,))).double()
     x = 0.5 * normal(6, 2, seed=10).double()
     log_prob = flow().log_prob(x)
