@@ -6,5 +6,5 @@ import sys
 from .command_line import main
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the steps end as well
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM raises KeyboardInterrupt, which ends the steps
     sys.exit(main())

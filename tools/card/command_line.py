@@ -15,11 +15,11 @@ from .stages import STAGES
 from .steps import FAILED, PASSED, Stage
 
 EVERYTHING_PASSED, SOMETHING_FAILED, NOT_COMPLETE = 0, 1, 2
-STAGE_MINUTES = 9.0  # commands on lent machines may take ten minutes at most
+STAGE_MINUTES = 9.0  # some machines end commands after ten minutes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the stages. Return 0 if everything passed, 1 if something failed, 2 if something was cut off or not run."""
+    """Run the stages. Return 0 if all passed, 1 if a stage failed, 2 if a stage was cut off or did not run."""
     options = parser().parse_args(arguments)
     setting = Setting(options.output.resolve(), options.emulated, options.python)
     stages = [STAGES[name] for name in options.stages]
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def stage_names(text: str) -> list[str]:
-    """Split a list of stages, and put it in the order in which they run."""
+    """Split a list of stages, and return the names in the order in which the stages run."""
     chosen = [name.strip() for name in text.split(",")]
     if unknown := [name for name in chosen if name not in STAGES]:
         raise argparse.ArgumentTypeError(f"no stage is named {', '.join(unknown)}; there are {', '.join(STAGES)}")
@@ -77,7 +77,7 @@ def run(stage: Stage, setting: Setting, deadline: float) -> None:
 
 
 def exit_status(statuses: Sequence[str | None]) -> int:
-    """Return the exit status for the statuses of the chosen stages; None for a stage that did not start."""
+    """Return the exit status for the statuses of the chosen stages. The status is None if a stage did not start."""
     if FAILED in statuses:
         return SOMETHING_FAILED
     return EVERYTHING_PASSED if all(status == PASSED for status in statuses) else NOT_COMPLETE

@@ -1,4 +1,4 @@
-"""The machine: GPU, driver and programs, found without flambeau."""
+"""Properties of the machine: GPU, driver and programs, determined without flambeau."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def printed(command: list[str], environment: Mapping[str, str] | None = None, se
 
 
 def gpu_obstacle(driver: str = DRIVER) -> str | None:
-    """Return why no GPU can be used, in one sentence, or None if the driver finds one."""
+    """Return a sentence that says why no GPU can be used, or None if the driver finds a GPU."""
     try:
         library = ctypes.CDLL(driver)
     except OSError:
@@ -50,7 +50,7 @@ def gpu_obstacle(driver: str = DRIVER) -> str | None:
 
 
 def tool(name: str) -> str | None:
-    """Return the path of a program of the driver or of the CUDA toolkit, or None."""
+    """Return the path of a program of the driver or of the CUDA toolkit, or None if it is not found."""
     toolkits = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH"), "/usr/local/cuda", "/usr/local/nvidia"]
     folders = [os.environ.get("PATH", ""), *(f"{folder}/bin" for folder in toolkits if folder)]
     return shutil.which(name, path=os.pathsep.join(folders))
@@ -66,13 +66,13 @@ def without_flambeau(setting: Setting) -> list[str]:
 
 
 def without_gpu(setting: Setting) -> list[str]:
-    """Return what this machine lacks for a stage that runs flambeau on a GPU, one sentence each."""
+    """Return sentences about everything that this machine lacks for a stage that runs flambeau on a GPU."""
     obstacle = None if setting.emulated else gpu_obstacle()
     return [obstacle] if obstacle else without_flambeau(setting)
 
 
 def without_pytorch(setting: Setting) -> list[str]:
-    """Return what this machine lacks for a stage that compares flambeau with PyTorch on a GPU, one sentence each."""
+    """Return sentences about everything that this machine lacks to compare flambeau with PyTorch on a GPU."""
     if missing := without_gpu(setting):
         return missing
     code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
@@ -86,7 +86,7 @@ def without_pytorch(setting: Setting) -> list[str]:
 
 
 def without_sanitizer(setting: Setting) -> list[str]:
-    """Return what this machine lacks for a stage that runs under compute-sanitizer, one sentence each."""
+    """Return sentences about everything that this machine lacks for a stage that runs under compute-sanitizer."""
     if missing := without_gpu(setting):
         return missing
     advice = "it is part of the CUDA toolkit (set CUDA_HOME if it is installed elsewhere)."

@@ -11,7 +11,7 @@ from .stages import STAGES
 from .steps import CUT_OFF, FAILED, PASSED, Outcome, Stage
 
 NAME = "report.md"
-OUTPUT_LINES = 15  # shown lines of the output of a failed step
+OUTPUT_LINES = 15  # number of lines that the page shows of the output of a failed step
 
 
 def write(output: Path) -> Path:
@@ -62,7 +62,7 @@ def section(stage: Stage, result: Result) -> list[str]:
 
 
 def table(outcomes: Mapping[str, Outcome]) -> list[str]:
-    """Return a table of steps: first those that failed or were cut off."""
+    """Return a table of steps. Steps that failed or were cut off come first."""
     order = [FAILED, CUT_OFF]
     rank = {name: order.index(o["status"]) if o["status"] in order else len(order) for name, o in outcomes.items()}
     rows = ["| step | status | time | |", "|---|---|---|---|"]

@@ -27,7 +27,7 @@ def read(output: Path, stage: str) -> Result | None:
 
 
 def write(output: Path, result: Result) -> None:
-    """Replace the result file of a stage atomically, so that an interruption leaves the earlier one."""
+    """Replace the result file of a stage atomically, so that an interruption does not destroy the earlier file."""
     output.mkdir(parents=True, exist_ok=True)
     path = path_of(output, result["stage"])
     new = path.with_suffix(".new")
@@ -36,7 +36,7 @@ def write(output: Path, result: Result) -> None:
 
 
 def steps_to_run(stage: Stage, steps: Sequence[Step], outcomes: Mapping[str, Outcome]) -> list[Step]:
-    """Return the steps that have to run: those without a final outcome.
+    """Return the steps that have to run, because they have no final outcome.
 
     The steps of a stage with ``in_order`` depend on each other. If a step of such a stage failed, it runs again.
     """

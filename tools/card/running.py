@@ -1,4 +1,4 @@
-"""Run the steps of a stage within time limits, and keep what has finished."""
+"""Run the steps of a stage with time limits, and store the outcomes of finished steps."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def run_stage(
     """Run the unfinished steps of a stage until the deadline (a time of `time.monotonic`), and return its result.
 
     Args:
-        progress: called with a line for each step.
-        written: called after each change of the result file.
+        progress: function that is called with a line of text for each step.
+        written: function that is called after each change of the result file.
     """
     result = load_or_begin(stage, setting)
     if result["missing"]:
@@ -56,7 +56,7 @@ def run_stage(
 
 
 def load_or_begin(stage: Stage, setting: Setting) -> Result:
-    """Return the earlier result of a stage, or a new one, with the current machine and what it lacks for the stage."""
+    """Return the earlier result of a stage, or a new result, with the machine and the requirements that it lacks."""
     result = results.read(setting.output, stage.name) or {"stage": stage.name, "seconds": 0.0, "steps": {}}
     missing = stage.missing(setting)
     if setting.emulated and not stage.emulated:
@@ -73,7 +73,7 @@ def run_steps(
     deadline: float,
     record: Callable[[Step, Outcome], None],
 ) -> None:
-    """Run steps: first those that run alone, then the others, several at a time."""
+    """Run steps: first the steps that must run alone, then the other steps, several at a time."""
     folder = setting.work / "logs" / stage.name
     jobs = 1 if setting.emulated else min(stage.jobs, os.cpu_count() or 1)
 
@@ -89,7 +89,7 @@ def run_steps(
         with ThreadPoolExecutor(jobs) as pool:
             try:
                 list(pool.map(run, [step for step in steps if not step.alone]))
-            except BaseException:  # an interrupt: end the processes, for which the threads would wait
+            except BaseException:  # an interrupt: end the processes, because the threads would wait for them
                 pool.shutdown(wait=False, cancel_futures=True)
                 for group in tuple(RUNNING):
                     kill(group)
@@ -97,7 +97,7 @@ def run_steps(
 
 
 def run_step(step: Step, setting: Setting, folder: Path, deadline: float) -> Outcome:
-    """Run one step, at most until the deadline, and return its outcome."""
+    """Run one step, until the deadline at the latest, and return its outcome."""
     start = time.monotonic()
     limit = min(step.seconds, deadline - start)
     if limit < 1:

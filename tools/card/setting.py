@@ -1,4 +1,4 @@
-"""The setting of a run: folders, the interpreter that has flambeau, and the GPU."""
+"""Settings of a run: folders, the interpreter that has flambeau, and the GPU."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Setting:
     Args:
         output: folder of the results.
         emulated: if True, use the emulated GPU, with few and small steps.
-        given_python: an interpreter that has flambeau, instead of the one that the stage `build` installs.
+        given_python: an interpreter that has flambeau, instead of the interpreter that the stage `build` installs.
     """
 
     output: Path
@@ -31,12 +31,12 @@ class Setting:
 
     @property
     def work(self) -> Path:
-        """The folder of all files except the results: wheels, the environment, kernels, logs."""
+        """The folder of all files except for the results: wheels, the environment, kernels, logs."""
         return self.output / "work"
 
     @property
     def built_python(self) -> Path:
-        """The interpreter of the environment that the stage `build` makes."""
+        """The interpreter of the environment that the stage `build` creates."""
         return self.work / "venv" / "bin" / "python"
 
     @property

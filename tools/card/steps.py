@@ -1,4 +1,4 @@
-"""The definitions of a stage and of its steps, and the statuses of both."""
+"""Definitions of stages and steps, and the statuses of both."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .setting import Setting
 
 PASSED, FAILED, UNAVAILABLE, CUT_OFF = "passed", "failed", "unavailable", "cut off"
 UNAVAILABLE_STATUS = 77  # the exit status of a program that cannot run on this machine, as in Automake
-TAIL = 2000  # characters of a failed step's output that its result keeps
+TAIL = 2000  # number of characters that a result keeps of a failed step's output
 
 Outcome = dict[str, Any]  # "status", "note", "seconds", and other results of a step
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A finished process: its exit status and its output."""
+    """Finished process: its exit status and its output."""
 
     status: int
     log: Path
@@ -53,8 +53,8 @@ class Step:
     """One process of a stage.
 
     Args:
-        name: unique within its stage.
-        command: program and arguments; runs at the top of the repository.
+        name: name, unique in the stage.
+        command: program and arguments. It runs at the top of the repository.
         seconds: time limit. A step that exceeds it has failed.
         environment: variables in addition to those of the setting.
         alone: if True, no other step of the stage runs at the same time.
@@ -75,14 +75,14 @@ def nothing_missing(setting: Setting) -> list[str]:
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the verification.
+    """Part of the verification.
 
     Args:
-        name: for ``--stages`` and the result file.
+        name: name for ``--stages`` and the result file.
         title: heading on the page.
         steps: function that returns the steps for a setting.
-        missing: function that returns what the machine lacks for the stage, one sentence each.
-        jobs: number of steps that run at the same time on a GPU; an emulated GPU runs one.
+        missing: function that returns sentences about everything that the machine lacks for the stage.
+        jobs: number of steps that run at the same time on a GPU. On an emulated GPU, steps run one by one.
         in_order: if True, a step that does not pass ends the stage.
         emulated: True if the emulated GPU can run the stage.
         report: function that returns Markdown lines for the outcomes of the steps. None means a table of the steps.

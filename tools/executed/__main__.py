@@ -18,14 +18,14 @@ ABSENT = Path(__file__).with_name("absent.toml")
 
 
 def test_files() -> list[str]:
-    """Return the paths of the files of tests in the repository."""
+    """Return the paths of the test files in the repository."""
     listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "test_*.py", "*/test_*.py"]
     done = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 
 
 def find_unrun_tests(record: Record, files: list[str]) -> dict[str, str]:
-    """Return the tests that ran in no session, each with the reason why it was last skipped."""
+    """Return the tests that ran in no session, with the reason why each test was last skipped."""
     skipped = {test: reason for test, reason in record.items() if reason is not None}
     collected = {test.partition("::")[0] for test, reason in record.items() if "::" in test}
     found = {test: reason for test, reason in skipped.items() if "::" in test or test not in collected}

@@ -1,9 +1,9 @@
-"""Pytest options that record which tests ran, and choose those that ran in no other session.
+"""Pytest options that record which tests ran, and that select the tests that ran in no other session.
 
 ``--record-executed FILE`` writes a JSON object that maps each collected test to null if it ran, otherwise to the reason
-why it was skipped. A module that is skipped as a whole appears under its path. FILE with the suffix ``.failed`` lists
-the failures, one per line. ``--not-executed-in FOLDER`` deselects the tests that ran according to the records in a
-folder.
+why it was skipped. A module that is skipped as a whole appears under its path. The file FILE with the suffix
+``.failed`` lists the failures, one per line. ``--not-executed-in FOLDER`` deselects the tests that ran according to the
+records in FOLDER.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 class Recorder:
-    """The record of one pytest run, written when it ends."""
+    """Record of one pytest run, written at the end of the run."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -9,7 +9,7 @@ Record = dict[str, str | None]
 
 
 def read(folder: Path) -> Record:
-    """Merge the records in a folder. A test counts as run if it ran in one of them."""
+    """Merge the records in a folder. A test counts as run if it ran according to one of the records."""
     merged: Record = {}
     for path in sorted(folder.glob("*.json")):
         for test, reason in json.loads(path.read_text()).items():

@@ -1,1 +1,1 @@
-"""Call every operator with hostile arguments, for any length of time, and print commands that repeat the failures."""
+"""Call every operator with invalid and unusual arguments, and print commands that repeat the failures."""

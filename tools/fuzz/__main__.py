@@ -1,7 +1,7 @@
 """Run hostile calls with one seed after another: ``python -m tools.fuzz [--calls-of operators layers programs]``.
 
 The targets are divided among processes. If a target fails, the tool prints the command that repeats the call, and tests
-the remaining targets of the process in another one.
+the remaining targets of the process in a new process.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = Path(__file__).resolve().parents[2] / "packages"
-# The script that makes the calls, and a statement that lists its targets.
+# For each group of targets, the script that makes the calls and a statement that lists the targets.
 SCRIPTS = {
     "operators": (
         PACKAGES / "tensor-core/tests/hostile.py",
@@ -44,7 +44,7 @@ def names(kind: str) -> list[str]:
 
 @dataclass
 class Attack:
-    """Settings of the calls, and methods that make the calls of a share of the targets in separate processes."""
+    """Settings of the calls. The methods make the calls of some of the targets in separate processes."""
 
     script: Path
     seed: int
@@ -122,7 +122,7 @@ def main() -> int:
     chosen = {kind: [name for name in names(kind) if not o.only or o.only in name] for kind in o.calls_of}
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         while time.monotonic() < end and seed < o.seed + o.seeds:
-            for kind in sorted(chosen, key=lambda kind: len(chosen[kind])):  # the time limit may skip the last kinds
+            for kind in sorted(chosen, key=lambda kind: len(chosen[kind])):  # the time limit may skip the last groups
                 options = ["--device", o.device, *(["--way", o.way] if kind == "operators" else [])]
                 attack = Attack(SCRIPTS[kind][0], seed, o.calls, o.memory, o.patience, end, options)
                 shares = [chosen[kind][i : i + SHARE] for i in range(0, len(chosen[kind]), SHARE)]

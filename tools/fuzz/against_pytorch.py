@@ -49,7 +49,7 @@ def outcomes(python: str, library: str, name: str, o: argparse.Namespace) -> dic
 
 
 def describe_difference(ours: Any, theirs: Any) -> str | None:
-    """Return how two results differ: in kind, shape or elements."""
+    """Return a description of how two results differ in type, shape or elements, or None."""
     if isinstance(ours, str) or isinstance(theirs, str):
         return None if ours == theirs else f"{ours!s:.60} instead of {theirs!s:.60}"
     if ours[:2] != theirs[:2]:

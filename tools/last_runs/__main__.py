@@ -28,7 +28,7 @@ def run_environment(requirements: list[str]) -> dict[str, str]:
 
 
 def write(path: Path, session: str, entry: dict[str, str]) -> None:
-    """Replace a session's entry in a file of entries, or add it."""
+    """Set the entry of a session in the file ``path``, which contains one entry per session."""
     text = path.read_text()
     entries = {**tomllib.loads(text), session: entry}
     head = text.partition("\n[")[0].rstrip()

@@ -22,7 +22,7 @@ IMAGES, FILTERS = fb.randn(4, 8, 24, 24), fb.randn(8, 8, 3, 3)
 
 
 def operators() -> None:
-    """Call kernels of all kinds on tensors that all threads read."""
+    """Call kernels of several families on tensors that all threads read."""
     (SHARED @ SHARED).softmax(1).sum().item()
     LONG.exp().sort()
     LONG.cumsum(0)[LONG.argsort()[:100]].tolist()
@@ -40,14 +40,14 @@ def random_numbers() -> None:
 
 
 def gradients() -> None:
-    """Record and run a graph over a tensor that other threads use in their graphs, too."""
+    """Record and run a graph with a tensor that other threads also use in their graphs."""
     x = SHARED.clone().requires_grad_()
     ((x @ SHARED).tanh() * SHARED).sum().backward()
     fb.autograd.grad((x.exp() * x).sum(), x, create_graph=True)[0].sum().backward()
 
 
 def training(model: nn.Module) -> Workload:
-    """Return training steps on a copy of a model, and calls of the model itself, which all threads share."""
+    """Return a function that trains a copy of a model and calls the model itself, which all threads share."""
 
     def step() -> None:
         inputs = SHARED[:64, :32]
@@ -63,7 +63,7 @@ def training(model: nn.Module) -> Workload:
 
 
 def shared_leaf() -> Workload:
-    """Return a backward pass that adds to the .grad of a leaf that all threads share."""
+    """Return a function that runs a backward pass, which adds to the .grad of a leaf that all threads share."""
     leaf = fb.zeros(50_000, requires_grad=True)
     return lambda: (leaf.exp() * 2).sum().backward()
 

@@ -1,7 +1,7 @@
 """Build the wheel of a package without an index and install it: ``PACKAGE WORK INSTRUCTION_SETS``.
 
-Objects are kept in WORK, so that a build that was cut off continues. Pure Python packages are built with setuptools if
-hatchling is not installed.
+Object files are kept in WORK, so that a build that was cut off can continue. Pure Python packages are built with
+setuptools if hatchling is not installed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ namespaces = true
 
 
 def with_setuptools(package: Path, folder: Path) -> Path:
-    """Copy a package whose build uses hatchling to a folder, to be built with setuptools there."""
+    """Copy a package whose build uses hatchling to ``folder``, with settings for a build with setuptools."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(package, folder, ignore=shutil.ignore_patterns("tests", "build", "__pycache__"))
     settings = (folder / "pyproject.toml").read_text(encoding="utf-8")
@@ -46,7 +46,7 @@ def build(package: Path, work: Path, instruction_sets: str) -> Path:
     options = ["--no-build-isolation", "--no-deps", "--no-index", "--no-cache-dir", "--disable-pip-version-check"]
     source, objects, wheels = package, work / "build" / package.name, work / "wheels" / package.name
     if "scikit_build_core" in (package / "pyproject.toml").read_text(encoding="utf-8"):
-        options += ["--verbose", f"-Cbuild-dir={objects}"]  # the log shows how far a build came
+        options += ["--verbose", f"-Cbuild-dir={objects}"]  # the log then shows the progress of a build
         options.append(f"-Ccmake.define.FLAMBEAU_INSTRUCTION_SETS={instruction_sets}")
     elif importlib.util.find_spec("hatchling") is None:
         source = with_setuptools(package, objects)

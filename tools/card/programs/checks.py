@@ -11,7 +11,7 @@ from tools.card.steps import UNAVAILABLE_STATUS
 
 
 class UnavailableError(Exception):
-    """A check that this machine cannot run."""
+    """Error of a check that this machine cannot run."""
 
 
 def main(checks: Mapping[str, Callable[[], str | None]]) -> None:

@@ -1,7 +1,7 @@
 """Create a virtual environment in ``FOLDER`` that also has the packages of the interpreter that runs this program.
 
-``--system-site-packages`` shows only the packages of the base interpreter. If this interpreter belongs to a virtual
-environment itself, as PyTorch's often does, a .pth file adds its packages. pip is one of them and is not installed.
+``--system-site-packages`` adds only the packages of the base interpreter. If this interpreter itself belongs to a
+virtual environment, a .pth file adds the packages of that environment. Those include pip, so pip is not installed.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ def parents() -> list[Path]:
 
 
 def make(folder: Path) -> Path:
-    """Make the environment and return the folder of its packages."""
+    """Create the environment and return the folder of its packages."""
     venv.EnvBuilder(system_site_packages=True, with_pip=False, symlinks=True, clear=True).create(folder)
     (packages,) = folder.glob("lib/python*/site-packages")
     lines = [f"import site; site.addsitedir({str(parent)!r})" for parent in parents()]
     (packages / "parent_environment.pth").write_text("\n".join(lines) + "\n")
-    for parent in parents():  # flambeau looks for NVIDIA's wheels next to itself
+    for parent in parents():  # flambeau searches for NVIDIA's wheels in its own folder of packages
         if (parent / "nvidia").is_dir() and not (packages / "nvidia").exists():
             (packages / "nvidia").symlink_to(parent / "nvidia", target_is_directory=True)
     return packages

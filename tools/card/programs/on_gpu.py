@@ -1,4 +1,4 @@
-"""Run the work of some families of operators on the GPU only, for compute-sanitizer: ``on_gpu NAME``."""
+"""Run the work of a family of operators on the GPU only, for compute-sanitizer: ``on_gpu NAME``."""
 
 from __future__ import annotations
 

@@ -15,13 +15,13 @@ from .work import WORK
 
 
 def array(tensor: Any) -> np.ndarray:
-    """Return the values of a tensor in a dtype that NumPy has."""
+    """Return the values of a tensor as a NumPy array, with bfloat16 converted to float32."""
     tensor = tensor.detach().cpu()
     return np.asarray(tensor.to(fb.float32) if tensor.dtype == fb.bfloat16 else tensor)
 
 
 def difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """Return the largest difference, as a fraction of the largest expected element; infinite for other shapes."""
+    """Return the largest difference as a fraction of the largest expected element, or infinity if shapes differ."""
     if found.shape != expected.shape or found.dtype != expected.dtype:
         return float("inf")
     if not expected.size or np.array_equal(found, expected):

@@ -29,7 +29,7 @@ def require(condition: bool, message: str) -> None:
 
 
 def allocator() -> str:
-    """Allocate and free blocks of random sizes on several streams, and check that each keeps its value."""
+    """Allocate and free blocks of random sizes on several streams, and check that the blocks keep their values."""
     streams, held, rng = [cuda.Stream() for _ in range(4)], [], random.Random(1)
     before, steps = cuda.memory_allocated(), 200 if SMALL else 20_000
     for number in range(steps):
@@ -73,7 +73,7 @@ def streams() -> str:
 
 
 def graphs() -> str:
-    """Capture many graphs, replay them in turn and delete them."""
+    """Capture many graphs, replay them alternately and delete them."""
     count, replays = (3, 5) if SMALL else (100, 50)
     x, made = fb.zeros(1000, device="cuda"), []
     for number in range(count):
@@ -114,7 +114,7 @@ def out_of_memory() -> str:
 
 
 def index_out_of_range() -> str:
-    """Use indices out of range: each raises at the next synchronisation and leaves the GPU usable."""
+    """Use indices that are out of range. They must raise at the next synchronisation and leave the GPU usable."""
     x, bad = fb.arange(100.0, device="cuda"), fb.tensor([3, 100, -101], device="cuda")
     work: dict[str, Callable[[], Any]] = {
         "indexing": lambda: x[bad],

@@ -1,4 +1,4 @@
-"""Work of each family of operators on any device, forward and backward.
+"""Computations of each family of operators on any device, forward and backward.
 
 The inputs do not depend on the device.
 """
@@ -24,7 +24,7 @@ class Work:
 
     Args:
         run: function that returns tensors for a device.
-        tolerance: largest accepted difference from the CPU's result, as a fraction of its largest element.
+        tolerance: largest accepted difference from the CPU's result, as a fraction of that result's largest element.
     """
 
     run: Callable[[str], Results]

@@ -33,7 +33,7 @@ def needed(project: dict[str, dict[str, list[str]]]) -> list[str]:
 
 
 def instruction_sets(flags: str) -> str:
-    """Return the instruction set to compile CPU kernels for: the best of this processor only, to save time."""
+    """Return the instruction set for which CPU kernels are compiled: only this processor's best, to save time."""
     return "avx512" if "avx512bw" in flags else "avx2" if "avx2" in flags else ""
 
 
@@ -58,12 +58,12 @@ def steps(setting: Setting) -> list[Step]:
 
 
 def status_and_output(ended: Ended) -> Outcome:
-    """Return an outcome whose note has all lines of the output, which is short."""
+    """Return an outcome whose note contains all lines of the output, for programs with a short output."""
     return by_exit_status(ended) | ({"note": "; ".join(ended.lines)} if ended.status == 0 else {})
 
 
 def compilation_outcome(ended: Ended) -> Outcome:
-    """Return the outcome of the compilation of kernels. A failed kernel fails the step, but the others are compiled."""
+    """Return the outcome of the compilation of kernels. A failed kernel fails the step, but other kernels compile."""
     failed = [line for line in ended.lines if line.startswith("failed: ")]
     compiled = [line for line in ended.lines if line.startswith("compiled ")]
     if failed or ended.status:

@@ -28,7 +28,7 @@ def step(path: Path, setting: Setting) -> Step:
     """Return the step that runs a file of tests."""
     name = str(path.relative_to(ROOT))
     record = setting.work / "executed" / f"{name.replace('/', '-').removesuffix('.py')}.json"
-    record.unlink(missing_ok=True)  # removes the record of an earlier run
+    record.unlink(missing_ok=True)  # the record of an earlier run
     options = ["-v", "--tb=short", "--no-header", "-p", "no:cacheprovider", "-o", "faulthandler_timeout=120"]
     options += [f"--record-executed={record}", *(["--emulated-gpu"] if setting.emulated else [])]
     command = [setting.python, "-m", "pytest", name, *options]

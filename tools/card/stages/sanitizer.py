@@ -14,7 +14,7 @@ SUMMARIES = {
     "memcheck": re.compile(r"ERROR SUMMARY: (\d+) error"),
     "racecheck": re.compile(r"RACECHECK SUMMARY: (\d+) hazard"),
 }
-# Use flambeau's kernels instead of NVIDIA's, so that they are checked.
+# Use flambeau's kernels instead of NVIDIA's libraries, so that flambeau's kernels are checked.
 OWN_KERNELS = {"FLAMBEAU_CUBLASLT": "none", "FLAMBEAU_CUDNN": "none"}
 
 
@@ -33,7 +33,7 @@ def steps(setting: Setting) -> list[Step]:
 
 
 def outcome(checker: str, ended: Ended) -> Outcome:
-    """Return the outcome according to the summary that compute-sanitizer prints."""
+    """Return the outcome from the summary that compute-sanitizer prints."""
     summary = SUMMARIES[checker].search(ended.text)
     if summary is None:
         complaints = [line for line in ended.lines if line.startswith("=====")]

@@ -1,4 +1,4 @@
-"""First results on a GPU: every family of operators gives the same results as on the CPU."""
+"""Smoke tests on a GPU: each family of operators must give the same results as on the CPU."""
 
 from __future__ import annotations
 
