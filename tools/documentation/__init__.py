@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOPS = ("docs", "packages", "tests", "tools")
 PAGES = [*sorted(ROOT.glob("*.md")), *(path for top in TOPS for path in sorted(ROOT.glob(f"{top}/**/*.md")))]
 
-# Options are lines such as `:tags: [hide-input]`, or YAML between lines of three dashes.
+# A code cell. Its options are lines such as `:tags: [hide-input]`, or YAML between lines of three dashes.
 CELL = re.compile(r"^```\{code-cell\}\n(---\n.*?^---\n|(?::.*\n)*)(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

@@ -1,1 +1,1 @@
-"""Checks of the language of comments, docstrings, messages and guides: docs/glossary.md and docstring coverage."""
+"""Checks of comments, docstrings, messages and guides: words of docs/glossary.md, and docstring coverage."""

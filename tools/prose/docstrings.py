@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 ARTICLES = frozenset(["a", "an", "the", "what", "whether", "which", "who", "whose", "where", "when", "how"])
-NATIVE = frozenset({"Tensor"})  # C++ classes, which have docstrings
+NATIVE = frozenset({"Tensor"})  # C++ classes, whose docstrings are in C++
 
 
 @cache
@@ -30,7 +30,7 @@ def modules() -> dict[str, ast.Module]:
 
 @cache
 def classes() -> dict[str, list[ast.ClassDef]]:
-    """Return the classes of the packages by name; several may have the same name."""
+    """Return a dictionary from names to the classes of the packages with this name."""
     found: dict[str, list[ast.ClassDef]] = {}
     for tree in modules().values():
         for node in ast.walk(tree):
@@ -45,7 +45,7 @@ def is_private(name: str) -> bool:
 
 
 def public_names() -> dict[str, set[str]]:
-    """Return the public functions and classes of each module, including those that a public module imports."""
+    """Return the public functions and classes of each module, including objects that a public module imports."""
     found = {name: set(_listed(tree)) for name, tree in modules().items() if not is_private(name)}
     for name, tree in modules().items():
         for node in tree.body if not is_private(name) else ():
@@ -61,14 +61,14 @@ def _add_imported(found: dict[str, set[str]], importer: str, node: ast.ImportFro
     names = {alias.name for alias in node.names if not (alias.asname or alias.name).startswith("_")}
     if "*" in names:
         names = set(_listed(modules()[origin]))
-        for inner in modules()[origin].body:  # modules that this facade re-exports in turn
+        for inner in modules()[origin].body:  # modules whose names ``origin`` itself re-exports
             if isinstance(inner, ast.ImportFrom):
                 _add_imported(found, origin, inner)
     found.setdefault(origin, set()).update(names)
 
 
 def _origin(importer: str, node: ast.ImportFrom) -> str:
-    """Return the module that an import statement names; relative imports are resolved."""
+    """Return the absolute name of the module that an import statement names."""
     if not node.level:
         return node.module or ""
     is_package = any(name.startswith(f"{importer}.") for name in modules())
@@ -78,7 +78,7 @@ def _origin(importer: str, node: ast.ImportFrom) -> str:
 
 
 def _listed(tree: ast.Module) -> Iterator[str]:
-    """Yield the names that a module defines for others: those in ``__all__``, else those without an underscore."""
+    """Yield the public names of a module: the names in ``__all__``, or if it is missing names without an underscore."""
     for node in tree.body:
         if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
             yield from re.findall(r"'(\w+)'", ast.unparse(node.value))
@@ -107,7 +107,7 @@ def _undocumented(node: Function | ast.ClassDef) -> Iterator[str]:
 
 
 def _is_repeated(node: Function | ast.ClassDef) -> bool:
-    """Return True for overloads and for setters, whose docstring is that of the function or property."""
+    """Return True for overloads and setters, which need no docstring, because the function or property has it."""
     return any(ast.unparse(each).endswith(("overload", ".setter", ".deleter")) for each in node.decorator_list)
 
 

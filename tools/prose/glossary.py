@@ -1,4 +1,4 @@
-"""The glossary's words to avoid, and where they are used."""
+"""The phrases that the glossary says to avoid, and their uses in files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROW = re.compile(r"^\| *([^|]+?) *\| *([^|]*?) *\| *([^|]*?) *\|$", re.MULTILINE
 
 @dataclass(frozen=True)
 class Use:
-    """A phrase of the glossary's last column in a file."""
+    """Use of a phrase from the glossary's last column in a file."""
 
     path: Path
     line: int

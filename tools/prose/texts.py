@@ -1,4 +1,4 @@
-"""The prose in a file: comments, docstrings and other strings of code, and the text of Markdown pages."""
+"""Prose in a file: comments, docstrings and other strings of code, and the text of Markdown pages."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 
 PYTHON = {".py", ".pyi"}
 C_LIKE = {".cpp", ".h", ".cu", ".def"}
-# A comment or a string of a C++ source; strings come first, as they may contain comment marks.
+# A comment or a string of a C++ source. Strings come first, since they may contain comment marks.
 CPP_TEXT = re.compile(r'"((?:\\.|[^"\\\n])*)"|//([^\n]*)|/\*(.*?)\*/', re.DOTALL)
 QUOTED = re.compile(r"``.*?``|`[^`]*`|\]\([^)]*\)|\$\$?[^$]*\$\$?")
 
-Text = tuple[int, str]  # line number of its beginning, and the words
+Text = tuple[int, str]  # line number of the first line, and the text
 
 
 def texts(path: Path) -> Iterator[Text]:
-    """Yield the prose of a file; files of other kinds have none."""
+    """Yield the prose of a file of Python, C++ or Markdown; nothing for other files."""
     if path.suffix not in PYTHON | C_LIKE | {".md"}:
         return
     source = path.read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def _python_strings(source: str) -> Iterator[Text]:
 
 
 def _python_comments(source: str) -> Iterator[Text]:
-    """Yield comments; those on consecutive lines are one text."""
+    """Yield comments. Comments on consecutive lines form one text."""
     lines, start, end = list[str](), 0, 0
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT:
@@ -57,7 +57,7 @@ def _python_comments(source: str) -> Iterator[Text]:
 
 
 def _cpp_texts(source: str) -> Iterator[Text]:
-    """Yield strings and comments; line comments on consecutive lines are one text."""
+    """Yield strings and comments. Line comments on consecutive lines form one text."""
     lines, start, end = list[str](), 0, 0
     for match in CPP_TEXT.finditer(source):
         line = source.count("\n", 0, match.start()) + 1

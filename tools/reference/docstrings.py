@@ -22,7 +22,7 @@ def markdown(value: Any, name: str) -> str:
 
 
 def summary(text: str) -> str:
-    """Return the first sentence of a documentation in Markdown."""
+    """Return the first sentence of a documentation text in Markdown."""
     paragraph = " ".join(text.partition("\n\n")[0].split())
     return re.split(r"(?<=[.:]) (?=[A-Z])", paragraph)[0]
 
@@ -50,7 +50,7 @@ def blocks(lines: list[str]) -> Iterator[str]:
 
 
 def end_of(lines: list[str], position: int, continues: Any) -> int:
-    """Return the end of the consecutive lines, from a position on, for which ``continues`` is true."""
+    """Return the index after the consecutive lines, from ``position`` on, for which ``continues`` returns True."""
     while position < len(lines) and continues(lines[position]):
         position += 1
     return position
@@ -71,7 +71,7 @@ def section(title: str, text: str, lines: list[str]) -> str:
 
 
 def items(lines: list[str]) -> Iterator[str]:
-    """Yield list items: a line that is not indented begins one."""
+    """Yield list items. A line that is not indented begins an item."""
     item: list[str] = []
     for line in [*lines, ""]:
         if item and (not line.startswith(" ") or not line):

@@ -1,4 +1,4 @@
-"""The entries of the reference: functions, classes with their members, and constants."""
+"""Entries of the reference: functions, classes with their members, and constants."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tools.reference import docstrings, sources
 from tools.reference.modules import Namespace
 
 PROPERTIES = (property, functools.cached_property, types.GetSetDescriptorType, types.MemberDescriptorType)
-# A function that is a default value: its address would change the reference in each run.
+# The repr of a function that is a default value. Its address would change the reference in each run.
 FUNCTION = re.compile(r"<function (?:[\w.<>]*\.)?([\w<>]+) at 0x[0-9a-f]+>")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Documented object: its kind, full name, signature, documentation and place of definition."""
+    """Documented object: its type, full name, signature, documentation and location of its definition."""
 
     kind: str
     name: str
@@ -33,7 +33,7 @@ class Entry:
 
     @property
     def family(self) -> str:
-        """Return the name of the group to which the entry belongs according to its place of definition."""
+        """Return the name of the group to which the entry belongs, from the location of its definition."""
         return sources.family(self.source)
 
 
@@ -67,14 +67,14 @@ def entry(full: str, name: str, value: Any) -> Entry:
 
 
 def constant(value: Any) -> str:
-    """Return the description of a constant: its type, and its value if that is short."""
+    """Return the description of a constant: its type, and its value if the value is short."""
     shown = repr(value)
     kind = f"Constant of type `{type(value).__name__}`"
     return f"{kind}: `{shown}`." if len(shown) < 80 and "`" not in shown and " at 0x" not in shown else f"{kind}."
 
 
 def forms(full: str, name: str) -> str:
-    """Return a sentence with the method forms of an operator of ``flambeau`` itself."""
+    """Return a sentence with the method forms of an operator in the module ``flambeau``, or an empty string."""
     if full != f"flambeau.{name}":
         return ""
     found = [f"`flambeau.Tensor.{each}`" for each in (name, f"{name}_") if hasattr(flambeau.Tensor, each)]
@@ -82,7 +82,7 @@ def forms(full: str, name: str) -> str:
 
 
 def bases(value: type) -> str:
-    """Return a sentence with the public base classes of a class."""
+    """Return a sentence with the base classes of a class, or an empty string."""
     names = [f"`{public_name(base)}`" for base in value.__bases__ if base is not object]
     return f"Base classes: {', '.join(names)}." if names else ""
 
@@ -105,13 +105,13 @@ def signature(value: Any) -> str:
         return "(...)"
     parameters = [each.replace(annotation=unquoted(each.annotation)) for each in found.parameters.values()]
     returned = unquoted(found.return_annotation)
-    # Not validated: some operators have a parameter without a default after optional ones.
+    # The signature is not validated, because some operators have a required parameter after optional parameters.
     text = str(inspect.Signature(parameters, return_annotation=returned, __validate_parameters__=False))
     return FUNCTION.sub(r"\1", text)
 
 
 class Annotation:
-    """An annotation that is shown without quotes."""
+    """Annotation whose repr is its text without quotes."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -121,7 +121,7 @@ class Annotation:
 
 
 def unquoted(annotation: Any) -> Any:
-    """Remove the quotes of a string annotation, as all are with ``from __future__ import annotations``."""
+    """Remove the quotes of an annotation, which ``from __future__ import annotations`` converts to a string."""
     return Annotation(annotation) if isinstance(annotation, str) else annotation
 
 
@@ -150,7 +150,7 @@ def member_entry(full: str, name: str, member: Any, found: Any) -> Entry:
 
 
 def method_text(full: str, name: str, found: Any) -> str:
-    """Return the documentation of a method; for a method that is also a function, its summary and a reference."""
+    """Return the documentation of a method, or its summary and a link if it is also a function of ``flambeau``."""
     text = docstrings.markdown(found, name)
     function = getattr(flambeau, name.removesuffix("_"), None)
     if full == f"flambeau.Tensor.{name}" and callable(function) and not inspect.isclass(function):

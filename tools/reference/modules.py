@@ -16,7 +16,7 @@ import flambeau
 
 @dataclass
 class Namespace:
-    """A public module: the objects that it documents, and the names of objects that another module documents."""
+    """Public module: the objects that it documents, and the names of objects that another module documents."""
 
     name: str
     module: ModuleType
@@ -57,7 +57,7 @@ def module_names() -> Iterator[str]:
 
 
 def load(name: str) -> ModuleType:
-    """Import a module without its warnings, such as those about deprecated names."""
+    """Import a module without its warnings, for example about deprecated names."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return importlib.import_module(name)
@@ -84,21 +84,21 @@ def public(module: ModuleType, homes: dict[int, str]) -> Iterator[tuple[str, Any
 
 
 def belongs_to(value: Any, module: ModuleType) -> bool:
-    """Return whether a module defines an object."""
+    """Return True if a module defines an object."""
     return getattr(value, "__module__", None) == module.__name__
 
 
 def is_documented(value: Any, homes: dict[int, str]) -> bool:
-    """Return whether an earlier module documents an object."""
+    """Return True if an earlier module documents an object."""
     return not is_constant(value) and id(value) in homes
 
 
 def is_constant(value: Any) -> bool:
-    """Return whether a value is neither a class nor callable."""
+    """Return True if a value is neither a class nor callable."""
     return not (inspect.isclass(value) or callable(value))
 
 
 def is_ours(value: Any) -> bool:
-    """Return whether an object belongs to flambeau rather than to an import."""
+    """Return True if an object belongs to flambeau, not to another library."""
     home = getattr(value, "__module__", None)
     return not isinstance(home, str) or home.partition(".")[0] == "flambeau"

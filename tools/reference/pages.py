@@ -13,13 +13,13 @@ from tools.reference import docstrings
 from tools.reference.entries import Entry, entries
 from tools.reference.modules import Namespace, namespaces
 
-# A module with more entries is divided into pages, one for each family.
+# A module with more entries than this is divided into pages, one for each family.
 ENTRIES_OF_A_PAGE = 60
 
 
 @dataclass
 class Page:
-    """A page: its path without suffix, its title, an introduction, its entries and the pages below it."""
+    """Page with its path without suffix, its title, an introduction, its entries and the pages below it."""
 
     path: str
     title: str

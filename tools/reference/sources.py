@@ -1,4 +1,4 @@
-"""Places of definition of objects: a file of the repository and a line."""
+"""Locations of the definitions of objects: a file of the repository and a line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-# The ways in which C++ names an operator or attribute for Python: a signature, a row, and an entry of a method table.
+# C++ names an operator or attribute for Python in a signature, in a row of the operator table, or in a method table.
 SIGNATURE = re.compile(r'"(\w+)\((?:[a-z*]|\))')
 ROW = re.compile(r"^(?!TRAITS|LOOP|SIGNATURE|PART|JOIN)[A-Z_]+\((\w+),")
 ATTRIBUTE = re.compile(r'\{"(\w+)",')
@@ -107,7 +107,7 @@ def python_operators() -> Iterator[tuple[str, str]]:
 
 
 def family(place: str | None) -> str:
-    """Return the name of the group of a definition: the operators' folder or the file's name."""
+    """Return the name of the group to which a definition belongs: the operators' folder or the file's name."""
     if place is None:
         return "other"
     path = Path(place.partition("#")[0])

@@ -14,7 +14,7 @@ from .commands import ROOT, run
 from .targets import HOST, Target, make_target
 
 PYTHON = f"cp{sys.version_info.major}{sys.version_info.minor}"
-PYTHON_TAGS = f"{PYTHON}-{PYTHON}{sys.abiflags}"  # of the interpreter and its ABI, in the names of wheels
+PYTHON_TAGS = f"{PYTHON}-{PYTHON}{sys.abiflags}"  # tags of the interpreter and its ABI in the names of wheels
 BUILD = ("build", "--no-isolation", "--skip-dependency-check")
 
 
@@ -25,12 +25,12 @@ def distribution(package: str) -> str:
 
 
 def is_native(package: str) -> bool:
-    """Return whether a package contains compiled code."""
+    """Return True if a package contains compiled code."""
     return (ROOT / "packages" / package / "CMakeLists.txt").exists()
 
 
 def build_native(package: str, target: Target, output: Path) -> None:
-    """Build the wheel of a package with compiled code into a folder, and let later builds find it.
+    """Build the wheel of a package with compiled code into a folder. Later builds can find the package.
 
     Args:
         package: name of a folder of ``packages/``.
@@ -43,9 +43,9 @@ def build_native(package: str, target: Target, output: Path) -> None:
         earlier.unlink()
     unpacked = target.work / f"unpacked-{PYTHON_TAGS}"
     settings = target.settings()
-    if not target.is_host:  # the installed tensor-core, which announces a CMake config, is that of this machine
+    if not target.is_host:  # the CMake config of the installed tensor-core is for this machine
         settings["flambeau_DIR"] = str(unpacked / "flambeau/lib/cmake/flambeau")
-    # As deep as that of `nox -s wheels`: ccache compares paths relative to it.
+    # The folder has the same depth as the folder of `nox -s wheels`, because ccache compares paths relative to it.
     folder = f"build/release-{PYTHON_TAGS}-{target.name}"
     options = [f"-Cbuild-dir={folder}", *(f"-Ccmake.define.{key}={value}" for key, value in settings.items())]
     run(*BUILD, "--wheel", "--outdir", unfinished, *options, f"packages/{package}", **target.environment)
@@ -64,8 +64,8 @@ def build(packages: Iterable[str], platforms: Iterable[str], work: Path, output:
     The builds are reproducible: the same commit, Python and compiler give the same files.
 
     Args:
-        packages: names of folders of ``packages/``, each after those that its build requires.
-        platforms: names of platforms, of ``targets.PLATFORMS``.
+        packages: names of folders of ``packages/``. A package follows the packages that its build requires.
+        platforms: names of platforms in ``targets.PLATFORMS``.
         work: folder for build files.
         output: folder for the results.
     """
@@ -81,6 +81,6 @@ def build(packages: Iterable[str], platforms: Iterable[str], work: Path, output:
 
 
 def time_of_commit() -> str:
-    """Return the time of the last commit in seconds since 1970, which becomes the time of all files in wheels."""
+    """Return the time of the last commit in seconds since 1970. All files in wheels have this time."""
     command = ["git", "log", "-1", "--format=%ct"]
     return subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()

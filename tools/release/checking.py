@@ -16,8 +16,8 @@ from .building import PYTHON_TAGS, distribution, is_native
 from .commands import ROOT, run
 from .older_system import LIMITS, read_dynamic_symbols
 
-# Warnings of check-wheel-contents that are intended. W002: several of the headers that replace those of PyTorch have
-# equal contents. W004: the C++ libraries are not Python modules. W007, W008: the metapackage is empty.
+# Warnings of check-wheel-contents that are ignored. W002: several headers with PyTorch's names have equal contents.
+# W004: the C++ libraries are not Python modules. W007, W008: the metapackage is empty.
 IGNORED = "W002,W004,W007,W008"
 
 
@@ -27,7 +27,7 @@ def check(packages: Sequence[str], output: Path, previous: Path | None) -> None:
     Args:
         packages: names of folders of ``packages/``.
         output: folder with the files.
-        previous: folder with the files of the last release; None: do not compare.
+        previous: folder with the files of the last release, for comparison, or None.
     """
     wheels = sorted(output.glob("*.whl"))
     version = changelog_version()
@@ -51,7 +51,7 @@ def changelog_version() -> str:
 
 
 def wheels_for_host(packages: Iterable[str], output: Path) -> list[Path]:
-    """Return one wheel of each package: for this Python and machine, if the package contains compiled code."""
+    """Return one wheel of each package. If the package contains compiled code, it is for this Python and machine."""
     found = []
     for package in packages:
         tags = f"{PYTHON_TAGS}-manylinux*_{platform.machine()}" if is_native(package) else "py3-none-any"
@@ -66,12 +66,12 @@ def try_in_new_environment(wheels: Sequence[Path]) -> None:
         venv.create(folder, with_pip=True)
         python = str(Path(folder, "bin", "python"))
         subprocess.run([python, "-m", "pip", "install", "--quiet", *map(str, wheels)], check=True)
-        # -I: the current folder, the repository, is not searched for modules.
+        # With -I, Python does not search the current folder for modules.
         subprocess.run([python, "-I", str(Path(__file__).with_name("smoke.py"))], cwd=folder, check=True)
 
 
 def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
-    """Return a report in Markdown: the sizes of wheels and the systems that they need."""
+    """Return a report in Markdown, with the sizes of the wheels and the systems that they need."""
     lines = ["| wheel | MB | installed MB | needs | size, and exported symbols, against the last release |"]
     lines.append("|---|---|---|---|---|")
     for wheel in wheels:
@@ -91,14 +91,14 @@ def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
 
 
 def needed_system(wheel: str) -> str:
-    """Return the system of a wheel whose libraries were checked when they were built, or nothing for glibc."""
+    """Return the oldest system on which a wheel for musl or macOS runs, or an empty string for glibc."""
     if "-musllinux_" in wheel:
         return "musl {}.{}".format(*musl.SYSTEM)
     return "macOS {}.{}".format(*macos.SYSTEM) if "-macosx_" in wheel else ""
 
 
 def needed_versions(archive: zipfile.ZipFile) -> str:
-    """Return the highest versions of the C and C++ libraries' symbols that the libraries in a wheel need."""
+    """Return the highest symbol versions of the C and C++ libraries that the libraries in a wheel need."""
     highest: dict[str, tuple[int, ...]] = {}
     for text in (dynamic_symbols(archive, name) for name in libraries(archive)):
         if missing := [each for each in re.findall(r" UND ([^@\s]+)$", text, re.MULTILINE) if not is_known(each)]:
@@ -114,7 +114,7 @@ def needed_versions(archive: zipfile.ZipFile) -> str:
 
 
 def is_known(symbol: str) -> bool:
-    """Return whether a symbol without a version comes from Python or flambeau, or may be missing."""
+    """Return True if a symbol without a version comes from Python or flambeau, or may be missing."""
     return symbol.startswith(("Py", "_Py", "_ITM_", "__gmon_start__")) or "flambeau" in symbol
 
 
@@ -143,7 +143,7 @@ def exported(wheel: Path) -> set[str]:
 
 
 def compared(wheel: Path, previous: Path | None) -> str:
-    """Return how a wheel differs from that of the last release in its size and its exported symbols."""
+    """Return how a wheel differs in its size and its exported symbols from the wheel of the last release."""
     name, _, *tags = wheel.stem.split("-")
     earlier = sorted(previous.glob(f"{name}-*-{'-'.join(tags)}.whl")) if previous else []
     if not earlier:

@@ -18,14 +18,14 @@ PLATFORM = f"macosx-{SYSTEM[0]}.{SYSTEM[1]}-arm64"
 # Zig 0.17 crashes when it links a bundle, the format that CMake uses for Python modules. Python also loads dynamic
 # libraries.
 CASES = "-bundle) each=-dynamiclib ;;"
-DYNAMIC_LOOKUP = 0xFE  # stands for a library: the loader searches all libraries for the symbol
+DYNAMIC_LOOKUP = 0xFE  # library number of a symbol for which the loader searches all libraries
 
 
 def write_compiler(folder: Path) -> Path:
     """Write a script that calls Zig's C++ compiler for macOS, and return its path.
 
     Args:
-        folder: where the script is written. It is created if it is missing.
+        folder: folder for the script. It is created if it does not exist.
     """
     script = folder / "macos-clang++"
     zig.write_compiler(script, f"aarch64-macos.{SYSTEM[0]}.{SYSTEM[1]}", "", CASES)
@@ -36,11 +36,11 @@ class Library(NamedTuple):
     """Properties of a shared library, from its load commands and its table of symbols.
 
     Attributes:
-        system: oldest version of macOS.
+        system: oldest version of macOS on which the library runs.
         needed: paths of the libraries that it loads.
         exported: symbols that other libraries can use.
         looked_up: symbols that the loader searches in all libraries.
-        is_signed: whether the library has a signature, without which macOS does not load it on Apple's processors.
+        is_signed: True if the library has a signature, without which macOS does not load it on Apple's processors.
     """
 
     system: tuple[int, int]
@@ -68,7 +68,7 @@ def read_library(path: Path) -> Library:
 
 
 def name_of(symbol: bytes) -> str:
-    """Return the name of a function in C, which begins with an underscore less than its symbol."""
+    """Return the name of a function in C, which is its symbol without the first underscore."""
     return symbol.decode().removeprefix("_")
 
 

@@ -1,10 +1,10 @@
-"""Stub libraries to link for older Linux systems than the one that compiles.
+"""Stub libraries to link for Linux systems that are older than the system that compiles.
 
 A shared library records which versions of the symbols of the C and C++ libraries it needs. On a current system these
-are the newest ones, so that the library does not load on an older system. This program writes stubs of the system's
+are the newest versions, so that the library does not load on an older system. This program writes stubs of the system's
 libraries that contain only the symbols and versions of an older system. A library that is linked against the stubs
-loads there. Functions of the C++ library that are missing in its older version come from the static library
-``libstdc++.a``, as in the compilers of the manylinux images.
+loads on the older system. Functions of the C++ library that are missing in its older version come from the static
+library ``libstdc++.a``, as in the compilers of the manylinux images.
 
 Usage: ``python -m tools.release.older_system FOLDER [--compiler g++]``. It prints the flags for the linker.
 """
@@ -78,7 +78,7 @@ HIDDEN int pthread_cond_clockwait(pthread_cond_t* condition, pthread_mutex_t* mu
 
 
 class Compiler:
-    """GCC for one kind of machine.
+    """GCC for one machine architecture.
 
     Args:
         command: name of the C++ compiler, such as ``aarch64-linux-gnu-g++``.
@@ -105,7 +105,7 @@ class Compiler:
 
 
 def is_older(version: str) -> bool:
-    """Return whether the older system has a version of a symbol, such as ``GLIBC_2.14``."""
+    """Return True if the older system has a symbol version, such as ``GLIBC_2.14``."""
     name, _, number = version.partition("_")
     if not re.fullmatch(r"[0-9.]+", number):
         return name in LIMITS and number != "PRIVATE"

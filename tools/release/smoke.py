@@ -1,4 +1,4 @@
-"""A program that uses every package of flambeau once. It runs in a new environment that contains only the wheels."""
+"""Program that uses every package of flambeau once. It runs in a new environment that contains only the wheels."""
 
 import tempfile
 from pathlib import Path

@@ -26,7 +26,7 @@ def python_settings(system: str) -> dict[str, str]:
     """
     return {
         "Python_EXECUTABLE": sys.executable,
-        # The headers of this machine's Python differ from those for another 64-bit machine in configuration macros that
+        # The headers of Python for this machine and for another 64-bit machine differ only in configuration macros that
         # extension modules do not read.
         "Python_INCLUDE_DIR": sysconfig.get_path("include"),
         "Python_SOABI": f"{sys.implementation.cache_tag}{sys.abiflags}-{system}",
@@ -34,8 +34,8 @@ def python_settings(system: str) -> dict[str, str]:
 
 
 def name_after_system(wheel: Path, output: Path) -> None:
-    """Let auditwheel write a wheel to a folder, under the name of the oldest system on which it runs."""
-    # auditwheel knows the names of systems with the processor of the wheel only.
+    """Run auditwheel, which writes a wheel to a folder under the name of the oldest system on which it runs."""
+    # auditwheel considers only systems with the processor of the wheel.
     run("auditwheel", "repair", "--plat", "auto", "--exclude", "libflambeau*.so", "--wheel-dir", output, wheel)
 
 
@@ -48,7 +48,7 @@ class Target(ABC):
         work: folder for build files.
 
     Attributes:
-        is_host: whether this machine can load the libraries.
+        is_host: True if this machine can load the libraries.
         environment: additional environment variables of the builds.
     """
 
@@ -68,10 +68,10 @@ class Target(ABC):
 
 
 class Linux(Target):
-    """Linux on one kind of machine, with glibc 2.28 or later.
+    """Linux with glibc 2.28 or later, on one machine architecture.
 
     Args:
-        machine: ``x86_64`` or ``aarch64``. If it is not the kind of this machine, Debian's cross compiler is used.
+        machine: ``x86_64`` or ``aarch64``. If this machine has another architecture, Debian's cross compiler is used.
         work: folder for build files.
     """
 
@@ -99,12 +99,12 @@ class Linux(Target):
         }
 
     def finish(self, wheel: Path, output: Path) -> None:
-        """Let auditwheel choose the platform tag: the oldest system on which the wheel runs."""
+        """Write the wheel with the platform tag of the oldest system on which it runs, which auditwheel determines."""
         name_after_system(wheel, output)
 
 
 class Musl(Target):
-    """Linux with musl 1.2 or later, such as Alpine, on x86-64, compiled with Zig, which contains Clang and musl.
+    """Linux with musl 1.2 or later, such as Alpine, on x86-64. The compiler is Zig, which contains Clang and musl.
 
     Args:
         work: folder for build files.
@@ -131,13 +131,13 @@ class Musl(Target):
         }
 
     def finish(self, wheel: Path, output: Path) -> None:
-        """Check the libraries that the wheel's libraries load, and let auditwheel name the wheel."""
+        """Check the libraries that the wheel's libraries load, and write the wheel under auditwheel's name."""
         musl.check_wheel(wheel)
         name_after_system(wheel, output)
 
 
 class MacOS(Target):
-    """macOS on Apple's own processors, compiled with Zig, which contains Clang and the symbols of macOS.
+    """macOS on Apple's own processors. The compiler is Zig, which contains Clang and the symbols of macOS.
 
     Args:
         work: folder for build files.
@@ -155,12 +155,12 @@ class MacOS(Target):
             "CMAKE_SYSTEM_NAME": "Darwin",
             "CMAKE_SYSTEM_PROCESSOR": "arm64",
             "CMAKE_CXX_COMPILER": str(self.compiler),
-            # macOS requires signed libraries on these processors. The linker signs them, and later changes, such as
-            # those by strip, would invalidate the signature.
+            # macOS requires signed libraries on these processors. The linker signs them. Later changes, for example by
+            # strip, would invalidate the signature.
             "CMAKE_BUILD_WITH_INSTALL_RPATH": "ON",
             "CMAKE_INSTALL_NAME_TOOL": nothing,
             "CMAKE_STRIP": nothing,
-            # CMake asks Xcode for these if they are not set.
+            # If these variables are not set, CMake asks Xcode for their values.
             "CMAKE_OSX_SYSROOT": "",
             "CMAKE_OSX_DEPLOYMENT_TARGET": "",
             "CMAKE_OSX_ARCHITECTURES": "",

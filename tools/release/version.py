@@ -9,7 +9,7 @@ import tomllib
 
 from .building import ROOT
 
-HISTORY = "CHANGELOG.md"  # names earlier versions, as do figures (.svg)
+HISTORY = "CHANGELOG.md"  # the changelog names earlier versions, like figures (.svg)
 
 
 def current() -> str:
@@ -19,7 +19,7 @@ def current() -> str:
 
 
 def replace(old: str, new: str) -> list[str]:
-    """Replace a version in all text files of the repository except the changelog; return the changed files."""
+    """Replace a version in all text files of the repository except for the changelog. Return the changed files."""
     listed = subprocess.run(["git", "grep", "-lIF", old], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     pattern = re.compile(rf"(?<![\d.]){re.escape(old)}(?![\d.]*\d)")
     changed = []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def find() -> Path:
-    """Return the path of Zig."""
+    """Return the path of Zig's executable."""
     spec = importlib.util.find_spec("ziglang")
     if spec is None or spec.origin is None:
         raise SystemExit("wheels for this platform need the package ziglang: pip install ziglang")
@@ -19,10 +19,10 @@ def write_compiler(script: Path, target: str, options: str, cases: str) -> None:
     """Write a script that calls Zig's C++ compiler.
 
     Args:
-        script: path of the script. Its folder is created if it is missing.
+        script: path of the script. Its folder is created if it does not exist.
         target: Zig's name of the platform.
-        options: options before those of the caller.
-        cases: cases of a shell's ``case``, which change or skip ``$each``, an argument of the caller.
+        options: options that are passed before the caller's options.
+        cases: branches of a shell ``case`` statement that change or skip ``$each``, an argument of the caller.
     """
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(f"""#!/bin/sh

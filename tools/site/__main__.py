@@ -1,4 +1,4 @@
-"""``python -m tools.site SOURCE OUTPUT [serve]``: build the site, and with ``serve`` show and rebuild it."""
+"""``python -m tools.site SOURCE OUTPUT [serve]``: build the site. With ``serve``, also serve and rebuild it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ADDRESS = ("127.0.0.1", 8000)
 
 
 def build(source: Path, output: Path) -> int:
-    """Write the sources of all pages, and build what changed; return an exit status."""
+    """Write the sources of all pages, and build the pages that changed. Return an exit status."""
     copy_guides(source)
     write_reference(source / "api")
-    os.environ["TORCH_EXTENSIONS_DIR"] = str(source.parent / "extensions")  # C++ that tutorials compile
+    os.environ["TORCH_EXTENSIONS_DIR"] = str(source.parent / "extensions")  # for extensions that tutorials compile
     how = ["-q", "-j", "auto", "-W", "--keep-going", "-b", "html", "-c", str(Path(__file__).parent)]
     how += ["-d", str(source.parent / "doctrees"), "-D", f"nb_execution_cache_path={outputs_folder(source.parent)}"]
     return build_main([*how, str(source), str(output)])
@@ -46,7 +46,7 @@ def serve(source: Path, output: Path) -> None:
         time.sleep(1)
         if (current := times()) != seen:
             seen = current
-            # Sphinx keeps state in its modules: a new process for each build.
+            # Each build runs in a new process, because Sphinx keeps state in its modules.
             subprocess.run([sys.executable, "-m", "tools.site", str(source), str(output)], check=False, cwd=ROOT)
 
 

@@ -1,6 +1,7 @@
-"""Directives for the entries of the API reference, and links from code to them.
+"""Directives for the entries of the API reference, and links from code to entries.
 
-An entry is one piece of HTML rather than a tree of nodes: thousands of entries build in seconds instead of minutes.
+An entry is one piece of HTML instead of a tree of nodes, so that Sphinx builds thousands of entries in seconds instead
+of minutes.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ MODIFIERS = {"classmethod": "classmethod", "staticmethod": "static method", "pro
 
 
 def highlighted(code: str, language: str, _: str) -> str:
-    """Return code as the HTML that Sphinx makes of code blocks."""
+    """Return code as HTML, as Sphinx renders code blocks."""
     lines = highlight(code, get_lexer_by_name(language or "text"), HtmlFormatter(nowrap=True))
     name = language or "text"
     return f'<div class="highlight-{name} notranslate"><div class="highlight"><pre>{lines}</pre></div></div>'
 
 
 def code_block(renderer: Any, tokens: Any, index: int, *_: Any) -> str:
-    """Return a fenced block."""
+    """Return the HTML of a fenced code block."""
     return highlighted(tokens[index].content, tokens[index].info.strip(), "")
 
 
@@ -40,7 +41,7 @@ MARKDOWN.add_render_rule("fence", code_block)
 
 
 class Api(SphinxDirective):
-    """Entry of the reference: ``{api} kind`` with a name, a signature, a source and a documentation."""
+    """Directive for an entry of the reference: ``{api} kind`` with name, signature, source and documentation."""
 
     required_arguments = 1
     has_content = True
@@ -62,7 +63,7 @@ class Api(SphinxDirective):
         return [nodes.raw("", "".join(parts), format="html")]
 
     def heading(self, kind: str, name: str) -> str:
-        """Return the kind, the name and the signature."""
+        """Return the HTML of the heading, with the kind, the name and the signature of the object."""
         prefix, _, last = name.rpartition(".")
         kind = f'<em class="property">{MODIFIERS[kind]} </em>' if kind in MODIFIERS else ""
         signature = html.escape(self.options.get("signature", ""))
@@ -73,7 +74,7 @@ class Api(SphinxDirective):
         )
 
     def source(self) -> str:
-        """Return the link to the definition."""
+        """Return the HTML of the link to the definition, or an empty string."""
         if "source" not in self.options:
             return ""
         path, _, line = self.options["source"].partition("#")
@@ -84,7 +85,7 @@ class Api(SphinxDirective):
 
 
 class ApiOverview(SphinxDirective):
-    """The names of a page's entries with their summaries: a line for each, the name first."""
+    """Directive for an overview of a page's entries. Each line contains a name and a summary."""
 
     has_content = True
 
@@ -99,7 +100,7 @@ class ApiOverview(SphinxDirective):
 
 
 def link_code(app: Sphinx, doctree: nodes.document, docname: str) -> None:
-    """Turn the full names of documented objects in code into links to their entries."""
+    """Convert the full names of documented objects in inline code to links to their entries."""
     objects = app.env.domains.python_domain.objects
 
     def address(name: str) -> str | None:

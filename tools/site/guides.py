@@ -24,7 +24,7 @@ PATTERNS = (
 )
 PAGES = [path for pattern in PATTERNS for path in sorted(ROOT.glob(pattern))]
 LINK = re.compile(r"(?<!\!)(\]\()(?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?(\))")
-# A comment that the site replaces by a table of another page, so that numbers are kept in one file.
+# A comment that the site replaces with a table of another page, so that numbers are kept in one file.
 TABLE = re.compile(r'^<!-- table "([^"]+)" of (\S+) -->$', re.MULTILINE)
 FENCE = re.compile(r"^(```.*?^```$)", re.MULTILINE | re.DOTALL)
 
@@ -36,7 +36,7 @@ def page_of(path: Path) -> str:
 
 
 def copy_guides(folder: Path) -> None:
-    """Write the pages into a folder, unless they are unchanged, and delete those that no longer exist."""
+    """Write the pages that changed into a folder, and delete pages that no longer exist."""
     linked: set[str] = set()
     texts = {page_of(path): page_text(path, linked) for path in PAGES}
     texts["developer"] = developer_index(texts)
@@ -55,7 +55,7 @@ def copy_guides(folder: Path) -> None:
 
 
 def write(path: Path, text: str) -> None:
-    """Write a file unless it has this content."""
+    """Write a file unless it already has the content ``text``."""
     if not path.exists() or path.read_text(encoding="utf-8") != text:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -82,7 +82,7 @@ def new_link(page: Path, match: re.Match[str], linked: set[str]) -> str:
     """Return a link of a page with its target in the site. Add a target that is not a page to ``linked``."""
     target = (page.parent / match[2]).resolve()
     here = (ROOT / f"{page_of(page)}.md").parent
-    if target.suffix == ".svg":  # an image, which is copied
+    if target.suffix == ".svg":  # an image, which is copied to the site
         return match[0]
     if target.is_dir() and (target / "README.md").exists():
         target /= "README.md"

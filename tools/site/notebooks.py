@@ -19,7 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 
 FRONT_MATTER = "---\njupytext:"
-DOWNLOADS = "downloads"  # the folder with the notebooks, among the sources
+DOWNLOADS = "downloads"  # folder of the notebooks in the sources of the site
 RELATIVE_LINK = re.compile(r"(?<!\!)\[([^\]]*)\]\((?!https?:|mailto:)[^)\s]+\)")
 
 
@@ -29,7 +29,7 @@ def is_notebook(text: str) -> bool:
 
 
 def notebook(text: str) -> str:
-    """Return a page as the JSON of a notebook without outputs; links to other pages become text."""
+    """Return a page as the JSON of a notebook without outputs. Links to other pages become text."""
     converted = jupytext.reads(text, fmt="md:myst")
     for number, cell in enumerate(converted.cells):
         cell.id = f"cell-{number}"  # jupytext would choose random ids

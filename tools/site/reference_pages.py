@@ -1,4 +1,4 @@
-"""The pages of the API reference, which are written again only if something that they depend on changed."""
+"""Pages of the API reference, which are written again only if their inputs changed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUFFIXES = (".py", ".cpp", ".h", ".def")
 
 
 def write_reference(folder: Path) -> None:
-    """Write the pages into a folder, unless they are those of the current sources and installed packages."""
+    """Write the pages into a folder, unless they are up to date with the sources and installed packages."""
     stamp, current = folder.parent / "reference_fingerprint.txt", fingerprint()
     if folder.exists() and stamp.exists() and stamp.read_text(encoding="utf-8") == current:
         return
-    stamp.unlink(missing_ok=True)  # so that a failure to write leaves no stamp
-    # In a new process, which loads the current version of the packages that the reference describes.
+    stamp.unlink(missing_ok=True)  # if writing fails, there is no stamp
+    # A new process loads the current version of the packages that the reference describes.
     subprocess.run([sys.executable, "-m", "tools.reference", str(folder)], check=True, cwd=ROOT)
     stamp.write_text(current, encoding="utf-8")
 

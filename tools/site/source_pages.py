@@ -1,6 +1,6 @@
 """Pages with the source files to which the reference and the guides link.
 
-They are written without the theme, whose side bar would make them slow to build and large.
+The pages do not use the theme, whose side bar would make them large and slow to build.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TEMPLATE = """<!doctype html>
 
 
 def linked_files(app: Sphinx) -> set[str]:
-    """Return the files and folders to which pages link, with the files of these folders."""
+    """Return the files and folders to which pages link, and the files in these folders."""
     found = set((Path(app.srcdir) / "linked_files.txt").read_text(encoding="utf-8").split())
     for metadata in app.env.metadata.values():
         found |= metadata.get("api_sources", set())
@@ -37,7 +37,7 @@ def linked_files(app: Sphinx) -> set[str]:
 
 
 def children(folder: Path) -> list[Path]:
-    """Return the files and folders of a folder without hidden ones and caches."""
+    """Return the files and folders in a folder, without hidden files and caches."""
     return [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", "__pycache__"))]
 
 
@@ -66,7 +66,7 @@ def listing(folder: Path) -> str:
 
 
 def code(path: Path) -> str:
-    """Return a file with numbered and highlighted lines."""
+    """Return the HTML of a file, with numbered and highlighted lines."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
@@ -81,6 +81,6 @@ def code(path: Path) -> str:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register the pages."""
+    """Register the function that writes the pages after a build."""
     app.connect("build-finished", write_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -17,7 +17,7 @@ HEADER_COMMENT = "// Written by tools/stubs from the registry: change that, not 
 OPTIONS = ("layout", "device", "requires_grad", "pin_memory")
 PREFIXES = {"flambeau.fft": "fft_", "flambeau.linalg": "linalg_"}
 
-# The C++ type of a parameter for its type in the stub.
+# Dictionary from types of parameters in the stub to C++ types.
 TYPES = {
     "Tensor": "const Tensor&",
     "Tensor | _Number": "const detail::Operand&",
@@ -59,7 +59,7 @@ KEYWORDS = {"default", "operator", "this", "union", "register", "float", "double
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a C++ function: its declaration, without the default, and the default."""
+    """Parameter of a C++ function: its declaration without the default, and the default."""
 
     name: str
     type: str
@@ -102,7 +102,7 @@ def text(includer: str, definitions: list[str]) -> str:
 
 
 def own_names(header: str) -> set[str]:
-    """Return the names of the functions that a handwritten header defines, directly or by a macro."""
+    """Return the names of the functions that a handwritten header defines, directly or with a macro."""
     defined = re.findall(r"^(?:inline |  (?=\w))[\w:<>, &*]*?\b(\w+)\([^;{]*(?:[;{]|$)", header, flags=re.MULTILINE)
     return {*defined, *re.findall(r"^FLAMBEAU_(?:EXTREME|SPREAD)\((\w+)\)", header, flags=re.MULTILINE)}
 
@@ -143,7 +143,7 @@ def cpp_type(kind: str, optional: bool) -> str | None:
 
 
 def parameters(entry: dict[str, Any]) -> tuple[list[Parameter], list[str]] | None:
-    """Return the parameters and the names of the keyword-only ones, or None if a type has no C++ equivalent."""
+    """Return the parameters and the names of keyword-only parameters, or None if a type has no C++ equivalent."""
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
@@ -214,7 +214,7 @@ def operands(row: dict[str, Any]) -> list[Parameter]:
 
 
 def functions_of(entry: dict[str, Any], name: str) -> Iterator[str]:
-    """Yield the C++ code of an operator's functions: the one of ATen, its in-place form and the form with ``out``."""
+    """Yield the C++ code of an operator's functions: the function itself, its in-place form and its ``out`` form."""
     if not (entry["function"] or not entry["method"]) or name.endswith("_"):
         return
     described, result = parameters(entry), result_of(entry)
@@ -299,7 +299,7 @@ def factories(entry: dict[str, Any], name: str, own: list[Parameter]) -> Iterato
 
 
 def form(entry: dict[str, Any]) -> str:
-    """Return the arguments that look up an operator's record: the macro for functions or methods, and the name."""
+    """Return the macro arguments that look up an operator's record: a macro for functions or methods, and the name."""
     alone = entry["method"] and not entry["function"]
     return f'FLAMBEAU_{"METHOD" if alone else "FUNCTION"}, "{entry["attribute"]}"'
 

@@ -22,7 +22,7 @@ INDENT = "    "  # indentation of methods
 OUT = "out: _Optional = None"
 ARITHMETIC = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor", "lshift", "rshift")
 
-# Names in the stub for those in annotations of Python functions, because bool, int and float are dtypes in the stub.
+# Dictionary from names in annotations of Python functions to names in the stub, where bool, int and float are dtypes.
 STUB_NAMES = {name: f"_{name}" for name in ("bool", "int", "float", "Any", "Sequence", "Number")}
 
 SPECIAL = "# Written by tools/stubs from the registry: change that, not this file."
@@ -55,7 +55,7 @@ def stub() -> str:
 
 
 def stub_of_special() -> str:
-    """Return the text of ``special.pyi``. The module itself gets its names from the registry when it is loaded."""
+    """Return the text of ``special.pyi``. The module itself reads its names from the registry when it is imported."""
     native = {id(function): name for name, function in sorted(vars(_core).items())}
     names = {name: native[id(getattr(special, name))] for name in special.__all__}
     imported = sorted((attribute, name) for name, attribute in names.items())
@@ -65,7 +65,7 @@ def stub_of_special() -> str:
 
 
 def rows() -> Iterator[dict[str, Any]]:
-    """Yield the pointwise rows as signatures, except for those that a composite operator of the same name replaces."""
+    """Yield the signatures of pointwise operators, unless a composite operator of the same name replaces them."""
     composites = {entry["name"] for entry in _core.signatures()}
     for row in _core.pointwise_rows():
         for name in (row["name"], *row["aliases"]):
@@ -84,7 +84,7 @@ def return_types() -> Iterator[str]:
 
 
 def camel_case(name: str) -> str:
-    """Return the stub's name of an operator's named tuple, such as ``_LinalgSvd`` for ``linalg_svd``."""
+    """Return the name of an operator's named tuple in the stub, such as ``_LinalgSvd`` for ``linalg_svd``."""
     return "_" + "".join(word.capitalize() for word in name.split("_"))
 
 
@@ -155,7 +155,7 @@ def typed(entry: dict[str, Any]) -> list[str]:
 
 
 def converted(entry: dict[str, Any], arguments: ast.arguments) -> dict[str, str]:
-    """Return the types of the parameters that the registry has for a C++ function, by name."""
+    """Return the types of a C++ function's parameters in the registry, by parameter name."""
     names = [each.arg for each in (*arguments.args, arguments.vararg, *arguments.kwonlyargs) if each]
     types = entry.get("types") or [None] * len(names)
     return {name: kind for name, kind in zip(names, types, strict=True) if kind}
@@ -189,7 +189,7 @@ def result(entry: dict[str, Any], usual: str) -> str:
 
 
 def definition(indent: str, name: str, parameters: list[str], result: str) -> str:
-    """Return the definition of a function, with line breaks as in ruff's format."""
+    """Return the stub of a function, with line breaks as in ruff's format."""
     start, arguments, end = f"{indent}def {name}(", ", ".join(parameters), f") -> {result}: ..."
     inner = indent + "    "
     if len(start + arguments + end) <= WIDTH:
