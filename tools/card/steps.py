@@ -56,7 +56,7 @@ class Step:
         name: name, unique in the stage.
         command: program and arguments. It runs at the top of the repository.
         seconds: time limit. A step that exceeds it has failed.
-        environment: variables in addition to those of the setting.
+        environment: environment variables in addition to the variables of the setting.
         alone: if True, no other step of the stage runs at the same time.
         read: function that returns the outcome of the finished process.
     """

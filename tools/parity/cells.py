@@ -79,7 +79,7 @@ class Variant:
 
     def _forward_ad(self) -> Iterator[Cell]:
         cell = Cell(title(self.op), self.dtype, "forward_ad")
-        wrapper = self.op.gradcheck_wrapper  # makes inputs symmetric if the operator requires it
+        wrapper = self.op.gradcheck_wrapper  # function that makes inputs symmetric, if needed
         call = functools.partial(wrapper, self.call)
         counterpart = functools.partial(rebind(wrapper), rebind(self.call, self.op.name))
         for sample in self.samples(requires_grad=True):

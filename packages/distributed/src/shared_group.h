@@ -54,7 +54,7 @@ struct Job {
   bool broken = false;  // true if the memory of another process could not be read, because that process has ended
 };
 
-// Note [Turns]: a collective transfers its data in turns of one chunk each. In each turn, a rank writes its chunk to
+// Note [Turns]: a collective transfers its data in turns, one chunk in each turn. In a turn, a rank writes its chunk to
 // one of its slots and reads the slots of the other ranks. If the ranks share the work of a reduction, each rank
 // reduces its part of the chunk before the others read the result. Counters in shared memory contain the number of
 // turns that each rank has written, reduced and read since the group was created. Each rank has kDepth slots and uses

@@ -54,7 +54,7 @@ def large(statement: str) -> Callable[[Library], Code]:
 
 
 def beside_a_copy(statement: str) -> Callable[[Library], float]:
-    """Return a function that measures the time per byte of a statement, divided by that of a copy of ``x``."""
+    """Return a function that measures the time per byte of a statement, relative to a copy of ``x``."""
 
     def measured(library: Library) -> float:
         code = large(statement)(library)

@@ -15,7 +15,7 @@ def unavailable_names(
 
     Args:
         module: name of the module that defines them in PyTorch.
-        sentence: text after the name in the error message: what is missing and what to use instead.
+        sentence: text after the name in the error message, which names the missing feature and an alternative.
     """
     calls = {name: _unavailable_function(module, name, sentence) for name in functions}
     return {**calls, **{name: _unavailable_class(module, name, sentence) for name in classes}}

@@ -129,7 +129,7 @@ class Watch:
 
     @contextlib.contextmanager
     def blocking(self, what: str, ranks: Sequence[int]) -> Iterator[None]:
-        """End this process if one of ``ranks`` ends within the context. Use it for calls that cannot be interrupted."""
+        """End this process if one of ``ranks`` ends during this context, for calls that cannot be interrupted."""
         self._blocked = (what, ranks)
         try:
             yield

@@ -45,7 +45,7 @@ class DeviceMesh:
         self._groups = self._made_groups() if _groups is None else _groups
 
     def _made_groups(self) -> list[ProcessGroup]:
-        """Create the groups along each dimension and return those of this process."""
+        """Create the groups along each dimension and return the groups of this process."""
         found = []
         for dim in range(self.mesh.ndim):
             lines = self.mesh.movedim(dim, -1).reshape(-1, self.mesh.shape[dim]).tolist()

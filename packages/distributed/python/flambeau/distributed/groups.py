@@ -212,7 +212,7 @@ def init_process_group(
         raise ValueError(_TWICE)
     if store is not None and init_method is not None:
         raise ValueError("Cannot specify both init_method and store.")
-    backends_by_device(backend)  # raises an error for unknown names before waiting
+    backends_by_device(backend)  # unknown names raise an error before this process waits
     limit = default_pg_timeout if timeout is None else timeout
     seconds(limit)
     if device_id is not None:

@@ -113,7 +113,7 @@ def broadcast_object_list(
     device: Any = None,
     group_src: int | None = None,
 ) -> None:
-    """Replace the objects of a list with those of the process of rank ``src``.
+    """Replace the objects in a list with the objects of the process of rank ``src``.
 
     Args:
         object_list: list with the same length in all processes.

@@ -162,7 +162,7 @@ class CaptureTrace(PausingTrace):
     def has_effects_before_decision(self) -> bool:
         """True if the program changes memory that outlives the call, and a pause or requirement follows.
 
-        If such a program stops at the pause or requirement, the function cannot run again from its beginning.
+        If the program then stops at the pause or requirement, the function cannot run again from its beginning.
         """
         late = any(pause.position > self.changed_at for pause in self.pauses) if self.changed_at is not None else False
         return late or self.has_late_requirement(False)

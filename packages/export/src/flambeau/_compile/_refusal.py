@@ -30,5 +30,5 @@ RETURNS_ARGUMENT = Refusal(
 
 
 def object_change(what: str) -> Refusal:
-    """Return the refusal of a call that changes a Python object; ``what`` names the object."""
+    """Return the refusal of a call that changes a Python object. ``what`` names the object."""
     return Refusal(f"{_CHANGES} ({what})", may_end=True)

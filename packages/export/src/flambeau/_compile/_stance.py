@@ -11,14 +11,14 @@ current = "default"
 
 
 class set_stance:
-    """Choose what compiled functions do, in all threads.
+    """Select if compiled functions capture, replay or run uncompiled, in all threads.
 
     Can be called as a function, and used as a context manager or decorator that restores the former stance.
 
     Args:
         stance: "default" compiles; "force_eager" runs all functions uncompiled; "eager_on_recompile" runs existing
-            programs, and functions without a matching program uncompiled; "fail_on_recompile" raises RuntimeError
-            instead; "eager_then_compile" runs the first call of a function uncompiled.
+            programs, and runs functions without a matching program uncompiled; "fail_on_recompile" raises RuntimeError
+            if no program matches; "eager_then_compile" runs the first call of a function uncompiled.
         skip_guard_eval_unsafe, force_backend: not supported.
     Raises: RuntimeError for other stances.
 

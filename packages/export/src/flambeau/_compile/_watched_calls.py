@@ -1,4 +1,4 @@
-"""Watch which functions a captured function calls, because guards cannot see what impure C functions depend on."""
+"""Watch the calls of a captured function, because guards cannot detect the state on which impure C functions depend."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _PURE_OWNERS = (
 def watch_calls(trace: CaptureTrace) -> Iterator[None]:
     """Watch which Python code runs in this context, and give up if it calls an impure C function.
 
-    Results of such functions depend on more than the arguments, or they have side effects, and guards cannot see this.
+    The results of impure functions depend on more than the arguments, or the functions have side effects. Guards cannot
+    detect this.
     """
 
     def check(frame: types.FrameType, called: Any) -> bool:

@@ -189,7 +189,7 @@ def _shape(recorder: Recorder, func: Any, input: Tensor) -> Sizes:
 def _size_of(recorder: Recorder, func: Any, input: Tensor, dim: Any = None) -> Any:
     if dim is None:
         return _shape(recorder, func, input)
-    func(input, plain(dim))  # raises an error if dim is out of range
+    func(input, plain(dim))  # this raises an error if dim is out of range
     return recorder.size(input, operator.index(plain(dim)) % max(input.dim(), 1))
 
 

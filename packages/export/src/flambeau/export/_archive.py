@@ -153,7 +153,10 @@ def _tensor_at(module: Module, path: str) -> Any:
 
 
 def _mutation_target(specification: Any) -> tuple[str, str] | None:
-    """Return the kind and name of the tensor that an output is copied to; None if the program returns the output."""
+    """Return the type ("buffer", "parameter" or "user_input") and name of the tensor to which an output is copied.
+
+    Returns None if the program returns the output.
+    """
     ((kind, content),) = specification.items()
     if kind == "user_output":
         return None

@@ -296,7 +296,7 @@ def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
 
 
 def _share(source: Any, target: Any, path: str) -> None:
-    """Set the attribute of ``target`` at a dotted path to that of ``source``. Create missing parent modules."""
+    """Copy a reference to the attribute at a dotted path from ``source`` to ``target``. Create missing parents."""
     *above, name = path.split(".")
     for part in above:
         found, own = getattr(source, part), getattr(target, part, None)

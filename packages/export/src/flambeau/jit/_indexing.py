@@ -17,7 +17,7 @@ _MASKS = (flambeau.bool, flambeau.uint8)
 @rule("__getitem__")
 def _get_item(trace: Trace, func: Any, **arguments: Any) -> Tensor:
     tensor, key = arguments.values()
-    func(tensor, _plain_key(key))  # raises an error for an invalid key
+    func(tensor, _plain_key(key))  # an invalid key raises an error
     view, indices = _apply_basic_key(trace, tensor, key)
     if indices is not None:
         return trace.note("index", [view, indices], view[_key_of(indices)])

@@ -26,7 +26,7 @@ def _numel(trace: Trace, func: Any, input: Tensor) -> Number | int:
 def _stride(trace: Trace, func: Any, input: Tensor, dim: Any = None) -> Any:
     if dim is None:
         return tuple(_stride(trace, func, input, each) for each in range(input.dim()))
-    value = func(input, plain(dim))  # raises an error if dim is out of range
+    value = func(input, plain(dim))  # this raises an error if dim is out of range
     at = operator.index(plain(dim)) % max(input.dim(), 1)
     return trace.measured("stride", input, at, value) if trace.varies(input) else value
 

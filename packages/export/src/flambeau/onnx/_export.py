@@ -152,7 +152,7 @@ def _parameter_of(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict
     """Yield, for each tensor in the arguments, the name of the parameter of ``forward`` that receives it."""
     function = model.forward if isinstance(model, Module) else model
     signature = inspect.signature(function)
-    signature.bind(*args, **kwargs)  # raises the error of an invalid call
+    signature.bind(*args, **kwargs)  # an invalid call raises an error
     for parameter, value in (*signature.bind_partial(*args).arguments.items(), *kwargs.items()):
         yield from (parameter for _ in leaves(value, Tensor))
 

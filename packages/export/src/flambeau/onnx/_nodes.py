@@ -8,7 +8,7 @@ import onnx
 
 
 def every_node(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
-    """Yield all nodes, including those of nested graphs."""
+    """Yield all nodes, including the nodes of nested graphs."""
     for node in nodes:
         yield node
         for attribute in node.attribute:

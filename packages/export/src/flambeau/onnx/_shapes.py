@@ -28,7 +28,7 @@ TRANSPOSES = ("permute", "transpose", "t", "T", "mT", "movedim")
 
 @converts(*TRANSPOSES)
 def transpose(g: Graph, input: Value, **arguments: Any) -> Name:
-    distinct = flambeau.empty(tuple(range(input.ndim)))  # its sizes identify the dimensions
+    distinct = flambeau.empty(tuple(range(input.ndim)))  # each size is the index of its dimension
     if g.operator in ("T", "mT"):
         moved = getattr(distinct, g.operator)
     else:

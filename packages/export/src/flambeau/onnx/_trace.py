@@ -194,7 +194,7 @@ class Trace(Recorder):
         if new.shape == args[0].shape:
             self._change(args[0], new)
             return args[0]
-        tensor: Tensor = func(*args, **kwargs)  # raises an error for an invalid shape
+        tensor: Tensor = func(*args, **kwargs)  # an invalid shape raises an error
         self.memory.set(tensor, self.value(new))
         return tensor
 

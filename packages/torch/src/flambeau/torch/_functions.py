@@ -205,7 +205,7 @@ def _scaled_mm(
 
     Args:
         input, mat2: float8 matrices ``(M, K)`` and ``(K, N)``.
-        scale_a, scale_b: float32 tensors: one element each, or shapes ``(M, 1)`` and ``(1, N)``.
+        scale_a, scale_b: float32 tensors with one element, or with the shapes ``(M, 1)`` and ``(1, N)``.
         bias: tensor of shape ``(N,)``.
         scale_result: factor for a float8 result; ignored for other dtypes.
         out_dtype: dtype of the result (default: the dtype of ``input``).

@@ -93,9 +93,10 @@ def combine_state_for_ensemble(
 
 
 def _extracted(kind: Callable[..., Any], model: nn.Module, untracked: bool) -> tuple[Any, Values, Values]:
-    """Return ``kind(copy of model)``, and the parameters and buffers of the copy.
+    """Return the functional module for a copy of ``model``, and the parameters and buffers of the copy.
 
     Args:
+        kind: class of the functional module.
         untracked: if True, the parameters do not require gradients.
     """
     copied = copy.deepcopy(model)

@@ -58,7 +58,7 @@ class StateDictOptions:
 def get_model_state_dict(
     model: Module, *, submodules: set[Module] | None = None, options: StateDictOptions | None = None
 ) -> dict[str, Any]:
-    """Return the parameters and persistent buffers of a model, or only those of some submodules.
+    """Return the parameters and persistent buffers of a model or of some of its submodules.
 
     >>> from flambeau.distributed.checkpoint.state_dict import get_model_state_dict
     >>> list(get_model_state_dict(fb.nn.Linear(2, 3)))

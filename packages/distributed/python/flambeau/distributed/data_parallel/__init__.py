@@ -218,7 +218,7 @@ class DistributedDataParallel(Module, Joinable):
     def _prepare_forward(self) -> None:
         """Prepare a forward pass: notify the `Join` context, and synchronise the buffers.
 
-        Processes that have no more inputs call collectives that match those of this function.
+        Processes that have no more inputs call the same collectives as this function.
         """
         notified = Join.notify_join_context(self)
         self.reducer.even = not self._join_config.enable

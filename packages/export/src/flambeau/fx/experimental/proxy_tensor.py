@@ -122,12 +122,12 @@ def make_fx(
 ) -> Callable[..., GraphModule]:
     """Return a function that traces ``f`` for its arguments.
 
-    The graph contains the operators that ``f`` calls with these arguments, including those of backward passes. Sizes,
-    numbers and decisions of ``f`` on values are constants.
+    The graph contains the operators that ``f`` calls with these arguments, also in backward passes. Sizes, numbers and
+    decisions of ``f`` that depend on values are constants.
 
     Args:
         f: function that takes and returns tensors or nested structures of them.
-        decomposition_table: maps overloads to functions that are traced instead.
+        decomposition_table: dictionary from overloads to functions that are traced instead.
         tracing_mode: ``"real"`` computes values; ``"fake"`` traces with tensors without elements.
         _allow_non_fake_inputs: if True, ``f`` may use other tensors when it is traced with ``"fake"``.
     Raises: NotImplementedError for ``tracing_mode="symbolic"`` and ``pre_dispatch=True``.

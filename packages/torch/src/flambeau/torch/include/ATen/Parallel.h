@@ -55,7 +55,8 @@ class ThreadNumbers {
 }  // namespace detail
 inline int get_thread_num() { return detail::thread_number; }
 
-// Splits [begin, end) into ranges of at least `grain` indices and calls f(begin, end) for each, on several threads.
+// Splits [begin, end) into ranges of at least `grain` indices and calls f(begin, end) for each range, on several
+// threads.
 template <class F>
 void parallel_for(int64_t begin, int64_t end, int64_t grain, const F& f) {
   if (begin >= end) return;

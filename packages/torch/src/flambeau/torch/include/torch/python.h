@@ -115,7 +115,7 @@ struct type_caster<c10::ArrayRef<T>> {
 }  // namespace pybind11::detail
 
 namespace torch {
-// In PyTorch, this wrapper translates C++ exceptions. flambeau translates those of all functions: see prepare_module().
+// In PyTorch, this wrapper translates C++ exceptions. In flambeau, prepare_module() does this for all functions.
 template <class F>
 F&& wrap_pybind_function(F&& function) {
   return std::forward<F>(function);
