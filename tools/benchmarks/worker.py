@@ -1,7 +1,7 @@
 """The process that measures some workloads with one library and prints a JSON line for each event.
 
-Run as ``python -m benchmarks.worker REQUEST``. REQUEST is a JSON object with the entries of ``main``: library, baseline
-(true for the baseline), engine, device, threads, quick, files, keys. The process prints ``{"started": key}`` before a
+Run as ``python -m benchmarks.worker REQUEST``. REQUEST is a JSON object with the entries library, baseline (true for
+the baseline), engine, device, threads, quick, files and keys. The process prints ``{"started": key}`` before a
 workload, then ``{"key": key, ...}`` with either ``value`` and ``fingerprint``, or ``missing``, the reason. If the
 process crashes, the last line therefore names the workload.
 """

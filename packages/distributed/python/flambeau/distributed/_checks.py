@@ -68,7 +68,7 @@ set_debug_level_from_env()
 
 
 def among_members(function: F) -> F:
-    """Decorate a function to receive ``group`` as a `ProcessGroup`. Outside the group, it warns and returns None."""
+    """Decorate a function to receive ``group`` as a `ProcessGroup`. Outside the group, calls warn and return None."""
     name, position = function.__name__, list(inspect.signature(function).parameters).index("group")
 
     @functools.wraps(function)

@@ -125,7 +125,7 @@ def _imported(by_mpiexec: bool = True) -> Any:
 
 
 def server_of(store: Store, rank: int) -> TCPStore:
-    """Return a `TCPStore` that reaches the program's server: ``store``, or a new one if it is not a `TCPStore`."""
+    """Return a `TCPStore` that reaches the program's server: ``store``, or a `TCPStore` that rank 0 starts."""
     found = underlying(store)
     if isinstance(found, TCPStore):
         return found

@@ -1,4 +1,4 @@
-"""Rendezvous of the processes of a program: each process obtains the shared store, its rank and their number."""
+"""Rendezvous of the processes of a program: they obtain the shared store, their ranks and the number of processes."""
 
 from __future__ import annotations
 

@@ -220,7 +220,7 @@ def all_to_all(
     """Send each process one tensor of a list, and receive one tensor from each process.
 
     Args:
-        output_tensor_list: one tensor per process, which receives the tensor that this process sends and has its size.
+        output_tensor_list: one tensor per process. Entry ``i`` receives the tensor from process ``i`` and has its size.
         input_tensor_list: one tensor per process. Sizes may differ; the dtype is the same for all.
     """
     outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)

@@ -16,7 +16,7 @@ contains a requirement on the outcome, and a call with another outcome captures 
 Where Python reads an element of a tensor or calls ``print`` or a disabled function, the program is divided into
 segments (Note [Segments]). A function that changes Python objects or draws random numbers from Python's generator runs
 uncompiled, and the modules that it calls are compiled one by one (Note [Children]). `flambeau.compiler.explain` reports
-the reasons and the source lines. With ``fullgraph=True``, they raise an error instead.
+the reasons and the source lines. With ``fullgraph=True``, the call raises an error with the reason instead.
 """
 
 from __future__ import annotations

@@ -275,7 +275,7 @@ def _blocks(steps: Sequence[Kernel], kernels: Sequence[Kernel]) -> list[Block]:
 
 
 def _assign_offsets(blocks: Sequence[Block]) -> None:
-    """Assign to each block, starting with the largest, the lowest offset at which it overlaps no block in use."""
+    """Assign to each block, largest first, the lowest offset at which it overlaps no block in use at the same time."""
     placed: list[Block] = []
     for block in sorted(blocks, key=lambda block: -block.operand.nbytes):
         overlapping = (other for other in placed if other.kernel <= block.end and block.kernel <= other.end)

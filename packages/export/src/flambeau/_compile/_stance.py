@@ -11,7 +11,7 @@ current = "default"
 
 
 class set_stance:
-    """Select if compiled functions capture, replay or run uncompiled, in all threads.
+    """Set whether compiled functions capture, replay or run uncompiled, in all threads.
 
     Can be called as a function, and used as a context manager or decorator that restores the former stance.
 

@@ -73,7 +73,7 @@ def replace_pattern_with_filters(
     ignore_literals: bool = False,
     replacement_callback: Callable[[InternalMatch, Graph, Graph], Graph] | None = None,
 ) -> list[ReplacedPatterns]:
-    """Replace matches of a pattern like `replace_pattern`, with filters and a replacement for each match.
+    """Replace matches like `replace_pattern`. Filters can reject matches, and a callback can select the replacement.
 
     Args:
         gm: the module, which is changed in place.

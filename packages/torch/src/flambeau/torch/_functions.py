@@ -155,7 +155,7 @@ def _debug_has_internal_overlap(self: Tensor) -> int:
 
 
 def _aminmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> tuple[Tensor, Tensor]:
-    """Return the minimum and maximum of all elements or along a dimension, like ``aminmax``, its later name."""
+    """Return the minimum and maximum of all elements or along a dimension. This is the former name of ``aminmax``."""
     least, greatest = aminmax(input, dim=dim, keepdim=keepdim)
     return least, greatest
 

@@ -14,7 +14,7 @@ def get_overwrite_module_params_on_conversion() -> bool:
 
 
 def set_overwrite_module_params_on_conversion(value: bool) -> None:
-    """Do nothing if ``value`` is False. Raises: NotImplementedError for True (conversions replace parameters)."""
+    """Do nothing if ``value`` is False. Raises: NotImplementedError for True: conversions do not replace parameters."""
     if value:
         raise NotImplementedError(
             "set_overwrite_module_params_on_conversion(True) is not supported: conversions of modules change the data "
@@ -28,7 +28,7 @@ def get_swap_module_params_on_conversion() -> bool:
 
 
 def set_swap_module_params_on_conversion(value: bool) -> None:
-    """Do nothing if ``value`` is False. Raises: NotImplementedError for True (conversions swap parameters)."""
+    """Do nothing if ``value`` is False. Raises: NotImplementedError for True: conversions do not swap parameters."""
     if value:
         raise NotImplementedError(
             "set_swap_module_params_on_conversion(True) is not supported: conversions of modules change the data of "

@@ -229,7 +229,7 @@ class DistributedDataParallel(Module, Joinable):
             self._gradients_are_averaged(joined=False)
 
     def _sync_buffers(self, joined: bool) -> None:
-        """Copy the buffers of the first process; in a `Join` context, of the last process that has inputs."""
+        """Copy the buffers of the first process or, in a `Join` context, of the highest rank that still has inputs."""
         if not self.broadcast_buffers or not self.require_forward_param_sync or self.process_group.size() == 1:
             return
         buffers = self._synchronized_buffers()

@@ -197,7 +197,7 @@ def all_to_all(
     """Send ``input_tensor_list[i]`` to process ``i``, and return the tensors that this process receives.
 
     Args:
-        output_tensor_list: one tensor for each process, with the size of the tensor that this process sends.
+        output_tensor_list: one tensor for each process. Entry ``i`` has the size of the tensor from process ``i``.
         input_tensor_list: one tensor for each process.
     """
     sizes = [tuple(each.shape) for each in output_tensor_list]

@@ -63,7 +63,7 @@ class PowerSGDState:
         self._generator = flambeau.Generator().manual_seed(random_seed)
 
     def compresses(self, matrix: Tensor) -> bool:
-        """Return True if compression makes a matrix smaller by more than ``min_compression_rate``."""
+        """Return True if compression makes a matrix smaller by a factor of more than ``min_compression_rate``."""
         rows, columns = matrix.shape
         return (rows + columns) * self.columns(matrix) * self.min_compression_rate < rows * columns
 
