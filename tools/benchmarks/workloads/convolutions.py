@@ -11,7 +11,7 @@ from ..workload import Code, Library, Workload, expression
 
 @dataclass(frozen=True)
 class Shape:
-    """One convolution of ``batch`` square images of ``size``, from ``inputs`` to ``outputs`` channels."""
+    """One convolution with a square kernel: ``batch`` square images of ``size``, ``inputs`` to ``outputs`` channels."""
 
     title: str
     batch: int
@@ -36,7 +36,7 @@ SHAPES = (
 
 
 def convolution(shape: Shape, gradients: bool) -> Callable[[Library], Code]:
-    """Return a function that creates a ``conv2d`` with bias of the given shape. If ``gradients``, add its gradients."""
+    """Return a function that creates a ``conv2d`` with bias. If ``gradients`` is True, also compute its gradients."""
 
     def prepare(library: Library) -> Code:
         conv2d = library.functional.conv2d

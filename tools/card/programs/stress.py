@@ -114,7 +114,7 @@ def out_of_memory() -> str:
 
 
 def index_out_of_range() -> str:
-    """Use indices that are out of range. They must raise at the next synchronisation and leave the GPU usable."""
+    """Use indices out of range. Each must raise an error at the next synchronisation and leave the GPU usable."""
     x, bad = fb.arange(100.0, device="cuda"), fb.tensor([3, 100, -101], device="cuda")
     work: dict[str, Callable[[], Any]] = {
         "indexing": lambda: x[bad],

@@ -26,7 +26,7 @@ TRIALS = {4, 8, 16, 32, 64}  # numbers of calls after which `do_not_pay` is eval
 
 
 class Children:
-    """The modules that a function can reach, each with its own programs.
+    """Modules that a function can reach, with their programs.
 
     Args:
         function: a function or module that runs uncompiled.

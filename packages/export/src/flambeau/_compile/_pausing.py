@@ -39,7 +39,7 @@ class PausingTrace(Trace):
         fullgraph: if True, raise `UnsupportedError` instead of dividing the program.
     Attributes:
         pauses: the calls that divide the program.
-        numbers: the calls that compute numbers, by the names of their results.
+        numbers: dictionary from the names of numbers in the program to the calls that compute them.
         performed: functions with possible side effects that were called at pauses, with their results.
         answers: functions with possible side effects that an earlier run called, and their results. This run returns
             these results and does not call the functions again.

@@ -62,7 +62,7 @@ class CapturedProgram(ABC):
     @property
     @abstractmethod
     def files(self) -> Mapping[str, str]:
-        """Paths of the source files in the texts, by ``file:line``."""
+        """Dictionary from each ``file:line`` in the texts to the path of the source file."""
 
     @property
     def reasons(self) -> Sequence[str]:
@@ -70,7 +70,7 @@ class CapturedProgram(ABC):
         return ()
 
     def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any] | None:
-        """Return the program for the fast path `_core._replay`, or None if that path does not support such calls.
+        """Return the program for the fast path `_core._replay`, or None if that path does not support the arguments.
 
         Returns: the native call, and the function that builds the result from the tensors that the call returns. The
             function is None if the call returns the result itself.
@@ -104,7 +104,7 @@ class SingleProgram(CapturedProgram):
 
     @property
     def files(self) -> Mapping[str, str]:
-        """Paths of the source files in the text, by ``file:line``."""
+        """Dictionary from each ``file:line`` in the text to the path of the source file."""
         return self._files
 
     @property

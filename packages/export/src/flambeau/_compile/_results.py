@@ -54,7 +54,7 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
     """Return the structure of a result, and the tensors and numbers that a program has to return.
 
     Args:
-        is_reachable: predicate for objects that existed before the call; replays return the same objects.
+        is_reachable: predicate for objects that existed before the call. Replays return these objects themselves.
     Raises: TypeError for new objects of classes that replays cannot build.
     """
     found, spec = pytree.tree_flatten(result)

@@ -114,9 +114,9 @@ class Recording:
     """Tensors and calls that the segments of one capture share.
 
     Attributes:
-        state: tensors by name, without the leading ``@``.
-        numbers: the calls that compute numbers, by the names of their results.
-        modules: paths of modules by id.
+        state: dictionary from names, without the leading ``@``, to tensors.
+        numbers: dictionary from the names of numbers in the program to the calls that compute them.
+        modules: dictionary from ids of modules to their paths.
     """
 
     state: Mapping[str, Tensor]

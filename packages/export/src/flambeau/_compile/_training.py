@@ -37,7 +37,7 @@ class Training:
     """Gradients and optimizers of a capture.
 
     Attributes:
-        options: optimizer options that the program reads at each call, by their names in the program.
+        options: dictionary from names in the program to the optimizer options that each call reads.
         begun: checks that `begin` inserts at the beginning of the program.
         has_effects: True if the program changes gradients, autograd graphs or the state of an optimizer.
     """

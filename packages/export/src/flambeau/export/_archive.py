@@ -25,7 +25,7 @@ class ExportedModule(Module):
 
     Args:
         described: the JSON description of the program.
-        tensors: parameters, buffers and constants by their names.
+        tensors: dictionary from names to parameters, buffers and constants.
     """
 
     def __init__(self, described: Any, tensors: Mapping[str, Tensor]) -> None:

@@ -182,9 +182,9 @@ def compiled(
     """Trace ``function(*args, **kwargs)``.
 
     Args:
-        state: parameters and buffers by name.
-        modules: paths of submodules by id.
-        prepare: function of the trace and the inputs by name, called before the traced run.
+        state: dictionary from names to parameters and buffers.
+        modules: dictionary from ids of submodules to their paths.
+        prepare: function that is called with the trace and the inputs by name, before the traced run.
     Returns: the program, its constants by name, and True if repeated runs give the same result.
     """
     names = _names_of(function, len(args))

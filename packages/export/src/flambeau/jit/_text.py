@@ -52,7 +52,7 @@ def written(trace: Trace, names: Sequence[str], outputs: Sequence[Any], modules:
     Args:
         names: names of the inputs.
         outputs: tensors and numbers, in order.
-        modules: paths of modules by id.
+        modules: dictionary from ids of modules to their paths.
     Raises: NotImplementedError that lists every call that a program cannot make, with its line.
     """
     trace.open = False

@@ -36,8 +36,8 @@ class Trace(Recorder):
     """Recorder of a program.
 
     Args:
-        inputs: input tensors by their names.
-        state: parameters and buffers by name.
+        inputs: dictionary from names to input tensors.
+        state: dictionary from names to parameters and buffers.
     """
 
     rules: ClassVar[dict[str, Rule]] = _RULES

@@ -55,9 +55,9 @@ class Graph:
     Args:
         inputs: names of the inputs.
         dimensions: for each dynamic dimension, an input or intermediate value and the axis that has its size.
-        parameter_names: names of parameters and buffers by id.
+        parameter_names: dictionary from ids of parameters and buffers to their names.
         opset: ONNX opset version.
-        computed: further dimensions: an ONNX operator with its operands, a size and a number.
+        computed: dictionary of further dimensions, each with an ONNX operator and its operands, a size and a number.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """Programs written for PyTorch run on flambeau, unchanged.
 
-On the command line, run ``python -m flambeau.torch script.py [arguments]``. In a notebook, run, before ``torch`` is
-imported:
+On the command line, run ``python -m flambeau.torch script.py [arguments]``. In a notebook, run the following lines
+before ``torch`` is imported:
 
     import flambeau.torch
     flambeau.torch.install()

@@ -15,7 +15,7 @@ _BASES = ("Module", "Enum", "NamedTuple", "Interface", "ModuleInterface")
 
 
 class Library:
-    """Classes and functions of an archive by dotted name.
+    """Collection of the classes and functions of an archive, which it finds by their dotted names.
 
     Args:
         archive: the archive.
