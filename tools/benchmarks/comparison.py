@@ -1,4 +1,4 @@
-"""Comparison of two sides: medians of their readings over rounds, the ratio, and whether the target is met."""
+"""Comparison of two sides: medians of their readings over rounds, the ratio, and the check of the target."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Comparison:
 
 
 def all_met(comparisons: Iterable[Comparison]) -> bool:
-    """Return whether every workload with a target meets it and no two results differ."""
+    """Return True if every workload with a target meets it and no two results differ."""
     return all(
         comparison.status == MET or (comparison.workload.at_most is None and comparison.status != DIFFERS)
         for comparison in comparisons

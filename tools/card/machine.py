@@ -57,7 +57,7 @@ def tool(name: str) -> str | None:
 
 
 def without_flambeau(setting: Setting) -> list[str]:
-    """Return the reason, if any, why programs that use flambeau cannot run: a list with at most one sentence."""
+    """Return a list with the reason why programs that use flambeau cannot run, or an empty list."""
     if setting.emulated or setting.given_python:
         missing = printed([setting.python, "-c", "import flambeau"]) is None
         return [f"{setting.python} cannot import flambeau."] if missing else []

@@ -75,7 +75,7 @@ def check_variant(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
             in_place = rebind(unseeded(op.get_inplace()), f"Tensor.{op.name}_")
             forms.append(lambda first, *args, **kwargs: in_place(first.clone(), *args, **kwargs))
         samples = list(variant.samples())
-    except Exception as error:  # there is nothing to map
+    except Exception as error:  # without samples, there is nothing to map
         return counts, [str(error)]
     for form, sample in itertools.product(forms, samples):
         for kind, message in _batches(form, sample, not is_uninitialised(op)):

@@ -57,7 +57,7 @@ def end_of(lines: list[str], position: int, continues: Any) -> int:
 
 
 def starts_block(line: str) -> bool:
-    """Return whether a line begins a section or an example."""
+    """Return True if a line begins a section or an example."""
     return line.startswith(">>>") or SECTION.match(line) is not None
 
 

@@ -122,7 +122,7 @@ def in_a_graph(prepare: Callable[[Library], Code]) -> Callable[[Library], Code]:
 
 
 def capturable_adamw(library: Library, parameters: Any) -> Any:
-    """Return AdamW that PyTorch can capture in a graph; flambeau ignores the option."""
+    """Return AdamW with the option ``capturable``, which PyTorch requires in a graph and flambeau ignores."""
     return library.optim.AdamW(parameters, lr=LEARNING_RATE, capturable=True)
 
 

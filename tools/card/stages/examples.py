@@ -1,4 +1,4 @@
-"""The examples of docs/examples that have an option --device, with short settings."""
+"""Short runs of the examples in docs/examples that have an option --device."""
 
 from __future__ import annotations
 

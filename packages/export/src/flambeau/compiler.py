@@ -323,7 +323,7 @@ def is_exporting() -> bool:
 
 
 def cudagraph_mark_step_begin() -> None:
-    """Do nothing. No mark is needed, because programs never reuse the memory of earlier results."""
+    """Do nothing. This call is not needed, because programs never reuse the memory of earlier results."""
 
 
 def list_backends(exclude_tags: tuple[str, ...] = ("debug", "experimental")) -> list[str]:

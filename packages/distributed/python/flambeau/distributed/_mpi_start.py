@@ -48,14 +48,14 @@ STDERR_DELAY = 0.5  # seconds for mpiexec to read stderr before an abort, which 
 
 
 def is_available() -> bool:
-    """Return whether mpi4py is installed, without starting MPI."""
+    """Return True if mpi4py is installed, without starting MPI."""
     import importlib.util
 
     return importlib.util.find_spec("mpi4py") is not None
 
 
 def started_by_mpiexec() -> bool:
-    """Return whether ``mpiexec`` started this process."""
+    """Return True if ``mpiexec`` started this process."""
     return any(name in os.environ for name in _RANKS)
 
 
@@ -65,7 +65,7 @@ def has_pmi(library: str) -> bool:
 
 
 def is_started() -> bool:
-    """Return whether MPI runs in this process."""
+    """Return True if MPI runs in this process."""
     module = sys.modules.get("mpi4py.MPI")
     return module is not None and module.Is_initialized() and not module.Is_finalized()
 
@@ -210,7 +210,7 @@ def shared_store() -> Store:
 
 
 def on_one_machine() -> bool:
-    """Return whether all processes that ``mpiexec`` started are on one machine. All of them must call this."""
+    """Return True if all processes that ``mpiexec`` started are on one machine. All of them must call this."""
     MPI = _imported()
     here = MPI.COMM_WORLD.Split_type(MPI.COMM_TYPE_SHARED)
     try:

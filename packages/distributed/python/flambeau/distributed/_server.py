@@ -203,7 +203,7 @@ class WatchedRanks:
                 self.send_event({"rank": rank, "back": True})
 
     def excuse_silence(self, interval: float, now: float) -> None:
-        """Do not count a delay as silence of any rank, since it may have affected them all.
+        """Do not count a delay as silence of a rank, since the delay may have affected all ranks.
 
         Args:
             interval: seconds since the previous heartbeat of one rank or the previous check of this server. The time

@@ -49,7 +49,7 @@ def _name(dtype: flambeau.dtype) -> str:
 
 @cache
 def reduces(op: ReduceOp, dtype: flambeau.dtype) -> bool:
-    """Return whether the native code supports reduction ``op`` for ``dtype``."""
+    """Return True if the native code supports reduction ``op`` for ``dtype``."""
     return _native.supports(op.value, _name(dtype))
 
 
@@ -157,7 +157,7 @@ def _on_one_machine(communicator: Any) -> bool:
 
 
 def _readable(communicator: Any) -> bool:
-    """Return whether all ranks may read each other's private memory. Some systems forbid it."""
+    """Return True if all ranks may read each other's private memory. Some systems forbid it."""
     own = flambeau.ones(1)
     others = communicator.allgather((os.getpid(), own.data_ptr()))
     found = all(_native.may_read(*other) for other in others)

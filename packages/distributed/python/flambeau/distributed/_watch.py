@@ -105,7 +105,7 @@ class Watch:
         _open.add(self)
 
     def any_ended(self) -> bool:
-        """Return whether any rank has ended or is silent."""
+        """Return True if any rank has ended or is silent."""
         return bool(self.ended or self.lost_server)
 
     def reason(self, ranks: Sequence[int], group: str = "", call: int | None = None) -> str:

@@ -85,7 +85,7 @@ def reduce(
     async_op: bool = False,
     group_dst: int | None = None,
 ) -> Work | None:
-    """Reduce the tensors of all processes like `all_reduce`, for the process of rank ``dst`` only.
+    """Reduce the tensors of all processes like `all_reduce`. Only the process of rank ``dst`` gets the result.
 
     In other processes, the contents of ``tensor`` are undefined afterwards.
     """

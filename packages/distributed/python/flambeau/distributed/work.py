@@ -112,13 +112,13 @@ class Work:
         self._error, self._arrived = DistBackendError(text), True
 
     def is_completed(self) -> bool:
-        """Return whether the operation is complete, so that its tensors can be used."""
+        """Return True if the operation is complete, so that its tensors can be used."""
         if self.progress():
             self._finish()
         return self._done
 
     def is_success(self) -> bool:
-        """Return whether the operation is complete without an error."""
+        """Return True if the operation is complete without an error."""
         return self.is_completed() and self._error is None
 
     def exception(self) -> BaseException | None:

@@ -1,4 +1,4 @@
-"""Training and evaluation while a model is traced."""
+"""Selection of a model's training or evaluation mode for a trace."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class DynamicInt(int):
 
     @classmethod
     def of(cls, value: int, kind: str, *operands: Any) -> DynamicInt:
-        """Return an int with this computation."""
+        """Return ``value`` as an int that records its computation."""
         made = cls(value)
         made.kind, made.operands = kind, operands
         made.has_remainder = kind == "mod" or any(getattr(x, "has_remainder", False) for x in operands)

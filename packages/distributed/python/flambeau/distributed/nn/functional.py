@@ -132,7 +132,7 @@ class _AllGather(Function):
 def reduce_scatter(
     output: Tensor, input_list: Sequence[Tensor], op: ReduceOp = ReduceOp.SUM, group: Any = None
 ) -> Tensor:
-    """Return the sum or mean, over all processes, of the entries ``input_list[rank]``, where ``rank`` is this process.
+    """Return the sum or mean of ``input_list[rank]`` over all processes, where ``rank`` is the rank of this process.
 
     Args:
         output: tensor with the size and dtype of the result.

@@ -101,7 +101,7 @@ def macros_of(name: str) -> list[tuple[str, str | None]]:
 
 
 def is_ninja_available() -> bool:
-    """Return whether the build tool ninja is installed. Extensions do not need it."""
+    """Return True if the build tool ninja is installed. Extensions do not need it."""
     return shutil.which("ninja") is not None
 
 
@@ -112,7 +112,7 @@ def verify_ninja_availability() -> None:
 
 
 def check_compiler_is_gcc(compiler: str) -> bool:
-    """Return whether a compiler is GCC."""
+    """Return True if a compiler is GCC."""
     words = shlex.split(compiler)
     if not words or shutil.which(words[0]) is None:
         return False
@@ -121,13 +121,13 @@ def check_compiler_is_gcc(compiler: str) -> bool:
 
 
 def check_compiler_ok_for_platform(compiler: str) -> bool:
-    """Return whether ``compiler`` can compile extensions."""
+    """Return True if ``compiler`` can compile extensions."""
     words = shlex.split(compiler)
     return bool(words) and shutil.which(words[0]) is not None
 
 
 def get_compiler_abi_compatibility_and_version(compiler: str) -> tuple[bool, tuple[int, ...]]:
-    """Return whether ``compiler`` can compile extensions, and its version."""
+    """Return True if ``compiler`` can compile extensions, else False, and its version."""
     if not check_compiler_ok_for_platform(compiler):
         return False, (0,)
     command = [*shlex.split(compiler), "-dumpfullversion", "-dumpversion"]
