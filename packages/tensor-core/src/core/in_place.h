@@ -1,4 +1,4 @@
-// Checks before in-place changes, in addition to those of flambeau/autograd.h. Internal.
+// Checks before in-place changes, in addition to those of flambeau/autograd.h.
 #pragma once
 
 #include "flambeau/tensor.h"

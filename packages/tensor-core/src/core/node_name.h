@@ -1,4 +1,4 @@
-// Names of rows in the autograd graph. Internal.
+// Names of rows in the autograd graph.
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// Copies between any two layouts. Internal.
+// Copies between any two layouts.
 #pragma once
 
 #include "flambeau/tensor.h"

@@ -1,4 +1,4 @@
-// The kernel table: one set of contiguous loops per instruction set, chosen once at load. Internal to the library.
+// The kernel table: one set of contiguous loops per instruction set, chosen once at load.
 // Kernels know neither tensors nor threads; their callers divide the work.
 #pragma once
 

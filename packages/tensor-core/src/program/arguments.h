@@ -1,4 +1,4 @@
-// Conversion of values to the arguments of C++ functions. Internal.
+// Conversion of values to the arguments of C++ functions.
 #pragma once
 
 #include "flambeau/operators/networks.h"

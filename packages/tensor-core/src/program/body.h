@@ -1,4 +1,4 @@
-// The parsed form of a program. Internal.
+// The parsed form of a program.
 #pragma once
 
 #include "program/operators.h"

@@ -1,4 +1,4 @@
-// A run of a merged convolution. Internal. Note [Merged products]
+// A run of a merged convolution. Note [Merged products]
 #pragma once
 
 #include <memory>

@@ -1,4 +1,4 @@
-// Groups of pointwise operators whose arguments need gradients. Internal.
+// Groups of pointwise operators whose arguments need gradients.
 //
 // Note [Derivatives of groups]
 // A group of pointwise operators is recorded as one node of the autograd graph, and its backward pass is one chain

@@ -1,4 +1,4 @@
-// Groups of operators that run as one. Internal.
+// Groups of operators that run as one.
 //
 // Note [Fusion]
 // A program is optimised when it is read. Neighbouring pointwise operators and functions of rows (softmax, layer_norm,

@@ -1,4 +1,4 @@
-// Chains of pointwise operators on a GPU. Note [Chains] in operators/pointwise/chain.h. Internal.
+// Chains of pointwise operators on a GPU. Note [Chains] in operators/pointwise/chain.h.
 //
 // Each result that is written to memory is computed by one kernel from the inputs and earlier results. The kernel's
 // source names the rows; intermediate values are rounded as in memory, so results are identical to those of the

@@ -1,4 +1,4 @@
-// Plan of a group of operators for arguments of one layout. Note [Fusion]. Internal.
+// Plan of a group of operators for arguments of one layout. Note [Fusion].
 #pragma once
 
 #include "operators/pointwise/chain.h"

@@ -1,4 +1,4 @@
-// Convolutions and products merged with the operators that follow them. Internal.
+// Convolutions and products merged with the operators that follow them.
 //
 // Note [Merged products]
 // A convolution or `linear` becomes one instruction together with a batch_norm in evaluation mode that follows it (Note

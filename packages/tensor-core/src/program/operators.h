@@ -1,4 +1,4 @@
-// The operators that programs can call, by their names. Internal.
+// The operators that programs can call, by their names.
 //
 // Pointwise rows and operators with a record (Note [Operators]) need no entry. In-place operators need none either:
 // `name_` computes `name` and writes the result to its first argument. Other operators are listed as op("name",

@@ -1,4 +1,4 @@
-// Functions shared by the passes. Internal. Note [Fusion]
+// Functions shared by the passes. Note [Fusion]
 #pragma once
 
 #include <functional>

@@ -1,4 +1,4 @@
-// Weights of a merged product in the form that the product reads. Internal.
+// Weights of a merged product in the form that the product reads.
 //
 // Note [Prepared weights]
 // A program caches folded and packed weights for one state of the parameters (Note [Kept values]). After in-place

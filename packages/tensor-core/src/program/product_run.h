@@ -1,4 +1,4 @@
-// Declarations for the runs of merged convolutions and products. Internal. Note [Merged products]
+// Declarations for the runs of merged convolutions and products. Note [Merged products]
 #pragma once
 
 #include <optional>

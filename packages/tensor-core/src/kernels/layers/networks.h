@@ -1,4 +1,4 @@
-// The kernels of layers, in addition to those of table.h. Internal to the library.
+// The kernels of layers, in addition to those of table.h.
 #pragma once
 
 #include <array>

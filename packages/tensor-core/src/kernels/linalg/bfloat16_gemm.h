@@ -1,4 +1,4 @@
-// Matrix products of bfloat16. Internal.
+// Matrix products of bfloat16.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Panels of the operands of a matrix product of bfloat16. Internal.
+// Panels of the operands of a matrix product of bfloat16.
 #pragma once
 
 #include <cstdint>

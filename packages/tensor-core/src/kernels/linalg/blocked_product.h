@@ -1,4 +1,4 @@
-// Product of matrices that fill tiles. Internal.
+// Product of matrices that fill tiles.
 //
 // Note [Gemm]
 // The algorithm is that of Goto and van de Geijn (2008). The innermost kernel keeps a tile of C, R rows by two vectors,

@@ -1,5 +1,5 @@
 // Factorizations of row-major matrices, in place, in one thread, without blocks: for small matrices and for the panels
-// of large ones. Note [Blocked factorizations] in operators/linalg/blocked_factorization.h. Internal to the library.
+// of large ones. Note [Blocked factorizations] in operators/linalg/blocked_factorization.h.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Products of packed matrices, with operations on their results. Internal to the library.
+// Products of packed matrices, with operations on their results.
 #pragma once
 
 #include "kernels/layers/networks.h"

@@ -1,4 +1,4 @@
-// The panels that a product reads. Note [Gemm] in kernels/linalg/blocked_product.h. Internal.
+// The panels that a product reads. Note [Gemm] in kernels/linalg/blocked_product.h.
 //
 // Note [Packed matrices]
 // A matrix that takes part in many products can be packed once: for each kRows rows of A, or kColumns columns of B, a

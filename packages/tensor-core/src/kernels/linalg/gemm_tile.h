@@ -1,4 +1,4 @@
-// The register tile of a product. Note [Gemm] in kernels/linalg/blocked_product.h. Internal.
+// The register tile of a product. Note [Gemm] in kernels/linalg/blocked_product.h.
 #pragma once
 
 #include <utility>

@@ -1,4 +1,4 @@
-// Eigenvalues and singular values of small matrices by Jacobi rotations. Internal to the library.
+// Eigenvalues and singular values of small matrices by Jacobi rotations.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Loops for products of matrices that do not fill the tiles of Note [Gemm]. Internal.
+// Loops for products of matrices that do not fill the tiles of Note [Gemm].
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Derivatives of operators that select elements of their input. Internal.
+// Derivatives of operators that select elements of their input.
 #pragma once
 
 #include "flambeau/operators.h"

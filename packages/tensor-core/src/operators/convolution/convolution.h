@@ -1,4 +1,4 @@
-// Declarations for all convolution algorithms. Note [Convolution] in convolution.cpp. Internal to the family.
+// Declarations for all convolution algorithms. Note [Convolution] in convolution.cpp.
 #pragma once
 
 #include "core/working_memory.h"

@@ -1,4 +1,4 @@
-// Note [Paired convolutions] in paired_convolution.cpp. Internal to the family and to programs.
+// Note [Paired convolutions] in paired_convolution.cpp.
 #pragma once
 
 #include "operators/convolution/convolution.h"

@@ -1,4 +1,4 @@
-// Note [Winograd] in winograd_convolution.cpp. Internal to the family and to programs.
+// Note [Winograd] in winograd_convolution.cpp.
 #pragma once
 
 #include "operators/convolution/convolution.h"

@@ -1,4 +1,4 @@
-// Types and functions that several factories use. Internal.
+// Types and functions that several factories use.
 #pragma once
 
 #include "flambeau/operator.h"

@@ -1,5 +1,5 @@
 // Generation of random words, and fills with numbers made from them: by Philox on the CPU or on a GPU, or by PyTorch's
-// generator. Internal.
+// generator.
 #pragma once
 
 #include <algorithm>

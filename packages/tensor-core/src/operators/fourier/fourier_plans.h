@@ -1,4 +1,4 @@
-// Cached plans for the lengths of Fourier transforms: factors and roots of unity. Internal to the library.
+// Cached plans for the lengths of Fourier transforms: factors and roots of unity.
 #pragma once
 
 #include <cmath>

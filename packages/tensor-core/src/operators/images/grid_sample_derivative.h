@@ -1,4 +1,4 @@
-// Second derivatives of grid_sample. Internal to the sampling of images.
+// Second derivatives of grid_sample.
 #pragma once
 
 #include "flambeau/operators/networks.h"

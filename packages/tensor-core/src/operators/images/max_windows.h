@@ -1,4 +1,4 @@
-// Max pooling over windows of any start and size. Internal to the pools.
+// Max pooling over windows of any start and size.
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// Checks and sizes shared by the pooling operators. Internal to them.
+// Checks and sizes shared by the pooling operators.
 #pragma once
 
 #include <array>

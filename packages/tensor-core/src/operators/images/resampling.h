@@ -1,4 +1,4 @@
-// Linear maps that act on each spatial dimension separately, for interpolation and average pooling. Internal to them.
+// Linear maps that act on each spatial dimension separately, for interpolation and average pooling.
 //
 // Note [Resampling]
 // Such a map is a sparse matrix for each dimension. The matrices are applied to each plane, one dimension after the

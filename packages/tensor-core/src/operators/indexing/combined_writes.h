@@ -1,5 +1,5 @@
 // Loops that write at computed positions and combine each value with the stored one, for every dtype and every way to
-// combine them. Internal.
+// combine them.
 #pragma once
 
 #include "flambeau/dtype.h"

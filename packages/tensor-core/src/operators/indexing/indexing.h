@@ -1,4 +1,4 @@
-// Declarations for operators that read and write at the positions that an index contains. Internal.
+// Declarations for operators that read and write at the positions that an index contains.
 #pragma once
 
 #include <initializer_list>

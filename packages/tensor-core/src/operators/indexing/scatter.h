@@ -1,4 +1,4 @@
-// Parts of scatter that scatter_reduce also uses. Internal to indexing.
+// Parts of scatter that scatter_reduce also uses.
 #pragma once
 
 #include "flambeau/operators.h"

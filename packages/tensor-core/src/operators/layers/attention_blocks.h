@@ -1,4 +1,4 @@
-// Scaled dot-product attention on the CPU, by blocks of queries and keys. Internal to attention.
+// Scaled dot-product attention on the CPU, by blocks of queries and keys.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Declarations for the normalisations. Internal to them.
+// Declarations for the normalisations.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Declarations shared by recurrent layers and their derivatives. Internal to the recurrent family.
+// Declarations shared by recurrent layers and their derivatives.
 #pragma once
 
 #include "flambeau/autograd.h"

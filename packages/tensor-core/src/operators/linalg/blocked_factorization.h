@@ -1,4 +1,4 @@
-// Factorizations of one matrix in memory, and triangular systems. Internal.
+// Factorizations of one matrix in memory, and triangular systems.
 //
 // Note [Blocked factorizations]
 // The kernel factors a panel of kPanel columns in a compact copy. The columns to its right are updated by a triangular

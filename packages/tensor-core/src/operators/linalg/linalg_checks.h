@@ -1,4 +1,4 @@
-// Checks of the arguments of linear algebra operators, and their errors. Internal.
+// Checks of the arguments of linear algebra operators, and their errors.
 #pragma once
 
 #include "flambeau/operators/linalg.h"

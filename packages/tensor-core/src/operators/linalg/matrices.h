@@ -1,4 +1,4 @@
-// Properties and copies of batches of matrices, for factorizations. Internal.
+// Properties and copies of batches of matrices, for factorizations.
 #pragma once
 
 #include "flambeau/operators.h"

@@ -1,4 +1,4 @@
-// Logits with labels and class weights: checks and layouts for losses. Internal.
+// Logits with labels and class weights: checks and layouts for losses.
 #pragma once
 
 #include "cuda/operators.h"

@@ -1,4 +1,4 @@
-// Execution of several kernels in one pass over memory. Internal.
+// Execution of several kernels in one pass over memory.
 //
 // Note [Chains]
 // `(x * 2 + y).tanh()` as three operators reads and writes memory three times. A chain runs all its steps on a block of

@@ -1,4 +1,4 @@
-// Pointwise steps that are applied to a result while it is computed. Internal.
+// Pointwise steps that are applied to a result while it is computed.
 //
 // Note [Epilogues]
 // `relu(conv(x) + y)` as three operators writes memory three times. An epilogue runs the pointwise kernels of the

@@ -1,4 +1,4 @@
-// Functions of rows, as steps of a chain. Note [Chains]. Internal.
+// Functions of rows, as steps of a chain. Note [Chains].
 #pragma once
 
 #include <cstdint>

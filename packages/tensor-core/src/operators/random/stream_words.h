@@ -1,5 +1,5 @@
 // Random words for fills from PyTorch's generators. The words are taken in order by one thread, and several threads may
-// convert them. Internal.
+// convert them.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Declarations for the reductions. Internal.
+// Declarations for the reductions.
 //
 // Note [Reducing]
 // A tensor without gaps in memory is reduced in its memory order. Adjacent dimensions that are both reduced, or both

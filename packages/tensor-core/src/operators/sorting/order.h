@@ -1,4 +1,4 @@
-// Sorting and selecting by key. Internal.
+// Sorting and selecting by key.
 //
 // Note [Keys]
 // The key of an element is an unsigned integer with the same order: NaN is largest, and -0 equals 0. An item is a wide

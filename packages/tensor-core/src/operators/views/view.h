@@ -1,4 +1,4 @@
-// Creation and recording of views. Internal.
+// Creation and recording of views.
 #pragma once
 
 #include "flambeau/operators.h"
