@@ -1,4 +1,4 @@
-// Limits results in registers to an interval.
+// A function that limits results in registers to an interval.
 #pragma once
 
 #include "flambeau/kernels/simd.h"

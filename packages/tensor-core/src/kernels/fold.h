@@ -17,8 +17,8 @@ inline constexpr int64_t kLeaf = 16384;  // rows of at most this many elements a
 template <class Join>
 inline constexpr bool kSplits = !std::is_base_of_v<Multiply, Join>;
 
-// Computes a[j] = join(a[j], b[j]) for j < count, with vectors: for short arrays and joins that compare, the compiler
-// would generate branches.
+// Computes a[j] = join(a[j], b[j]) for j < count with vector instructions. For short arrays and for joins that compare,
+// the compiler would generate branches instead.
 template <class Join, int64_t count, class Part>
 FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
   if constexpr (std::is_arithmetic_v<Part> && count * sizeof(Part) >= 16) {
@@ -33,7 +33,7 @@ FLAMBEAU_INLINE void join_arrays(Part* a, const Part* b) {
   }
 }
 
-// Sets values[j] = f(i + j) for j < count, by the member `read` of f if there is one.
+// Sets values[j] = f(i + j) for j < count. Uses the member `read` of f if it exists.
 template <int64_t count, class Part, class F>
 FLAMBEAU_INLINE void read(Part* values, const F& f, int64_t i) {
   if constexpr (requires { f.template read<count>(values, i); })
@@ -52,7 +52,7 @@ struct Shifted {
   }
 };
 
-// Joins f(i), f(i + 1), ... to `count` parallel lanes while at least `count` of the n elements remain, and advances i.
+// Joins f(i), f(i + 1), ... to `count` parallel lanes while at least `count` of the n elements remain. Advances i.
 template <class Join, int64_t count, class Part, class F>
 FLAMBEAU_INLINE void join_lanes(Part* lanes, int64_t& i, int64_t n, F f) {
   for (; i + count <= n; i += count) {
@@ -88,7 +88,7 @@ FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
   }
 }
 
-// Joins f(begin), ..., f(begin + n - 1): in type Part within a leaf, in type T across leaves.
+// Joins f(begin), ..., f(begin + n - 1). Partial results have the type Part inside a leaf and the type T across leaves.
 template <class Join, class T, class Part = T, class F>
 T fold(int64_t begin, int64_t n, F f) {
   if (kSplits<Join> && n > kLeaf) {
@@ -107,7 +107,7 @@ T fold(int64_t begin, int64_t n, F f) {
     i = start_lanes<Join, 16>(lanes, n, at);
   }
   join_lanes<Join, 16>(lanes, i, n, at);
-  if (!Join::kPairs && i < n && n >= 16) {  // a maximum or minimum may include elements twice
+  if (!Join::kPairs && i < n && n >= 16) {  // an element may be included twice in a maximum or minimum
     i = n - 16;
     join_lanes<Join, 16>(lanes, i, n, at);
   }
@@ -118,7 +118,7 @@ T fold(int64_t begin, int64_t n, F f) {
   return T(lanes[0]);
 }
 
-// Returns the maximum or minimum of a contiguous row. May read elements twice.
+// Returns the maximum or minimum of a contiguous row. May read an element twice.
 template <class Join, class T>
 T extreme_of_row(const T* in, int64_t n) {
   constexpr int64_t kWidth = Simd<T>::kLanes;

@@ -35,8 +35,9 @@ struct NarrowTable {
   // (with_numbers), as float32.
   PointwiseKernel with_number[kPointwiseSlots][2], with_numbers[kPointwiseSlots][2];
   RunningExtreme cummax[kNarrowCount], cummin[kNarrowCount];  // null if elements are converted to a wider type
-  bool is_slow[kPointwiseSlots];  // true if computing a value takes longer than looking it up
-  // True if the result modulo 2**n depends only on operands modulo 2**n. Then a number of any size may be an operand
+  bool is_slow[kPointwiseSlots];  // true if computing a value takes longer than reading it from a lookup table
+  // True if the result modulo 2**n depends only on the operands modulo 2**n. Then a number of any size may be an
+  // operand.
   bool is_modular[kPointwiseSlots];
   // to[i] = values[from[i]] with indices of 1 and 2 bytes and elements of 1, 2, 4 and 8 bytes.
   void (*look_up[2][4])(char* to, const char* from, const char* values, int64_t n);

@@ -1,4 +1,4 @@
-// Reductions down the columns of a block. Note [Reducing]
+// Reductions along the columns of a block. Note [Reducing]
 #pragma once
 
 #include <cstring>
@@ -25,7 +25,8 @@ template <class Join, class Result, class Leaf>
     for (int64_t j = 0; j < kColumnBlock; ++j) total[i + j] = Join::join(total[i + j], Result(partial[i + j]));
 }
 
-// Reduces columns [0, width) of rows `inner` apart, a tile at a time. out has one element for each column.
+// Reduces the columns [0, width) of rows that are `inner` elements apart, one tile at a time. `out` has one element for
+// each column.
 template <class Op, class Source>
 void reduce_columns(typename Op::Result* out, Source in, int64_t length, int64_t inner, int64_t width) {
   using Leaf = typename Op::Leaf;

@@ -11,7 +11,7 @@ enum class Scratch { ProductA, ProductB, Image, Window, Count };
 void* scratch(Scratch purpose, size_t bytes);  // core/scratch.cpp
 // Returns the thread's blocks of more than a megabyte to the allocator, which frees them if they stay unused.
 void free_large_scratch();
-// Gives the thread new blocks until the former ones are restored.
+// Gives the thread new blocks until restore_scratch() restores the previous ones.
 void* set_scratch_aside();
 void restore_scratch(void* aside);
 

@@ -1,4 +1,4 @@
-// The kernel table: one set of contiguous loops per instruction set, chosen once at load.
+// The kernel table: one set of contiguous loops per instruction set, which is selected once when the library is loaded.
 // Kernels know neither tensors nor threads; their callers divide the work.
 #pragma once
 
@@ -21,7 +21,7 @@ struct ReduceEntry {
   ReduceKernel run;
   Dtype result;  // dtype of accumulation and result
 };
-// Like ReduceKernel, for the position of the first extreme value. NaN counts as extreme.
+// Like ReduceKernel, but computes the position of the first extreme value. NaN counts as extreme.
 using ArgReduceKernel = void (*)(int64_t* out, const char* in, int64_t outer, int64_t length, int64_t inner,
                                  int64_t width);
 // Computes cumulative results or a softmax along the columns [0, width) of `length` rows that are `inner` elements
@@ -74,7 +74,7 @@ struct RunsMatrix {
 };
 
 // Arguments of Note [Shifted products] in shifted_products.cpp; distances are in elements. The runs, of at most 256
-// elements each, contain the offsets of the positions in the image. There is an additional one after the last.
+// elements each, contain the offsets of the positions in the image. There is one additional run after the last.
 struct ShiftedProducts {
   int64_t channels, filters, taps;
   const void* image;  // channels are image_row apart
@@ -84,7 +84,7 @@ struct ShiftedProducts {
   int64_t count;
   const void* grad;  // (filters, positions), with rows grad_row apart
   int64_t grad_row;
-  bool add;  // adds to the weights instead of overwriting them
+  bool add;  // true: add to the weights; false: overwrite them
 };
 
 // Random words are generated in groups of 64: sixteen Philox counters of four words each.
@@ -99,7 +99,7 @@ struct Patches {  // windows of a convolution on the image of one sample and gro
 // layout (taps, filters). Images and outputs have kDirectSlack additional elements at their end.
 inline constexpr int kDirectRows = 8;
 inline constexpr int64_t kDirectSlack = 64;
-// Returns the height of all panels but the last; panels have about the same height.
+// Returns the height of all panels except the last one. All panels have about the same height.
 FLAMBEAU_INLINE int64_t direct_panel_rows(int64_t rows) {
   const int64_t panels = (rows + kDirectRows - 1) / kDirectRows;
   return (rows + panels - 1) / panels;
@@ -115,34 +115,36 @@ inline constexpr int64_t kRowSlack = 64;
 
 inline constexpr int64_t kShortOrderRows = 16, kShortOrderMaxLength = 64;
 
-// Kernels indexed [2] are for float32 and float64, [3] for int64 as well.
+// Entries indexed [2] are for float32 and float64; entries indexed [3] are also for int64.
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseSlots][kComputeCount];
   // Operands: grad, then the values that the derivative reads, in order. The last index is that of an inexact type, see
-  // derivative_of. Null if the tensor expression has to be used.
+  // derivative_of. The entry is null if the tensor expression has to be used.
   PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
   bool returns_real[kPointwiseSlots];         // true if complex operands have a real result
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]
   // Copies rows of words of 1, 2, 4 and 8 bytes to contiguous memory. Row r begins at `from` + r * row_stride, and its
-  // words are `step` bytes apart; 0 repeats the first. May write up to kRowSlack bytes beyond the last.
+  // words are `step` bytes apart. If `step` is 0, repeats the first word. May write up to kRowSlack bytes beyond the
+  // last word.
   void (*copy_rows[4])(char* to, const char* from, int64_t row_stride, int64_t step, int64_t length, int64_t rows);
   // Sets to[j * to_row + i] = from[i * from_row + j] for i < rows, j < columns, for words of 2, 4 and 8 bytes. Strides
   // are in elements.
   void (*transpose_words[3])(char* to, int64_t to_row, const char* from, int64_t from_row, int64_t rows,
                              int64_t columns);
-  // Finds out whether any index is negative, and whether any is outside [low, size).
+  // Returns whether any index is negative, and whether any index is outside [low, size).
   IndexRange (*check_entries)(const int64_t* entries, int64_t n, int64_t low, int64_t size);
   ReduceEntry reduce[kReduceStateBytes][kDtypeCount];
   ArgReduceKernel argmax[kDtypeCount], argmin[kDtypeCount];
   // Stores the positions (rows, k) of the first k <= kShortOrderMaxLength elements, in order, of each row of n < 2**32
-  // elements. If `flips`, the largest come first. Faster than other algorithms from kShortOrderRows rows on.
+  // elements. If `flips`, the largest elements come first. This is faster than other algorithms for at least
+  // kShortOrderRows rows.
   void (*short_order[kDtypeCount])(int64_t* out, const char* in, int64_t rows, int64_t n, int64_t k, bool flips);
   // Computes means and sums of squared deviations of floating types, in float32 for half precision.
   void (*moments[kDtypeCount])(char* mean, char* squares, const char* in, int64_t length, int64_t inner, int64_t width);
   double (*squared_deviation[2])(const char* in, int64_t length, double mean);
   RowKernel softmax[2], log_softmax[2], logsumexp[2];
-  ScanKernel softmax_columns[2], log_softmax_columns[2];  // softmax down the columns
+  ScanKernel softmax_columns[2], log_softmax_columns[2];  // softmax along the columns
   RowBackwardKernel softmax_backward[2], log_softmax_backward[2];
   ScanKernels scan[kScanCount][kComputeCount];
   void (*cummax[kComputeCount])(char* out, int64_t* indices, const char* in, int64_t length, int64_t inner,
@@ -153,19 +155,19 @@ struct Table {
   // Computes C (m x n, rows ldc apart) = alpha * A (m x k) * B (k x n) + beta * C, for float32, float64 and int64.
   void (*gemm[3])(int64_t m, int64_t n, int64_t k, double alpha, Matrix a, Matrix b, double beta, void* c, int64_t ldc);
   void (*gemm_batch[2])(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, Matrix b, void* c, int64_t ldc);
-  // Computes C (m x n, rows ldc apart), or adds to it, = A (m x k) * B (k x n) for bfloat16 with sums in float32. Null
-  // if the processor has no instructions for it.
+  // Computes C = A * B or, if `adds`, C += A * B, for bfloat16 with sums in float32. C is m x n with rows `ldc`
+  // elements apart, A is m x k and B is k x n. Null if the processor has no instructions for it.
   void (*bfloat16_gemm)(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, int64_t ldc,
                         bool adds);
-  // Computes the sum of the products of n complex numbers each, for complex64 and complex128.
+  // Computes the sum of the products x[i] * y[i] of n complex numbers, for complex64 and complex128.
   void (*complex_dot[2])(const void* x, const void* y, int64_t n, void* out);
-  void (*integer_dot[4])(const void* x, const void* y, int64_t n, void* out);  // by size; adds to the integer `out`
+  void (*integer_dot[4])(const void* x, const void* y, int64_t n, void* out);  // by size; add to the integer `out`
   Factorizations factorizations[4];  // for float32, float64, complex64 and complex128, like jacobi
   Jacobi jacobi[4];
   // unfold() stores an image as a matrix (channels * taps, output positions) with rows `row` elements apart. fold() is
   // the transposed operation and adds to the image.
   void (*unfold[3])(const Patches& patches, const char* image, char* columns, int64_t row);
-  void (*unfold_words)(const Patches& patches, const char* image, char* columns, int64_t row);  // words of two bytes
+  void (*unfold_words)(const Patches& patches, const char* image, char* columns, int64_t row);  // words have two bytes
   void (*fold[3])(const Patches& patches, const char* columns, char* image, int64_t row);
   void (*direct[2])(int64_t rows, int64_t panel, int64_t taps, int64_t columns, const char* weights, const char* image,
                     const int32_t* offsets, const char* bias, char* out, int64_t ldo);
@@ -183,7 +185,7 @@ struct Table {
   int optimizer_count;
 };
 
-const Table& table();  // the best instruction set of this processor
+const Table& table();  // for the best instruction set that this processor supports
 
 inline PointwiseKernel derivative_of(PointwiseOp op, int operand, Dtype in) {
   return table().derivative[int(op)][operand][int(compute_type(in)) - int(Compute::f32)];

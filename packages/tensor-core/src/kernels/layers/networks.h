@@ -12,7 +12,7 @@ namespace flambeau::kernels {
 
 // A sparse matrix. Its rows are divided into runs: all rows o of a run, first <= o < last, have the same number of
 // nonzero elements (taps). Tap k of row o is in column index[i] and has the value weight[i], where i = offset + k *
-// (last - first) + o - first. `uniform`: all taps of a row have the value of the first.
+// (last - first) + o - first. `uniform`: all taps of a row have the same value as the first one.
 struct SparseRun {
   int64_t first, last, taps, offset;
 };
@@ -40,14 +40,14 @@ struct EqualWindows {
 struct Moments {
   double mean, rstd;
 };
-// Rows of at most kShortNormalizedBytes bytes are normalised several at a time. The gradients of rows of at most
-// kShortNormGradient elements are computed several at a time.
+// Rows of at most kShortNormalizedBytes bytes are normalised several rows at a time. The gradients of rows of at most
+// kShortNormGradient elements are computed several rows at a time.
 inline constexpr int64_t kShortNormalizedBytes = 480, kShortNormGradient = 31;
 
-// A block of attention scores: rows of queries by columns of keys. Rows begin `row` elements apart, a multiple of
-// kScoresUnit. The memory between the last column and the next row may be overwritten. If `causal`, row r sees the
-// first visible + r columns. The scores are multiplied by `scale`. Then the mask is added unless it is null; its rows
-// begin `mask_row` elements apart.
+// A block of attention scores with a row for each query and a column for each key. Rows begin `row` elements apart, a
+// multiple of kScoresUnit. The memory between the last column and the next row may be overwritten. If `causal`, row r
+// attends to the first visible + r columns. The scores are multiplied by `scale`. Then the mask is added unless it is
+// null; its rows begin `mask_row` elements apart.
 inline constexpr int64_t kScoresUnit = 16;
 struct Scores {
   int64_t rows, columns, row;
@@ -58,7 +58,7 @@ struct Scores {
   double scale = 1;
 };
 
-// Bounds of results: NaN stays NaN.
+// Bounds to which results are limited. NaN stays NaN.
 struct Bounds {
   double lowest = -std::numeric_limits<double>::infinity(), highest = std::numeric_limits<double>::infinity();
 };
@@ -68,7 +68,7 @@ struct ChannelPlane {
   int64_t rows, columns;  // size of the output, whose rows are contiguous
   int64_t image_row;      // distance in the image between the inputs of two output rows
   int64_t taps;
-  const int32_t* offsets;  // offsets of the taps
+  const int32_t* offsets;  // offsets of the taps in the image
   Bounds limits;
 };
 
@@ -123,7 +123,7 @@ struct NetworkTable {
   void (*max_windows[3])(const MaxWindows& w, const char* in, char* out, int64_t* indices);
   void (*max_equal_windows[3])(const EqualWindows& w, const char* in, char* out, int64_t* indices);
 
-  // out[r] = the p-norm of row - rows[r], for r < count. All rows have n elements.
+  // out[r] = the p-norm of row - rows[r], for r < count. All rows have n elements
   void (*distances[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, char* out);
   // sums += grads[r] * the derivative of distances[r] with respect to `row`, for each r < count
   void (*distance_slopes[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, const char* grads,
@@ -167,14 +167,14 @@ struct NetworkTable {
 
   // Computes a step of Note [CTC] for all states: now[s] is own[s] plus the logarithm of the sum of exp(before[s]),
   // exp(before[s-1]) and, if skip[s], exp(before[s-2]). own[s] is the logarithm of the probability of the state's
-  // label. before[-2] and before[-1] are read, too.
+  // label. before[-2] and before[-1] are also read.
   void (*ctc_step[2])(const char* before, const uint8_t* skip, const char* own, char* now, int64_t states);
-  // Computes exp(alpha + beta + loss - own), the share of paths through each state.
+  // Computes exp(alpha + beta + loss - own), the fraction of the probability in paths through each state.
   void (*ctc_shares[2])(const char* alpha, const char* beta, const char* own, char* shares, int64_t states,
                         double loss);
 
-  // Normalisation kernels, like those above, for matrices (rows, columns) whose columns are channels, with one centre,
-  // scale and shift for each.
+  // Normalisation kernels, like those above, for matrices (rows, columns) whose columns are channels. Each channel has
+  // its own centre, scale and shift.
   void (*column_moments[2])(const char* in, int64_t rows, int64_t columns, int64_t row, const double* centre,
                             double* sums, double* squares);
   void (*column_affine[2])(char* out, const char* in, int64_t rows, int64_t columns, const char* centre,
@@ -188,7 +188,8 @@ struct NetworkTable {
   void (*split_columns[2])(const char* row, int64_t n, char* even, char* odd);
   void (*limit[2])(char* data, int64_t n, Bounds limits);
   void (*depthwise[2])(const ChannelPlane& p, const char* image, const char* weights, double bias, char* out);
-  // winograd_input transforms a channel of the image, and winograd_output the products of a filter. Note [Winograd]
+  // winograd_input transforms a channel of the image, and winograd_output transforms the products of a filter. Note
+  // [Winograd]
   void (*winograd_input[2])(const WinogradTiles& w, const char* image, char* out);
   void (*winograd_output[2])(const WinogradTiles& w, const char* products, double bias, char* out);
 

@@ -9,16 +9,16 @@ namespace flambeau::kernels {
 
 namespace bfloat16_tile {
 
-// The caller divides rows and columns among threads in multiples of these numbers, which are multiples of the tiles of
-// all kernels. Products of at most kFewRows rows are summed in another order, so a thread must not get so few rows of a
-// product with more.
+// The caller divides rows and columns among threads in multiples of these numbers, which are multiples of the tile
+// sizes of all kernels. Products of at most kFewRows rows are summed in another order, so a thread must not get so few
+// rows of a larger product.
 inline constexpr int64_t kRows = 48, kColumns = 32, kFewRows = 4;
 static_assert(kFewRows < kRows);
 
 }  // namespace bfloat16_tile
 
 // Returns true if the processor and the system support Intel's Advanced Matrix Extensions (AMX). The first call asks
-// the system to save the registers for this process.
+// the operating system to allow the AMX registers for this process.
 bool uses_amx();  // kernels/table.cpp
 
 namespace amx {

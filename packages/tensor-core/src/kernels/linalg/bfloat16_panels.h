@@ -17,12 +17,12 @@ struct Lines {
   int64_t line, term;
 
   const uint16_t* at(int64_t i, int64_t p) const { return data + i * line + p * term; }
-  // True if the terms of a line are words in memory.
+  // True if the elements of each line can be read as aligned 32-bit words of two elements.
   bool has_words() const { return term == 1 && line % 2 == 0 && reinterpret_cast<uintptr_t>(data) % sizeof(Word) == 0; }
 };
 
-// Packs `terms` terms of `count` lines: to[pair * width + i] is a word of line i. The missing term of an odd number is
-// 0.
+// Packs `terms` terms of `count` lines: to[pair * width + i] is a word of line i. If the number of terms is odd, the
+// last word is completed with 0.
 inline void pack(Word* to, int64_t width, const Lines& x, int64_t count, int64_t terms) {
   const int64_t pairs = terms / 2;
   if (x.has_words())

@@ -1,4 +1,4 @@
-// Product of matrices that fill tiles.
+// Products of matrices that fill tiles.
 //
 // Note [Gemm]
 // The algorithm is that of Goto and van de Geijn (2008). The innermost kernel keeps a tile of C, R rows by two vectors,
@@ -7,12 +7,13 @@
 // are contiguous and A has few rows. B may also be a matrix that is not stored, whose panels are gathered: Note
 // [Implicit unfolding] in operators/convolution/implicit_convolution.cpp.
 //
-// C is computed by blocks of columns, blocks of terms (several times what a tile sums in registers) and blocks of
-// rows. The rows of A for a block are packed first and stay in the second-level cache. Each panel of B is packed just
-// before its first use, and all of its terms are added while its columns of C are in that cache. Meanwhile the next
-// data are prefetched: of B, of its panels or, in a batch, of the next product's operands. Panels are kept only if
-// another block of rows needs them. Every element of C adds its products in the order of k, in passes whose length
-// depends on k alone, so it does not matter how the caller divides rows and columns among threads.
+// C is computed by blocks of columns, blocks of terms (several times the number that a tile sums in registers) and
+// blocks of rows. The rows of A for a block are packed first and stay in the second-level cache. Each panel of B is
+// packed just before its first use, and all of its terms are added while the columns of C that it contributes to are in
+// that cache. Meanwhile the next data are prefetched: rows of B, its panels or, in a batch, the operands of the next
+// product. Panels are kept only if another block of rows needs them. Every element of C adds its products in the order
+// of k, in passes whose length depends only on k, so the result does not depend on how the caller divides rows and
+// columns among threads.
 #pragma once
 
 #include <algorithm>
@@ -67,7 +68,7 @@ class BlockedProduct {
     block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // fewer terms allow more rows
     block_rows_ = row_block();
     if (as.column == 1) panels_a_ = panels_a;
-    packs_a_ = !panels_a_ && (as.column != 1 || n > 256);  // with fewer columns packing takes longer than it saves
+    packs_a_ = !panels_a_ && (as.column != 1 || n > 256);  // with fewer columns, packing takes longer than it saves
   }
 
   void run() {
@@ -118,8 +119,8 @@ class BlockedProduct {
     return kept_ ? packed_b_ + (j - first_packed_) * terms_.size() + (pass.begin - terms_.begin) * W : packed_b_;
   }
 
-  // Returns the height of the tile from row i on. The last two tiles share their rows evenly if the last would have
-  // few.
+  // Returns the height of the tile from row i on. If the last tile would have few rows, the last two tiles share their
+  // rows evenly.
   int64_t height_from(int64_t i) const {
     const int64_t left = rows_.end - i;
     return left <= kRows ? left : 2 * left < 3 * kRows ? (left + 1) / 2 : kRows;
@@ -159,7 +160,8 @@ class BlockedProduct {
 
   int64_t tiles() const { return (rows_.size() + kRows - 1) / kRows; }
 
-  // Returns what to prefetch of B or of its panels: the following terms or, after the last term, the following columns.
+  // Returns the part of B or of its panels to prefetch: the following terms or, after the last term, the following
+  // columns.
   PrefetchBlock<T> upcoming(int64_t j, Range pass) const {
     const bool last = pass.end == terms_.end;
     const Range next = pass_from(last ? terms_.begin : pass.end);
@@ -169,13 +171,13 @@ class BlockedProduct {
     return b_.has_rows() ? PrefetchBlock<T>{b_.at(next.begin, j), b_.row, lines * b_.row} : of_following(j, next);
   }
 
-  // Returns what to prefetch of a packed matrix: the terms after a pass or, at the end of a panel, the next panel.
+  // Returns the part of a packed matrix to prefetch: the terms after a pass or, at the end of a panel, the next panel.
   PrefetchBlock<T> behind(int64_t j, Range pass) const {
     const int64_t lines = (pass.size() + tiles() - 1) / tiles();
     return {b_.at(pass.end, j), W, lines * W};
   }
 
-  // Returns what to prefetch of the next product: the part of its operands that corresponds to this pass.
+  // Returns the part of the next product's operands to prefetch: the part that corresponds to this pass.
   PrefetchBlock<T> of_following(int64_t j, Range pass) const {
     const auto& [at, size] = following_;
     if (size[0] + size[1] == 0 || rows_.begin > 0) return {a_, 0, 0};
@@ -185,7 +187,7 @@ class BlockedProduct {
     return {offset < size[0] ? at[0] + offset : at[1] + offset - size[0], W, share};
   }
 
-  // Adds some terms to all rows of the block.
+  // Adds the terms of a pass to all rows of the block.
   void add_pass(Range columns, bool two, Range pass, TileColumns<T> b) {
     TileOutput<T> out{nullptr, ldc_, columns.size(), alpha_, pass.begin == 0 ? beta_ : T(1)};
     if (pass.end == k_) out.limits = finish_.limits;

@@ -9,16 +9,16 @@ namespace flambeau::kernels {
 struct Triangle {  // a triangular matrix inside another: element (i, j) at data + i * row + j * column
   const void* data;
   int64_t row, column;  // in elements
-  bool upper, unit;     // upper: reads the upper triangle, else the lower; unit: the diagonal is taken as 1
+  bool upper, unit;     // upper: use the upper triangle instead of the lower; unit: the diagonal elements count as 1
 };
 
 // ld: distance between rows in elements.
 struct Factorizations {
-  // Computes PA = LU of an m x n matrix with partial pivoting: step k exchanges the rows k and pivots[k]. Returns the
-  // number of the first zero pivot, from 1, or 0.
+  // Computes PA = LU of an m x n matrix with partial pivoting: step k exchanges the rows k and pivots[k]. Returns 0 on
+  // success, otherwise the number of the first zero pivot, counted from 1.
   int64_t (*lu)(int64_t m, int64_t n, void* a, int64_t ld, int32_t* pivots);
-  // Computes A = U^H U from the upper triangle of A. Returns the number of the first leading minor that is not
-  // positive, from 1, or 0.
+  // Computes A = U^H U from the upper triangle of A. Returns 0 on success, otherwise the size of the first leading
+  // minor that is not positive.
   int64_t (*cholesky)(int64_t n, void* a, int64_t ld);
   // Replaces B (n x columns) by A^-1 B.
   void (*solve_triangular)(int64_t n, int64_t columns, const Triangle& a, void* b, int64_t ldb);

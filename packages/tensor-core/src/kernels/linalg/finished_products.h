@@ -6,7 +6,7 @@
 namespace flambeau::kernels {
 
 struct PackedMatrix : Matrix {
-  // The same elements packed in panels, or null. Note [Packed matrices] in gemm_panels.h
+  // The same elements packed in panels, or null. Note [Packed matrices] in gemm_panels.h.
   const void* panels = nullptr;
   int64_t terms = 0;  // number of terms in a panel: k of the complete matrix
 };

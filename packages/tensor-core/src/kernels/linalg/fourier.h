@@ -24,7 +24,7 @@ enum class FourierKind : uint8_t { Complex, RealToHalf, HalfToReal };
 
 struct FourierJob {
   FourierKind kind;
-  FourierPlan plan;  // plan of the complex transform; for real signals of even length, of half the length
+  FourierPlan plan;  // plan of the complex transform; for real signals of even length, it has half the length
   int64_t length;    // length of the signal
   FourierSide in, out;
   bool inverse;  // exp(+2 pi i ...), without the factor 1 / length

@@ -2,10 +2,10 @@
 //
 // Note [Fourier transforms]
 // The algorithm is Stockham's (1966, High-speed convolution and correlation). Each factor r of the length needs one
-// pass from one buffer to another. It combines r elements by a transform of length r and multiplies them by roots of
-// unity. The result is in natural order. Vectors extend across transforms, never along one, so that the passes of all
-// factors have the same structure. The caller splits a single long transform into many short ones
-// (operators/fourier/fourier.cpp).
+// pass from one buffer to another. The pass combines r elements by a transform of length r and multiplies them by roots
+// of unity. The result is in natural order. The lanes of a vector belong to different transforms, never to one
+// transform, so that the passes of all factors have the same structure. The caller splits a single long transform into
+// many short ones (operators/fourier/fourier.cpp).
 #pragma once
 
 #include "flambeau/kernels/simd.h"
@@ -115,7 +115,8 @@ FLAMBEAU_INLINE void butterfly_any(E* a, const T* roots) {
   for (int k = 0; k < r; ++k) a[k] = out[k];
 }
 
-// Runs the pass of the factor r. `done` is the product of the preceding factors, `left` that of the following ones.
+// Runs the pass of the factor r. `done` is the product of the preceding factors, `left` the product of the following
+// ones.
 template <int r, auto butterfly, class T, class E>
 void pass(const FourierPlan& plan, int64_t done, int64_t left, const E* from, E* to) {
   const T* roots = static_cast<const T*>(plan.roots);

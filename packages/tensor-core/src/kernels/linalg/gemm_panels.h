@@ -1,9 +1,9 @@
 // The panels that a product reads. Note [Gemm] in kernels/linalg/blocked_product.h.
 //
 // Note [Packed matrices]
-// A matrix that takes part in many products can be packed once: for each kRows rows of A, or kColumns columns of B, a
-// panel with all terms. Each pass of a product reads its terms from the middle of a panel. Rows of A that do not fill a
-// panel are read from the matrix; the last panel of B is padded with zeros. Products have the same results with and
+// A matrix that takes part in many products can be packed once: each panel has all terms of kRows rows of A, or of
+// kColumns columns of B. Each pass of a product reads its terms from the middle of a panel. Rows of A that do not fill
+// a panel are read from the matrix; the last panel of B is padded with zeros. Products have the same results with and
 // without packed matrices.
 #pragma once
 
@@ -22,7 +22,8 @@ inline constexpr int kRows = kVectorBytes == 64 ? 12 : kVectorBytes == 32 ? 6 : 
 template <class T>
 inline constexpr int kColumns = 2 * Simd<T>::kLanes;
 
-// Packs rows [0, depth) and columns [0, columns) of b into panels of kColumns, the last padded with zeros.
+// Packs rows [0, depth) and columns [0, columns) of b into panels of kColumns columns. The last panel is padded with
+// zeros.
 template <class T>
 void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64_t columns) {
   constexpr int64_t W = kColumns<T>;
@@ -44,8 +45,8 @@ void pack_b(T* to, const T* b, int64_t row, int64_t column, int64_t depth, int64
   }
 }
 
-// Packs rows [0, rows) of a into panels of kRows. The rows of a last, shorter panel are stored one by one, or read in
-// place if they are contiguous.
+// Packs rows [0, rows) of a into panels of kRows rows. The rows of a last, shorter panel are stored one by one, or read
+// in place if they are contiguous.
 template <class T>
 void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_t depth) {
   for (int64_t i = 0; i < rows; i += kRows) {
@@ -128,7 +129,7 @@ struct Gathered {
 
  private:
   static constexpr int kMaxPieces = kColumns<T> + 2, kUnrolled = kMaxPieces < 8 ? kMaxPieces : 8;
-  struct Pieces {  // pieces of a panel's row, in complete vectors; each overwrites the excess of the previous one
+  struct Pieces {  // pieces of a panel's row, in complete vectors; each one overwrites the excess of the previous one
     const T* from[kMaxPieces];
     int64_t at[kMaxPieces];
     int count = 0;

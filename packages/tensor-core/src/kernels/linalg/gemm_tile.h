@@ -15,17 +15,17 @@ inline constexpr int64_t kDepth = sizeof(T) == 4 ? 256 : 192;
 template <class T>
 struct TileOutput {
   T* c;
-  int64_t ldc, columns;  // columns: number of columns of the tile that C has
+  int64_t ldc, columns;  // columns: number of the tile's columns that are inside C
   T alpha, beta;
-  // Biases, with an element for each row or column. They are added to the product if beta is 0 and the pointer is not
+  // Biases, with one element for each row or column. They are added to the product if beta is 0 and the pointer is not
   // null.
   const T *row_bias = nullptr, *column_bias = nullptr;
-  const Bounds* limits = nullptr;  // bounds of the result, or null; NaN stays
+  const Bounds* limits = nullptr;  // bounds of the result, or null; NaN stays NaN
 };
 
-// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. RowMajor: it is a[i * row + p]. InRuns: it is
-// a[i * row + offset], where the offsets for consecutive p are consecutive within a run. There is one additional run
-// after the last.
+// Layout of the rows of A. Packed: element (i, p) is a[i + p * kRows]. RowMajor: element (i, p) is a[i * row + p].
+// InRuns: element (i, p) is a[i * row + offset], where the offsets for consecutive p are consecutive within a run.
+// There is one additional run after the last.
 enum class TileOrder { Packed, RowMajor, InRuns };
 template <class T>
 struct TileRows {
@@ -50,8 +50,8 @@ struct TileColumns {
   PrefetchBlock<T> next;
 };
 
-// Completes and stores the sums of a tile of which only some columns exist. Sum (i, j) is at i * row + j * column. All
-// tiles share this function, since its loops would take much code in each.
+// Completes and stores the sums of a tile if only some of its columns are inside C. Sum (i, j) is at i * row + j *
+// column. All tiles share this function, because its loops would take much code in each tile.
 template <class T>
 [[gnu::noinline]] void store_elements(const T* sums, int64_t row, int64_t column, int64_t rows,
                                       const TileOutput<T>& out) {
@@ -93,8 +93,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
       const T& s = rows == TileOrder::Packed ? a[i] : quads[i / 4][i % 4 == 3 ? thrice : i % 4 * row];
-      // Reads the element of A twice instead of keeping it: fewer instructions to decode, and loads are not the
-      // bottleneck
+      // Reads the element of A twice instead of keeping it. This takes fewer instructions to decode, and loads are not
+      // the bottleneck.
       if (two && i % 2 == 1) {
         Simd<T>::add_multiple(low[i], b0, s);
         Simd<T>::add_multiple(high[i], b1, s);
@@ -207,9 +207,8 @@ void tile(int64_t depth, const TileRows<T>& in, const TileColumns<T>& columns, c
 // Largest number of columns for which narrow tiles are used; more columns fill enough of a vector.
 inline constexpr int kNarrowColumns = 3;
 
-// Computes a tile of P panels of A by C columns. Each lane of a vector belongs to a row of A. Each panel is
-// `panel_stride` after the previous one. The sums are equal to those of tile(). Up to a vector is read beyond the last
-// panel.
+// Computes a tile of P panels of A by C columns. Each lane of a vector belongs to a row of A. Consecutive panels are
+// `panel_stride` elements apart. The sums are equal to those of tile(). Up to a vector is read beyond the last panel.
 template <class T, int P, int C>
 void narrow_tile(int64_t depth, const T* a, int64_t panel_stride, const T* b, int64_t ldb, const TileOutput<T>& out) {
   using Vector = typename Simd<T>::Vector;
@@ -237,8 +236,8 @@ void narrow_tile(int64_t depth, const T* a, int64_t panel_stride, const T* b, in
   }
 }
 
-// Runs narrow tiles of C columns for a number of panels: as many panels at a time as keep the arithmetic units busy,
-// then fewer.
+// Runs narrow tiles of C columns for a number of panels: first as many panels at a time as keep the arithmetic units
+// busy, then fewer.
 template <class T, int C, int P = std::max(1, 8 / C / ((kRows + Simd<T>::kLanes - 1) / Simd<T>::kLanes))>
 void narrow_tiles(int64_t panels, int64_t depth, const T* a, int64_t panel_stride, const T* b, int64_t ldb,
                   TileOutput<T> out) {

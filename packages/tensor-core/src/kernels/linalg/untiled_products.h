@@ -50,8 +50,8 @@ void small(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& a
     }
 }
 
-// Computes y[j * stride] = alpha * sum_p x[p] * rows[j][p] + beta * y[j * stride], where one operand of the product is
-// a vector and the other has contiguous rows.
+// Computes y[j * stride] = alpha * sum_p x[p] * rows[j][p] + beta * y[j * stride]: a product of a vector and a matrix
+// with contiguous rows.
 template <class T>
 void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t ld, T beta, T* y, int64_t stride) {
   using Vector = typename Simd<T>::Vector;
@@ -90,7 +90,7 @@ void row_dots(int64_t n, int64_t k, T alpha, const T* x, const T* rows, int64_t 
 }
 
 // Computes y[j * stride] = alpha * sum_p x[p * step] * rows[p][j] + beta0 * y[j * stride]. Reads the rows once, in
-// memory order, several at a time, and sums them in a block that stays in the first-level cache.
+// memory order, several at a time. The sums are kept in a block that stays in the first-level cache.
 template <class T>
 void weighted_rows(int64_t n, int64_t k, T alpha, const T* x, int64_t step, const T* rows, int64_t ld, T beta0, T* y,
                    int64_t stride) {

@@ -1,8 +1,8 @@
-// Vectors of complex numbers, with separate real and imaginary parts, for rows that consist of arithmetic only. The
-// compiler vectorises loops over pairs poorly.
+// Vectors of complex numbers, with separate real and imaginary parts, for pointwise operators that consist of
+// arithmetic only. The compiler vectorises loops over pairs poorly.
 //
-// All elements are computed in this way, the last few of a block in a padded buffer, so that the result of an element
-// does not depend on its position.
+// All elements are computed in this way, and the last few of a block in a padded buffer, so that the result of an
+// element does not depend on its position.
 #pragma once
 
 #include <bit>
@@ -104,7 +104,7 @@ void forward_lanes(char* const* pointers, int64_t n) {
   });
 }
 
-// True if a row uses only operations of Lanes and its result is complex.
+// True if a pointwise operator uses only operations of Lanes and its result is complex.
 template <class Row, class T>
 constexpr bool uses_lanes() {
   if constexpr (Row::template supports<Lanes<T>>())

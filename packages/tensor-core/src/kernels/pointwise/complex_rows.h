@@ -1,7 +1,9 @@
-// Kernels of rows for complex numbers. Included by the complex kernel files, once per instruction set.
+// Kernels of pointwise operators for complex numbers. The complex kernel files include this file, once per instruction
+// set.
 //
-// Note [Complex rows]: if E is the derivative expression of a row, the derivative of a holomorphic row is
-// conj(E(conj(grad), ...)): Note [Complex derivatives]. The derivative of a row with a real result is E(grad, ...).
+// Note [Complex rows]: let E be the derivative expression of a pointwise operator. The derivative of a holomorphic
+// operator is conj(E(conj(grad), ...)): Note [Complex derivatives]. The derivative of an operator with a real result is
+// E(grad, ...).
 #pragma once
 
 #include "kernels/pointwise/complex_lanes.h"
@@ -10,7 +12,7 @@ namespace flambeau::complex_rows::FLAMBEAU_ISA {
 
 using kernels::Table;
 
-// A row with conjugated derivatives, in the form that the loops of pointwise_loops.h take.
+// A pointwise operator with conjugated derivatives, in the form that the loops of pointwise_loops.h take.
 template <class Row, bool conjugates>
 struct ConjugatedRow : Row {
   template <int I, class V, class... Operands>

@@ -1,10 +1,11 @@
-// Selection of the rows that have kernels for elements of one or two bytes.
+// Selection of the pointwise operators that have kernels for elements of one or two bytes.
 //
 // Note [Narrow kernels]
 // Elements of one or two bytes are processed as stored in memory if conversion would cost more than the computation.
-// The integer results of rows with such kernels, modulo 2**n, do not depend on the width of the computation. Numbers
-// among the operands must fit in the dtype, unless the row is exact modulo 2**n. Half-precision elements are computed
-// in float32, a vector at a time, which stays in registers between the conversions.
+// The integer results of pointwise operators with such kernels, modulo 2**n, do not depend on the width of the
+// computation. Numbers among the operands must fit in the dtype, unless the operator is exact modulo 2**n.
+// Half-precision elements are computed in float32, one vector at a time, which stays in registers between the
+// conversions.
 #pragma once
 
 #include "flambeau/kernels/row_trace.h"
@@ -14,12 +15,12 @@ namespace flambeau {
 template <class Row>
 inline constexpr bool returns_mask = Row::kDomain == Domain::Comparison || Row::kDomain == Domain::Logical;
 
-// Return true if the value depends on the order of integers, which differs for signed and unsigned ones.
+// Returns true if the result depends on the order of integers, which differs for signed and unsigned integers.
 template <class Row>
 constexpr bool compares() {
   return uses<Row>(row_trace::kOrder);
 }
-// Return true if the value is exact for integers modulo 2**n.
+// Returns true if the result is exact for integers modulo 2**n.
 template <class Row>
 constexpr bool is_modular() {
   return !uses<Row>(row_trace::kNotModular);

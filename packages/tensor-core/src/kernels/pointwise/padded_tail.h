@@ -3,9 +3,9 @@
 // Note [Padded tails]
 // The compiler adds copies of a vectorised loop for the elements that do not fill a vector: one for half a vector, and
 // one for single elements. In the family `special`, whose expressions are the longest, the copies would make up half of
-// the kernels, and a single element takes as long as a vector. Its loops run over whole vectors only. The last elements
-// are copied to a separate vector, whose other lanes repeat the first of them. Rows of the other families take less
-// time for a few elements than such copies would.
+// the kernels, and a single element takes as long as a vector. The loops of this family process only complete vectors.
+// The last elements are copied to a separate vector, whose other lanes repeat the first of these elements. The
+// operators of the other families compute a few elements faster than the copying would take.
 #pragma once
 
 #ifdef __AVX2__
@@ -26,14 +26,15 @@ constexpr bool pads_tail() {
   return kFamily == RowFamily::special && std::is_floating_point_v<V> && !takes_halves<Row>() && !returns_mask<Row> &&
          !has_loop<Row>(RowLoop::Polynomial);
 }
-// Return n. For rows with padded tails, the compiler sees that it is a multiple of a vector's length.
+// Returns n. For operators with padded tails, the compiler knows that n is a multiple of a vector's length.
 template <class Row, class V>
 FLAMBEAU_INLINE int64_t whole_vectors(int64_t n) {
   if constexpr (pads_tail<Row, V>()) return n & -int64_t(Simd<V>::kLanes);
   return n;
 }
 
-// Copy n elements, 0 < n < kLanes, to a vector or from one. Masked instructions do not access the memory behind them.
+// Copy n elements, 0 < n < kLanes, to or from a vector. Masked instructions do not access the memory after these
+// elements.
 #if defined(__AVX512F__)
 FLAMBEAU_INLINE void load_tail(float* to, const float* from, int64_t n) {
   _mm512_storeu_ps(to, _mm512_mask_loadu_ps(_mm512_set1_ps(*from), __mmask16((1u << n) - 1), from));
@@ -77,7 +78,7 @@ FLAMBEAU_INLINE void store_tail(V* to, const V* from, int64_t n) {
 }
 #endif
 
-// Run a kernel that has `operands` operands and takes whole vectors only, over n elements.
+// Runs a kernel that has `operands` operands and accepts only complete vectors, over n elements.
 template <class V>
 void run_padded(PointwiseKernel kernel, char* const* pointers, int64_t n, int operands) {
   constexpr int64_t kLanes = Simd<V>::kLanes;

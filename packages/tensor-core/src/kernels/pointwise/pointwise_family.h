@@ -1,4 +1,4 @@
-// The kernels of one family of rows. A kernel file defines FLAMBEAU_FAMILY and includes this file.
+// The kernels of one family of pointwise operators. A kernel file defines FLAMBEAU_FAMILY and includes this file.
 #include "kernels/pointwise/complex_rows.h"
 #include "kernels/pointwise/pointwise_loops.h"
 

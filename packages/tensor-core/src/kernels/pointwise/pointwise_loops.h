@@ -1,4 +1,5 @@
-// Contiguous loops over the expressions of rows. Included by the pointwise kernel files, once per instruction set.
+// Contiguous loops over the expressions of pointwise operators. The pointwise kernel files include this file, once per
+// instruction set.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,7 @@
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-// A bool in memory is a byte; any value except 0 is true.
+// The type of elements in memory. A bool is stored as a byte, and any value except 0 is true.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 template <class S>
@@ -25,7 +26,7 @@ FLAMBEAU_INLINE Stored<S> load(const Stored<S>* from, int64_t i) {
   else
     return from[i];
 }
-// Computes the value of a row, a struct of row_structs.h, and stores it as element i.
+// Computes a pointwise operator (`Row`, a struct of row_structs.h) for element i, and stores the result.
 template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   using V = Stored<S>;
@@ -33,12 +34,12 @@ FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   if constexpr (returns_mask<Row> || std::is_same_v<S, bool>)
     static_cast<uint8_t*>(out)[i] = value != 0;
   else if constexpr (is_complex_type<V>)
-    static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // the result is real for some rows
+    static_cast<std::remove_const_t<decltype(value)>*>(out)[i] = value;  // the result of some operators is real
   else
     static_cast<V*>(out)[i] = static_cast<V>(value);
 }
 
-// Returns the value of a row, computed with the number type `Number`.
+// Returns the result of a pointwise operator, computed with the number type `Number`.
 template <class Row, class Number, class... Operands>
 FLAMBEAU_INLINE auto value_as(Operands... x) {
   if constexpr (std::is_floating_point_v<Number>)
@@ -46,7 +47,7 @@ FLAMBEAU_INLINE auto value_as(Operands... x) {
   else
     return Row::template value<Number>(x...).value;
 }
-// Computes at most a block in one number type.
+// Computes one block or less in one number type.
 template <class Row, class Number, class V, class... Operands>
 FLAMBEAU_INLINE void compute_as(V* out, int64_t n, const Operands*... x) {
   n = whole_vectors<Row, V>(n);
@@ -76,7 +77,7 @@ void loop_by_block(V* out, int64_t n, AllPass all_pass, const Operands*... x) {
 template <class Passes>
 FLAMBEAU_INLINE auto make_all_pass(Passes passes) {
   return [passes](int64_t n, const auto*... x) {
-    int32_t others = 0;  // counts, since the vectoriser supports sums but not logical reductions
+    int32_t others = 0;  // a counter, because the vectoriser supports sums but not logical reductions
     for (int64_t i = 0; i < n; ++i) others += !passes(x[i]...);
     return others == 0;
   };
@@ -93,12 +94,13 @@ struct Positive {
   friend bool operator>(Positive, Positive) { return true; }
   friend Positive expm1(Positive x) { return x; }
 };
-// Return true if a row declares this loop and V is a floating-point type.
+// Returns true if a pointwise operator declares this loop and V is a floating-point type.
 template <class Row, class V>
 constexpr bool has_real_loop(RowLoop loop) {
   return std::is_floating_point_v<V> && has_loop<Row>(loop);
 }
-// Computes a row whose expression depends on the sign of x. Blocks of positive numbers take the cheaper case.
+// Computes a pointwise operator whose expression depends on the sign of x. Blocks of positive numbers use the cheaper
+// case.
 template <class Row, class V, class... Operands>
 void sign_loop(V* out, int64_t n, const V* x, const Operands*... more) {
   const auto above = make_all_pass([](V a, auto...) { return a > V(0); });
@@ -143,7 +145,8 @@ FLAMBEAU_INLINE void store_loop(void* out, int64_t n, const Operands*... x) {
   for (int64_t i = 0; i < n; ++i) store<Row, S>(out, i, load<S>(x, i)...);
 }
 
-// Computes a row for elements of type S. If the row pads its tail, n is a multiple of a vector's length.
+// Computes a pointwise operator for elements of type S. If the operator pads its tail, n is a multiple of a vector's
+// length.
 template <class Row, class S>
 void forward_elements(char* const* pointers, int64_t n) {
   using V = Stored<S>;
@@ -197,8 +200,8 @@ void forward_loop(char* const* pointers, int64_t n) {
     forward_elements<Row, S>(pointers, n);
 }
 
-// Computes the derivative with respect to operand I. The inputs are the gradient and then, of the operands and the
-// result, those that the derivative reads.
+// Computes the derivative with respect to operand I. The inputs are the gradient and then those operands and results
+// that the derivative reads.
 template <class Row, int I, class V>
 void derivative_elements(char* const* pointers, int64_t n) {
   constexpr uint8_t mask = reads<Row, I>();
@@ -269,7 +272,7 @@ void pair_tiles(char* const* pointers, int64_t tiles) {
   else
     pair_loop<Row>(pointers[0], tiles * kTilePairs, pairs_of(first), pairs_of(second), pairs_of(third));
 }
-// Computes a row for a first operand of type float16. The second and the third operand may have other types.
+// Computes a pointwise operator whose first operand is float16. The second and the third operand may have other types.
 template <class Row, class Second, class Third>
 void half_tiles(char* const* pointers, int64_t tiles) {
   char* out = pointers[0];

@@ -5,8 +5,8 @@
 
 namespace flambeau {
 
-// Records the derivative of values that were selected at indices along a dimension. It scatters the gradient to these
-// positions.
+// Records the derivative of values that were selected at indices along a dimension. The derivative scatters the
+// gradient to the positions of these values.
 inline void record_chosen(const char* name, const TensorPair& chosen, const Tensor& t, int64_t dim, bool keepdim) {
   if (!recording(t)) return;
   record(name, {&chosen.values}, {&t}, {&chosen.indices}, [shape = t.shape(), dim, keepdim](const Context& c) {
@@ -17,9 +17,9 @@ inline void record_chosen(const char* name, const TensorPair& chosen, const Tens
   });
 }
 
-// Returns the gradient of a reduction that selects one value of each slice, such as amax. The gradient of the value is
-// divided evenly among the elements of the slice that equal it. The reduced dimensions of `grad` and `value` have size
-// 1.
+// Returns the gradient of a reduction that selects one value of each slice, such as amax. The gradient is divided
+// evenly among the elements of the slice that are equal to the value. The reduced dimensions of `grad` and `value` have
+// size 1.
 inline Tensor shared_gradient(const Tensor& grad, const Tensor& x, const Tensor& value) {
   const Tensor elements = detach(x), v = detach(value);
   const Tensor mask = to(logical_or(eq(elements, v), logical_and(isnan(elements), isnan(v))), grad.dtype());

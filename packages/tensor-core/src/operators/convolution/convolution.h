@@ -13,8 +13,8 @@ namespace flambeau {
 // does not depend on the number of threads.
 inline constexpr int64_t kConvolutionParts = 16;
 
-// Returns the number of samples (or of shares of samples, if each is divided into `shares`) that justify an additional
-// thread.
+// Returns the number of samples that justify an additional thread. If each sample is divided into `shares` shares,
+// returns the number of shares instead.
 inline int64_t sample_grain(const ConvolutionGeometry& g, int64_t shares = 1) {
   return std::max<int64_t>(1, 300000 * shares / (g.filters * g.taps() * g.positions() + 1));
 }
@@ -28,7 +28,7 @@ void dispatch_working(Dtype type, F&& f) {
     dispatch_real(type, f);
 }
 
-// Returns the geometry of a forward convolution. Raises an error if the operands do not fit together.
+// Returns the geometry of a forward convolution. Raises an error if the shapes of the operands do not match.
 ConvolutionGeometry convolution_geometry(int dims, const Tensor& input, const Tensor& weight, const Tensor& bias,
                                          const ConvolutionOptions& o);
 
@@ -45,8 +45,8 @@ struct ConvolutionFinish {
   void apply(void* piece, int64_t n) const {
     if (epilogue) epilogue->apply(static_cast<char*>(piece), n);
   }
-  // These functions are for a matrix product that computes the filters from `first` on. of_filters() returns its
-  // finish, filters() its left matrix.
+  // These two functions are for a matrix product that computes the filters from `first` on. of_filters() returns the
+  // finish of the product, and filters() returns its left matrix.
   template <class T>
   kernels::ProductFinish of_filters(const T* bias, int64_t first) const {
     kernels::ProductFinish f = epilogue ? epilogue->finish() : kernels::ProductFinish();
@@ -98,8 +98,8 @@ Tensor bfloat16_forward(const ConvolutionGeometry& g, const Tensor& input, const
 Tensor bfloat16_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight);
 Tensor bfloat16_weight_gradient(const ConvolutionGeometry& g, const Tensor& input, const Tensor& grad);
 
-// These compute 1x1 convolutions and their gradients if the memory of the activations is contiguous in a channels-last
-// format: Note [Channels last].
+// These functions compute 1x1 convolutions and their gradients if the memory of the activations is contiguous in a
+// channels-last format: Note [Channels last].
 Tensor channels_last_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight,
                              const Tensor& bias, MemoryFormat format);
 Tensor channels_last_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,

@@ -75,8 +75,8 @@ struct PaddedImage {
   }
 
  private:
-  // Calls f(line, from) for each row of the image: `from` is its address in `image`, and `line` that of the padded row
-  // in `to`.
+  // Calls f(line, from) for each row of the image: `from` is the address of the row in `image`, and `line` is the
+  // address of the padded row in `to`.
   template <class T, class F>
   void each_line(T* to, const T* image, F&& f) const {
     for (int64_t c = 0; c < g.group_channels(); ++c)

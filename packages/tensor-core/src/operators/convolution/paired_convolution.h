@@ -1,4 +1,4 @@
-// Note [Paired convolutions] in paired_convolution.cpp.
+// Two consecutive convolutions as one loop: Note [Paired convolutions] in paired_convolution.cpp.
 #pragma once
 
 #include "operators/convolution/convolution.h"

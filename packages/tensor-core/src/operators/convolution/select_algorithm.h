@@ -6,7 +6,7 @@
 namespace flambeau {
 
 enum class ConvolutionAlgorithm : uint8_t {
-  Product,    // the kernel covers the whole image, so one matrix product computes all (product_convolution.cpp)
+  Product,    // the kernel covers the whole image, so one matrix product computes the result (product_convolution.cpp)
   Depthwise,  // a forward convolution: Note [Depthwise convolution] in kernels/layers/depthwise_convolution.cpp
   Direct,     // Note [Direct convolution] in kernels/layers/direct_convolution.cpp
   Implicit,   // a forward convolution: Note [Implicit unfolding] in implicit_convolution.cpp

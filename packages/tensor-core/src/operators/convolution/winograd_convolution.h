@@ -1,11 +1,11 @@
-// Note [Winograd] in winograd_convolution.cpp.
+// Winograd convolution of 3x3 kernels: Note [Winograd] in winograd_convolution.cpp.
 #pragma once
 
 #include "operators/convolution/convolution.h"
 
 namespace flambeau {
 
-// Returns true if this algorithm computes the forward convolution faster than the others.
+// Returns true if Winograd's algorithm computes the forward convolution faster than the other algorithms.
 bool winograd_is_faster(const ConvolutionGeometry& g);
 
 // Returns the transformed and packed weights: Note [Packed matrices].

@@ -23,7 +23,7 @@ inline int64_t groups_for(int64_t n, int64_t words_each) {
 }
 
 // Calls block(words, first, count) for blocks of the elements [0, n). `first` is the index of the block's first
-// element, and each element gets `words_each` words.
+// element. `words_each` is the number of words for one element.
 template <class F>
 void draw(int64_t n, int64_t words_each, Generator* generator, F&& block) {
   const int64_t chunk = kWords / words_each, chunks = (n + chunk - 1) / chunk;
@@ -48,8 +48,8 @@ void on_contiguous(const Tensor& target, F&& body) {
   if (!buffer.same(target)) copy_values(target, buffer);
 }
 
-// Fills `t` in place. If the generator is one of PyTorch's, calls from_stream(tensor, stream), which fills a tensor in
-// memory order. Otherwise calls body(tensor).
+// Fills `t` in place. If the generator is compatible with PyTorch, calls from_stream(tensor, stream), which fills a
+// tensor in memory order. Otherwise calls body(tensor).
 template <class Stream, class F>
 void in_place(const Tensor& t, const char* name, const char* node, Generator* generator, Stream&& from_stream,
               F&& body) {
@@ -75,7 +75,8 @@ inline void draw_on_gpu(cuda::Distribution kind, const Tensor& out, int64_t word
   cuda::draw(kind, out, in, words, drawn, numbers, threshold, range);
 }
 
-// The largest finite number of a dtype, and the largest d for which it represents all integers up to 2**d (`digits`).
+// The largest finite number of a dtype, and `digits`, the largest d for which the dtype represents all integers up to
+// 2**d.
 struct DtypeLimits {
   double largest;
   int digits;

@@ -38,7 +38,7 @@ std::vector<T> roots_of_unity(int64_t n, int64_t stride, int64_t count) {
   return roots;
 }
 
-// Returns the cached value for a length. If there is none, creates it by make(). The cache is cleared when it is full.
+// Returns the cached value for a length. If it is not cached, make() creates it. The cache is cleared when it is full.
 template <class Value, class Make>
 std::shared_ptr<const Value> cached_by_length(int64_t length, Make make) {
   constexpr size_t kMaxCached = 64;

@@ -60,7 +60,7 @@ class Windows {
 
 inline int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// Calls run(dtype, number of the plane, input, output, indices) with pointers for every plane. Returns the results in
+// Calls run(dtype, index of the plane, input, output, indices) with pointers for every plane. Returns the results in
 // the given memory format.
 template <class F>
 TensorPair over_planes(const Tensor& input, const Shape& shape, int64_t positions, MemoryFormat format, F&& run) {

@@ -1,9 +1,9 @@
-// Linear maps that act on each spatial dimension separately, for interpolation and average pooling.
+// Linear maps that act on each spatial dimension separately. Interpolation and average pooling use them.
 //
 // Note [Resampling]
-// Such a map is a sparse matrix for each dimension. The matrices are applied to each plane, one dimension after the
-// other. The derivative is the map of the transposed matrices, and its derivative is the original map, so derivatives
-// of any order are available.
+// A resampling map has a sparse matrix for each dimension. The matrices are applied to each plane, one dimension after
+// the other. The derivative is the map of the transposed matrices, and the derivative of that map is the original map,
+// so derivatives of any order are available.
 #pragma once
 
 #include <memory>
@@ -16,15 +16,15 @@ namespace flambeau {
 
 // Note [Recent maps]
 // Creating a map costs more than applying a small one, so a layer that is called repeatedly should not create it again.
-// Each thread caches the maps that it used last, with the matrices in the kernels' format. The keys are the numbers
-// that determine a map.
+// Each thread caches the maps that it used last, with the matrices in the kernels' format. The key of a map consists of
+// the numbers that determine it.
 using MapKey = SmallVector<int64_t, 24>;
 std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);  // returns null if it is not cached
 void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const Resampling>& map);
 
 // Applies the map to the last dimensions of a tensor, one for each of map->axes. Integers are computed in int64.
 Tensor resample(const char* name, std::shared_ptr<const Resampling> map, const Tensor& input);
-// Applies the cached map with this key. If there is none, applies the result of make(), which is then cached.
+// Applies the cached map with this key. If the key is not in the cache, calls make(), caches its result and applies it.
 template <class F>
 Tensor resample(const char* name, const MapKey& key, F&& make, const Tensor& input) {
   std::shared_ptr<const Resampling> map = recent_map(name, key);

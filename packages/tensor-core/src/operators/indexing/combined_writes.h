@@ -9,7 +9,7 @@ namespace flambeau {
 
 // The positions, counted in elements, at which rows of values are read and written. Value j of a row is read at j *
 // from_step and written at index[j * index_step] * scale + j * step. The next row begins `from_row`, `index_row` and
-// `row` elements later. Values whose positions are outside of [low, high) are not written.
+// `row` elements later. Values whose positions are outside [low, high) are not written.
 struct RowLayout {
   int64_t count, index_step = 1, scale = 1, step = 0, from_step = 1;
   int64_t rows = 1, index_row = 0, row = 0, from_row = 0;

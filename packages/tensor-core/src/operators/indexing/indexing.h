@@ -1,4 +1,4 @@
-// Declarations for operators that read and write at the positions that an index contains.
+// Declarations for operators that read and write at the positions in an index tensor.
 #pragma once
 
 #include <initializer_list>
@@ -11,7 +11,7 @@ namespace flambeau {
 
 // Returns the index as int64. Raises an error that names the operator unless its dtype is int32 or int64.
 Tensor index_tensor(const Tensor& index, const char* name);
-// Refused: a negative index is an error. FromEnd: it counts from the end.
+// Refused: a negative index raises an error. FromEnd: a negative index counts from the end.
 enum class NegativeIndex : uint8_t { Refused, FromEnd };
 // Raises an error of class E unless every entry is in [0, size), or in [-size, size) if negative entries count from the
 // end. Returns true if any entry is negative. Entries on a GPU are not checked before the kernel that uses them runs
@@ -22,7 +22,7 @@ extern template bool check_range<Error>(const Tensor&, int64_t, NegativeIndex, c
 extern template bool check_range<IndexError>(const Tensor&, int64_t, NegativeIndex, const char*, int64_t);
 
 // Checks that n entries are in [low, size), and returns true if any is negative. Call this in the thread that uses the
-// entries, so that they are in its cache.
+// entries, so that they are in the cache of its core.
 template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim);
 extern template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
@@ -47,14 +47,14 @@ Tensor without_repeats(const Tensor& t);
 // Returns `source`, or a contiguous copy if it is not contiguous or overlaps `target`.
 Tensor without_overlap(const Tensor& source, const Tensor& target);
 
-// A function that calls `function` with `write`, which selects a new tensor or the in-place form, as the first
-// argument.
+// A function that calls `function` with `write` as the first argument. `write` selects a new tensor or the in-place
+// form.
 template <auto function, Write write>
 inline constexpr auto writing = []<class... Args>(Tensor (*)(Write, Args...)) {
   return +[](Args... arguments) -> Tensor { return function(write, arguments...); };
 }(+function);
 
-// Records a node that saves the given tensors, of which there can be any number.
+// Records a node that saves the given tensors. Their number is not limited.
 void record_saving(const char* name, const Target& target, TensorList inputs, const Tensors& saved,
                    Derivative derivative);
 

@@ -11,7 +11,7 @@ struct Scatter {
 };
 // Checks all arguments before anything is written. `source` is null if the source is a number.
 Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor* source, const char* name);
-// These set out[index] to combine(out[index], value) for each entry, in the order of the index.
+// These functions set out[index] to combine(out[index], value) for each entry, in the order of the index.
 void store_source(const Tensor& out, const Scatter& s, const Tensor& source, Combine c);
 void store_value(const Tensor& out, const Scatter& s, Scalar value, Combine c);
 

@@ -1,4 +1,4 @@
-// Scaled dot-product attention on the CPU, by blocks of queries and keys.
+// Scaled dot-product attention on the CPU, for blocks of queries and keys.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ struct AttentionSizes {
   bool causal;
 };
 
-// A mask as numbers that are added to the scores. The last two dimensions are contiguous, and the others may be
+// A mask as numbers that are added to the scores. Its last two dimensions are contiguous, and the others may be
 // broadcast.
 struct AttentionMask {
   Tensor values;
@@ -29,7 +29,7 @@ struct AttentionMask {
 Dtype attention_dtype(Dtype dtype, const AttentionSizes& sizes);
 
 // Computes the result, (batch, queries, width), and the logarithms of the sums of exponentials, (batch, queries). The
-// operands have three dimensions and the dtype of attention_dtype(), as has the result.
+// operands have three dimensions. Operands and result have the dtype attention_dtype().
 void attend(const AttentionSizes& sizes, const AttentionMask& mask, const Tensor& query, const Tensor& key,
             const Tensor& value, Tensor& out, Tensor& logarithms);
 

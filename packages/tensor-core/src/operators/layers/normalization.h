@@ -1,4 +1,4 @@
-// Declarations for the normalisations.
+// Declarations that the normalisation operators share.
 #pragma once
 
 #include <algorithm>
@@ -26,8 +26,8 @@ struct Sums {
   double values = 0, squares = 0;
 };
 
-// The conversion of rows of `length` contiguous elements between the dtype of a tensor and that of the computation.
-// Half-precision rows are converted while they are in the cache, a few at a time.
+// The conversion of rows of `length` contiguous elements between the dtype of a tensor and the dtype of the
+// computation. Half-precision rows are converted a few at a time, so that the converted rows stay in the cache.
 struct RowConversion {
   Dtype stored, computed;
   int64_t length;
@@ -64,7 +64,7 @@ struct RowConversion {
   }
 };
 
-// Coefficients of the gradient of a row (Note [Normalisation]). They are computed from the means of g' and of g' * h.
+// Coefficients of the gradient of a row (Note [Normalisation]). They are computed from the means of g' and g' * h.
 struct RowGradient {
   double of_in, constant;
   RowGradient(double rstd, double mean_grad, double mean_product)
@@ -113,14 +113,14 @@ struct NormalizedRows {
 
   static bool are_faster_together(int64_t count, int64_t length, Dtype dtype);
 };
-// Normalises `count` rows and stores their moments. The result of a row does not depend on the rows that are normalised
-// in the same call. `weight` and `bias` may be null. `kind`: 0 for float32, 1 for float64.
+// Normalises `count` rows and stores their moments. The result of a row does not depend on which other rows are
+// normalised in the same call. `weight` and `bias` may be null. `kind`: 0 for float32, 1 for float64.
 void normalize_rows(const NormalizedRows& rows, int kind, char* out, const char* in, const char* weight,
                     const char* bias, int64_t count, double eps, kernels::Moments* moments);
 
 struct ChannelLines;
 // Returns batch_norm with running statistics as one linear function for each channel, for inputs of the given shape (N,
-// C, ...) and dtype. If a tensor does not have C elements, returns no functions.
+// C, ...) and dtype. Returns no functions if any of the tensors does not have C elements.
 ChannelLines inference_lines(const Shape& shape, Dtype dtype, const Tensor& running_mean, const Tensor& running_var,
                              const Tensor& weight, const Tensor& bias, double eps);
 

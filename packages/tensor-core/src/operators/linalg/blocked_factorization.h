@@ -17,7 +17,7 @@ namespace flambeau::blocked {
 
 struct Block {  // a row-major matrix in memory
   char* data;
-  int64_t ld;  // distance between neighbouring rows, in elements
+  int64_t ld;  // distance between adjacent rows, in elements
   Dtype dtype;
 
   char* at(int64_t i, int64_t j) const { return data + (i * ld + j) * item_size(dtype); }

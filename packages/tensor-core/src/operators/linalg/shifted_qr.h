@@ -1,5 +1,4 @@
-// The Schur form of a small general matrix, in double precision, and its eigenvectors. Internal to the eigenvalue
-// operators.
+// The Schur form of a small general matrix, in double precision, and its eigenvectors. The eigenvalue operators use it.
 //
 // Note [Shifted QR]
 // The matrix is balanced by powers of two and reduced by reflections to a Hessenberg matrix H. Steps of the QR
@@ -160,7 +159,7 @@ class Schur {
     step(lo, hi, 3);
   }
 
-  // The shift is the eigenvalue of the last 2x2 block that is closer to the block's last diagonal entry.
+  // The shift is an eigenvalue of the last 2x2 block: the one that is closer to the last diagonal entry of the block.
   void single_step(int64_t lo, int64_t hi, int tries)
     requires(!kReal)
   {
@@ -294,7 +293,7 @@ class BackSubstitution {
     }
   }
 
-  // Transforms x from the basis of Schur vectors to that of the matrix, and scales it to the norm 1.
+  // Transforms x from the basis of Schur vectors to the basis of the original matrix, and scales it to the norm 1.
   template <class E>
   void back(int64_t end, E* x) const {
     std::vector<E> out(static_cast<size_t>(n_));

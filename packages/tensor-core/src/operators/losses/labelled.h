@@ -6,28 +6,28 @@
 
 namespace flambeau {
 
-// Returns the dimension of the classes, for scores of the shape (C,) or (N, C, ...).
+// Returns the dimension of the classes, for scores of shape (C,) or (N, C, ...).
 inline int64_t dim_of_classes(const Tensor& scores) { return scores.dim() == 1 ? 0 : 1; }
 // Raises NotImplementedError unless the scores are floating-point, with a hint if input and target look swapped.
 void check_floating_scores(const Tensor& input, const Tensor& target, const char* name);
 void check_classes(const Tensor& input, const Tensor& target, int64_t ignore_index, const char* name);
 void check_weight(const Tensor& weight, int64_t classes);
-// Returns true if the scores are those of a single sample (C,) and the target is a vector of one element.
+// Returns true if the scores (C,) belong to a single sample and the target is a vector of one element.
 bool is_vector_of_one(const Tensor& input, const Tensor& target);
 
 // The sizes of scores (N, C, ...) and their labels. A sample has a label for each of its `inner` positions.
 struct LabelledScores {
   int64_t batch, classes, inner;
-  Tensor labels, weights;  // labels: int64; weights: of each label, in the dtype of the scores, 0 for ignored labels
+  Tensor labels, weights;  // labels: int64; weights: one per label, in the dtype of the scores; 0 for ignored labels
   Tensor of_class;         // weights of the classes; defined only on a GPU, where a kernel computes `weights` from them
 
   LabelledScores(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index, Dtype type);
-  // Returns a copy that contains `saved`, the labels that the graph has saved, because the caller may have changed the
-  // original ones.
+  // Returns a copy with the labels `saved`, which the graph has saved, because the caller may have changed the original
+  // labels.
   LabelledScores with(const Tensor& saved, int64_t ignore_index) const;
   cuda::ClassScores gpu_scores(int64_t ignore_index) const { return {batch, classes, inner, ignore_index, labels}; }
   // Calls f(i, position of the score of label i) for the labels of the samples [begin, end). For an ignored label, the
-  // position is that of class 0.
+  // position is the one of class 0.
   template <class F>
   FLAMBEAU_INLINE void each(int64_t begin, int64_t end, int64_t ignore_index, F&& f) const {
     const int64_t* all = labels.data<int64_t>();

@@ -20,8 +20,8 @@ inline Shape shape_of(const Operand* operands, int count) {
   return shape;
 }
 
-// Returns the tensor whose memory layout the result gets: the first operand with the shape of the result. Returns null
-// if the layout is row-major.
+// Returns the tensor that determines the memory layout of the result: the first operand with the shape of the result.
+// Returns null if the layout is row-major.
 inline const Tensor* order_of(const Operand* operands, int count, const Shape& shape) {
   for (int k = 0; k < count; ++k)
     if (const Tensor* t = operands[k].tensor; t && t->shape() == shape) return t->is_contiguous() ? nullptr : t;

@@ -1,11 +1,11 @@
 // Pointwise steps that are applied to a result while it is computed.
 //
 // Note [Epilogues]
-// `relu(conv(x) + y)` as three operators writes memory three times. An epilogue runs the pointwise kernels of the
-// operators that follow a convolution or a matrix product on each piece of the result once the piece is complete, while
-// it is in a cache. The kernels are those of the operators, so results are identical to theirs. An algorithm passes
-// each element of its result to the epilogue exactly once, in contiguous pieces. Steps that bound the result by numbers
-// (relu, clamp, hardtanh) have a separate kernel, which keeps the numbers in registers. If such a step is the only one,
+// `relu(conv(x) + y)` as three operators writes memory three times. An epilogue applies the operators that follow a
+// convolution or a matrix product to each piece of the result as soon as the piece is complete, while it is in a cache.
+// It calls the same kernels as the operators, so results are identical to theirs. An algorithm passes each element of
+// its result to the epilogue exactly once, in contiguous pieces. Steps that limit the result to an interval (relu,
+// clamp, hardtanh) have a separate kernel, which keeps the bounds in registers. If such a step is the only one,
 // products and the depthwise convolution apply the bounds before they store the result.
 #pragma once
 
@@ -45,11 +45,12 @@ class Epilogue {
   void set_result(char* data) { result_ = data; }
 
   void apply(char* piece, int64_t n) const;
-  // Returns this epilogue in the form that matrix products accept. It refers to this object.
+  // Returns this epilogue in the form that matrix products accept. The returned object contains a pointer to this
+  // epilogue.
   kernels::ProductFinish finish() const;
 
  private:
-  // Number of elements that a step processes at a time, so few that the operands of three steps fit in a cache.
+  // Number of elements that a step processes at a time. It is so small that the operands of three steps fit in a cache.
   static constexpr int64_t kPiece = 512;
   struct Step {
     PointwiseKernel kernel = nullptr;  // null if the step only limits values

@@ -1,5 +1,5 @@
-// Layouts of tensors, and reading blocks of elements into buffers and writing them back. Internal to the pointwise
-// operators.
+// Layouts of tensors, and functions that read blocks of elements into buffers and write them back. The pointwise
+// operators use them.
 #pragma once
 
 #include <algorithm>
@@ -24,8 +24,8 @@ inline void fill_block(char* to, Scalar value, Dtype dtype, int64_t n) {
   });
 }
 
-// Layout of a tensor in the memory order of the output. Neighbouring dimensions are merged if they are contiguous to
-// each other. Strides are in bytes.
+// Layout of a tensor in the memory order of the output. Adjacent dimensions are merged if their elements are evenly
+// spaced in memory. Strides are in bytes.
 struct OperandLayout {
   char* base;
   Dtype dtype;
@@ -92,16 +92,16 @@ struct Cursor {
   }
 };
 
-// `count` rows of `length` elements each. `at` is the first element. `row_stride` and `step` are the distances in bytes
+// `count` rows of `length` elements. `at` is the first element. `row_stride` and `step` are the distances in bytes
 // between rows and between elements. `done` elements precede the rows.
 struct PlaneRows {
   char* at;
   int64_t row_stride, step, count, length, done;
 };
 
-// Divides the next n elements into groups of rows and calls copy(PlaneRows) for each group. If the rows of a group are
-// one row in memory (stride 0), only the first is passed to copy, and then repeat(done, length, count) is called with
-// the number of all rows of the group.
+// Divides the next n elements into groups of rows and calls copy(PlaneRows) for each group. If all rows of a group have
+// the same memory (stride 0), passes only the first row to `copy` and then calls repeat(done, length, count), where
+// `count` is the number of rows in the group.
 template <class F, class R>
 FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   const OperandLayout& layout = *cursor.layout;
@@ -123,10 +123,11 @@ FLAMBEAU_INLINE void each_row(Cursor& cursor, int64_t n, F&& copy, R&& repeat) {
   }
 }
 
-// Number of bytes in which short rows are written. The last chunk may reach beyond the end of the row.
+// Number of bytes that are copied at a time for short rows. The last chunk may extend beyond the end of the row.
 constexpr int64_t kChunk = kSlack / 2;
 
-// Fills `rows` rows with copies of the first one. Chunks that reach beyond a short row may overlap what they copy.
+// Fills `rows` rows with copies of the first one. Chunks that extend beyond a short row may overlap the bytes that they
+// copy.
 FLAMBEAU_INLINE void repeat_row(char* first, int64_t bytes, int64_t rows) {
   for (char* to = first + bytes; --rows > 0; to += bytes)
     for (int64_t b = 0; b < bytes; b += kChunk) {

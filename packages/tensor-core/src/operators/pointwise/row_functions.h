@@ -1,4 +1,4 @@
-// Functions of rows, as steps of a chain. Note [Chains].
+// Functions of rows, such as softmax, as steps of a chain. Note [Chains].
 #pragma once
 
 #include <cstdint>
@@ -17,13 +17,13 @@ struct RowStep {
   kernels::Reduce reduction = {};  // used for Reduction
   double eps = 0;                  // used for the normalisations
   bool together = false;           // normalise several rows at a time, as the operator does for many short rows
-  int weight = -1, bias = -1;      // for the normalisations: numbers in ChainMemory::weights, or -1
+  int weight = -1, bias = -1;      // for the normalisations: indices into ChainMemory::weights, or -1
 
   bool operator==(const RowStep&) const = default;
 };
 
-// Computes a function of `rows` rows with `length` float32 or float64 elements each. Results equal those of the
-// operator. `weight` and `bias` may be null.
+// Computes a function of `rows` rows with `length` float32 or float64 elements each. The results are equal to the
+// results of the operator. `weight` and `bias` may be null.
 void run_row_function(const RowStep& step, Dtype dtype, char* out, const char* in, const char* weight, const char* bias,
                       int64_t rows, int64_t length);
 

@@ -1,4 +1,4 @@
-// The matrix product on raw memory, by several threads, for the operators that use it.
+// Matrix products on raw memory, computed by several threads.
 #pragma once
 
 #include "flambeau/tensor.h"
@@ -31,8 +31,8 @@ void gemm_bfloat16(int64_t m, int64_t n, int64_t k, const kernels::Matrix& a, co
 // Rounds n sums of products to a dtype.
 void round_sums(char* to, Dtype dtype, const float* sums, int64_t n);
 
-// Computes C = A * B for every item of a batch, as gemm_bfloat16 does. The results are contiguous. Their dtype is
-// float32 or one to which they are rounded.
+// Computes C = A * B for every item of a batch, like gemm_bfloat16. The results are contiguous. They are float32, or
+// are rounded to the given dtype.
 void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, const kernels::Matrix& a,
                          const kernels::Matrix& b, char* c, Dtype dtype);
 

@@ -1,6 +1,6 @@
 // Fills with the numbers that PyTorch's operators draw on the CPU. Note [PyTorch's streams]
 //
-// The tensors to fill are contiguous. The formulas, and the number of words for each element, are those of PyTorch
+// The tensors to fill are contiguous. The formulas and the number of words for each element are the same as in PyTorch
 // 2.13.
 #pragma once
 
@@ -36,7 +36,7 @@ struct IntegerBounds {
 IntegerBounds representable_bounds(int64_t low, int64_t high, Dtype dtype);
 // Fills a tensor with uniform integers in [low, low + range). A range of 0 means 2**64.
 void fill_integers(PyTorchStream& stream, const Tensor& out, int64_t low, uint64_t range);
-void fill_whole_numbers(PyTorchStream& stream, const Tensor& out);  // from 0 to the largest, like random_()
+void fill_whole_numbers(PyTorchStream& stream, const Tensor& out);  // as random_() does without bounds
 Tensor permutation(PyTorchStream& stream, int64_t n);               // returns an int64 tensor
 // Returns the slopes of rrelu: uniform numbers in [low, high) where x <= 0, and 1 elsewhere. x is contiguous.
 Tensor negative_slopes(PyTorchStream& stream, const Tensor& x, double low, double high);

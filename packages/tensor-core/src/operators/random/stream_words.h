@@ -19,7 +19,7 @@ inline constexpr int64_t kHeavyGrain = 256;
 inline constexpr int64_t kLightGrain = kManyWords;
 
 // Calls block(words, first, count) for ranges of the elements [0, n). `first` is the index of the range's first
-// element, and each element gets `each` words. Uses several threads if there are more than `grain` elements.
+// element. `each` is the number of words for one element. Uses several threads if there are more than `grain` elements.
 template <class F>
 void draw(PyTorchStream& stream, int64_t n, int64_t each, int64_t grain, F&& block) {
   alignas(64) uint32_t few[kFewWords];
@@ -40,7 +40,7 @@ void draw(PyTorchStream& stream, int64_t n, int64_t each, int64_t grain, F&& blo
   }
 }
 
-// Converts a number as PyTorch does, to half precision via float32.
+// Converts a number as PyTorch does: to half precision via float32.
 template <class T>
 T narrowed(double value) {
   if constexpr (std::is_floating_point_v<T>)

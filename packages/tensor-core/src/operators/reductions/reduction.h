@@ -22,7 +22,7 @@ Shape reduced_shape(const Tensor& t, const OptionalDims& dims, bool keepdim);
 int64_t reduced_count(const Tensor& t, const OptionalDims& dims);
 void require_elements(const Tensor& t, const OptionalDims& dims, const char* name);
 
-// Adjacent dimensions in memory order, all of which are reduced or all of which are kept. They are treated as one.
+// Adjacent dimensions in memory order that are treated as one, because all of them are reduced or all are kept.
 struct Segment {
   int64_t size;
   bool reduced;
@@ -33,22 +33,22 @@ struct ReductionLayout {
   SmallVector<Segment, 8> segments;
 };
 ReductionLayout layout(const Tensor& t, uint64_t mask);
-// Returns `flat`, a new vector with one result for each kept element in the order of the layout, as a tensor of the
-// reduced shape.
+// Returns `flat` as a tensor of the reduced shape. `flat` is a new vector with one result for each kept element, in the
+// order of the layout.
 Tensor reshape_reduced(const Tensor& flat, const ReductionLayout& l, const Tensor& t, uint64_t mask, bool keepdim);
 
-// Computes the reduction of a row in the given dtype, and records its derivative. `node`: name of the graph's node, if
-// it differs from the row's.
+// Computes a reduction of the operator table in the given dtype, and records its derivative. `node`: name of the node
+// in the autograd graph, if it differs from the name of the reduction.
 Tensor reduction(kernels::Reduce row, const Tensor& t, const OptionalDims& dims, bool keepdim, Dtype type,
                  const char* node = nullptr);
 void require_order(const Tensor& t, const char* name);  // raises an error for complex numbers
 void require_any(const Tensor& t, const char* name);    // raises an error if there are no elements
 
-// Computes a reduction in the dtype of its accumulator. It is not recorded.
+// Computes a reduction in the dtype of its accumulator, without recording.
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);
 
-// Converts a tensor to the dtype of the reduction's result, unless the accumulator for this tensor already has this
-// dtype.
+// Converts a tensor to `type`, the dtype of the reduction's result, unless the accumulator for this tensor already has
+// this dtype.
 Tensor cast_for_reduction(kernels::Reduce op, const Tensor& t, Dtype type);
 
 // Returns the reduction that combines partial results.
@@ -57,7 +57,7 @@ kernels::Reduce join_of(kernels::Reduce op);
 // Computes two reductions of all elements in one pass over memory.
 TensorPair reduce_both(kernels::Reduce first, kernels::Reduce second, const Tensor& t);
 
-// Divides the elements of a tensor by a number, in place. It must be a new tensor that has the dtype of an accumulator.
+// Divides the elements of a tensor by a number, in place. The tensor must be new and have the dtype of an accumulator.
 void divide_in_place(const Tensor& t, double divisor);
 
 // Returns the number of rows in a block, if a step of this shape is divided into blocks of about `block` elements.

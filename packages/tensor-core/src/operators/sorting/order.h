@@ -56,12 +56,12 @@ class ItemBuffer {
 inline constexpr int64_t kInsertion = 16;  // maximum number of items for which insertion sort is faster than std::sort
 inline constexpr int64_t kSmall = 200;     // maximum number of items for which comparisons are faster than counting
 inline constexpr int64_t kMedium = 8192;   // maximum number of items for which digits of 8 bits are faster
-inline constexpr int64_t kMany = 2048;     // minimum for which selection by digits is faster than by comparisons
+inline constexpr int64_t kMany = 2048;     // minimum number of items for which a selection by digits is faster
 inline constexpr int kDigitBits = 11;
 inline constexpr int64_t kItemsPerPoll = int64_t(1)
                                          << 20;  // number of items that are processed between checks for signals
 
-// The bits in which keys differ: `bits` bits, of which the lowest has the number `shift`.
+// The bits in which keys differ: `bits` bits, beginning at bit `shift`, where bit 0 is the lowest.
 struct Digits {
   int shift = 0, bits = 0;
 };
@@ -100,8 +100,8 @@ void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chu
   });
 }
 
-// Sorts the items item(0), ..., item(n - 1), which are in the order of their positions. `from` and `to` have memory for
-// n items each. Returns the one that contains the sorted items.
+// Sorts the items item(0), ..., item(n - 1), which are in the order of their positions. The buffers `from` and `to`
+// have memory for n items each. Returns the buffer that contains the sorted items.
 template <class I, class Read>
 I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) {
   const int widest = n < kMedium ? 8 : kDigitBits, passes = (d.bits + widest - 1) / widest;
@@ -118,7 +118,7 @@ I* sort_items(Read&& item, I* from, I* to, int64_t n, Digits d, int64_t chunks) 
   return from;
 }
 
-// The elements of a tensor as rows along one dimension.
+// A tensor as rows along the dimension to sort.
 struct SortedRows {
   Tensor input;                   // contiguous, with the dimension last
   int64_t count = 1, length = 1;  // number and length of the rows; count is 0 if there are no elements
@@ -156,7 +156,8 @@ decltype(auto) dispatch_ordered(Dtype dtype, const char* name, F&& f) {
   return dispatch(dtype, f);
 }
 
-// Which bits are set in all keys of a set and which in any key, and the range of the keys of integers.
+// Properties of a set of keys: the bits that are set in all keys (`all`) and in at least one key (`any`). For integers
+// also the smallest and the largest key.
 template <class T>
 struct Span {
   Key<T> all = ~Key<T>(0), any = 0, least = all, largest = 0;
@@ -196,8 +197,8 @@ struct Span {
   }
 };
 
-// Converts keys of T to keys of the type K, which are sorted, and back. If all bits of `flip` are set, reverses the
-// order.
+// Converts keys of T to keys of the type K, by which items are sorted, and back. If all bits of `flip` are set,
+// reverses the order.
 template <class T, class K>
 struct Rank {
   static constexpr bool kNarrow = sizeof(K) < sizeof(Key<T>), kFromBase = kNarrow || !kReal<T>;
@@ -262,9 +263,9 @@ class SortedRow {
   Tensor memory_;
 };
 
-// Finds the key of rank k (from 0) among n keys that differ only in their lowest `bits` bits, and the number of equal
-// keys with a lower rank. Determines the digits of the key one after the other, the highest first, and drops keys with
-// other digits.
+// Finds the key of rank k (counted from 0) among n keys that differ only in their lowest `bits` bits, and the number of
+// equal keys with a lower rank. Determines the digits of the key one after the other, from the highest, and drops the
+// keys with other digits.
 template <class K>
 struct RankedKey {
   K key;
@@ -304,8 +305,8 @@ RankedKey<Key<T>> choose(const BitsOf<T>* in, int64_t n, int64_t k, Key<T> flip,
   return {base + Key<T>(key << low), equal_before};
 }
 
-// Returns true if the first k elements of `count` rows of n elements are found for many rows at a time, because the
-// rows are short. first_of_short_rows() then finds them; its `values` may be null.
+// Returns true if the first k elements of each of `count` rows of n elements should be found for many rows at a time,
+// because the rows are short. Then call first_of_short_rows(); its `values` may be null.
 inline bool short_rows(int64_t count, int64_t n, int64_t k) {
   return count >= kernels::kShortOrderRows && k <= kernels::kShortOrderMaxLength && n <= 1024;
 }
