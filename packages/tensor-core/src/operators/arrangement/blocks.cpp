@@ -105,7 +105,7 @@ void record_saving(const char* name, const Target& target, TensorList inputs, co
 
 namespace {
 
-// Drops dimensions of size one and merges neighbouring dimensions that are contiguous to each other.
+// Drops dimensions of size one and merges adjacent dimensions whose elements are evenly spaced in memory.
 void merge(Shape& size, Shape& stride) {
   Shape sizes, strides;
   for (size_t i = 0; i < size.size(); ++i) {
@@ -131,8 +131,9 @@ int64_t offset_at(int64_t position, const Shape& size, const Shape& stride) {
   return offset;
 }
 
-// Calls row(offset, index, length, stride) for every row of a block. `offset` is the distance of the row from the first
-// element of the block in the tensor, and `index` the position of the row's first element in the block.
+// Calls row(offset, index, length, stride) for every row of a block. `offset` is the distance between the first
+// elements of the block and of the row in the tensor, and `index` is the position of the row's first element in the
+// block.
 template <class F>
 FLAMBEAU_INLINE void for_rows(const Blocks& b, F&& row) {
   const size_t dims = b.inner_size.size();
@@ -264,8 +265,8 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combin
   if ((b.outer >= 8 && !repeated) || b.outer * work <= grain || num_threads() == 1)
     return parallel_items(b.outer, std::max<int64_t>(1, grain / work),
                           [&](int64_t begin, int64_t end) { store(begin, end, 0, INT64_MAX); });
-  // Every thread visits all offsets and writes only to one part of the memory. No two threads write the same element,
-  // and each element is written in the order of the offsets.
+  // Every thread visits all offsets, but writes only to its own part of the memory. No two threads write the same
+  // element, and each element is written in the order of the offsets.
   int64_t extent = 1;
   for (int64_t k = 0; k < b.count; ++k) extent = std::max(extent, b.offsets.data<int64_t>()[k] + 1);
   parallel_items(extent, std::max<int64_t>(1, extent / std::max<int64_t>(1, b.outer * work / grain)),

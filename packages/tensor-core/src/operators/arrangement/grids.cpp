@@ -108,7 +108,7 @@ Tensor combinations(const Tensor& input, int64_t r, bool with_replacement) {
   const int64_t n = input.numel(), count = combination_count(n, r, with_replacement);
   Tensor positions;
   {
-    const OnDevice cpu(DeviceType::Cpu);  // choices are computed sequentially, because each depends on the one before
+    const OnDevice cpu(DeviceType::Cpu);  // choices are computed sequentially, because each depends on the previous one
     positions = empty({count, r}, Dtype::int64);
     enumerate(positions.data<int64_t>(), count, r, n, with_replacement);
   }
@@ -167,7 +167,7 @@ const Operator block_diag_operator(
     {.signature = "block_diag(*tensors)",
      .forms = kFunction,
      .doc =
-         R"(Create a block-diagonal matrix from matrices; vectors count as one row. Gradient: all tensors.
+         R"(Create a block-diagonal matrix from matrices; a vector counts as one row. Gradient: all tensors.
 
 Raises RuntimeError for a tensor of more than two dimensions.
 
@@ -195,7 +195,7 @@ const Operator rot90_operator(
     {.signature = "rot90(input, k=1, dims=(0, 1))",
      .forms = kFunction | kMethod,
      .doc =
-         R"(Rotate by ``k`` quarter turns from the first towards the second of ``dims``; a copy. Gradient: input.
+         R"(Return a copy, rotated by ``k`` quarter turns from the first to the second of ``dims``. Gradient: input.
 
 Raises RuntimeError unless there are two different dimensions.
 

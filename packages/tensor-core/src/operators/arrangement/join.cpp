@@ -32,7 +32,8 @@ bool copy_rows(const Tensor& out, const Tensors& tensors, int64_t rows) {
 // Returns true for one-dimensional empty tensors. As in PyTorch, they can be concatenated with tensors of any shape.
 bool is_skipped(const Tensor& t) { return t.dim() == 1 && t.size(0) == 0; }
 
-// Returns the tensor whose shape all others must have, except in the concatenated dimension.
+// Returns the tensor that determines the shape. The other tensors must have the same shape, except in the concatenated
+// dimension.
 const Tensor& model_of(const Tensors& tensors) {
   const Tensor* model = &tensors[0];
   for (const Tensor& t : tensors) {
@@ -42,7 +43,7 @@ const Tensor& model_of(const Tensors& tensors) {
   return *model;
 }
 
-// Returns the memory format that all tensors have in common: channels-last, or else contiguous.
+// Returns the memory format of the result: channels-last if all tensors have this format, otherwise contiguous.
 MemoryFormat joined_format(const Tensors& tensors, int64_t dims) {
   if (dims != 4 && dims != 5) return MemoryFormat::Contiguous;
   for (const Tensor& t : tensors)

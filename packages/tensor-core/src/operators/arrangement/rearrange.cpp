@@ -41,7 +41,7 @@ Tensor flip(const Tensor& t, const Shape& dims) {
 
 const Operator flip_operator({.signature = "flip(input, *dims)",
                               .forms = kFunction | kMethod,
-                              .doc = "Reverse the order of the elements along the dimensions; a copy. Gradient: input.",
+                              .doc = "Return a copy with the elements in reverse order along dims. Gradient: input.",
                               .forward = flip,
                               .reference = "np.flip(input, dims)",
                               .samples = "f(2, 3), (0,); f(2, 3), (0, -1); i(2, 3, 2), (1,)"});
@@ -70,17 +70,17 @@ Tensor repeat(const Tensor& t, const Shape& repeats) {
   return reshape(clone(expand(reshape(t, with_ones), wide)), out);
 }
 
-const Operator repeat_operator({.signature = "repeat(input, *repeats)",
-                                .forms = kMethod,
-                                .doc = "Repeat the tensor along each dimension; a copy. Gradient: summed.",
-                                .forward = repeat,
-                                .reference = "np.tile(input, repeats)",
-                                .samples = "f(2, 3), (2, 1); f(3), (2, 2)"});
+const Operator repeat_operator(
+    {.signature = "repeat(input, *repeats)",
+     .forms = kMethod,
+     .doc = "Return a copy that repeats the tensor along each dimension. Gradient: input; summed over the repetitions.",
+     .forward = repeat,
+     .reference = "np.tile(input, repeats)",
+     .samples = "f(2, 3), (2, 1); f(3), (2, 2)"});
 
 namespace {
 
-// Returns the indices from 0 to size - 1, in which each index i is repeated counts[i] times. A single count applies to
-// all indices.
+// Returns the indices from 0 to size - 1, each index i repeated counts[i] times. A single count applies to all indices.
 Tensor repeated_on_gpu(const Tensor& counts, int64_t size, std::optional<int64_t> output_size) {
   const int64_t least = item(min_all(counts)).integer();
   require(least >= 0, "repeats can not be negative, got ", least);
@@ -148,7 +148,7 @@ const Operator repeat_interleave_operator(
      .doc = R"(Repeat each slice along a dimension, or of the flattened input.
 
 Args:
-    repeats: a number, or a tensor of one number for each slice. Without it input holds the repeats, and the
+    repeats: a number, or a tensor with one number for each slice. Without it, input contains the numbers, and the
         positions are repeated.
     output_size: the number of slices of the result, if it is known.
 Gradient: input.
@@ -237,7 +237,7 @@ const Operator diag_embed_operator(
 const Operator tile_operator({.signature = "tile(input, *dims)",
                               .forms = kFunction | kMethod,
                               .doc = "Repeat the tensor like repeat(). If there are fewer counts than dimensions, they "
-                                     "are those of the last dimensions.",
+                                     "apply to the last dimensions.",
                               .forward =
                                   [](const Tensor& t, const Shape& dims) {
                                     Shape counts = dims;

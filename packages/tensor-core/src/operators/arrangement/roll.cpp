@@ -12,7 +12,7 @@ void roll_values(const Tensor& to, const Tensor& from, const Shape& shifts, cons
   roll_values(narrow(to, dim, shift, rest), narrow(from, dim, 0, rest), shifts, dims, next + 1);
 }
 
-// Replaces the shifts by one shift in [0, size) for each dimension of t. Adds several shifts of the same dimension.
+// Replaces the shifts with one shift in [0, size) for each dimension of t. Adds the shifts of the same dimension.
 void normalize_shifts(const Tensor& t, Shape& shifts, Shape& dims) {
   Shape total(t.shape().size());
   for (size_t i = 0; i < dims.size(); ++i) {
@@ -65,7 +65,7 @@ const Operator roll_operator(
      .forms = kFunction | kMethod,
      .doc = R"(Roll the elements along dimensions.
 
-Elements that leave at one end enter at the other.
+Elements that are shifted beyond the end are inserted at the start.
 
 Args:
     input: tensor of any shape and dtype.
@@ -73,7 +73,7 @@ Args:
     dims: int or tuple of ints, one for each shift. By default the flattened tensor is rolled.
 Returns: a tensor with the shape and dtype of ``input``.
 Raises: RuntimeError if the numbers of shifts and dimensions differ.
-Gradient: rolled back by the same shifts, to any order.
+Gradient: input, any order.
 
 >>> flambeau.roll(flambeau.tensor([[1, 2], [3, 4]]), 1)
 tensor([[4, 1],

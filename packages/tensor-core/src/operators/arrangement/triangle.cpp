@@ -53,7 +53,7 @@ Tensor tril(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, tr
 
 const Operator tril_operator({.signature = "tril(input, diagonal=0)",
                               .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
-                              .doc = "Return the lower triangle, with zeros above it. Gradient: input.",
+                              .doc = "Return a copy of the lower triangle, with zeros above it. Gradient: input.",
                               .forward = tril,
                               .reference = "np.tril(input, diagonal)",
                               .samples = "f(3, 4); f(3, 4), 1; i(2, 3, 3), -1"});
@@ -62,7 +62,7 @@ Tensor triu(const Tensor& t, int64_t diagonal) { return triangle(t, diagonal, fa
 
 const Operator triu_operator({.signature = "triu(input, diagonal=0)",
                               .forms = kFunction | kMethod | kOut | kExactOut | kInPlace,
-                              .doc = "Return the upper triangle, with zeros below it. Gradient: input.",
+                              .doc = "Return a copy of the upper triangle, with zeros below it. Gradient: input.",
                               .forward = triu,
                               .reference = "np.triu(input, diagonal)",
                               .samples = "f(3, 4); f(3, 4), 1; i(2, 3, 3), -1"});

@@ -1,5 +1,5 @@
-// Convolutions of bfloat16 and their gradients for processors with AMX: Note [Unfolding]. Products are added in
-// float32, and results are rounded once. Other processors take less time to convert the operands to float32.
+// Convolutions of bfloat16 and their gradients on processors with AMX: Note [Unfolding]. Products are added in float32,
+// and results are rounded once. On other processors, converting the operands to float32 takes less time.
 #include <algorithm>
 
 #include "flambeau/parallel.h"
@@ -13,10 +13,11 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// The matrices of a sample and a group of channels, and memory for them.
+// The matrices for one sample and one group of channels, and memory for them.
 class Sample {
  public:
-  // `unfolds`: memory for unfold() is needed; `sums`: the number of rows of sums, each for all positions.
+  // `unfolds`: true if memory for unfold() is needed. `sums`: the number of rows of sums; a row has one sum for each
+  // output position.
   Sample(const Geometry& g, bool unfolds, int64_t sums)
       : g(g),
         unfolded_(unfolds && !g.plain() ? g.taps() * g.positions() * int64_t(sizeof(bfloat16)) : 0),

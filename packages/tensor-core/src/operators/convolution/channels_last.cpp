@@ -2,7 +2,7 @@
 //
 // Note [Channels last]
 // In these formats, an activation is a matrix in memory: a row of channels for each position of each sample. A 1x1
-// convolution multiplies it with the weight, (filters, channels), and its result has the same format. Other
+// convolution multiplies this matrix by the weight, (filters, channels), and its result has the same format. Other
 // convolutions compute on contiguous copies, and their results are copied to the format.
 #include <algorithm>
 

@@ -2,13 +2,13 @@
 //
 // Note [Convolution]
 // Three functions form a closed set under differentiation: the convolution y(x, w), the gradient of its input dx(dy, w)
-// and that of its weight dw(x, dy). Each is linear in both arguments, and its derivatives are the other two functions.
-// With stride 1 and large images, y and dw are computed directly (direct_convolution.cpp), or dw by one matrix product
-// per tap if there are many channels and filters (shifted_convolution.cpp). Otherwise y is a product with a matrix
-// (taps, output positions) that is created a panel at a time (implicit_convolution.cpp), and dw unfolds samples into
-// this matrix and multiplies (unfolded_convolution.cpp). With stride 1, dx is a convolution with flipped weights;
-// otherwise it is the fold that corresponds to this unfolding. select_algorithm.cpp contains the conditions. The
-// transposed convolution is dx(x, w) plus a bias.
+// and the gradient of its weight dw(x, dy). Each function is linear in both arguments, and its derivatives are the
+// other two functions. With stride 1 and large images, y and dw are computed directly (direct_convolution.cpp), or dw
+// by one matrix product per tap if there are many channels and filters (shifted_convolution.cpp). Otherwise y is a
+// product with a matrix (taps, output positions) that is created one panel at a time (implicit_convolution.cpp), and dw
+// unfolds samples into this matrix and multiplies (unfolded_convolution.cpp). With stride 1, dx is a convolution with
+// flipped weights; otherwise it is the fold that corresponds to this unfolding. select_algorithm.cpp contains the
+// conditions. The transposed convolution is dx(x, w) plus a bias.
 #include "operators/convolution/convolution.h"
 
 #include "flambeau/scalar_type.h"
@@ -81,8 +81,8 @@ constexpr const char* kNames[] = {"conv1d", "conv2d", "conv3d"};
 constexpr const char* kTransposedNames[] = {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"};
 constexpr int64_t kLargest = int64_t(1) << 31;  // options must be smaller, so that sizes do not overflow
 
-// Returns `values`, a list or a single value, as one value for each dimension of the convolution, after checking that
-// they are at least `least`. Missing dimensions get the value `outside`.
+// Returns `values`, a list or a single value, as one value for each dimension of the convolution. Raises an error for
+// values below `least`. Missing dimensions get the value `outside`.
 Sizes per_dimension(const char* argument, const Shape& values, int dims, int64_t outside, int64_t least) {
   require(values.size() == 1 || values.size() == size_t(dims), "expected ", argument,
           " to be a single integer value or a list of ", dims, " values to match the convolution dimensions, but got ",
@@ -215,14 +215,15 @@ Tensor with_bias(const Tensor& out, const Tensor& bias, int dims) {
   return out + reshape(bias, column);
 }
 
-// Returns true if complex_parts() can compute the convolution: input and weight have the same complex dtype. The shapes
-// are checked by the convolutions of the parts.
+// Returns true if complex_parts() can compute the convolution: input and weight have the same complex dtype. The
+// convolutions of the parts check the shapes.
 bool are_complex(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   return is_complex(input.dtype()) && weight.dtype() == input.dtype() &&
          (!bias.defined() || (bias.dtype() == input.dtype() && bias.dim() == 1));
 }
 
-// Returns a tensor of this size that has memory for one element. It replaces an operand of which only the size is used.
+// Returns a tensor of this size that has memory for one element. It replaces an operand if only the size of the operand
+// is used.
 Tensor of_size(const Shape& size, const Tensor& like) { return expand(zeros({}, like.dtype()), size); }
 
 void check_gradient(const Geometry& g, const Tensor& grad, const Tensor& operand) {
@@ -291,7 +292,7 @@ Tensor transposed_convolution(int dims, const Tensor& input, const Tensor& weigh
             o.padding, " the output size ", g.size[i], " is too small");
   }
   if (bias.defined() && input_gradient_takes_bias(g, input)) return input_gradient(g, input, weight, bias);
-  // Add the bias before the result is rounded to half precision
+  // Adds the bias before the result is rounded to half precision.
   if (bias.defined() && item_size(input.dtype()) == 2 && is_floating(input.dtype())) {
     const auto to_float32 = [](const Tensor& t) { return to(t, Dtype::float32); };
     return to(with_bias(input_gradient(g, to_float32(input), to_float32(weight)), to_float32(bias), dims),

@@ -15,8 +15,8 @@ namespace {
 using Geometry = ConvolutionGeometry;
 using kernels::kDirectSlack;
 
-// A convolution as the kernel sees it: a padded image as a flat array, taps as offsets into it, and output positions in
-// complete rows of the padded image.
+// A convolution in the form that the kernel takes: a padded image as a flat array, taps as offsets into this array, and
+// output positions in complete rows of the padded image.
 struct Flat {
   int64_t channels;
   Sizes size, padding, out;
@@ -42,7 +42,7 @@ struct Flat {
   int64_t plane() const { return (size[1] + 2 * padding[1]) * row(); }
   int64_t volume() const { return (size[0] + 2 * padding[0]) * plane(); }
   int64_t columns() const { return (out[0] - 1) * plane() + out[1] * row(); }
-  int64_t image_size() const {  // includes the elements that taps read after the end of the last row
+  int64_t image_size() const {  // includes the elements after the last row that taps read
     return channels * volume() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
   }
 

@@ -1,4 +1,4 @@
-// Convolutions as products with the unfolded images. Only a few panels of the unfolded images exist at any time.
+// Convolutions as products with the unfolded images. Only a few panels of an unfolded image exist at any time.
 //
 // Note [Implicit unfolding]
 // Consider an image with padding, reordered so that columns one stride apart are adjacent. Element (tap, position) of

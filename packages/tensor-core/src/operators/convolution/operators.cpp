@@ -134,8 +134,8 @@ OperatorRecord input_gradient_record(const char* signature, OperatorFunction for
   return {.signature = signature,
           .forms = kPrivate | kNetwork,
           .doc =
-              "Compute the gradient of the input of a convolution, which has input_size, from the gradient of its "
-              "output.\n\nGradient: weight and grad_output, any order.",
+              "Compute the gradient with respect to the input of a convolution from the gradient of its output. "
+              "input_size is the shape of the input.\n\nGradient: weight and grad_output, any order.",
           .forward = forward,
           .reference = "scipy.signal.convolve(grad_output[0], weight[0])[None]",
           .samples = samples};
@@ -161,8 +161,8 @@ OperatorRecord weight_gradient_record(const char* signature, OperatorFunction fo
   return {.signature = signature,
           .forms = kPrivate | kNetwork,
           .doc =
-              "Compute the gradient of the weight of a convolution, which has weight_size, from the gradient of its "
-              "output.\n\nGradient: input and grad_output, any order.",
+              "Compute the gradient with respect to the weight of a convolution from the gradient of its output. "
+              "weight_size is the shape of the weight.\n\nGradient: input and grad_output, any order.",
           .forward = forward,
           .reference = "scipy.signal.correlate(input[0], grad_output[0], 'valid')[None]",
           .samples = samples};

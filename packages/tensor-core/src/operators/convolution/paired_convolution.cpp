@@ -2,12 +2,12 @@
 //
 // Note [Paired convolutions]
 // Inverted residual blocks (Sandler et al. 2018, "MobileNetV2", https://arxiv.org/abs/1801.04381) expand the channels
-// with a 1x1 convolution, and the next convolution filters each channel alone. In early layers the expanded image is
-// larger than the input and the output together, and does not fit in a core's cache. So both are computed in bands of
-// output rows, and for few channels at a time. The rows of the input that a band needs are packed once, as the right
-// matrix of the product (Note [Packed matrices]), and stay in the cache while all channels read them. The product of a
-// few filters is copied to padded images and filtered at once (Note [Depthwise convolution]). Neighbouring bands both
-// compute the rows that their windows share.
+// with a 1x1 convolution, and the next convolution filters each channel separately. In early layers the expanded image
+// is larger than the input and the output together, and does not fit in a core's cache. Therefore both convolutions are
+// computed together, in bands of output rows and for few channels at a time. The rows of the input that a band needs
+// are packed once, as the right matrix of the product (Note [Packed matrices]), and stay in the cache while all
+// channels read them. The product for a few filters is copied to padded images and filtered at once (Note [Depthwise
+// convolution]). If the windows of adjacent bands share rows, both bands compute these rows.
 #include "operators/convolution/paired_convolution.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// A pair may be faster if a sample of the first result has at least this many bytes.
+// Minimum number of bytes of the first result, for one sample, from which a pair may be faster.
 constexpr int64_t kLarge = int64_t(1) << 20;
 // Number of bytes of the packed rows of a band. Rows at the edges of bands are computed twice, so short bands cost
 // more.
@@ -61,7 +61,7 @@ class Pair {
   };
 
   // Output rows [begin, end), and the rows [first_row, last_row) of the first convolution's result that they read.
-  // `padding`: number of rows of the padded image before these.
+  // `padding`: number of rows of the padded image before first_row.
   struct Band {
     int64_t begin, end, first_row, last_row, padding;
   };

@@ -20,17 +20,17 @@ constexpr int64_t kDirectStep = 16;
 constexpr double kDirectMaxRatio = 1.05, kDirectWeightsMaxRatio = 1.02;
 constexpr double kFewFilters = 12, kFewFiltersMaxRatio = 1.3;
 
-// The implicit convolution copies padded samples. It is faster if these have at most this many times the number of
-// elements that unfolding would read and write.
+// The implicit convolution copies padded samples. It is faster if the padded samples have at most this many times the
+// number of elements that unfolding would read and write.
 constexpr double kPaddedMaxRatio = 4;
 
-// The largest number of filters per channel for which the depthwise convolution is used, with stride 1 and with larger
+// The largest numbers of filters per channel for which the depthwise convolution is used, with stride 1 and with larger
 // strides. It reads a channel once for each filter; the other algorithms read it once for all filters. Measured with
-// float32 and AVX-512: up to these limits it takes 0.6-0.8 (stride 1) and 0.4-1.0 of the time of the other algorithms,
-// above them 1.3-1.5.
+// float32 and AVX-512: up to these limits it takes 0.6-0.8 (stride 1) or 0.4-1.0 (larger strides) of the time of the
+// other algorithms, above the limits 1.3-1.5.
 constexpr int64_t kDepthwiseFilters = 1, kStridedDepthwiseFilters = 8;
 
-// The minimum numbers of channels and filters for shifted products: those that fill a tile.
+// The minimum numbers of channels and filters for shifted products. They fill a tile.
 constexpr int64_t kShiftedChannels = 8, kShiftedFilters = 16;
 
 // Returns true if the stride is 1 and the padded image and the padded gradient have fewer than kMaxElements elements.

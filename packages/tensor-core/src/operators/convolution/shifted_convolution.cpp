@@ -12,9 +12,9 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// The batch is divided into parts, whose gradients are summed separately. The gradients of all parts have at most
-// kPartialSums elements, unless there is only one part. If there are fewer parts than threads, threads also divide the
-// filters of each part, in blocks of kFilters.
+// The batch is divided into parts, whose gradients are summed separately. The gradients of all parts together have at
+// most kPartialSums elements, unless there is only one part. If there are fewer parts than threads, threads also divide
+// the filters of each part, in blocks of kFilters.
 constexpr int64_t kPartialSums = int64_t(1) << 18, kFilters = 32;
 
 int64_t parts_of(const Geometry& g) {

@@ -1,9 +1,10 @@
 // Convolutions by unfolding, and their gradients, for all dtypes.
 //
 // Note [Unfolding]
-// A sample becomes a matrix (taps, output positions), and the convolution a product with the weight (filters, taps). A
-// product is fast if it has many columns: if a sample has few positions, several samples are unfolded side by side into
-// one matrix. Their number depends on the geometry alone, so results do not depend on the number of threads.
+// A sample becomes a matrix (taps, output positions), and the convolution becomes a product of the weight (filters,
+// taps) and this matrix. A product is fast if it has many columns. If a sample has few positions, several samples are
+// therefore unfolded side by side into one matrix. Their number depends only on the geometry, so results do not depend
+// on the number of threads.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -18,7 +19,7 @@ namespace {
 
 using Geometry = ConvolutionGeometry;
 
-// Returns the index of the kernels for float32, float64 or int64.
+// Returns the index of a dtype in kernel arrays for float32, float64 and int64.
 int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
 // Converts the images and the outputs of consecutive samples, for one group of channels, to matrices and back.
@@ -102,7 +103,7 @@ class Unfolded {
   const Block columns_, rows_;
 };
 
-// Returns the number of samples to unfold side by side, which gives about `columns` columns.
+// Returns the number of samples to unfold side by side, so that the matrix has about `columns` columns.
 int64_t samples_together(const Geometry& g, int64_t columns) {
   return std::clamp<int64_t>(columns / g.positions(), 1, std::max<int64_t>(g.batch, 1));
 }
@@ -170,8 +171,8 @@ Tensor unfolded_input_gradient(const Geometry& g, const Tensor& grad, const Tens
   return out;
 }
 
-// Divides the samples into a few ranges, which the threads share, and adds their gradients. If there are so many
-// weights that adding the ranges would take too long, there is one range, and the threads share each product.
+// Divides the samples into a few ranges, which the threads share, and adds the gradients of the ranges. If there are so
+// many weights that this addition would take too long, there is only one range, and the threads share each product.
 Tensor unfolded_weight_gradient(const Geometry& g, const Tensor& input, const Tensor& grad) {
   constexpr int64_t kColumns = 1024, kPartialSums = int64_t(1) << 18;
   const Dtype type = input.dtype();

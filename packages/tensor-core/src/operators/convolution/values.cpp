@@ -22,8 +22,8 @@ Dtype working_type(const Tensor& t) {
 }
 Tensor prepared(const Tensor& t, Dtype type) { return contiguous(to(t, type)); }
 
-// Returns the memory format of the result: that of the activation or, if this is contiguous, that of the weight, as in
-// PyTorch.
+// Returns the memory format of the result: the format of the activation or, if the activation is contiguous, the format
+// of the weight, as in PyTorch.
 MemoryFormat convolved_format(const Tensor& activation, const Tensor& weight) {
   const MemoryFormat own = result_format(activation);
   return own == MemoryFormat::Contiguous ? result_format(weight) : own;
@@ -50,7 +50,7 @@ Tensor sum_of_nothing(const Geometry& g, const Tensor& bias, Dtype type) {
   return out;
 }
 
-// Returns the weights for the convolution g.flipped(). Of each group, only the channels from `first` on are set.
+// Returns the weights for the convolution g.flipped(). In each group, only the channels from `first` on are set.
 Tensor flipped_weights(const Geometry& g, const Tensor& weight, int64_t first = 0) {
   const Geometry to = g.flipped();
   const Tensor out = empty(to.weight_shape(), weight.dtype());
@@ -80,7 +80,7 @@ Tensor flipped_weights(const Geometry& g, const Tensor& weight, int64_t first = 
 }
 
 // Returns the weights for the convolution g.flipped(), packed as rows: Note [Packed matrices]. This takes less time
-// than flipped_weights(), since filters and panels are read and written in order, and the product packs nothing.
+// than flipped_weights(), because filters and panels are read and written in order, and the product does not pack them.
 Tensor flipped_panels(const Geometry& g, const Tensor& weight) {
   const Tensor out = empty(g.flipped().weight_shape(), weight.dtype());
   const int64_t area = product(g.kernel), filters = g.group_filters(), channels = g.group_channels(),

@@ -3,10 +3,11 @@
 // Note [Winograd]
 // F(2x2, 3x3) of Lavin and Gray 2016, arXiv:1509.09308: each 2x2 tile of an output is A'((G w G') * (B' x B))A of a 4x4
 // tile x of the image, where * multiplies elements. For many channels and filters, each of the 16 elements is a product
-// of matrices, (filters, channels) times (channels, tiles). That takes 16 multiplications for four outputs instead
-// of 36. The weights are transformed in float64 once, so this is for weights that are kept. Rounding errors are about
-// twice those of the sum of products; infinite elements make a whole tile NaN. Therefore it replaces only convolutions
-// with a folded normalisation, whose results differ from those of the operators in any case.
+// of matrices, (filters, channels) times (channels, tiles). This takes 16 multiplications for four outputs instead of
+// 36. The weights are transformed once, in float64, so the algorithm is used only if the weights are constant. Rounding
+// errors are about twice as large as with a sum of products, and an infinite element makes a complete tile NaN.
+// Therefore the algorithm replaces only convolutions with a folded normalisation, whose results differ from those of
+// the operators in any case.
 #include <algorithm>
 #include <array>
 
@@ -43,8 +44,8 @@ std::array<double, kElements> transformed(const T* w) {
   return out;
 }
 
-// Convolves one sample: transforms the channels, multiplies the matrices, and transforms their results to those of the
-// filters.
+// Convolves one sample: transforms the channels, multiplies the matrices, and transforms the products to the outputs of
+// the filters.
 template <class T>
 class WinogradSample {
  public:

@@ -2,14 +2,15 @@
 //
 // Note [Transforms]
 // A transform is linear, so its derivative is its adjoint: the transform in the other direction with the same factor.
-// Half a spectrum represents both halves. Between real values and half spectra, the adjoint therefore multiplies the
+// Half of a spectrum represents both halves. Between real values and half spectra, the adjoint therefore multiplies the
 // frequencies that count twice by two or one half.
 //
 // Note [Long transforms]
 // The kernels compute many transforms of one length at a time (Note [Fourier transforms]). A single long transform of
 // length n1 * n2 becomes n2 transforms of length n1, a multiplication by roots of unity, and n1 transforms of length n2
-// (Bailey 1990, FFTs in external or hierarchical memory). A length with a large prime factor becomes a convolution of a
-// longer one (Bluestein 1970, A linear filtering approach to the computation of discrete Fourier transform).
+// (Bailey 1990, FFTs in external or hierarchical memory). A transform whose length has a large prime factor becomes a
+// convolution of greater length (Bluestein 1970, A linear filtering approach to the computation of discrete Fourier
+// transform).
 #include <cmath>
 
 #include "flambeau/cuda/array_library.h"
@@ -216,7 +217,7 @@ Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return out;
 }
 
-// Returns the complete spectrum that half a spectrum represents.
+// Returns the complete spectrum for one half of it.
 Tensor whole_spectrum(const Tensor& half, int64_t dim, int64_t n) {
   const int64_t mirrored = n - half.size(dim);
   if (mirrored == 0) return half;
@@ -243,7 +244,7 @@ Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double 
   return out;
 }
 
-// Multiplies by `weight` those frequencies of half a spectrum that count twice.
+// Multiplies the frequencies of a half spectrum that count twice by `weight`.
 Tensor weighted(const Tensor& half, int64_t dim, int64_t n, double weight) {
   const Tensor weights = full({half.size(dim)}, Scalar(weight), to_real(half.dtype()));
   fill_(select(weights, 0, 0), Scalar(1.0));

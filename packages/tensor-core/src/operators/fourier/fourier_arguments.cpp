@@ -8,14 +8,15 @@ namespace flambeau {
 
 namespace {
 
-// Converts integers to the default dtype, which can be transformed. Raises an error for smaller floating dtypes.
+// Converts integers to the default dtype, because integers cannot be transformed. Raises an error for floating dtypes
+// smaller than float32.
 Tensor transformable(const char* name, const Tensor& t) {
   require(!is_floating(t.dtype()) || item_size(t.dtype()) >= 4, name, ": Unsupported dtype ", t.dtype(),
           "; convert to float32 first");
   return is_inexact(t.dtype()) ? t : to(t, default_dtype());
 }
 
-// The dimensions to transform, and the number of points in each; -1 means the size of the tensor.
+// The dimensions to transform, and the number of points along each of them. -1 means the size of the tensor.
 struct Extent {
   Shape dims, sizes;
 };

@@ -119,7 +119,7 @@ const Operator overTwo[] = {
 const Operator fftshift_operator(
     {.signature = "fftshift(input, dim=None)",
      .forms = kPrivate,
-     .doc = R"(Move the zero frequency to the middle along ``dim`` (default: all dimensions).
+     .doc = R"(Move the frequency zero to the middle along ``dim`` (default: all dimensions).
 
 >>> flambeau.fft.fftshift(flambeau.tensor([0, 1, 2, -2, -1]))
 tensor([-2, -1,  0,  1,  2]))",

@@ -1,4 +1,4 @@
-// Average pooling over equal or adaptive windows. It is computed as a map of Note [Resampling].
+// Average pooling over equal or adaptive windows, computed by a map of Note [Resampling].
 #include <algorithm>
 
 #include "flambeau/cuda.h"
@@ -27,7 +27,7 @@ WindowExtent window_extent(const PoolAxis& a, int64_t o, bool count_include_pad)
   return {first, last, count_include_pad ? end - begin : last - first};
 }
 
-// Divides the sums over windows of integers by `divisor` or, if it is not given, by the sizes of the windows. The
+// Divides the sums over windows of integers by `divisor` or, if no divisor is given, by the sizes of the windows. The
 // quotients are truncated towards zero.
 Tensor divided(const Tensor& sums, const std::vector<PoolAxis>& axes, bool include, std::optional<int64_t> divisor) {
   if (divisor) return _trunc_divide(sums, Scalar(*divisor));
@@ -168,7 +168,7 @@ Tensor pool_adaptive_average(const Tensor& input, const OptionalSizes& output_si
 const Operator avg_pool1d_operator(
     {.signature = "avg_pool1d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True)",
      .forms = kFunction,
-     .doc = "Compute the mean of each window. Gradient: shared evenly.",
+     .doc = "Compute the mean of each window. Gradient: input; divided evenly among the elements of a window.",
      .forward =
          [](const Tensor& t, const Shape& kernel, const OptionalDims& stride, const Shape& padding, bool ceil_mode,
             bool include) { return pool_average<1>(t, kernel, stride, padding, ceil_mode, include, std::nullopt); },
@@ -180,8 +180,8 @@ const Operator avg_pool2d_operator(
     {.signature = "avg_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
                   "divisor_override=None)",
      .forms = kFunction | kOut | kExactOut,
-     .doc = "Compute the mean of each window; divisor_override replaces the number of its elements. Gradient: shared "
-            "evenly.",
+     .doc = "Compute the mean of each window; divisor_override replaces the number of its elements. Gradient: input; "
+            "divided evenly among the elements of a window.",
      .forward = pool_average<2>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 2, (-2, -1,))[..., ::kernel_size, "
                   "::kernel_size, :, :].mean((-2, -1))",
@@ -191,8 +191,8 @@ const Operator avg_pool3d_operator(
     {.signature = "avg_pool3d(input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, "
                   "divisor_override=None)",
      .forms = kFunction | kOut | kExactOut | kFloat32,
-     .doc = "Compute the mean of each window; divisor_override replaces the number of its elements. Gradient: shared "
-            "evenly.",
+     .doc = "Compute the mean of each window; divisor_override replaces the number of its elements. Gradient: input; "
+            "divided evenly among the elements of a window.",
      .forward = pool_average<3>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 3, (-3, -2, -1,))[..., "
                   "::kernel_size, ::kernel_size, ::kernel_size, :, :, :].mean((-3, -2, -1))",
@@ -201,8 +201,8 @@ const Operator avg_pool3d_operator(
 const Operator adaptive_avg_pool1d_operator(
     {.signature = "adaptive_avg_pool1d(input, output_size)",
      .forms = kFunction,
-     .doc = "Compute the mean of windows that divide the image into output_size parts of nearly equal size; None keeps "
-            "a size. Gradient: shared evenly.",
+     .doc = "Divide the image into output_size windows of nearly equal size and compute the mean of each window; None "
+            "keeps a size. Gradient: input; divided evenly among the elements of a window.",
      .forward = pool_adaptive_average<1>,
      .reference = "input.reshape((*input.shape[:-1], *(output_size, input.shape[-1] // output_size))).mean((-1,))",
      .samples = "f(2, 3, 4), 2"});
@@ -210,8 +210,8 @@ const Operator adaptive_avg_pool1d_operator(
 const Operator _adaptive_avg_pool2d_operator(
     {.signature = "_adaptive_avg_pool2d(input, output_size)",
      .forms = kPrivate,
-     .doc = "Compute the mean of windows that divide the image into output_size parts of nearly equal size; None keeps "
-            "a size. Gradient: shared evenly.",
+     .doc = "Divide the image into output_size windows of nearly equal size and compute the mean of each window; None "
+            "keeps a size. Gradient: input; divided evenly among the elements of a window.",
      .forward = pool_adaptive_average<2>,
      .reference = "input.reshape((*input.shape[:-2], *(output_size, input.shape[-2] // output_size), *(output_size, "
                   "input.shape[-1] // output_size))).mean((-3, -1))",
@@ -220,8 +220,8 @@ const Operator _adaptive_avg_pool2d_operator(
 const Operator _adaptive_avg_pool3d_operator(
     {.signature = "_adaptive_avg_pool3d(input, output_size)",
      .forms = kPrivate | kFloat32,
-     .doc = "Compute the mean of windows that divide the image into output_size parts of nearly equal size; None keeps "
-            "a size. Gradient: shared evenly.",
+     .doc = "Divide the image into output_size windows of nearly equal size and compute the mean of each window; None "
+            "keeps a size. Gradient: input; divided evenly among the elements of a window.",
      .forward = pool_adaptive_average<3>,
      .reference =
          "input.reshape((*input.shape[:-3], *(output_size, input.shape[-3] // output_size), *(output_size, "

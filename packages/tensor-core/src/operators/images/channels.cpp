@@ -13,8 +13,8 @@ Shape joined(Shape first, std::initializer_list<int64_t> rest) {
   return first;
 }
 
-// Returns a permutation that keeps the first `before` dimensions, followed by the dimensions `rest`, which count from
-// `before`.
+// Returns a permutation that keeps the first `before` dimensions. After them follow the dimensions `rest`, which are
+// counted from dimension `before`.
 Shape order(size_t before, std::initializer_list<int64_t> rest) {
   Shape out;
   for (size_t i = 0; i < before; ++i) out.push_back(int64_t(i));

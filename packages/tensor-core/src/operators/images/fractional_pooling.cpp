@@ -101,15 +101,15 @@ TensorPair pool_fractional_max(const Tensor& input, const Shape& kernel, const S
 const Operator _fractional_max_pool2d_operator(
     {.signature = "_fractional_max_pool2d(input, kernel_size, output_size, samples=None)",
      .forms = kPrivate | kFloat32,
-     .doc = "Compute the maximum, and its position, of output_size windows. Random samples (N, C, dimensions) in [0, "
-            "1) determine the starts of the windows. Source: Graham 2014, arXiv:1412.6071.",
+     .doc = "Compute the maximum of each of output_size windows, and its position. Random samples (N, C, dimensions) "
+            "in [0, 1) determine the starts of the windows. Source: Graham 2014, arXiv:1412.6071.",
      .forward = pool_fractional_max<2>});
 
 const Operator _fractional_max_pool3d_operator(
     {.signature = "_fractional_max_pool3d(input, kernel_size, output_size, samples=None)",
      .forms = kPrivate | kFloat32,
-     .doc = "Compute the maximum, and its position, of output_size windows. Random samples (N, C, dimensions) in [0, "
-            "1) determine the starts of the windows. Source: Graham 2014, arXiv:1412.6071.",
+     .doc = "Compute the maximum of each of output_size windows, and its position. Random samples (N, C, dimensions) "
+            "in [0, 1) determine the starts of the windows. Source: Graham 2014, arXiv:1412.6071.",
      .forward = pool_fractional_max<3>});
 
 }  // namespace

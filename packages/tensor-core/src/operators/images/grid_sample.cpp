@@ -17,13 +17,13 @@ using kernels::Sampling;
 
 struct SamplingGeometry {
   Sampling sampling;
-  int64_t batch, channels, pixels, points;  // pixels: of an image; points: of a grid
+  int64_t batch, channels, pixels, points;  // pixels: pixels of an image; points: points of a grid
   Shape out_shape;
 
   int64_t blocks() const { return (points + kPoints - 1) / kPoints; }  // number of blocks of points for each image
 };
 
-// Computes the taps for blocks [begin, end) of points, and calls body(sample, first point, number of points, taps) for
+// Computes the taps for the blocks [begin, end) of points. Calls body(sample, first point, number of points, taps) for
 // each block.
 template <class T, class F>
 void over_blocks(const SamplingGeometry& l, const Tensor& grid, bool slopes, int64_t begin, int64_t end, F&& body) {
@@ -63,8 +63,8 @@ struct Gradients {
   Tensor input, grid;
 };
 
-// Returns the gradient of the image. Adds the share of each tap to its pixel, for all channels at once. Taps outside
-// the image are added to an extra row, which is dropped.
+// Returns the gradient of the image. Adds the contribution of each tap to its pixel, for all channels at once. Taps
+// outside the image are added to an extra row, which is dropped.
 Tensor image_gradient(const SamplingGeometry& l, const cuda::GridSample& gpu_sampling, const Tensor& grad,
                       const Shape& shape) {
   const int64_t taps = l.sampling.taps(), total = l.batch * l.points, rows = l.batch * l.pixels;
@@ -225,13 +225,13 @@ Gradient: input and grid, any order. Source: Jaderberg et al. 2015, arXiv:1506.0
 const Operator grid_sampler_2d_operator(
     {.signature = "grid_sampler_2d(input, grid, interpolation_mode, padding_mode, align_corners)",
      .forms = kFunction | kFloat32,
-     .doc = "Apply `grid_sampler` to images ``(N, C, H, W)``. Raises RuntimeError for another rank.",
+     .doc = "Apply `grid_sampler` to images ``(N, C, H, W)``. Raises RuntimeError for other shapes.",
      .forward = grid_sampler_of<4>});
 
 const Operator grid_sampler_3d_operator(
     {.signature = "grid_sampler_3d(input, grid, interpolation_mode, padding_mode, align_corners)",
      .forms = kFunction | kFloat32,
-     .doc = "Apply `grid_sampler` to volumes ``(N, C, D, H, W)``. Raises RuntimeError for another rank.",
+     .doc = "Apply `grid_sampler` to volumes ``(N, C, D, H, W)``. Raises RuntimeError for other shapes.",
      .forward = grid_sampler_of<5>});
 
 // Returns the position of a name in a list.

@@ -1,9 +1,9 @@
 // The derivative of grid_sample as differentiable operators, for second derivatives.
 //
 // Note [Differentiable taps]
-// A point reads a fixed number of pixels along each dimension, with weights that are functions of its distance to them.
-// Positions are computed without recording. The distance to the pixel on the left is then made differentiable by hand:
-// its value, plus its slope times the change of the coordinate.
+// A point reads a fixed number of pixels along each dimension. The weight of a pixel is a function of its distance from
+// the point. Positions are computed without recording. The distance to the pixel on the left is then made
+// differentiable explicitly: it is its value, plus its slope times the change of the coordinate.
 #include "operators/images/grid_sample_derivative.h"
 #include "flambeau/rows/arithmetic.h"
 
@@ -24,7 +24,7 @@ struct Tap {
   Tensor index, inside, weight, slope;  // slope: derivative of the weight with respect to the grid's coordinate
 };
 
-// Maps positions outside the image into it as the padding mode requires, and computes their slopes.
+// Moves positions outside the image into the image, as the padding mode requires, and computes their slopes.
 PixelPosition pad_position(PixelPosition p, double size, const GridSampling& o) {
   if (o.padding == kReflection) {
     const double low = o.align_corners ? 0 : -0.5, span = o.align_corners ? size - 1 : size;
@@ -84,16 +84,16 @@ std::vector<Tap> taps_along(const Tensor& x, int64_t length, const GridSampling&
   return taps;
 }
 
-struct Sums {  // the gradients, added so far, of a flattened image and of the flattened points
+struct Sums {  // the sums of the gradients of a flattened image and of the flattened points
   Tensor image;
   std::vector<Tensor> points;
 };
 
-// Adds the contribution of one combination of taps, one for each dimension, x first.
+// Adds the contribution of one combination of taps, which has one tap for each dimension, x first.
 void add_taps(Sums& sums, const std::vector<const Tap*>& taps, const Tensor& image, const Tensor& grad,
               const std::vector<int64_t>& sizes, bool of_image, bool of_points) {
   const size_t dims = taps.size();
-  const auto weight = [&](size_t sloping) {  // product of the weights; in dimension `sloping`, the slope instead
+  const auto weight = [&](size_t sloping) {  // product of the weights; of the slope in dimension `sloping`
     Tensor out;
     for (size_t i = 0; i < dims; ++i) {
       const Tensor& factor = i == sloping ? taps[i]->slope : taps[i]->weight;

@@ -1,4 +1,4 @@
-// Interpolation on a regular grid, as a map of Note [Resampling].
+// Interpolation on a regular grid, computed by a map of Note [Resampling].
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -14,7 +14,7 @@ namespace {
 
 struct Grid {  // positions of the outputs along one dimension, in pixels of the input
   int64_t in, out;
-  double step;  // distance between neighbouring outputs
+  double step;  // distance between adjacent outputs
   bool align_corners;
 
   double source_position(int64_t o) const { return align_corners ? step * double(o) : step * (double(o) + 0.5) - 0.5; }
@@ -65,8 +65,8 @@ void cubic(const Grid& g, SparseMatrix& m) {
   }
 }
 
-// Computes the weights for interpolation with antialiasing. If the image becomes smaller, the kernel is stretched so
-// that it covers all inputs of an output.
+// Computes the weights for interpolation with antialiasing. If the image becomes smaller, the kernel is stretched, so
+// that it covers all input pixels in the area of an output pixel.
 void antialiased(const Grid& g, bool is_cubic, SparseMatrix& m) {
   const double stretch = std::max(g.step, 1.0), support = (is_cubic ? 2.0 : 1.0) * stretch;
   std::vector<double> weights;
@@ -115,8 +115,8 @@ void quantize(SparseMatrix& m) {
   for (double& w : m.weights()) w = std::trunc(w * double(1 << bits) + (w < 0 ? -0.5 : 0.5)) / double(1 << bits);
 }
 
-// Interpolates images of bytes with quantized weights, along the width and then along the height. Both results are
-// rounded to bytes.
+// Interpolates images of bytes with quantized weights, first along the width and then along the height. Both results
+// are rounded to bytes.
 Tensor interpolate_bytes(const char* name, Resampling map, const Tensor& input) {
   Tensor image = to(input, Dtype::float32);
   for (size_t axis = map.axes.size(); axis-- > 0;) {
@@ -278,7 +278,7 @@ Args:
     scale_factor: size of the output divided by the size of the input. Exactly one of both must be given.
     mode: ``"nearest"`` (with PyTorch's legacy rounding), ``"nearest-exact"``, ``"linear"`` (1-D), ``"bilinear"``,
         ``"bicubic"`` (2-D), ``"trilinear"`` (3-D) or ``"area"``, the mean of the input area of an output.
-    align_corners: if True, the centres of the corner pixels coincide, otherwise their outer edges.
+    align_corners: if True, the centres of the corner pixels of input and output coincide, otherwise their outer edges.
     recompute_scale_factor: if True, use the quotient of the rounded sizes as the scale.
     antialias: if True, ``"bilinear"`` and ``"bicubic"`` average over the input area of an output.
 Returns: with ``scale_factor=2`` and ``mode="linear"``, ``[0, 0.25, 0.75, 1]`` of ``[0, 1]``.

@@ -23,7 +23,7 @@ struct Padding {  // the padding of one dimension
   int64_t out() const { return size + before + after; }
   int64_t reflected(int64_t o) const { return size - 1 - std::abs(size - 1 - std::abs(o - before)); }
   int64_t replicated(int64_t o) const { return std::clamp<int64_t>(o - before, 0, size - 1); }
-  // Returns the number of elements that circular padding repeats, that is, those that negative padding does not remove.
+  // Returns the number of elements that circular padding repeats: the elements that negative padding does not remove.
   int64_t kept() const { return size - std::max<int64_t>(-before, 0) - std::max<int64_t>(-after, 0); }
   int64_t wrapped(int64_t o) const {
     const int64_t first = std::max<int64_t>(-before, 0), rest = kept();
@@ -146,7 +146,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
   for (size_t i = 0; i < dims; ++i) {
     const int64_t dim = input.dim() - int64_t(dims - i);
     constexpr int64_t kLargest = int64_t(1) << 31;
-    const size_t at = 2 * (dims - 1 - i);  // the amounts begin with the last dimension
+    const size_t at = 2 * (dims - 1 - i);  // the list of amounts begins with the last dimension
     require(std::abs(amounts[at]) < kLargest && std::abs(amounts[at + 1]) < kLargest,
             "pad: amounts must be below 2**31, got ", amounts);
     const Padding p{input.size(dim), amounts[at], amounts[at + 1]};

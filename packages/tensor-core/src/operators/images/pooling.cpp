@@ -254,8 +254,8 @@ const Operator max_pool1d_operator(
     {.signature =
          "max_pool1d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
      .forms = kFunction,
-     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: to that "
-            "position.",
+     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: input; "
+            "it flows to the positions of the maxima.",
      .forward = pool_max<1>,
      .reference =
          "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 1, (-1,))[..., ::kernel_size, :].max((-1,))",
@@ -265,8 +265,8 @@ const Operator max_pool2d_operator(
     {.signature =
          "max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
      .forms = kFunction,
-     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: to that "
-            "position.",
+     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: input; "
+            "it flows to the positions of the maxima.",
      .forward = pool_max<2>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 2, (-2, -1,))[..., ::kernel_size, "
                   "::kernel_size, :, :].max((-2, -1))",
@@ -276,8 +276,8 @@ const Operator max_pool3d_operator(
     {.signature =
          "max_pool3d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False)",
      .forms = kFunction | kFloat32,
-     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: to that "
-            "position.",
+     .doc = "Compute the maximum of each window and, with return_indices, its position in the image. Gradient: input; "
+            "it flows to the positions of the maxima.",
      .forward = pool_max<3>,
      .reference = "np.lib.stride_tricks.sliding_window_view(input, (kernel_size,) * 3, (-3, -2, -1,))[..., "
                   "::kernel_size, ::kernel_size, ::kernel_size, :, :, :].max((-3, -2, -1))",
@@ -286,22 +286,22 @@ const Operator max_pool3d_operator(
 const Operator _adaptive_max_pool1d_operator(
     {.signature = "_adaptive_max_pool1d(input, output_size, return_indices=False)",
      .forms = kPrivate,
-     .doc = "Compute the maximum, and its position, of windows that divide the image into output_size parts. Gradient: "
-            "to it.",
+     .doc = "Divide the image into output_size windows, and compute the maximum of each window and its position. "
+            "Gradient: input; it flows to the positions of the maxima.",
      .forward = pool_adaptive_max<1>});
 
 const Operator _adaptive_max_pool2d_operator(
     {.signature = "_adaptive_max_pool2d(input, output_size, return_indices=False)",
      .forms = kPrivate,
-     .doc = "Compute the maximum, and its position, of windows that divide the image into output_size parts. Gradient: "
-            "to it.",
+     .doc = "Divide the image into output_size windows, and compute the maximum of each window and its position. "
+            "Gradient: input; it flows to the positions of the maxima.",
      .forward = pool_adaptive_max<2>});
 
 const Operator _adaptive_max_pool3d_operator(
     {.signature = "_adaptive_max_pool3d(input, output_size, return_indices=False)",
      .forms = kPrivate | kFloat32,
-     .doc = "Compute the maximum, and its position, of windows that divide the image into output_size parts. Gradient: "
-            "to it.",
+     .doc = "Divide the image into output_size windows, and compute the maximum of each window and its position. "
+            "Gradient: input; it flows to the positions of the maxima.",
      .forward = pool_adaptive_max<3>});
 
 }  // namespace

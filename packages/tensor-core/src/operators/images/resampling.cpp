@@ -1,4 +1,4 @@
-// Application of maps of Note [Resampling].
+// Computation of the maps of Note [Resampling].
 #include "operators/images/resampling.h"
 
 #include <algorithm>
@@ -74,7 +74,8 @@ class RunMatrix {
 
 namespace {
 
-// Returns the dimensions in the order that needs the least work: those that shrink first, those that grow last.
+// Returns the dimensions in the order that needs the least work: dimensions that shrink come first, dimensions that
+// grow come last.
 std::vector<size_t> order_of(const Resampling& map) {
   std::vector<size_t> order;
   for (size_t i = 0; i < map.axes.size(); ++i)

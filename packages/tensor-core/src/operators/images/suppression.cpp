@@ -17,7 +17,7 @@ struct Corners {
   std::vector<int64_t> group;
 };
 
-// Marks in `gone` the boxes after box `i` in its group whose overlap with it exceeds the threshold.
+// Marks boxes in `gone`: those that follow box `i` in its group and whose overlap with box `i` exceeds the threshold.
 void suppress(const Corners& c, size_t i, double threshold, std::vector<uint8_t>& gone) {
   const double x1 = c.x1[i], y1 = c.y1[i], x2 = c.x2[i], y2 = c.y2[i], area = c.area[i];
   for (size_t j = i + 1; j < gone.size(); ++j) {

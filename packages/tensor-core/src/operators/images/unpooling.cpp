@@ -42,7 +42,8 @@ Shape spread_over(int dims, const Shape& values, const char* what) {
   return values.size() == 1 ? Shape(size_t(dims), values[0]) : values;
 }
 
-// Returns the sizes of the image: the last ones of `wanted` or, if this is not given, the usual ones for the pool.
+// Returns the spatial sizes of the image: the last elements of `wanted` or, if it is not given, the sizes that follow
+// from the arguments of the pooling.
 Shape sizes_of(int dims, const Tensor& input, const PoolOptions& pool, const OptionalDims& wanted) {
   const Shape kernel = spread_over(dims, pool.kernel, "kernel_size"),
               stride = pool.stride.empty() ? kernel : spread_over(dims, pool.stride, "stride"),
@@ -101,7 +102,7 @@ Tensor unpool_max(const Tensor& input, const Tensor& indices, const Shape& kerne
 const Operator nn_max_unpool1d_operator(
     {.signature = "max_unpool1d(input, indices, kernel_size, stride=None, padding=0, output_size=None)",
      .forms = kPrivate | kNetwork | kFloat32,
-     .doc = R"(Write the results of a max pool to their positions in the input, with zeros elsewhere.
+     .doc = R"(Write the results of max pooling to their positions in an image of zeros.
 
 Args:
     input, indices: results of ``max_pool1d(..., return_indices=True)``.

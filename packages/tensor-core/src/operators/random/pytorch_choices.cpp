@@ -109,8 +109,8 @@ void fill_whole_numbers(PyTorchStream& stream, const Tensor& out) {
   });
 }
 
-// Fisher-Yates shuffle (Durstenfeld 1964). From about 2**32 / 20 elements on, remainders of single words would favour
-// some orders. PyTorch then uses two words for each element, and the inside-out form of the algorithm.
+// Fisher-Yates shuffle (Durstenfeld 1964). From about 2**32 / 20 elements on, the remainder of one random word would
+// favour some orders. PyTorch then uses two words for each element, and the inside-out form of the algorithm.
 Tensor permutation(PyTorchStream& stream, int64_t n) {
   constexpr int64_t kWide = std::numeric_limits<uint32_t>::max() / 20;
   const Tensor result = empty({n}, Dtype::int64);

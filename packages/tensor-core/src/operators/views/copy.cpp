@@ -4,10 +4,11 @@
 
 namespace flambeau {
 
-const Operator detach_operator({.signature = "detach(input)",
-                                .forms = kFunction | kMethod | kCopy,
-                                .doc = "Return a tensor with the same memory that is not part of the graph.",
-                                .forward = detach});
+const Operator detach_operator(
+    {.signature = "detach(input)",
+     .forms = kFunction | kMethod | kCopy,
+     .doc = "Return a tensor that shares the memory of the input and is not part of the graph.",
+     .forward = detach});
 
 const Operator alias_copy_operator({.signature = "alias_copy(input)",
                                     .forms = kFunction | kOut,
@@ -25,7 +26,7 @@ const Operator slice_copy_operator({.signature = "slice_copy(input, dim=0, start
 const Operator clone_operator(
     {.signature = "clone(input, *, memory_format=None)",
      .forms = kFunction | kMethod,
-     .doc = "Return a copy, in the same memory format unless another one is given. Gradient: passes through.",
+     .doc = "Return a copy in the given memory format (default: the format of the input). Gradient: input.",
      .forward = [](const Tensor& t,
                    std::optional<MemoryFormat> format) { return clone(t, format.value_or(MemoryFormat::Preserve)); },
      .reference = "input.copy()",
@@ -70,18 +71,19 @@ Tensor fill_in_place(const Tensor& t, const Operand& value) {
   return value.tensor ? copy_(t, one_value(*value.tensor)) : fill_(t, value.scalar);
 }
 
-const Operator fill_operator(
-    {.signature = "fill(input, value)",
-     .forms = kFunction | kInPlace,
-     .doc =
-         R"(Return a tensor like input filled with a number or a 0-d tensor. Gradient: 0 for input, the sum for value.
+const Operator fill_operator({.signature = "fill(input, value)",
+                              .forms = kFunction | kInPlace,
+                              .doc =
+                                  R"(Return a tensor like input filled with a number or a 0-d tensor.
+
+Gradient: 0 for input, the sum of the elements for value.
 
 >>> flambeau.fill(flambeau.zeros(2), 3)
 tensor([3., 3.]))",
-     .forward = filled,
-     .in_place = fill_in_place,
-     .reference = "np.full_like(input, value)",
-     .samples = "f(2, 3), 2.5; i(3), 2"});
+                              .forward = filled,
+                              .in_place = fill_in_place,
+                              .reference = "np.full_like(input, value)",
+                              .samples = "f(2, 3), 2.5; i(3), 2"});
 
 const Operator zero__operator({.signature = "zero_(input)",
                                .forms = kFunction | kMethod,

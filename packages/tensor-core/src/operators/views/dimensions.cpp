@@ -38,28 +38,28 @@ Tensor transpose(const Tensor& t, int64_t dim0, int64_t dim1) { return exchange(
 
 const Operator transpose_operator({.signature = "transpose(input, dim0, dim1)",
                                    .forms = kFunction | kMethod | kCopy | kBecome,
-                                   .doc = "Exchange two dimensions; a view.",
+                                   .doc = "Return a view with two dimensions exchanged.",
                                    .forward = transpose,
                                    .reference = "np.swapaxes(input, dim0, dim1)",
                                    .samples = "f(2, 3, 4), 0, -1; f(2, 3), 1, 1"});
 
 const Operator swapaxes_operator({.signature = "swapaxes(input, axis0, axis1)",
                                   .forms = kFunction | kMethod | kBecome,
-                                  .doc = "Exchange two dimensions; a view.",
+                                  .doc = "Return a view with two dimensions exchanged.",
                                   .forward = transpose,
                                   .reference = "np.swapaxes(input, axis0, axis1)",
                                   .samples = "f(2, 3, 4), 0, 2; f(2, 3), -1, 0"});
 
 const Operator swapdims_operator({.signature = "swapdims(input, dim0, dim1)",
                                   .forms = kFunction | kMethod | kBecome,
-                                  .doc = "Exchange two dimensions; a view.",
+                                  .doc = "Return a view with two dimensions exchanged.",
                                   .forward = transpose,
                                   .reference = "np.swapaxes(input, dim0, dim1)",
                                   .samples = "f(2, 3, 4), 0, 2; f(2, 3), -1, 0"});
 
 const Operator t_operator({.signature = "t(input)",
                            .forms = kFunction | kMethod | kCopy | kBecome,
-                           .doc = "Return the transpose of a matrix; a view.",
+                           .doc = "Return the transpose of a matrix as a view.",
                            .forward =
                                [](const Tensor& t) {
                                  require(t.dim() <= 2, "t() expects a tensor with <= 2 dimensions, but self is ",
@@ -87,7 +87,7 @@ Tensor permute(const Tensor& t, const Shape& dims) {
 
 const Operator permute_operator({.signature = "permute(input, *dims)",
                                  .forms = kFunction | kMethod | kCopy,
-                                 .doc = "Reorder the dimensions; a view.",
+                                 .doc = "Return a view with the dimensions in another order.",
                                  .forward = permute,
                                  .reference = "np.transpose(input, dims)",
                                  .samples = "f(2, 3, 4), (2, 0, 1); f(2, 3, 4), (-1, 1, 0)"});
@@ -116,7 +116,7 @@ Tensor movedim(const Tensor& t, const Shape& source, const Shape& destination) {
 
 const Operator movedim_operator({.signature = "movedim|moveaxis(input, source, destination)",
                                  .forms = kFunction | kMethod,
-                                 .doc = "Move dimensions to other positions; a view.",
+                                 .doc = "Return a view with dimensions moved to other positions.",
                                  .forward = movedim,
                                  .reference = "np.moveaxis(input, source, destination)",
                                  .samples = "f(2, 3, 4), 0, 2; f(2, 3, 4), (0, 1), (-1, 0)"});
@@ -156,7 +156,7 @@ const Operator broadcast_to_operator({.signature = "broadcast_to(input, *size)",
 
 const Operator expand_operator({.signature = "expand(input, *size)",
                                 .forms = kMethod | kCopy,
-                                .doc = "Expand dimensions of size 1 without a copy; -1 keeps a size.",
+                                .doc = "Return a view in which dimensions of size 1 are expanded; -1 keeps a size.",
                                 .forward = expand,
                                 .reference = "np.broadcast_to(input, size)",
                                 .samples = "f(3, 1), (2, 3, 4); f(), (2,)"});
@@ -196,7 +196,7 @@ Tensor squeeze(const Tensor& t, const OptionalDims& dim) {
 
 const Operator squeeze_operator({.signature = "squeeze(input, dim=None)",
                                  .forms = kFunction | kMethod | kCopy | kBecome,
-                                 .doc = "Remove dimensions of size 1; a view.",
+                                 .doc = "Return a view without dimensions of size 1.",
                                  .forward = squeeze,
                                  .reference = "np.squeeze(input, dim)",
                                  .samples = "f(1, 3, 1); f(1, 3, 1), 0; f(1, 3, 1), (0, -1)"});
@@ -213,7 +213,7 @@ Tensor unsqueeze(const Tensor& t, int64_t dim) {
 
 const Operator unsqueeze_operator({.signature = "unsqueeze(input, dim)",
                                    .forms = kFunction | kMethod | kCopy | kBecome,
-                                   .doc = "Insert a dimension of size 1; a view.",
+                                   .doc = "Return a view with an additional dimension of size 1.",
                                    .forward = unsqueeze,
                                    .reference = "np.expand_dims(input, dim)",
                                    .samples = "f(2, 3), 1; f(), -1"});

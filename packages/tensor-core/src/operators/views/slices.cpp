@@ -26,7 +26,7 @@ Tensor select(const Tensor& t, int64_t dim, int64_t index) {
 
 const Operator select_operator({.signature = "select(input, dim, index)",
                                 .forms = kFunction | kMethod | kCopy,
-                                .doc = "Select a slice along a dimension, and remove the dimension; a view.",
+                                .doc = "Return a view of one index along a dimension, without this dimension.",
                                 .forward = select,
                                 .reference = "np.take(input, index, dim)",
                                 .samples = "f(3, 4), 0, -1; f(3, 4), -1, 2"});
@@ -79,7 +79,7 @@ Tensor narrow_from(const Tensor& t, int64_t dim, const Start& start, int64_t len
 const Operator narrow_operator(
     {.signature = "narrow(input, dim, start, length)",
      .forms = kFunction | kMethod,
-     .doc = "Select a range along a dimension; a view. start is an int or a 0-d integer tensor.",
+     .doc = "Return a view of a range along a dimension. start is an int or a 0-d integer tensor.",
      .forward = narrow_from,
      .reference = "np.take(input, np.arange(start, start + length), dim)",
      .samples = "f(5, 3), 0, 1, 3; f(3, 4), -1, -2, 2"});
@@ -205,8 +205,8 @@ const Operator as_strided_scatter_operator(
                   "in stride]).__setitem__(Ellipsis, src) or out)(input.copy())",
      .samples = "f(3, 4), f(2, 2), (2, 2), (4, 1), 1"});
 
-// Fills the main diagonal. With `wrap`, the diagonal of a tall matrix restarts after each square block and one more
-// row.
+// Fills the main diagonal. With `wrap`, if the matrix has more rows than columns, the diagonal restarts after each
+// square block and one more row.
 void fill_diagonal_(const Tensor& t, Scalar value, bool wrap) {
   constexpr const char* name = "fill_diagonal_";
   require(t.dim() >= 2, name, ": dimensions must be larger than 1, got shape ", t.shape());
@@ -226,8 +226,10 @@ const Operator fill_diagonal__operator(
      .forms = kMethod,
      .doc = R"(Fill the main diagonal of a matrix, or of a tensor whose dimensions are all equal, with a number.
 
-With wrap, the diagonal of a tall matrix restarts after each square block and one more row. Raises RuntimeError for
-fewer than 2 dimensions, and for more than 2 dimensions of different sizes. Gradient: zero on the diagonal.)",
+If wrap is True, the diagonal of a tall matrix restarts after each square block and one more row.
+
+Raises RuntimeError for fewer than 2 dimensions, and for more than 2 dimensions of different sizes.
+Gradient: input; zero on the diagonal.)",
      .forward = [](const Tensor& t, Scalar value, bool wrap) {
        fill_diagonal_(t, value, wrap);
        return t;

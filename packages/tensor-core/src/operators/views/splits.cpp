@@ -12,8 +12,8 @@ namespace {
 // Maximum number of parts. It is needed because a dimension of size 0 could be split into any number of parts.
 constexpr int64_t kMaxParts = int64_t(1) << 24;
 
-// Records the parts as outputs of a single node, whose derivative concatenates their gradients. With one node for each
-// part, every gradient would be padded with zeros, and the results would be added.
+// Records the parts as outputs of a single node, whose derivative concatenates their gradients. With a node for each
+// part, every gradient would be padded with zeros, and the padded gradients would be added.
 template <class F>
 Tensors recorded_parts(const char* name, const Tensor& t, Tensors parts, F&& joined) {
   if (!grad_enabled()) return parts;
@@ -65,7 +65,7 @@ Tensors split(const Tensor& t, const Shape& sizes, int64_t dim) {
 
 const Operator split_with_sizes_operator({.signature = "split_with_sizes(input, split_sizes, dim=0)",
                                           .forms = kFunction | kMethod | kCopy,
-                                          .doc = "Split into parts of the given sizes along a dimension; views.",
+                                          .doc = "Return views of parts of the given sizes along a dimension.",
                                           .forward = split,
                                           .reference = "np.split(input, np.cumsum(split_sizes)[:-1], dim)",
                                           .samples = "f(5, 2), (1, 0, 4); f(2, 5), (2, 3), 1"});
@@ -87,7 +87,7 @@ Tensors unbind(const Tensor& t, int64_t dim) {
 
 const Operator unbind_operator({.signature = "unbind(input, dim=0)",
                                 .forms = kFunction | kMethod | kCopy,
-                                .doc = "Return the slices along a dimension; views.",
+                                .doc = "Return views of the slices along a dimension.",
                                 .forward = unbind,
                                 .reference = "list(np.moveaxis(input, dim, 0))",
                                 .samples = "f(2, 3); f(2, 3), -1"});
@@ -128,7 +128,7 @@ Tensors changeable(Tensors parts) {
 const Operator split_operator(
     {.signature = "split(tensor, split_size_or_sections|split_size, dim=0)",
      .forms = kFunction | kMethod | kCopy,
-     .doc = R"(Split into parts of one size, or of the given sizes, along a dimension; views.
+     .doc = R"(Return views of parts of one size, or of the given sizes, along a dimension.
 
 >>> flambeau.split(flambeau.arange(5), 2)
 (tensor([0, 1]), tensor([2, 3]), tensor([4])))",
@@ -140,7 +140,7 @@ const Operator split_operator(
 const Operator unsafe_split_operator(
     {.signature = "unsafe_split(tensor, split_size, dim=0)",
      .forms = kFunction | kMethod,
-     .doc = "Split as split() does, into parts that may be changed in place.",
+     .doc = "Split like split(). The parts may be changed in place.",
      .forward = [](const Tensor& t, const std::variant<int64_t, Shape>& sizes,
                    int64_t dim) { return changeable(split_by(t, sizes, dim)); },
      .reference = "np.split(tensor, range(split_size, tensor.shape[dim], split_size), dim)",
@@ -149,7 +149,7 @@ const Operator unsafe_split_operator(
 const Operator unsafe_split_with_sizes_operator(
     {.signature = "unsafe_split_with_sizes(input, split_sizes, dim=0)",
      .forms = kFunction | kMethod,
-     .doc = "Split as split_with_sizes() does, into parts that may be changed in place.",
+     .doc = "Split like split_with_sizes(). The parts may be changed in place.",
      .forward = [](const Tensor& t, const Shape& sizes, int64_t dim) { return changeable(split(t, sizes, dim)); },
      .reference = "np.split(input, np.cumsum(split_sizes)[:-1], dim)",
      .samples = "f(5, 2), (2, 3); f(2, 5), (1, 0, 4), -1"});
@@ -157,7 +157,7 @@ const Operator unsafe_split_with_sizes_operator(
 const Operator chunk_operator(
     {.signature = "chunk(input, chunks, dim=0)",
      .forms = kFunction | kMethod,
-     .doc = R"(Split into at most `chunks` parts of equal size, of which the last may be smaller; views.
+     .doc = R"(Return views of at most `chunks` parts of equal size; the last part may be smaller.
 
 >>> flambeau.chunk(flambeau.arange(5), 2)
 (tensor([0, 1, 2]), tensor([3, 4])))",
@@ -168,7 +168,7 @@ const Operator chunk_operator(
 
 const Operator unsafe_chunk_operator({.signature = "unsafe_chunk(input, chunks, dim=0)",
                                       .forms = kFunction | kMethod,
-                                      .doc = "Split as chunk() does, into parts that may be changed in place.",
+                                      .doc = "Split like chunk(). The parts may be changed in place.",
                                       .forward = [](const Tensor& t, int64_t chunks,
                                                     int64_t dim) { return changeable(chunk(t, chunks, dim)); },
                                       .reference = "np.split(input, range(-(-input.shape[dim] // chunks), "
@@ -239,35 +239,37 @@ Tensors cut_along(const Tensor& t, const Given& where) {
 const Operator tensor_split_operator(
     {.signature = "tensor_split(input, indices_or_sections|indices|sections|tensor_indices_or_sections, dim=0)",
      .forms = kFunction | kMethod,
-     .doc = "Split into a number of parts of nearly equal size, or at the given positions; views. A tensor of integers "
-            "may specify either. Gradient: input.",
+     .doc = "Return views of a number of parts of nearly equal size, or of the parts between the given positions. A "
+            "tensor of integers may specify either. Gradient: input.",
      .forward = [](const Tensor& t, const Given& where,
                    int64_t dim) { return split_at(t, cuts_from("tensor_split", where), dim); },
      .reference = "np.array_split(input, indices_or_sections, dim)",
      .samples = "f(7, 2), 3; f(2, 7), (2, 5), 1; f(5), (4, 4)"});
 
-const Operator hsplit_operator(
-    {.signature = "hsplit(input, indices_or_sections|indices|sections)",
-     .forms = kFunction | kMethod,
-     .doc = "Split like tensor_split along the second dimension (the first of a vector); a number means equal parts.",
-     .forward = cut_along<1>,
-     .reference = "np.hsplit(input, indices_or_sections)",
-     .samples = "f(2, 4), 2; f(6), (1, 3)"});
+const Operator hsplit_operator({.signature = "hsplit(input, indices_or_sections|indices|sections)",
+                                .forms = kFunction | kMethod,
+                                .doc = "Split like tensor_split along the second dimension, or a vector along the "
+                                       "first; an integer is the number of equal parts.",
+                                .forward = cut_along<1>,
+                                .reference = "np.hsplit(input, indices_or_sections)",
+                                .samples = "f(2, 4), 2; f(6), (1, 3)"});
 
 const Operator vsplit_operator(
     {.signature = "vsplit(input, indices_or_sections|indices|sections)",
      .forms = kFunction | kMethod,
-     .doc = "Split like tensor_split along the first of at least two dimensions; a number means equal parts.",
+     .doc =
+         "Split like tensor_split along the first of at least two dimensions; an integer is the number of equal parts.",
      .forward = cut_along<2>,
      .reference = "np.vsplit(input, indices_or_sections)",
      .samples = "f(4, 2), 2; f(4, 2), (1, 3)"});
 
-const Operator dsplit_operator({.signature = "dsplit(input, indices_or_sections|indices|sections)",
-                                .forms = kFunction | kMethod,
-                                .doc = "Split like tensor_split along the third dimension; a number means equal parts.",
-                                .forward = cut_along<3>,
-                                .reference = "np.dsplit(input, indices_or_sections)",
-                                .samples = "f(2, 2, 4), 2; f(2, 2, 4), (1,)"});
+const Operator dsplit_operator(
+    {.signature = "dsplit(input, indices_or_sections|indices|sections)",
+     .forms = kFunction | kMethod,
+     .doc = "Split like tensor_split along the third dimension; an integer is the number of equal parts.",
+     .forward = cut_along<3>,
+     .reference = "np.dsplit(input, indices_or_sections)",
+     .samples = "f(2, 2, 4), 2; f(2, 2, 4), (1,)"});
 
 }  // namespace
 

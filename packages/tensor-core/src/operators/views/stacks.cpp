@@ -66,12 +66,11 @@ const Operator vstack_operator({.signature = "vstack|row_stack(tensors)",
                                   return cat(all_raised<raised_to_2>(given, "vstack"), 0);
                                 }});
 
-const Operator dstack_operator({.signature = "dstack(tensors)",
-                                .forms = kFunction | kOut,
-                                .doc = "Join tensors along the third dimension, after atleast_3d.",
-                                .forward = [](const Tensors& given) {
-                                  return cat(all_raised<raised_to_3>(given, "dstack"), 2);
-                                }});
+const Operator dstack_operator(
+    {.signature = "dstack(tensors)",
+     .forms = kFunction | kOut,
+     .doc = "Apply atleast_3d to the tensors and join the results along the third dimension.",
+     .forward = [](const Tensors& given) { return cat(all_raised<raised_to_3>(given, "dstack"), 2); }});
 
 const Operator column_stack_operator(
     {.signature = "column_stack(tensors)",
@@ -79,17 +78,17 @@ const Operator column_stack_operator(
      .doc = "Join tensors along the second dimension; vectors count as one column each.",
      .forward = [](const Tensors& given) { return cat(all_raised<as_columns>(given, "column_stack"), 1); }});
 
-const Operator broadcast_tensors_operator(
-    {.signature = "broadcast_tensors(*tensors)",
-     .forms = kFunction,
-     .doc = "Expand the tensors to their common shape; views. Gradient: summed back.",
-     .forward = [](const Tensors& given) {
-       Tensors tensors = given;
-       Shape shape;
-       for (const Tensor& t : tensors) shape = broadcast(shape, t.shape());
-       for (Tensor& t : tensors) t = expand(t, shape);
-       return tensors;
-     }});
+const Operator broadcast_tensors_operator({.signature = "broadcast_tensors(*tensors)",
+                                           .forms = kFunction,
+                                           .doc = "Return views of the tensors, expanded to their common shape. "
+                                                  "Gradient: all tensors; summed over the expanded dimensions.",
+                                           .forward = [](const Tensors& given) {
+                                             Tensors tensors = given;
+                                             Shape shape;
+                                             for (const Tensor& t : tensors) shape = broadcast(shape, t.shape());
+                                             for (Tensor& t : tensors) t = expand(t, shape);
+                                             return tensors;
+                                           }});
 
 }  // namespace
 

@@ -31,7 +31,7 @@ Tensor positions(const Geometry& g, int64_t first) {
 }
 
 // Returns the gradient of the input. A memory position gets the sum of the gradients of all elements of the view that
-// are stored there. If several elements of the input are stored there, the sum is divided evenly among them.
+// are stored at this position. If several elements of the input are stored there, the sum is divided evenly among them.
 Tensor strided_gradient(const Tensor& g, const Geometry& input, const Geometry& view) {
   const int64_t count = product(input.size), end = view.offset + reach(view);
   if (input.stride == contiguous_strides(input.size) && view.offset >= input.offset && end < input.offset + count)
@@ -87,7 +87,7 @@ Tensor unfold(const Tensor& t, int64_t dim, int64_t size, int64_t step) {
   const int64_t count = (length - size) / step + 1;
   if (t.dim()) {
     shape[dim] = count;
-    if (__builtin_mul_overflow(stride, step, &strides[dim])) strides[dim] = 0;  // the only window needs no stride
+    if (__builtin_mul_overflow(stride, step, &strides[dim])) strides[dim] = 0;  // there is only one window
   }
   shape.push_back(size);
   strides.push_back(stride);
@@ -111,9 +111,9 @@ const Operator unfold_operator(
     {.signature = "unfold(input, dimension, size, step)",
      .forms = kMethod | kCopy,
      .doc =
-         R"(Return a view of the windows of `size` elements along a dimension, `step` apart, as a new last dimension.
+         R"(Return a view of the windows of `size` elements, `step` apart, along a dimension, as a new last dimension.
 
-Gradient: summed.)",
+Gradient: input; summed over the windows that contain an element.)",
      .forward = unfold,
      .reference = "np.moveaxis(np.lib.stride_tricks.sliding_window_view(input, size, dimension), dimension, 0)[::step] "
                   "if dimension == 0 else np.lib.stride_tricks.sliding_window_view(input, size, 1)[:, ::step]",

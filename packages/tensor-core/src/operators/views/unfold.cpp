@@ -1,4 +1,5 @@
-// unfold, which copies sliding windows to columns, and fold, which adds them up. Each is the derivative of the other.
+// unfold, which copies sliding windows to columns, and fold, which adds them up. Each one is the derivative of the
+// other.
 #include "cuda/layers/convolution.h"
 #include "flambeau/cuda.h"
 #include "flambeau/operator.h"
@@ -134,8 +135,8 @@ Tensor unfold_windows(const Tensor& input, const Shape& kernel, const Shape& dil
 const Operator _unfold_windows_operator(
     {.signature = "_unfold_windows(input, kernel_size, dilation=1, padding=0, stride=1)",
      .forms = kPrivate,
-     .doc = "Extract the sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: summed at each "
-            "element.",
+     .doc = "Extract the sliding windows of (N, C, H, W) as columns (N, C * window, windows). Gradient: input; summed "
+            "over the windows that contain an element.",
      .forward = unfold_windows});
 
 Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kernel, const Shape& dilation,
@@ -165,8 +166,8 @@ Tensor fold_windows(const Tensor& input, const Shape& output, const Shape& kerne
 const Operator _fold_windows_operator(
     {.signature = "_fold_windows(input, output_size, kernel_size, dilation=1, padding=0, stride=1)",
      .forms = kPrivate,
-     .doc =
-         "Add up columns at the positions of their windows, the transpose of _unfold_windows. Gradient: the windows.",
+     .doc = "Add up columns at the positions of their windows. This is the transpose of _unfold_windows. Gradient: the "
+            "columns.",
      .forward = fold_windows});
 
 }  // namespace flambeau

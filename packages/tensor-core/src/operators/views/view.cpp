@@ -11,8 +11,8 @@ namespace flambeau {
 
 namespace {
 
-// Returns the kind of a view of `viewed`. If `viewed` is itself a view that must not be changed in place, its views
-// must not be, either.
+// Returns the kind of a view of `viewed`. If `viewed` is itself a view that must not be changed in place, the same
+// holds for its views.
 ViewKind kind_of_view(const TensorImpl& viewed) {
   if (viewed.base && viewed.view_kind != ViewKind::Recorded) return viewed.view_kind;
   if (grad_enabled()) return ViewKind::Recorded;
@@ -27,7 +27,7 @@ Tensor make_view(const Tensor& t, const Shape& shape, const Shape& strides, int6
   view.impl()->base = t.impl()->base ? t.impl()->base : t.ref();
   view.impl()->view_kind = kind_of_view(*t.impl());
   if (FLAMBEAU_UNLIKELY(inference_mode()) && t.requires_grad() && is_inexact(dtype))
-    autograd_hooks->set_requires_grad(view, true);  // as a leaf, it can be used outside of inference mode
+    autograd_hooks->set_requires_grad(view, true);  // as a leaf, it can be used outside inference mode
   return view;
 }
 
@@ -155,17 +155,18 @@ Tensor reshape(const Tensor& t, const Shape& size) {
 
 const Operator reshape_operator({.signature = "reshape(input, *shape)",
                                  .forms = kFunction | kMethod,
-                                 .doc = "Return the tensor with another shape; a view if possible.",
+                                 .doc = "Return the tensor with another shape, as a view if possible.",
                                  .forward = reshape,
                                  .reference = "np.reshape(input, shape)",
                                  .samples = "f(2, 6), (3, -1); f(0, 3), (3, 0)"});
 
-const Operator ravel_operator({.signature = "ravel(input)",
-                               .forms = kFunction | kMethod,
-                               .doc = "Flatten to one dimension. The result is contiguous, and a view if the input is.",
-                               .forward = [](const Tensor& t) { return reshape(contiguous(t), {-1}); },
-                               .reference = "input.ravel()",
-                               .samples = "f(2, 3); f()"});
+const Operator ravel_operator(
+    {.signature = "ravel(input)",
+     .forms = kFunction | kMethod,
+     .doc = "Flatten to one dimension. The result is contiguous. It is a view if the input is contiguous.",
+     .forward = [](const Tensor& t) { return reshape(contiguous(t), {-1}); },
+     .reference = "input.ravel()",
+     .samples = "f(2, 3); f()"});
 
 const Operator reshape_as_operator({.signature = "reshape_as(input, other)",
                                     .forms = kMethod,
@@ -215,7 +216,7 @@ Tensor unflatten(const Tensor& t, int64_t dim, const Shape& sizes) {
 
 const Operator unflatten_operator({.signature = "unflatten(input, dim, sizes)",
                                    .forms = kFunction | kMethod,
-                                   .doc = "Split one dimension into several; a view.",
+                                   .doc = "Return a view with one dimension split into several.",
                                    .forward = unflatten,
                                    .reference = "input.reshape(2, 2, 3) if dim == 1 else input.reshape(2, 3, 4)",
                                    .samples = "f(2, 6), 1, (2, 3); f(6, 4), 0, (2, -1)"});
