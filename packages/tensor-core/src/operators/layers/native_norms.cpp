@@ -6,13 +6,13 @@ namespace flambeau {
 
 namespace {
 
-// Returns a statistic of each row: the mean for column 0, 1 / standard deviation for column 1.
+// Returns a statistic of each row: the mean for column 0, or the reciprocal of the standard deviation for column 1.
 Tensor statistic(const Normalized& n, int column, const Shape& shape) {
   return to(reshape(select(n.statistics, 1, column), shape), n.values.dtype());
 }
 
-// Returns the results of a group normalisation: the values, and the mean and 1 / standard deviation of each row. The
-// statistics are differentiable if x is recorded.
+// Returns the results of a group normalisation: the values, and the mean and the reciprocal standard deviation of each
+// row. The statistics are differentiable if x is recorded.
 Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, const Shape& shape, double eps) {
   if (!recording(x) || x.numel() == 0) return {n.values, statistic(n, 0, shape), statistic(n, 1, shape)};
   const Tensor rows = reshape(x, as_rows), means = mean(rows, Shape{-1}, true, {});
@@ -23,8 +23,8 @@ Tensors moments(const Normalized& n, const Tensor& x, const Shape& as_rows, cons
 const Operator native_layer_norm_operator(
     {.signature = "native_layer_norm(input, normalized_shape, weight: Tensor | None, bias: Tensor | None, eps)",
      .forms = kFunction,
-     .doc = "Return layer_norm, and the mean and the reciprocal deviation of each row. Gradient: through the first "
-            "result, as in PyTorch.",
+     .doc = "Return the result of layer_norm, and the mean and the reciprocal standard deviation of each row. "
+            "Gradient: input, weight and bias, through the first result only, as in PyTorch.",
      .forward = [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps) {
        const Normalized n = layer_norm(x, shape, w, b, eps);
        Shape rows = x.shape();
@@ -35,8 +35,8 @@ const Operator native_layer_norm_operator(
 const Operator native_group_norm_operator(
     {.signature = "native_group_norm(input, weight: Tensor | None, bias: Tensor | None, N, C, HxW, group, eps)",
      .forms = kFunction,
-     .doc = "Return group_norm, and the mean and the reciprocal deviation (N, groups). Gradient: through all three "
-            "results.",
+     .doc = "Return the result of group_norm, and the mean and the reciprocal standard deviation of each group, both "
+            "(N, group). Gradient: input, weight and bias, through all three results.",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, int64_t batch, int64_t channels, int64_t inner,
                    int64_t groups, double eps) {
        // Unsigned numbers, because the product of the given sizes may overflow.
@@ -52,8 +52,8 @@ const Operator native_batch_norm_operator(
     {.signature = "native_batch_norm(input, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor | None, "
                   "running_var: Tensor | None, training, momentum, eps)",
      .forms = kFunction | kOut,
-     .doc = "Return batch_norm, and the mean and the reciprocal deviation of each channel (empty outside training). "
-            "Gradient: through the first result.",
+     .doc = "Return the result of batch_norm, and the mean and the reciprocal standard deviation of each channel (both "
+            "empty unless training). Gradient: input, weight and bias, through the first result only.",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
                    bool training, double momentum, double eps) {
        const Normalized n = batch_norm(x, mean, var, w, b, training, momentum, eps);

@@ -60,7 +60,7 @@ void conjugate_block(const Block& to, const Block& from, int64_t rows, int64_t c
   });
 }
 
-// The conjugate of a matrix, which must not be written. It is a copy only if the matrix is complex.
+// The conjugate of a matrix, as read-only memory. It is a copy only if the matrix is complex.
 struct Conjugate {
   Scratch copy;
   Block block;
@@ -177,7 +177,8 @@ struct BlockReflector {
   }
 
  private:
-  // Copies V from a panel. The panel stores neither the ones on V's diagonal nor the zeros above it. Returns the copy.
+  // Copies V from a panel and returns the copy. The panel stores neither the ones on V's diagonal nor the zeros above
+  // it.
   const Block& take(const Block& panel) {
     copy_block(*v, panel, m, k);
     dispatch_all(panel.dtype, [&](auto tag) {
@@ -192,7 +193,7 @@ struct BlockReflector {
     return *v;
   }
 
-  // Computes the columns j of T: T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j and T(j, j) = tau_j.
+  // Computes all columns j of T: T(:j, j) = -tau_j T(:j, :j) V(:, :j)^H v_j and T(j, j) = tau_j.
   template <class T>
   void combine(TypeTag<T>, const char* factors, const char* gram) {
     if constexpr (is_factored<T>) {

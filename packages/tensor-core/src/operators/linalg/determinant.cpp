@@ -20,7 +20,7 @@ auto modulus(T v) {
 }
 
 // Calls body(element) for each element on the diagonal of U, for one matrix of the batch. Returns the sign of the
-// permutation.
+// matrix's permutation.
 template <class T, class F>
 int each_pivot(const Tensor& lu, const Tensor& pivots, int64_t matrix, F&& body) {
   const int64_t n = lu.size(-1);

@@ -21,8 +21,8 @@ S widened(T x) {
     return double(x);
 }
 
-// Returns 1, or a power of two that scales the largest entry to about 1 if squares of entries could overflow or
-// underflow. Returns 0 if an entry is not finite.
+// Returns 1 or, if squares of entries could overflow or underflow, a power of two that scales the largest entry to
+// about 1. Returns 0 if an entry is not finite.
 template <class S>
 double scale_of(const std::vector<S>& a) {
   double largest = 0;
@@ -70,7 +70,7 @@ void write_vectors(const Schur<S>& schur, int64_t n, C* to) {
   }
 }
 
-// Status of a matrix: success, an element is infinite or NaN, or no convergence.
+// Status of a matrix: success; an element is infinite or NaN; no convergence.
 enum : int32_t { kDone, kNotFinite, kNotConverged };
 
 template <class T, class C>

@@ -29,7 +29,7 @@ Tensor permutation(const Tensor& pivots, int64_t rows, Dtype dtype) {
 }
 
 // Returns the gradient of A for A = P L U. With M = L^-1 P^T dA U^-1, dL = L tril(M, -1) and dU = triu(M) U. If A has
-// more rows or more columns than pivots, the remaining ones need a triangular solve.
+// more rows or more columns than pivots, the remaining rows or columns need a triangular solve.
 Tensor factor_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& grad) {
   const int64_t m = lu.size(-2), n = lu.size(-1), k = std::min(m, n);
   const UnpackedFactors parts(lu);
@@ -82,7 +82,7 @@ Tensor factors_gradient(const Tensor& lu, const Tensor& x, const Tensor& grad) {
 }
 
 // Returns the gradient of the factors for A^H X = B, where X = P Z, L^H Z = Y and U^H Y = B. `grad_b` is the gradient
-// of B.
+// with respect to B.
 Tensor adjoint_factors_gradient(const Tensor& lu, const Tensor& pivots, const Tensor& b, const Tensor& x,
                                 const Tensor& grad, const Tensor& grad_b) {
   const UnpackedFactors parts(lu);
@@ -237,8 +237,8 @@ const Operator linalg_solve_operator(
 
 Args:
     A: ``(*, n, n)``.
-    B: ``(*, n, k)`` (``(*, k, n)`` with ``left=False``); or a vector ``(n,)``, or a batch of them ``(*, n)`` with the
-        same batch as A. The batches of matrices broadcast.
+    B: ``(*, n, k)`` (``(*, k, n)`` with ``left=False``), whose batch broadcasts with the batch of A; or a vector
+        ``(n,)``, or vectors ``(*, n)`` with the same batch as A.
 Raises: LinAlgError if a matrix is singular; RuntimeError if shapes or dtypes do not match.
 Gradient: A and B, any order. Source of the derivative: Giles 2008, section 2.3.1.
 
@@ -325,22 +325,24 @@ No gradient.)",
                                           .forward = linalg::ldl_solve,
                                           .module = "flambeau.linalg"});
 
-const Operator _lu_factor_operator({.signature = "_lu_factor(input)",
-                                    .forms = kPrivate,
-                                    .doc = "Compute LU and pivots of every matrix, and info.",
-                                    .forward = [](const Tensor& a) {
-                                      LuFactors f = lu_factor(a);
-                                      return Tensors{f.lu, f.pivots, f.info};
-                                    }});
-
-const Operator lu_operator(
-    {.signature = "lu(input, pivot=True, get_infos=False)",
-     .forms = kFunction | kMethod | kOut,
-     .doc = "Compute LU and pivots like flambeau.linalg.lu_factor, and with ``get_infos`` also info.",
-     .forward = [](const Tensor& a, bool pivot, bool get_infos) {
-       const LuFactors f = get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
-       return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};
+const Operator _lu_factor_operator(
+    {.signature = "_lu_factor(input)",
+     .forms = kPrivate,
+     .doc = "Compute the LU factors, the pivots and an error code (info) of every matrix.",
+     .forward = [](const Tensor& a) {
+       LuFactors f = lu_factor(a);
+       return Tensors{f.lu, f.pivots, f.info};
      }});
+
+const Operator lu_operator({.signature = "lu(input, pivot=True, get_infos=False)",
+                            .forms = kFunction | kMethod | kOut,
+                            .doc = "Compute the LU factors and the pivots like flambeau.linalg.lu_factor, and with "
+                                   "``get_infos`` also the error codes.",
+                            .forward = [](const Tensor& a, bool pivot, bool get_infos) {
+                              const LuFactors f =
+                                  get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
+                              return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};
+                            }});
 
 const Operator lu_solve_operator({.signature = "lu_solve(input, LU_data, LU_pivots)",
                                   .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
@@ -375,8 +377,8 @@ const Operator linalg_inv_ex_operator({.signature = "inv_ex(A, *, check_errors=F
                                        .forms = kPrivate | kOut | kExactOut | kFloat32,
                                        .doc = R"(Compute the inverse, with an error code instead of an exception.
 
-Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
-    diagonal of A's factor U. In this case, the inverse is not valid.
+Returns: a named tuple ``(inverse, info)``; info, int32, is 0 or the number, counted from 1, of the first zero on
+    the diagonal of A's factor U. In the latter case, the inverse is not valid.
 Gradient: A, any order.)",
                                        .forward =
                                            [](const Tensor& a, bool check_errors) {
@@ -393,8 +395,8 @@ const Operator linalg_solve_ex_operator(
      .forms = kPrivate | kOut | kExactOut,
      .doc = R"(Solve ``A X = B`` like solve, with an error code instead of an exception.
 
-Returns: a named tuple ``(result, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
-    diagonal of A's factor U. In this case, the result is not valid.
+Returns: a named tuple ``(result, info)``; info, int32, is 0 or the number, counted from 1, of the first zero on
+    the diagonal of A's factor U. In the latter case, the result is not valid.
 Gradient: A and B, any order.)",
      .forward =
          [](const Tensor& a, const Tensor& b, bool left, bool check_errors) {
@@ -417,8 +419,8 @@ The diagonal of D consists of blocks of size 1 and 2.
 Args:
     A: ``(*, n, n)``; only its lower triangle is read.
     hermitian: whether a complex A is Hermitian (True) or symmetric.
-Returns: a named tuple ``(LD, pivots)``: D on and L below the diagonal of LD, in LAPACK's compact form; pivots
-    ``(*, n)``, int32: the rows that were exchanged, counted from 1, negative for a block of size 2.
+Returns: a named tuple ``(LD, pivots)``. LD contains D and, below it, L in LAPACK's compact form. pivots,
+    ``(*, n)``, int32: the rows that were exchanged, counted from 1; negative for blocks of size 2.
 Raises: LinAlgError if D has a zero block. No gradient. Source: Bunch, Kaufman 1977.)",
      .forward =
          [](const Tensor& a, bool hermitian) {
@@ -433,7 +435,7 @@ const Operator linalg_ldl_factor_ex_operator(
      .forms = kPrivate | kOut | kExactOut,
      .doc = R"(Factorise ``A = L D L^T`` like ldl_factor, with an error code instead of an exception.
 
-Returns: a named tuple ``(LD, pivots, info)``; info, int32, is 0 or the number, from 1, of the first zero block of D.
+Returns: a named tuple ``(LD, pivots, info)``; info, int32, is 0 or the number of the first zero block of D.
 No gradient.)",
      .forward =
          [](const Tensor& a, bool hermitian, bool check_errors) {
@@ -451,8 +453,8 @@ const Operator linalg_lu_factor_operator(
 Args:
     A: ``(*, m, n)``.
     pivot: must be True.
-Returns: a named tuple ``(LU, pivots)``: U in and above the diagonal of LU, L below it, its diagonal of ones left out;
-    pivots ``(*, min(m, n))``, int32: at step i the rows i and pivots[i] were exchanged, counted from 1.
+Returns: a named tuple ``(LU, pivots)``. LU contains U on and above its diagonal, and L, without its ones, below it.
+    pivots, ``(*, min(m, n))``, int32: at step i the rows i and pivots[i] were exchanged, counted from 1.
 Raises: LinAlgError if U has a zero on its diagonal.
 Gradient: A, any order.)",
      .forward =
@@ -473,8 +475,8 @@ const Operator linalg_lu_factor_ex_operator(
 Args:
     A: ``(*, m, n)``.
     check_errors: raise LinAlgError if U has a zero on its diagonal.
-Returns: a named tuple ``(LU, pivots, info)``; info, int32, is 0 or the number, from 1, of the first zero on the
-    diagonal of U.
+Returns: a named tuple ``(LU, pivots, info)``; info, int32, is 0 or the number, counted from 1, of the first
+    zero on the diagonal of U.
 Gradient: A, any order.)",
      .forward =
          [](const Tensor& a, bool pivot, bool check_errors) {
@@ -489,12 +491,12 @@ Gradient: A, any order.)",
 const Operator linalg_lu_operator(
     {.signature = "lu(A, *, pivot=True)",
      .forms = kPrivate | kOut,
-     .doc = R"(Factorise ``A = P L U``: a permutation, a unit lower triangular matrix and an upper triangular one.
+     .doc = R"(Factorise ``A = P L U``, where P is a permutation, L is unit lower triangular and U is upper triangular.
 
 Args:
     A: ``(*, m, n)``.
     pivot: must be True.
-Returns: a named tuple ``(P, L, U)`` of ``(*, m, m)``, ``(*, m, k)``, ``(*, k, n)``, k the smaller of m and n.
+Returns: a named tuple ``(P, L, U)`` of shapes ``(*, m, m)``, ``(*, m, k)`` and ``(*, k, n)``, where k = min(m, n).
 Gradient: A, any order.)",
      .forward =
          [](const Tensor& a, bool pivot) {

@@ -45,7 +45,7 @@ void for_each_matrix(int64_t count, double work, F&& body) {  // work: multiply-
 
 double cube(int64_t n) { return double(n) * double(n) * double(n); }
 
-// The triangular matrices for the matrices of B. If A is a single matrix, it is used for all of them.
+// The triangular matrix for each matrix of B. If A is a single matrix, it is used for all matrices of B.
 struct Triangles {
   Tensor tensor;
   bool upper, unit;
@@ -82,7 +82,7 @@ void require_in_range(const Tensor& pivots, int64_t rows) {
     require(p[i] >= 1 && p[i] <= rows, "pivots must be between 1 and ", rows, ", got ", p[i]);
 }
 
-// Exchanges rows as the pivots say, in the opposite order if `back`.
+// Exchanges rows in the order of the pivots or, if `back`, in the opposite order.
 void exchange(const Batch& out, const Tensor& pivots, bool back) {
   if (cuda::runs_on_gpu(pivots)) return cuda::exchange_rows(out.matrices(), pivots, back);
   for_each_matrix(out.count, double(out.m * out.n), [&](int64_t i) {

@@ -1,5 +1,5 @@
 // The LDL factorization of symmetric and Hermitian matrices that need not be positive definite: Bunch, Kaufman 1977, in
-// the form of LAPACK's sytf2 and hetf2. The lower triangle holds all results.
+// the form of LAPACK's sytf2 and hetf2. The lower triangle contains all results.
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -123,7 +123,7 @@ struct Indefinite {
     }
   };
 
-  // Solves with the block of D at k: divides row k of B by it or, if `width` is 2, the rows k and k + 1.
+  // Solves with the block of D at k: divides row k of B or, if `width` is 2, the rows k and k + 1 by the block.
   void divide(int64_t k, int width, const RightHandSides& b) const {
     for (int64_t c = 0; c < b.columns; ++c) {
       if (width == 1) {
@@ -157,7 +157,7 @@ struct Indefinite {
   }
 };
 
-// Calls body(type tag, number of the matrix) for every matrix of a batch, in parallel.
+// Calls body(type tag, index of the matrix) for every matrix of a batch, on several threads.
 template <class F>
 void for_each_matrix(int64_t count, int64_t n, Dtype dtype, F&& body) {
   parallel_items(count, std::max<int64_t>(1, 50000 / (n * n * n + 50)), [&](int64_t begin, int64_t end) {

@@ -39,7 +39,7 @@ Tensor square_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, c
   return adjoint(solve_triangular(r, adjoint(total), true, true, false));
 }
 
-// Returns the gradient for A with more columns than rows. With A = [X Y] and R = [R1 R2], X = Q R1 has a square R1, and
+// Returns the gradient if A has more columns than rows. With A = [X Y] and R = [R1 R2], X = Q R1 has a square R1, and
 // R2 = Q^H Y.
 Tensor wide_gradient(const Tensor& q, const Tensor& r, const Tensor& grad_q, const Tensor& grad_r) {
   const int64_t m = r.size(-2), others = r.size(-1) - m;
@@ -87,7 +87,7 @@ Qr factored(const Tensor& a, Mode mode) {
 // ones.
 Tensor vectors_of(const Tensor& a, int64_t k) { return tril(narrow(a, -1, 0, k), -1) + eye(a.size(-2), k, a.dtype()); }
 
-// Records, with zero gradients, a result that does not depend on the values of its inputs.
+// Records a result that does not depend on the values of its inputs. The gradients of the inputs are zero.
 Tensor constant(const Tensor& result, const Tensor& a, const Tensor& tau) {
   if (recording(a, tau))
     record("LinalgConstant", result, {&a, &tau}, {},
@@ -175,10 +175,10 @@ const Operator linalg_householder_product_operator(
     {.signature = "householder_product(input, tau)",
      .forms = kPrivate | kOut | kFloat32,
      .doc =
-         R"(Compute the first n columns of ``H_1 H_2 ... H_k``, ``H_i = 1 - tau_i v_i v_i^H``: Q from geqrf.
+         R"(Compute Q from geqrf: the first n columns of ``H_1 H_2 ... H_k``, where ``H_i = 1 - tau_i v_i v_i^H``.
 
 Args:
-    input: ``(*, m, n)``, m >= n: v_i is in column i below the diagonal, without its leading 1.
+    input: ``(*, m, n)``, m >= n. Column i contains v_i, without its leading 1, below the diagonal.
     tau: ``(*, k)``, k <= n.
 Gradient: input and tau, any order.)",
      .forward = linalg::householder_product,
@@ -202,9 +202,9 @@ const Operator ormqr_operator(
      .doc = R"(Compute ``Q C``, ``Q^H C``, ``C Q`` or ``C Q^H`` from the reflectors of Q, without computing Q.
 
 Args:
-    input: ``(*, mn, k)``: the reflectors that geqrf returns.
+    input: ``(*, mn, k)``, the reflectors that geqrf returns.
     tau: ``(*, k)``.
-    other: C, ``(*, m, n)``; mn is m, or n if ``left`` is False.
+    other: C, ``(*, m, n)``; mn is m if ``left`` is True, otherwise n.
     left: if True, Q is on the left.
     transpose: if True, use ``Q^H`` instead of Q.
 Gradient: input, tau and other, any order.)",
@@ -226,7 +226,7 @@ const Operator geqrf_operator(
 Args:
     input: ``(*, m, n)``.
 Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for householder_product and ormqr.
-    Not differentiable: a backward pass raises NotImplementedError.)",
+Not differentiable: a backward pass raises NotImplementedError.)",
      .forward =
          [](const Tensor& a) {
            const QrFactors f = linalg::geqrf(a);
@@ -237,14 +237,14 @@ Returns: a named tuple ``(a, tau)`` of ``(*, m, n)`` and ``(*, min(m, n))``, for
 const Operator linalg_qr_operator(
     {.signature = "qr(A, mode='reduced')",
      .forms = kPrivate | kOut | kExactOut | kFloat32,
-     .doc = R"(Factorise ``A = QR``: orthonormal columns times an upper triangular matrix, by Householder reflections.
+     .doc = R"(Factorise ``A = Q R`` by Householder reflections: Q has orthonormal columns, and R is upper triangular.
 
 Args:
     A: ``(*, m, n)``; k is the smaller of m and n.
     mode: "reduced" returns Q ``(*, m, k)`` and R ``(*, k, n)``; "complete" returns ``(*, m, m)`` and ``(*, m, n)``; "r"
         returns R and an empty Q.
 Returns: a named tuple ``(Q, R)``. The diagonal of R may be negative.
-Gradient: A, any order, where the leading k columns of A are independent; not of "r", nor of "complete" with more rows
+Gradient: A, any order, where the leading k columns of A are independent; not for "r", nor for "complete" with more rows
     than columns. Source: Walter, Lehmann 2010, arXiv:1009.6112; Roberts, Roberts 2020, arXiv:2009.10071.)",
      .forward =
          [](const Tensor& a, std::string_view mode) {

@@ -22,8 +22,8 @@ Tensor value_differences(const Tensor& values) {
   return masked_fill(unsqueeze(values, -2) - unsqueeze(values, -1), eye(n, n, Dtype::bool_), Scalar(1));
 }
 
-// Raises an error if the loss depends on the phases of the vectors, which are arbitrary. A gradient that requires a
-// gradient is not checked, because it may have any direction, as in forward mode.
+// Raises an error if the loss depends on the phases of the vectors, which are arbitrary. A gradient that itself
+// requires a gradient is not checked, because it may have any direction, as in forward mode.
 void require_no_phase(const char* name, const char* what, const Tensor& phases, const Tensor& gradient) {
   if (recording(gradient)) return;
   NoRecording off;
@@ -70,13 +70,13 @@ Tensor eig_gradient(const Tensor& values, const Tensor& vectors, const Tensor& g
 }
 
 struct Svd {
-  Tensor u, s, vh;  // the factors, or their gradients, some of which may be undefined
+  Tensor u, s, vh;  // the factors or their gradients; gradients may be undefined
 };
 
 Tensor skew(const Tensor& t) { return t - adjoint(t); }
 
-// Returns the factor between U and V^H of the gradient of A: the gradient of the singular values on the diagonal, and
-// the parts that come from the gradients of U and V^H.
+// Returns the factor M of the gradient of A, U M V^H. It contains the gradient of the singular values on the diagonal,
+// and the terms that come from the gradients of U and V^H.
 Tensor svd_middle(const Svd& f, const Svd& grad) {
   const bool complex = is_complex(f.u.dtype());
   Tensor turn_u, turn_v, middle;

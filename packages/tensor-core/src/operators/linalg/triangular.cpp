@@ -1,4 +1,4 @@
-// Triangular systems, Cholesky factorizations, and linear systems that are solved by these.
+// Triangular systems, Cholesky factorizations, and linear systems that are solved with these.
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 
@@ -77,7 +77,7 @@ const Operator linalg_solve_triangular_operator(
      .forms = kPrivate | kOut | kExactOut,
      .doc = R"(Solve ``A X = B`` (``X A = B`` with ``left=False``) for a triangular A.
 
-Only the triangle that ``upper`` names is read. With ``unitriangular``, its diagonal is not read but assumed to be 1. A
+Only one triangle is read: the upper one if ``upper``. With ``unitriangular``, the diagonal is assumed to be 1. A
 zero on the diagonal produces infinities, not an error.
 
 Args:
@@ -112,10 +112,10 @@ Tensor cholesky(const Tensor& a, bool upper) {
 const Operator linalg_cholesky_operator(
     {.signature = "cholesky(A, *, upper=False)",
      .forms = kPrivate | kOut | kFloat32,
-     .doc = R"(Compute the Cholesky factor: lower triangular L with ``A = L L^H``, or U with ``A = U^H U``.
+     .doc = R"(Compute the Cholesky factor: lower triangular L with ``A = L L^H``; if ``upper``, U with ``A = U^H U``.
 
 Args:
-    A: ``(*, n, n)``, Hermitian positive definite; only its lower triangle is read (its upper one with ``upper``).
+    A: ``(*, n, n)``, Hermitian positive definite; only its lower triangle is read (with ``upper``, the upper one).
 Raises: LinAlgError if a matrix is not positive definite.
 Gradient: A, any order. Source of the derivative: Murray 2016, arXiv:1602.07527.
 
@@ -148,7 +148,7 @@ const Operator cholesky_solve_operator(
     {.signature = "cholesky_solve(input, input2, upper=False)",
      .forms = kFunction | kMethod | kOut | kFloat32,
      .doc =
-         R"(Solve ``A X = input`` with the Cholesky factor ``input2`` of A: L with ``A = L L^H``, or U with ``upper``.
+         R"(Solve ``A X = input`` with the Cholesky factor ``input2`` of A: L with ``A = L L^H`` or, if ``upper``, U.
 
 Args:
     input: ``(*, n, k)``.
@@ -182,7 +182,7 @@ const Operator cholesky_inverse_operator(
     {.signature = "cholesky_inverse(input, upper=False)",
      .forms = kFunction | kMethod | kOut | kFloat32,
      .doc =
-         R"(Compute the inverse of A from its Cholesky factor: L with ``A = L L^H``, or U with ``upper``.
+         R"(Compute the inverse of A from its Cholesky factor: L with ``A = L L^H`` or, if ``upper``, U.
 
 Gradient: input, any order.)",
      .forward = linalg::cholesky_inverse,
@@ -206,8 +206,8 @@ const Operator triangular_solve_operator(
      .forms = kFunction | kMethod | kOut | kExactOut | kFloat32,
      .doc = R"(Solve ``A X = input`` (``A^T X = input`` with ``transpose``) for a triangular A.
 
-Returns: a named tuple ``(solution, cloned_coefficient)``, the latter a copy of A.
-Gradient: input and A, any order. flambeau.linalg.solve_triangular is the modern form.)",
+Returns: a named tuple ``(solution, cloned_coefficient)``; cloned_coefficient is a copy of A.
+Gradient: input and A, any order. New programs should call flambeau.linalg.solve_triangular.)",
      .forward =
          [](const Tensor& b, const Tensor& a, bool upper, bool transpose, bool unitriangular) {
            const auto s = linalg::triangular_solve(b, a, upper, transpose, unitriangular);
@@ -222,10 +222,10 @@ const Operator linalg_cholesky_ex_operator(
          R"(Compute the Cholesky factor of a positive-definite matrix, with an error code instead of an exception.
 
 Args:
-    A: ``(*, n, n)``; only its lower triangle is read (its upper one with ``upper``).
+    A: ``(*, n, n)``; only its lower triangle is read (with ``upper``, the upper one).
     upper: return U with ``A = U^H U`` instead of L with ``A = L L^H``.
     check_errors: raise LinAlgError if the matrix is not positive definite.
-Returns: a named tuple ``(L, info)``; info, int32, is 0 or the order of the first minor that is not positive definite.
+Returns: a named tuple ``(L, info)``; info, int32, is 0 or the size of the first leading minor that is not positive.
 Gradient: A, any order.)",
      .forward =
          [](const Tensor& a, bool upper, bool check_errors) {

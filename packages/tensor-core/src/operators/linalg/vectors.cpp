@@ -41,11 +41,11 @@ const Operator linalg_vander_operator(
     {.signature = "vander(x, *, N=None)",
      .forms = kPrivate | 0,
      .doc =
-         R"(Compute the Vandermonde matrix: the powers ``x^0 ... x^(N - 1)`` of every element, as last dimension.
+         R"(Compute the Vandermonde matrix: the powers ``x^0 ... x^(N - 1)`` of every element, as a new last dimension.
 
 Args:
     x: ``(*, n)``; a 0-d tensor counts as ``(1,)``.
-    N: number of powers; None for n.
+    N: number of powers (default: n).
 Gradient: x.)",
      .forward = vander,
      .module = "flambeau.linalg",
@@ -58,11 +58,11 @@ const Operator linalg_vector_norm_operator(
      .doc =
          R"(Compute the norm of vectors, sum(abs(x)**ord)**(1 / ord).
 
-For inf and -inf, this is the largest and the smallest absolute value; for 0, the number of elements that are not 0.
+For inf and -inf, the norm is the largest or the smallest absolute value; for 0, the number of elements that are not 0.
 
 Args:
     x: tensor of any shape.
-    dim: the dimensions of a vector; all by default.
+    dim: the dimensions that form a vector (default: all).
     dtype: dtype to which x is converted first.
 Returns: a real tensor.
 Raises: RuntimeError for integers, and for an empty vector if ord is negative or inf.
@@ -78,7 +78,7 @@ tensor(5.))",
 const Operator linalg_vecdot_operator(
     {.signature = "vecdot(x, y, *, dim=-1)",
      .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
-     .doc = R"(Compute the inner products sum(conj(x) * y) along a dimension; the others broadcast.
+     .doc = R"(Compute the inner products sum(conj(x) * y) along a dimension; the other dimensions broadcast.
 
 Raises RuntimeError if the dtypes differ. Gradient: both operands, any order.
 

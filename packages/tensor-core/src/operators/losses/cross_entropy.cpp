@@ -13,8 +13,8 @@ namespace flambeau {
 
 namespace {
 
-// Returns a tensor with the shape of the scores that is 1 at the label of each sample and 0 elsewhere. Ignored labels
-// have no 1.
+// Returns a tensor with the shape of the scores that is 1 at the label of each sample and 0 elsewhere. It is 0
+// everywhere for a sample with an ignored label.
 Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_index) {
   if (input.numel() == 0) return zeros(input.shape(), input.dtype());
   const int64_t dim = dim_of_classes(input);
@@ -22,9 +22,9 @@ Tensor one_hot_of(const Tensor& input, const Tensor& labels, int64_t ignore_inde
   return scatter_add(zeros(input.shape(), input.dtype()), dim, safe, unsqueeze(to(valid, input.dtype()), dim));
 }
 
-// The logarithm of the sum of exponentials for each label is `largest` + `rest`, where `largest` is the largest score.
-// Their rounded sum would make the softmax inaccurate if the scores are large. On a GPU, `largest` is the sum and
-// `rest` is undefined.
+// The logarithm of the sum of exponentials, for each label, as `largest` + `rest`, where `largest` is the largest
+// score. The rounded sum of both would make the softmax inaccurate if the scores are large. On a GPU, `largest` is this
+// sum and `rest` is undefined.
 struct Logarithms {
   Tensor largest, rest;
 };
@@ -207,7 +207,7 @@ const Operator cross_entropy_operator(
     {.signature = "cross_entropy(input, target, weight=None, ignore_index=-100, reduction='mean', label_smoothing=0.0)",
      .forms = kFunction | kFloat32,
      .doc =
-         R"(Compute the cross entropy of logits (N, C, ...) and class indices (N, ...) or probabilities (N, C, ...).
+         R"(Compute the cross entropy of logits (N, C, ...) with class indices (N, ...) or probabilities (N, C, ...).
 
 Raises IndexError for a class outside [0, C). Gradient: input (and probabilities), any order.)",
      .forward = cross_entropy,

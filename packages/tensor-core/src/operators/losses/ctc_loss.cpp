@@ -4,9 +4,10 @@
 // Note [CTC]
 // A target of S labels has 2 S + 1 states: the labels, and a blank before, between and after them. At each step a path
 // stays, moves to the next state, or skips a blank between different labels. alpha[t][s] is the logarithm of the
-// probability of all paths that are in s at t, and beta[t][s] that of all continuations from there. The derivative is
-// the one with respect to the logits: softmax minus the share of each class in all paths. It equals the derivative with
-// respect to log_probs after that has passed through log_softmax.
+// probability of all paths that are in state s at step t. beta[t][s] is the logarithm of the probability of all
+// continuations of these paths. The derivative is the one with respect to the logits: softmax minus the share of each
+// class in all paths. It is equal to the derivative with respect to log_probs after a backward pass through
+// log_softmax.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -51,9 +52,9 @@ constexpr int64_t kFront = 2;  // number of unreachable states at the beginning 
 template <class T>
 constexpr T kLogZero = -std::numeric_limits<T>::infinity();
 
-// The states of one sequence, in the order of a row: which of them a path may reach by skipping a blank, and the
-// logarithms of the probabilities of their classes. The first kFront states of each row are unreachable. `backwards`:
-// the states are in reverse order.
+// The states of one sequence, in the order of a row: the states that a path may reach by skipping a blank, and the
+// logarithms of the probabilities of the states' classes. The first kFront states of each row are unreachable.
+// `backwards`: the states are in reverse order.
 template <class T>
 class SequenceStates {
  public:
@@ -245,8 +246,8 @@ Tensor ctc_loss(const Tensor& log_probs, const Tensor& targets, const Shape& inp
 const Operator _ctc_loss_operator(
     {.signature = "_ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, zero_infinity=False)",
      .forms = kPrivate | kFloat32,
-     .doc = "Compute the negative log-likelihood of each target (N). Gradient: that of the logits of log_probs, first "
-            "order only.",
+     .doc = "Compute the negative log-likelihood of each target (N). The gradient of log_probs is the gradient of the "
+            "logits from which log_probs was computed. Gradient: log_probs, first order only.",
      .forward = ctc_loss});
 
 }  // namespace flambeau

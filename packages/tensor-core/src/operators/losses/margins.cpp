@@ -1,4 +1,4 @@
-// Losses that require that the score of the right class exceeds other scores by a margin.
+// Losses that require the score of the correct class to exceed other scores by a margin.
 #include <algorithm>
 
 #include "core/working_memory.h"
@@ -37,7 +37,7 @@ struct ScoreRows {  // labels, and scores (rows, classes) in the dtype of the co
   }
 };
 
-// Returns the loss of a row, not yet divided by the number of classes: the sum over j != y of max(0, margin - x[y] +
+// Returns the loss of a row before the division by the number of classes: the sum over j != y of max(0, margin - x[y] +
 // x[j])**p.
 template <class T>
 T margin_loss(const T* x, int64_t classes, int64_t y, T margin, int64_t p) {
@@ -91,9 +91,9 @@ Tensor margin_gradient(const Tensor& scores, const Tensor& labels, int64_t p, do
   return scatter_add(each, 1, labels, -sum(each, Shape{1}, true, {}));
 }
 
-// Returns the loss of a row whose labels end at the first -1: the sum of the violations of the margin over all pairs of
-// a label and a class that is not a label, divided by the number of classes. If `slopes` is given, adds the derivative
-// with respect to the scores to it.
+// Returns the loss of a row whose labels end at the first -1. It is the sum of the violations of the margin over all
+// pairs of a label and a class that is not a label, divided by the number of classes. If `slopes` is given, adds the
+// derivative with respect to the scores to `slopes`.
 template <class T>
 T labels_loss(const T* x, int64_t classes, const int64_t* labels, T* slopes, std::vector<char>& is_label) {
   int64_t count = 0;
@@ -131,8 +131,8 @@ Tensor labels_losses_on_gpu(const ScoreRows& r, const Tensor& slopes) {
   return losses;
 }
 
-// Returns the losses of the rows. If `slopes` is given, which must be zeros, adds the derivatives with respect to the
-// scores to it.
+// Returns the losses of the rows. If `slopes` is given, it must contain zeros, and the derivatives with respect to the
+// scores are added to it.
 Tensor labels_losses(const ScoreRows& r, const Tensor& slopes) {
   if (cuda::runs_on_gpu(r.scores)) return labels_losses_on_gpu(r, slopes);
   const int64_t rows = r.scores.shape()[0], classes = r.scores.shape()[1];

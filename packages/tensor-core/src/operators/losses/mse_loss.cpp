@@ -45,7 +45,7 @@ Tensor mse_loss(const Tensor& input, const Tensor& target, Reduction reduction) 
 const Operator mse_loss_operator(
     {.signature = "mse_loss(input, target, reduction='mean')",
      .forms = kFunction | kFloat32,
-     .doc = R"(Compute the mean of (input - target)**2, or with reduction='sum' their sum, with 'none' all elements.
+     .doc = R"(Compute the mean of (input - target)**2, with reduction='sum' the sum, or with 'none' every element.
 
 Warns if the shapes differ and broadcast. Gradient: input and target, any order.)",
      .forward = mse_loss,

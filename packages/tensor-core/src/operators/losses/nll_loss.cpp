@@ -26,7 +26,7 @@ Tensor negative_scores(const LabelledScores& l, const Tensor& scores, int64_t ig
   return losses;
 }
 
-// Computes the loss by operators that are differentiable with respect to the class weights.
+// Computes the loss with operators that are differentiable with respect to the class weights.
 Tensor nll_loss_of_weights(const Tensor& input, const Tensor& target, const Tensor& weight, int64_t ignore_index,
                            Reduction reduction) {
   const Tensor labels = to(target, Dtype::int64), valid = ne(labels, Scalar(ignore_index));

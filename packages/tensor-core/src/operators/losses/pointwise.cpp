@@ -1,4 +1,4 @@
-// Elementwise losses, computed by pointwise rows.
+// Elementwise losses, which call the pointwise operators of rows/losses.def.
 #include "flambeau/operator.h"
 #include "flambeau/rows/losses.h"
 
@@ -9,8 +9,8 @@ namespace {
 const Operator _binary_cross_entropy_operator(
     {.signature = "_binary_cross_entropy(input, target)",
      .forms = kPrivate,
-     .doc = "Compute -(y * log(x) + (1 - y) * log(1 - x)), each logarithm at least -100. Gradient: both operands, any "
-            "order.",
+     .doc = "Compute -(y * log(x) + (1 - y) * log(1 - x)), where each logarithm is at least -100. Gradient: both "
+            "operands, any order.",
      .forward = [](const Tensor& x, const Tensor& y) { return _binary_cross_entropy(x, y); },
      .reference = "-(target * np.log(input) + (1 - target) * np.log(1 - input))",
      .samples = "p(2, 3) / 2, p(2, 3) / 2"});

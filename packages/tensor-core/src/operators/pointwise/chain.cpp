@@ -13,9 +13,9 @@ namespace flambeau {
 
 namespace {
 
-constexpr int64_t kCacheBytes = 8 << 10;         // most bytes of a block: a quarter of a first-level cache of 32 KB
-constexpr int64_t kRowsCacheBytes = 24 << 10;    // most bytes of a block of several rows
-constexpr int64_t kLargeCacheBytes = 256 << 10;  // most bytes of a row's buffers: half of a second-level cache
+constexpr int64_t kCacheBytes = 8 << 10;         // largest size of a block: a quarter of a first-level cache of 32 KB
+constexpr int64_t kRowsCacheBytes = 24 << 10;    // largest size of a block of several rows
+constexpr int64_t kLargeCacheBytes = 256 << 10;  // largest size of a row's buffers: half of a second-level cache
 constexpr int64_t kMinBlock = 256, kMaxBlock = 2048;  // minimum and maximum number of elements in a block
 constexpr int64_t kChainGrain = 32768;                // number of elements of one step that justify a thread
 
@@ -23,11 +23,11 @@ int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * uni
 
 }  // namespace
 
-// Where the value of an input or of a step is while a block is processed.
+// The location of the value of an input or of a step while a block is processed.
 struct ChainPlan::Location {
   enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
-  int number = -1;  // for an output, its number; for other kinds, the number of the buffer
-  int layout = -1;  // index in layouts_, for a copied input
+  int number = -1;  // index of the output or, for other kinds, of the buffer
+  int layout = -1;  // for a copied input: index in layouts_
   int64_t item = 0;
   bool is_constant = false;  // true for a copied input that is the same in each block
   bool is_per_row = false;
@@ -94,8 +94,8 @@ void ChainPlan::locate_outputs(std::span<const int> outputs) {
   }
 }
 
-// Assigns a buffer to each result that is not an output. Another result can use the buffer after the step that uses the
-// first result last.
+// Assigns a buffer to each result that is not an output. Another result can use the same buffer after the last step
+// that uses the first result.
 void ChainPlan::locate_steps() {
   std::vector<int> last(locations_.size(), -1);
   for (size_t s = 0; s < steps_.size(); ++s)

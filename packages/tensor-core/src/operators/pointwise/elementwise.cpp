@@ -9,7 +9,8 @@ namespace flambeau {
 
 namespace {
 
-// Returns the loops for the active instruction set, or for the best lower one that the extension was compiled for.
+// Returns the loops for the active instruction set or, if the extension was not compiled for it, for the best lower
+// set.
 const ElementwiseKernels& kernels_of(const Elementwise& op) {
   const std::string_view set = instruction_set();
   if (set == "avx512" && op.avx512) return *op.avx512;
@@ -30,8 +31,8 @@ PointwiseKernel kernel_of(const ElementwiseKernels& kernels, Dtype dtype) {
   }
 }
 
-// Checks the operands. Returns the tensor on whose device the result is: the first one with dimensions or, if there is
-// none, the first one. Returns null if all operands are numbers.
+// Checks the operands. Returns the tensor that determines the device of the result: the first one with dimensions or,
+// if no tensor has dimensions, the first one. Returns null if all operands are numbers.
 const Tensor* device_operand(const Elementwise& op, const Operand* operands, int count) {
   const Tensor* located = nullptr;
   for (int k = 0; k < count; ++k) {

@@ -15,15 +15,15 @@ constexpr int64_t kBlock = 256;  // number of values that are computed at a time
 constexpr int64_t kWords = int64_t(1) << 16, kMany = 4 * kWords;
 constexpr int64_t kGrain = 32768, kFewBlocks = 16;  // numbers of elements and of blocks that justify a thread
 
-// A function that is computed by a lookup table: operand number `at` is a tensor, the others are numbers.
+// A function that is computed by a lookup table: operand `at` is a tensor, and the other operands are numbers.
 struct Function {
   PointwiseKernel kernel;
   Dtype in, from;
   const Operand* operands;
   int count, at;
 
-  // Computes `blocks` blocks of the table. The operand takes, as elements of type `of`, the values first, first + 1 and
-  // so on, interpreted as integers.
+  // Computes `blocks` blocks of the table. The values of the operand, as elements of type `of`, are first, first + 1
+  // and so on, interpreted as integers.
   void tabulate(char* to, Dtype dtype, Dtype of, int64_t first, int64_t blocks) const {
     alignas(64) char room[kMaxOperands + 1][kBlock * sizeof(Complex<double>)];
     int64_t bits[kBlock];
@@ -55,7 +55,7 @@ struct Function {
   }
 };
 
-// Returns true for rows with scalar kernels, which are many times slower than a lookup.
+// Returns true for operators with scalar kernels, which are many times slower than a lookup.
 constexpr bool is_scalar(PointwiseOp op) { return family_of(op) == RowFamily::special_scalar; }
 
 // Returns the index of the only operand that is a tensor, or -1.
@@ -69,7 +69,8 @@ int index_of_only_tensor(const Operand* operands, int count) {
   return at;
 }
 
-// The range [first, first + values) of a tensor's integers, or an empty one if it would exceed kWords numbers.
+// The range [first, first + values) of a tensor's integers. It is empty if the range would contain more than kWords
+// numbers.
 struct Range {
   int64_t first = 0, values = 0;
 };

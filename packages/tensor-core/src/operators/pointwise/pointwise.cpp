@@ -19,8 +19,8 @@ const char* instruction_set() { return kernels::table().name; }
 bool takes_complex(PointwiseOp op) { return kernels::table().pointwise[int(op)][int(Compute::c64)]; }
 
 Dtype result_type(const Operand* operands, int count) {
-  // The dtypes of tensors with dimensions, of tensors without dimensions, and of Python numbers. Each of the latter two
-  // matters only if it has a higher category than the dtypes before it.
+  // The dtypes of tensors with dimensions, of tensors without dimensions, and of Python numbers. The second and the
+  // third dtype matter only if their category is higher than that of the dtypes before them.
   Dtype dtypes[3];
   bool present[3] = {false, false, false};
   for (int k = 0; k < count; ++k) {
@@ -57,7 +57,7 @@ namespace {
 
 struct Types {
   Dtype dtype;          // dtype to which the operands promote
-  Dtype in, from, out;  // in: dtype of the kernel's operands; from: of the kernel's result; out: of the stored result
+  Dtype in, from, out;  // in: of the kernel's operands; from: of the kernel's result; out: of the stored result
 };
 
 constexpr const char kNoBooleanDifference[] =
@@ -83,8 +83,8 @@ bool any_negative(const Operand* operands, int arity) {
   __builtin_unreachable();
 }
 
-// Raises an error unless one of the tensors is floating-point or complex. Python numbers do not count, because they do
-// not convert integer tensors to floating point here.
+// Raises an error unless one of the tensors is floating-point or complex. Python numbers do not count, because these
+// operators do not convert integer tensors for them.
 void check_floating(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   Dtype given = dtype;
   for (int k = 0; k < arity; ++k)
@@ -95,7 +95,7 @@ void check_floating(const PointwiseRow& row, const Operand* operands, int arity,
   refuse(row, given);
 }
 
-// Returns true if the row has a kernel for bytes that gives the same results as the kernel for int32.
+// Returns true if the operator has a kernel for bytes that gives the same results as the kernel for int32.
 bool takes_bytes(const PointwiseRow& row, const Operand* operands) {
   bool fits = kernels::table().pointwise[int(row.op)][int(Compute::u8)];
   for (int k = 0; k < row.arity; ++k)
@@ -117,8 +117,8 @@ bool numbers_fit(const PointwiseRow& row, const Operand* operands, Dtype dtype) 
   return fit;
 }
 
-// Returns the row's kernel for elements in their stored dtype, if its results equal those of the kernel for converted
-// elements. Note [Narrow kernels]
+// Returns the operator's kernel for elements in their stored dtype, if its results are equal to the results of the
+// kernel for converted elements. Note [Narrow kernels]
 PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dtype) {
   const PointwiseKernel kernel = kernels::narrow_kernel(op, dtype);
   if (!kernel) return nullptr;
@@ -134,7 +134,7 @@ PointwiseKernel narrow_kernel(PointwiseOp op, const Operand* operands, Dtype dty
 }
 
 Dtype promoted(const PointwiseRow& row, const Operand* operands, int arity) {
-  // The usual case: all operands have the same dtype.
+  // The common case: all operands have the same dtype.
   const Tensor* first = operands[0].tensor;
   if (first && !first->impl()->wrapped_number && row.domain != Domain::Select &&
       (arity == 1 || (arity == 2 && operands[1].tensor && operands[1].tensor->dtype() == first->dtype())))
@@ -143,7 +143,7 @@ Dtype promoted(const PointwiseRow& row, const Operand* operands, int arity) {
   return result_type(operands, arity);
 }
 
-// Returns the dtype in which the row computes, because rows do not support all dtypes.
+// Returns the dtype in which the operator computes, because not every operator supports all dtypes.
 Dtype compute_dtype(const PointwiseRow& row, const Operand* operands, int arity, Dtype dtype) {
   switch (row.domain) {
     case Domain::Floating:
@@ -194,8 +194,8 @@ void check_divisor(const PointwiseRow& row, const Operand& divisor, Dtype in) {
   require(!zero, "ZeroDivisionError: ", row.name, " of integers by zero");
 }
 
-// Operators are recorded even if the derivative for the operand is missing. The backward pass then raises an error,
-// instead of omitting a gradient.
+// Calls are recorded even if the derivative for the operand is missing. The backward pass then raises an error, instead
+// of omitting a gradient.
 bool needs_recording(const PointwiseRow& row, const Operand* operands) {
   if (!has_gradient(row)) return false;
   bool needs = false;
@@ -203,8 +203,8 @@ bool needs_recording(const PointwiseRow& row, const Operand* operands) {
   return needs && recording_enabled();
 }
 
-// Returns the operand, or a copy if it may overlap the memory to be written. If both are the same view, no copy is
-// needed.
+// Returns the operand, or a copy of it if it may overlap the memory to be written. If the operand and the written
+// tensor are the same view, no copy is needed.
 const Tensor* without_overlap(const Tensor* operand, const Tensor& written, Tensor& copy) {
   if (!operand || same_elements(*operand, written) || !may_overlap(*operand, written)) return operand;
   NoRecording off;
@@ -222,9 +222,9 @@ Tensor number_of_halves(const Operand* operands, int arity, const Tensor& out, D
   return item(number).real() == operands[0].scalar.real() ? expand(number, out.shape()) : Tensor();
 }
 
-// Returns the operands with the numbers that PyTorch uses in operators on half-precision tensors, and stores them in
-// `adjusted`. Comparisons round a number to the dtype of the tensor, so that `tensor([0.1], dtype=float16) == 0.1` is
-// true. Products and quotients by a CPU tensor without dimensions use its value in its own precision.
+// Returns the operands with the numbers that PyTorch uses in operators on half-precision tensors, and stores these
+// operands in `adjusted`. Comparisons round a number to the dtype of the tensor, so that `tensor([0.1], dtype=float16)
+// == 0.1` is true. If a CPU tensor without dimensions is a factor or a divisor, its value is used in its own precision.
 const Operand* adjust_numbers(const PointwiseRow& row, Dtype dtype, const Operand* operands, Operand* adjusted) {
   const bool rounds = row.domain == Domain::Comparison, multiplies = row.op == op::mul, divides = row.op == op::div;
   if (!rounds && !multiplies && !divides) return operands;
@@ -272,8 +272,8 @@ void run_into(PointwiseOp op, const Types& types, const Operand* operands, const
   run(op, types, safe, target);
 }
 
-// Checks the dtype of out=. As in PyTorch, it must be exactly the result's dtype for unary operators that keep the
-// dtype of their operand.
+// Checks the dtype of out=. For unary operators that keep the dtype of their operand it must be exactly the result's
+// dtype, as in PyTorch.
 void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
   const bool keeps = row.domain == Domain::Any || row.domain == Domain::Number || row.domain == Domain::Real ||
                      row.domain == Domain::Integral;
@@ -283,7 +283,8 @@ void check_out_dtype(const PointwiseRow& row, const Types& types, Dtype out) {
   require(can_cast(types.out, out), "result type ", types.out, " can't be cast to the desired output type ", out);
 }
 
-// Resizes out= to the shape of the result. If the shape changes, it gets the memory layout that the result would have.
+// Resizes out= to the shape of the result. If the shape changes, out= gets the memory layout that a new result would
+// have.
 void resize_like_result(const Tensor& out, const Operand* operands, int count) {
   const Shape shape = shape_of(operands, count);
   if (out.shape() == shape) return;

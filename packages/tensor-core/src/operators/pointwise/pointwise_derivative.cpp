@@ -8,20 +8,21 @@ namespace flambeau {
 
 namespace {
 
-// Returns the name of parameter i, which the signature may annotate: "input: Tensor | Number, n".
+// Returns the name of parameter i. The signature may annotate it: "input: Tensor | Number, n".
 std::string parameter_name(const PointwiseRow& row, int i) {
   std::string_view rest = row.signature;
   for (; i > 0; --i) rest.remove_prefix(rest.find(", ") + 2);
   return std::string(rest.substr(0, rest.find_first_of(",:=")));
 }
 
-// The derivative of a row. It runs fused kernels or, if it is differentiated again, tensor expressions.
+// The derivative of a pointwise operator. It runs fused kernels or, if it is differentiated again, tensor expressions.
 //
 // Note [Complex derivatives]
 // The gradient of a real loss L for a complex z = x + iy is dL/dx + i dL/dy. For a holomorphic function with the
-// derivative f' that is grad * conj(f'). Hence the expression E of a row, which is written for real numbers, becomes
-// conj(E(conj(grad), ...)) for complex ones. The expression of a row with a real result, such as abs, is used
-// unchanged, since its gradient is real. If an operand is real and the result complex, the engine keeps the real part.
+// derivative f', the gradient is grad * conj(f'). Hence the derivative expression E of an operator, which is written
+// for real numbers, becomes conj(E(conj(grad), ...)) for complex ones. If the result of an operator is real, such as
+// that of abs, the expression is used unchanged, since its gradient is real. If an operand is real and the result
+// complex, the engine keeps the real part.
 struct PointwiseDerivative {
   PointwiseOp op;
   uint8_t saved_mask;

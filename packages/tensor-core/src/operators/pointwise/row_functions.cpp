@@ -1,4 +1,4 @@
-// Runs the kernels of functions of rows: softmax, normalisations and reductions. Note [Chains]
+// Runs the kernels of the row functions: softmax, normalisations and reductions. Note [Chains]
 #include "operators/pointwise/row_functions.h"
 
 #include "kernels/table.h"

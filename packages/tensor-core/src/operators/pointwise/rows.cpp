@@ -1,4 +1,4 @@
-// The pointwise rows as data, with their derivatives as tensor expressions. Note [Rows]
+// The pointwise operators as data (rows of a table), with their derivatives as tensor expressions. Note [Rows]
 #include <array>
 
 #include "core/node_name.h"
@@ -16,7 +16,7 @@
 
 namespace flambeau {
 
-namespace expressions {  // functions and constants for the derivative expressions of rows, for V = Tensor
+namespace expressions {  // functions and constants for the derivative expressions of operators, for V = Tensor
 
 template <class V>
 Tensor c(double v) {

@@ -59,7 +59,7 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
 // limit is higher if an operand repeats, because filling such a block with it is faster than filling each row.
 constexpr int64_t kShortRow = 64, kShortRepeating = 768;
 
-// How a kernel iterates over its operands. layouts[0] is the layout of the output.
+// The order in which a kernel visits its operands. layouts[0] is the layout of the output.
 struct KernelPlan {
   PointwiseKernel kernel;
   Dtype in, from;
@@ -80,8 +80,8 @@ void run_pieces(const KernelPlan& plan, char** at, const int64_t* step, int64_t 
   }
 }
 
-// Returns the number of elements in a block. If rows are short and an operand is periodic, it is a multiple of the
-// operand's period, so that the operand is loaded only once.
+// Returns the number of elements in a block. If rows are short and an operand is periodic, the number is a multiple of
+// the operand's period, so that the operand is loaded only once.
 int64_t block_size(const KernelPlan& plan, int64_t elements) {
   int64_t block = std::min(block_of(plan.in, plan.from), elements);
   for (int k = 1; k <= plan.count && !plan.by_rows; ++k)
@@ -94,7 +94,7 @@ bool is_constant_within(const KernelPlan& plan, const OperandLayout& layout, int
   return layout.is_constant() || (period && block % period == 0);
 }
 
-// Processes the elements [begin, end): long rows where they are, short rows after copying them to blocks.
+// Processes the elements [begin, end). Long rows are processed as stored, and short rows are copied to blocks first.
 void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   Buffers buffers;
   Cursor cursors[kMaxPointers];
@@ -133,7 +133,7 @@ void run_range(const KernelPlan& plan, int64_t begin, int64_t end) {
   }
 }
 
-// Returns the dimensions in the order of their strides, the largest first, or an empty shape for a contiguous tensor.
+// Returns the dimensions in descending order of their strides, or an empty shape for a contiguous tensor.
 Shape dims_by_stride(const Tensor& t) {
   Shape order;
   if (t.is_contiguous()) return order;
@@ -176,8 +176,8 @@ void run_strided(PointwiseKernel kernel, const Tensor& output, Dtype from, const
   parallel_for(output.numel(), kGrain, [&](int64_t begin, int64_t end) { run_range(plan, begin, end); });
 }
 
-// Size of a panel in bytes, and minimum number of rows. Operands whose memory order differs from that of the output are
-// copied in panels of rows, which stay in the second-level cache until the kernel reads them.
+// Size of a panel in bytes, and minimum number of rows in a panel. Operands whose memory order differs from the order
+// of the output are copied in panels of rows, which stay in the second-level cache until the kernel reads them.
 constexpr int64_t kPanelBytes = 1 << 17, kMinRows = 16;
 void run_transposed_panels(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,
                            Dtype in) {

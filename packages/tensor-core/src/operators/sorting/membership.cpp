@@ -12,9 +12,9 @@ namespace flambeau {
 namespace {
 
 constexpr int64_t kMaxDirectTests =
-    16;  // maximum number of test elements for which elements are compared with each of them
+    16;  // maximum number of test elements for which each element is compared with all of them
 
-// Returns contains(element) for every element, negated if `invert`.
+// Returns contains(element) for every element. If `invert`, negates the results.
 template <class T, class F>
 Tensor marked(const Tensor& elements, bool invert, F contains) {
   const Tensor out = empty(elements.shape(), Dtype::bool_);
@@ -34,7 +34,7 @@ class HashSet {
     shift_ = 64 - bits;
     slots_.assign(size_t(1) << bits, first_);
     for (const T* t = first; t < first + count; ++t)
-      if (*t == *t) slots_[find(*t)] = *t;  // NaN equals no element, so it is not inserted
+      if (*t == *t) slots_[find(*t)] = *t;  // NaN is equal to no element, so it is not inserted
   }
   bool contains(T v) const { return slots_[find(v)] == v; }
 
@@ -75,7 +75,7 @@ Tensor searched_on_gpu(const Tensor& elements, const Tensor& tests, bool invert)
   const int64_t count = tests.numel();
   if (count == 0) return full(elements.shape(), Scalar(invert), Dtype::bool_);
   const Tensor sorted = sort(reshape(tests, {count}), 0, false).values, flat = reshape(elements, {elements.numel()});
-  // NaN is sorted last, equals no element, and would break the search.
+  // NaN is sorted last, is equal to no element, and would break the search.
   const Tensor steps = is_floating(tests.dtype()) ? where(isnan(sorted), Scalar(INFINITY), sorted) : sorted;
   const Tensor insertion_point = clamp_max(searchsorted(steps, flat, false, Tensor(), false), Scalar(count - 1));
   const Tensor found = reshape(eq(index_select(sorted, 0, insertion_point), flat), elements.shape());
@@ -117,9 +117,9 @@ const Operator isin_operator(
     {.signature = "isin(elements, test_elements, *, assume_unique=False, invert=False)",
      .forms = kFunction | kOut | kExactOut,
      .doc =
-         R"(Return True for elements that are among the test elements (with ``invert``: are not).
+         R"(Return a mask of the elements that are among the test elements or, if ``invert``, that are not among them.
 
-Either may be a number.
+Elements or test elements may be a number.
 
 ``assume_unique`` is accepted and has no effect. Raises RuntimeError for booleans. Not differentiable.
 

@@ -16,8 +16,8 @@ bool beyond(T element, T value) {
   return right ? !(element > value) : !(element >= value);
 }
 
-// For each of several values, counts the sorted elements that are less than it or, with `right`, not greater. Several
-// searches run at the same time, because each step of a single search waits for memory.
+// For each of several values, counts the sorted elements that are less than the value or, if `right`, not greater.
+// Several searches run at the same time, because each step of a single search waits for memory.
 template <bool right, int together, class T>
 void count_below(const T* sequence, const int64_t* sorter, int64_t n, const T* values, int64_t* out) {
   const auto element = [=](int64_t i) { return sequence[sorter ? sorter[i] : i]; };
@@ -128,9 +128,9 @@ const Operator searchsorted_operator(
     {.signature = "searchsorted(sorted_sequence, input, *, out_int32=False, right=False, side=None, sorter=None)",
      .forms = kFunction | kOut | kExactOut,
      .doc =
-         R"(Count the elements of the sorted sequence that are smaller than each value (right=True: not larger), int64.
+         R"(Count the elements of a sorted sequence that are less than each value (with right=True: not greater).
 
-The sequence is a vector, or has one row for each row of the values.
+The sequence is a vector, or has one row for each row of the values. The result is int64.
 
 Raises RuntimeError for shapes that do not match. Not differentiable.)",
      .forward = search,
@@ -140,7 +140,7 @@ Raises RuntimeError for shapes that do not match. Not differentiable.)",
 const Operator bucketize_operator(
     {.signature = "bucketize(input, boundaries, *, out_int32=False, right=False)",
      .forms = kFunction | kOut | kExactOut,
-     .doc = "Return the index of the bucket of each value: searchsorted(boundaries, input).",
+     .doc = "Return the index of the bucket of each value, like searchsorted(boundaries, input).",
      .forward = bucketize,
      .reference = "np.searchsorted(boundaries, input, 'right' if right else 'left')",
      .samples = "f(2, 3), np.sort(f(6)); i(5), np.sort(i(6)), right=True"});

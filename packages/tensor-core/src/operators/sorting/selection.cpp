@@ -14,8 +14,8 @@ namespace {
 using namespace order;
 
 constexpr int64_t kBlock = 32;
-// Returns true if all keys of a block exceed `limit`. Returns false for an incomplete block. Vector instructions make
-// it fast to skip blocks without a small enough element.
+// Returns true if all keys of a block exceed `limit`. Returns false for an incomplete block. Vector instructions
+// quickly skip blocks in which all elements are too large.
 template <class T>
 FLAMBEAU_INLINE bool all_exceed(const BitsOf<T>* in, int64_t n, Key<T> flip, Key<T> limit) {
   if (n < kBlock) return false;
@@ -95,7 +95,7 @@ void ranked_part(const SortedRows& rows, const Tensor& ranks, const TensorPair& 
   put_chosen(rows, gather(order, 1, ranks), out);
 }
 
-// Returns the rank of the median of each row or, unless NaN is ignored, of the first NaN if there is one.
+// Returns the rank of the median of each row or, if NaN is not ignored and the row contains NaN, of the first NaN.
 Tensor median_ranks(const SortedRows& rows, bool ignore_nan) {
   const int64_t n = rows.length;
   const Tensor numbers = Scalar(n) - sum(isnan(as_rows(rows)), Shape{1}, true, Dtype::int64);
@@ -126,7 +126,7 @@ TensorPair back(const TensorPair& pair, const Tensor& t, int64_t dim, bool keepd
   return {move(pair.values), move(pair.indices)};
 }
 
-// Allocates a result with one element of each row, and calls choose(tag, rows, out), which writes it.
+// Allocates a result with one element of each row, and calls choose(tag, rows, out), which writes the result.
 template <class F>
 TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keepdim, F&& choose) {
   dim = t.wrap_dim(dim);
@@ -144,8 +144,8 @@ TensorPair one_of_each(const char* name, const Tensor& t, int64_t dim, bool keep
   return out;
 }
 
-// Calls position(elements of the row, n, buffer for n keys) for every row, and writes the element at the returned
-// position, and the position.
+// Calls position(elements of the row, n, buffer for n keys) for every row. Writes the returned position and the element
+// at this position.
 template <class T, class F>
 void put_positions(const SortedRows& rows, const TensorPair& out, F&& position) {
   const int64_t n = rows.length;
@@ -188,8 +188,8 @@ int64_t median_of(const BitsOf<T>* in, int64_t n, bool ignore_nan, Key<T>* keys)
   return ranked<T>(in, n, (std::max<int64_t>(n - nans, 1) - 1) / 2, keys);
 }
 
-// Returns the last position of the most frequent element. If several elements are equally frequent, it is that of the
-// smallest.
+// Returns the last position of the most frequent element. If several elements are equally frequent, uses the smallest
+// of them.
 template <class T>
 int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   int64_t result = 0;
@@ -205,7 +205,8 @@ int64_t mode_of(const BitsOf<T>* in, int64_t n) {
   return result;
 }
 
-// Writes the first k elements of every row. If `sorted`, they are in the order of their keys, which `flip` reverses.
+// Writes the first k elements of every row. If `sorted`, they are in the order of their keys; `flip` reverses this
+// order.
 template <class T>
 void first_of_rows(const SortedRows& rows, int64_t k, Key<T> flip, bool sorted, const TensorPair& out) {
   using K = Key<T>;
@@ -347,7 +348,7 @@ tensor([3, 2]))",
 const Operator kthvalue_operator(
     {.signature = "kthvalue(input, k, dim=-1, keepdim=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Return the k-th smallest element (from 1) along a dimension, as (values, indices).
+     .doc = R"(Return the k-th smallest element along a dimension, as (values, indices); k = 1 is the minimum.
 
 Raises RuntimeError if k is out of range. Gradient: input.)",
      .forward = kthvalue,
@@ -361,10 +362,10 @@ const Operator median_operator(
     {.signature = "median(input, dim=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         R"(Return the median, along a dimension as (values, indices).
+         R"(Return the median of all elements or, along a dimension, the medians as (values, indices).
 
-It is the lower one of an even number of elements, and NaN if there is one.
-Gradient: input; shared among equal elements without dim.)",
+For an even number of elements, the median is the lower of the two middle elements. If any element is NaN, it is NaN.
+Gradient: input; without dim, divided evenly among the elements that are equal to the median.)",
      .forward = median_of<false>,
      .fields = "values, indices",
      .reference = "(lambda half, axis: np.sort(input, axis).take(half, axis or 0) if dim is None else (np.sort(input, "
@@ -375,7 +376,7 @@ Gradient: input; shared among equal elements without dim.)",
 const Operator nanmedian_operator(
     {.signature = "nanmedian(input, dim=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "Return the median of the elements that are not NaN, like median().",
+     .doc = "Return the median like median(), but ignore NaN.",
      .forward = median_of<true>,
      .fields = "values, indices",
      .reference = "(lambda half, axis: np.sort(input, axis).take(half, axis or 0) if dim is None else (np.sort(input, "
@@ -385,8 +386,8 @@ const Operator nanmedian_operator(
 
 const Operator mode_operator({.signature = "mode(input, dim=-1, keepdim=False)",
                               .forms = kFunction | kMethod | kOut | kExactOut,
-                              .doc = "Return the most frequent element along a dimension (the smallest of several), as "
-                                     "(values, indices). Gradient: input.",
+                              .doc = "Return the most frequent element along a dimension, as (values, indices); the "
+                                     "smallest one if several are equally frequent. Gradient: input.",
                               .forward = mode,
                               .fields = "values, indices"});
 

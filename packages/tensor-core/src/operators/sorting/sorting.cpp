@@ -60,7 +60,8 @@ namespace {
 
 using namespace order;
 
-// Where the values and the positions of a row are written. A pointer is null if the result is not requested.
+// The memory to which the values and the positions of a row are written. A pointer is null if the result is not
+// requested.
 template <class T>
 struct Target {
   BitsOf<T>* values;
@@ -77,7 +78,7 @@ struct Target {
   }
 };
 
-// Sorts a row of at most kSmall elements. Neighbouring elements of the row have the distance `stride` of the target.
+// Sorts a row of at most kSmall elements. Consecutive elements of the row are target.stride elements apart.
 template <class T>
 void sort_short(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& target) {
   using K = Key<T>;
@@ -118,11 +119,11 @@ void sort_long(const BitsOf<T>* in, int64_t n, Key<T> flip, const Target<T>& tar
 
 constexpr int64_t kFewBytes = 48;  // number of elements up to which comparing bytes is faster than counting them
 
-// Rows of at most this length are sorted where they are, even if their elements are not adjacent: the cache lines of
-// one row are still cached for the next row.
+// Rows of at most this length are sorted in place, even if their elements are not adjacent: the cache lines of one row
+// are still in the cache for the next row.
 constexpr int64_t kNear = 64;
 
-// Returns the values and the indices. One that is not requested is undefined.
+// Returns the values and the indices. A result that is not requested is undefined.
 TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_values, bool with_indices) {
   dim = t.wrap_dim(dim);
   NoRecording off;
@@ -194,18 +195,18 @@ const Operator msort_operator({.signature = "msort(input)",
                                .reference = "np.sort(input, 0)",
                                .samples = "f(5); f(4, 3)"});
 
-const Operator argsort_operator({.signature = "argsort(input, dim=-1, descending=False, stable=False)",
-                                 .forms = kFunction | kMethod,
-                                 .doc = "Return the indices that sort a dimension, int64, like those of sort().",
-                                 .forward = [](const Tensor& t, int64_t dim, bool descending,
-                                               bool) { return argsort(t, dim, descending); },
-                                 .reference = "np.argsort(-input if descending else input, dim, kind='stable')",
-                                 .samples = "f(5); f(2, 5), 0; f(2, 5), 1, True; i(30), -1, False, True"});
+const Operator argsort_operator(
+    {.signature = "argsort(input, dim=-1, descending=False, stable=False)",
+     .forms = kFunction | kMethod,
+     .doc = "Return the indices that sort a dimension, int64. They are equal to the indices that sort() returns.",
+     .forward = [](const Tensor& t, int64_t dim, bool descending, bool) { return argsort(t, dim, descending); },
+     .reference = "np.argsort(-input if descending else input, dim, kind='stable')",
+     .samples = "f(5); f(2, 5), 0; f(2, 5), 1, True; i(30), -1, False, True"});
 
 const Operator sort_operator(
     {.signature = "sort(input, dim=-1, descending=False, stable=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Sort along a dimension: (values, indices). NaN counts as largest; equal elements keep their order.
+     .doc = R"(Sort along a dimension: return (values, indices). NaN counts as largest; equal elements keep their order.
 
 Gradient: input.
 

@@ -16,7 +16,8 @@ namespace {
 
 using namespace order;
 
-// Divides [begin, end) into chunks and calls f(first, last) for each, without the GIL. Handles signals between chunks.
+// Divides [begin, end) into chunks and calls f(first, last) for each chunk, without the GIL. Handles signals between
+// chunks.
 template <class F>
 void each_chunk(int64_t begin, int64_t end, F&& f) {
   constexpr int64_t kChunk = 1 << 16;
@@ -27,9 +28,9 @@ void each_chunk(int64_t begin, int64_t end, F&& f) {
   }
 }
 
-// Returns one value for each run of equal neighbours among n sorted elements. starts_run(i) returns true if a run
-// begins at element i > 0. value(values, run, i) stores the value of a run that begins at element i. position(i)
-// returns the position of element i in the input. The loops over elements have no branches, which would be
+// Returns one value for each run of equal adjacent elements among n sorted elements. starts_run(i) returns true if a
+// run begins at element i > 0. value(values, run, i) stores the value of a run that begins at element i. position(i)
+// returns the position of element i in the input. The loops over elements have no branches, because these would be
 // mispredicted.
 template <class Start, class Value, class Position>
 Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool counts, Start starts_run, Value value,
@@ -50,7 +51,7 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   each_chunk(1, n, [&](int64_t begin, int64_t end) {
     int64_t begun = run;
     for (int64_t i = begin; i < end; ++i) {
-      first[begun] = i;  // overwritten unless a run starts here
+      first[begun] = i;  // is overwritten unless a run starts here
       begun = std::min(begun + starts_run(i), count);
     }
     run = begun;
@@ -70,8 +71,8 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   return out;
 }
 
-// Does the same on a GPU. `starts` is true at the first element of each run. If `position` is undefined, the elements
-// are in the order of the input.
+// Like runs(), but on a GPU. `starts` is true at the first element of each run. If `position` is undefined, the
+// elements are in the order of the input.
 Unique runs_on_gpu(const Tensor& sorted, const Tensor& starts, const Tensor& position, const Shape& shape, bool inverse,
                    bool counts) {
   const int64_t n = sorted.numel();
@@ -132,7 +133,7 @@ Unique consecutive_of(const Tensor& t, bool inverse, bool counts) {
       [](int64_t i) { return i; });
 }
 
-// Slices as rows of keys, which are compared column by column.
+// Slices as rows of keys. The keys are compared column by column.
 template <class K>
 struct KeyRows {
   std::vector<K> keys;
@@ -148,8 +149,8 @@ struct KeyRows {
   }
 };
 
-// Returns the indices of the rows (n, columns) in lexicographic order. Sorts stably by each column, beginning with the
-// last.
+// Returns the indices of the rows (n, columns) in lexicographic order. Sorts stably by each column, from the last to
+// the first.
 Tensor order_of_rows(const Tensor& rows) {
   Tensor order = arange(Scalar(0), Scalar(rows.size(0)), Scalar(1), Dtype::int64);
   for (int64_t c = rows.size(1); c-- > 0;)
@@ -157,7 +158,7 @@ Tensor order_of_rows(const Tensor& rows) {
   return order;
 }
 
-// Does the same as row_runs() on a GPU.
+// Like row_runs(), but on a GPU.
 Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts) {
   const int64_t n = rows.size(0);
   const Tensor order = sort ? order_of_rows(rows) : arange(Scalar(0), Scalar(n), Scalar(1), Dtype::int64);
@@ -167,7 +168,7 @@ Unique row_runs_on_gpu(const Tensor& rows, bool sort, bool inverse, bool counts)
   return runs_on_gpu(order, starts, sort ? order : Tensor(), {n}, inverse, counts);
 }
 
-// Returns the unique rows. Each is given by the index of the first row in its run of equal rows.
+// Returns the unique rows. Each unique row is given by the index of the first row in its run of equal rows.
 template <class K>
 Unique row_runs(const KeyRows<K>& keys, int64_t n, bool sort, bool inverse, bool counts) {
   std::vector<int64_t> order(static_cast<size_t>(n));
@@ -256,7 +257,7 @@ Unique unique_slices(const Tensor& t, int64_t dim, bool sort, bool inverse, bool
 
 namespace {
 
-// Returns the values or, if other results are requested, a tuple of the values and these.
+// Returns the values or, if other results are requested, a tuple of the values and the other results.
 TensorOrTensors unpacked(const Unique& unique, bool inverse, bool counts) {
   if (!inverse && !counts) return unique.values;
   Tensors out{unique.values};
@@ -288,8 +289,8 @@ const Operator unique_operator(
 const Operator unique_consecutive_operator(
     {.signature = "unique_consecutive(input, return_inverse=False, return_counts=False, dim=None)",
      .forms = kFunction | kMethod,
-     .doc = "Return the first of every run of equal elements (or slices). The other results are those of unique(). Not "
-            "differentiable.",
+     .doc = "Return the first element (or slice) of every run of equal elements (or slices). The other results are the "
+            "same as for unique(). Not differentiable.",
      .forward = consecutive_values});
 
 }  // namespace
