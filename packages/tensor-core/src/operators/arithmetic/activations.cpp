@@ -1,4 +1,4 @@
-// Activations whose operator does more than the pointwise row, such as checks of arguments.
+// Activations whose operator does more than the pointwise operator that it calls, such as checks of arguments.
 #include "flambeau/rows/activations.h"
 #include "flambeau/operator.h"
 #include "operators/pointwise/pointwise_derivative.h"
@@ -18,8 +18,8 @@ Tensor half_of(const Tensor& t, int64_t axis, int which) {
   return narrow(t, axis, which * size, size);
 }
 
-// The kernels write both halves of the gradient to their places. Recording narrow() and _gate() instead would pad each
-// half with zeros and add the results.
+// The kernels write both halves of the gradient directly to their positions. If narrow() and _gate() were recorded
+// instead, each half would be padded with zeros, and the results would be added.
 Tensor gradient_of_glu(const Tensor& grad, const Tensor& t, int64_t axis) {
   const Tensor first = half_of(t, axis, 0), second = half_of(t, axis, 1);
   if (recording_enabled() || grad.is_meta()) {
@@ -66,7 +66,9 @@ const Operator gelu_operator(
     {.signature = "gelu(input, *, approximate='none')",
      .forms = kFunction | kOut,
      .doc =
-         R"(Compute input * Phi(input), Phi the normal distribution function; approximate='tanh' uses the tanh formula.
+         R"(Compute input * Phi(input), where Phi is the normal distribution function.
+
+With approximate='tanh', Phi is approximated by a formula with tanh.
 
 Source: Hendrycks, Gimpel 2016, arXiv:1606.08415.)",
      .forward = gelu,
@@ -90,7 +92,7 @@ const Operator prelu_operator(
      .doc =
          R"(Compute input where it is positive, and weight * input elsewhere.
 
-weight has one element, or one for each channel (the second dimension).
+weight has one element, or one element for each channel (dimension 1).
 
 Gradient: input and weight. Source: He et al. 2015, arXiv:1502.01852.)",
      .forward = prelu,

@@ -1,4 +1,4 @@
-// Arithmetic operators that call pointwise ones.
+// Arithmetic operators that call pointwise operators.
 #include "flambeau/rows/arithmetic.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/activations.h"
@@ -46,8 +46,7 @@ const Operator bitwise_not_operator(
 const Operator pow_operator(
     {.signature = "pow(input, exponent)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc =
-         "Compute input**exponent. Gradient: both operands, any order; that of the exponent is 0 where the base is 0.",
+     .doc = "Compute input**exponent. Gradient: both operands, any order; 0 for the exponent where the base is 0.",
      .forward =
          [](const Operand& x, const Operand& y) {
            require<TypeError>(x.tensor || y.tensor, "pow(): one of input and exponent must be a Tensor");
@@ -59,7 +58,7 @@ const Operator pow_operator(
 const Operator softshrink_operator(
     {.signature = "softshrink(input, lambd=0.5)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "Move the elements by lambd towards 0, and set those in [-lambd, lambd] to 0. Gradient: input.",
+     .doc = "Move the elements by lambd towards 0, and set elements in [-lambd, lambd] to 0. Gradient: input.",
      .forward =
          [](const Tensor& x, double lambd) {
            require(lambd >= 0, "lambda must be greater or equal to 0, but found to be ", lambd, ".");

@@ -1,4 +1,4 @@
-// Parts of complex numbers as views, and complex numbers from real ones. The conjugate is computed at once: tensors
+// Parts of complex numbers as views, and complex numbers from real ones. The conjugate is computed immediately: tensors
 // have no conjugate flag, because every kernel would have to check it.
 #include "core/working_memory.h"
 #include "flambeau/operator.h"
@@ -37,7 +37,7 @@ Tensor real(const Tensor& t) {
 const Operator conj_operator(
     {.signature = "conj(input)",
      .forms = kFunction | kMethod,
-     .doc = R"(Compute the complex conjugate as a copy. Return a real tensor itself. Gradient: the conjugate.
+     .doc = R"(Return a copy with the complex conjugates, or a real tensor itself. Gradient: input.
 
 Conjugation is not lazy: is_conj() is always False.
 

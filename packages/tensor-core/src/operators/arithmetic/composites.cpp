@@ -1,4 +1,4 @@
-// Operators made of pointwise rows, with a default, a mode or another order of arguments.
+// Operators that consist of pointwise operators, with a default, a mode or another order of arguments.
 #include <cmath>
 #include <limits>
 
@@ -31,7 +31,8 @@ Scalar factor_of(const Operand& x, const Operand& y, Scalar alpha) {
   return row == op::sub ? -alpha : alpha;
 }
 
-// Implements add and sub, with their in-place forms and out=. If alpha is 1, runs the rows `add` and `sub`.
+// Implements add and sub, with their in-place forms and out=. If alpha is 1, calls the pointwise operators `add` and
+// `sub`.
 template <PointwiseOp row>
 Tensor scaled_sum(const Operand& x, const Operand& y, Scalar alpha) {
   const Operand operands[] = {x, y};
@@ -48,7 +49,7 @@ Tensor scaled_sum_into(const Operand& x, const Operand& y, Scalar alpha, const T
   return pointwise_into(is_one(alpha) ? row : op::_add_scaled, operands, out, row_of(row).name);
 }
 
-// Returns the row that divides with a rounding mode.
+// Returns the pointwise operator that divides with a rounding mode.
 PointwiseOp division(std::optional<std::string_view> mode) {
   if (!mode) return op::div;
   if (*mode == "floor") return op::floor_divide;
@@ -78,7 +79,7 @@ void require_condition(const Tensor& condition) {
         "of PyTorch. Use a boolean condition instead.");
 }
 
-// The row that computes a clamp, with its operands: the tensor and the bounds that are given.
+// The pointwise operator that computes a clamp, with its operands: the tensor and the bounds that are given.
 struct Clamping {
   using Bound = std::optional<Operand>;
 
@@ -122,8 +123,8 @@ Tensor float_power(const Operand& base, const Operand& exponent) {
   return power(base.tensor ? Operand(x) : base, exponent.tensor ? Operand(y) : exponent);
 }
 
-// A kernel with the operands x, y, z and value, which computes a row of x, value * y and z. It scales a few elements of
-// y at a time, which stay in the first-level cache.
+// A kernel with the operands x, y, z and value, which computes a pointwise operator of x, value * y and z. It scales a
+// few elements of y at a time, which stay in the first-level cache.
 template <PointwiseOp row, Compute type>
 void scaled_kernel(char* const* pointers, int64_t n) {
   constexpr int64_t kPiece = 2048;
@@ -291,7 +292,7 @@ const Operator float_power_operator({.signature = "float_power(input, exponent)"
 const Operator clamp_operator(
     {.signature = "clamp|clip(input, min=None, max=None)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "Limit the values to [min, max]. Gradient: to input where the value is inside, to the bound elsewhere.",
+     .doc = "Limit the values to [min, max]. Gradient: input where it is inside the interval, otherwise the bound.",
      .forward = clamp,
      .in_place = clamp_,
      .into = clamp_into,
@@ -320,19 +321,19 @@ const Operator rsub_operator({.signature = "rsub(input, other, *, alpha=1)",
                               .reference = "other - alpha * input",
                               .samples = "f(2, 3), f(3); f(3), 2, alpha=-0.5; i(3), i(3), alpha=2"});
 
-const Operator round_operator(
-    {.signature = "round(input, *, decimals=0)",
-     .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "Round to the nearest integer (or multiple of 10**-decimals), halves to even. Gradient: zero.",
-     .forward = round_to,
-     .reference = "np.round(input, decimals)",
-     .samples = "f(2, 3); f(2, 3), decimals=1; 100 * f(3), decimals=-1; i(3)"});
+const Operator round_operator({.signature = "round(input, *, decimals=0)",
+                               .forms = kFunction | kMethod | kInPlace | kOut,
+                               .doc = "Round to the nearest integer (or multiple of 10**-decimals); halfway cases are "
+                                      "rounded to even. Gradient: zero.",
+                               .forward = round_to,
+                               .reference = "np.round(input, decimals)",
+                               .samples = "f(2, 3); f(2, 3), decimals=1; 100 * f(3), decimals=-1; i(3)"});
 
 const Operator logit_operator(
     {.signature = "logit(input, eps=None)",
      .forms = kFunction | kMethod | kInPlace | kOut,
-     .doc = "Compute log(x / (1 - x)), where x is the input, limited to [eps, 1 - eps] if eps is given. Gradient: "
-            "input, any order.",
+     .doc = "Compute log(x / (1 - x)). If eps is given, x is input limited to [eps, 1 - eps], otherwise x is input. "
+            "Gradient: input, any order.",
      .forward = logit_within,
      .reference = "scipy.special.logit(input if eps is None else np.clip(input, eps, 1 - eps))",
      .samples = "p(2, 3) / 2; p(3) / 2, 0.25"});
@@ -347,7 +348,7 @@ const Operator ldexp_operator({.signature = "ldexp(input, other)",
 const Operator frexp_operator({.signature = "frexp(input)",
                                .forms = kFunction | kMethod | kOut | kExactOut,
                                .doc = "Split into a mantissa in [1/2, 1) and an int32 exponent: input = mantissa * "
-                                      "2**exponent. Gradient: of the mantissa.",
+                                      "2**exponent. Gradient: input, through the mantissa.",
                                .forward =
                                    [](const Tensor& x) {
                                      return TensorPair{_frexp_mantissa(x),
@@ -360,8 +361,8 @@ const Operator frexp_operator({.signature = "frexp(input)",
 const Operator nan_to_num_operator(
     {.signature = "nan_to_num(input, nan=None, posinf=None, neginf=None)",
      .forms = kFunction | kMethod | kInPlace | kOut | kExactOut,
-     .doc = "Replace NaN by nan (default: 0), and infinities by posinf and neginf (default: the largest and smallest "
-            "number of the dtype). Gradient: input, where it is finite.",
+     .doc = "Replace NaN with nan (default: 0), and infinities with posinf and neginf (default: the largest and "
+            "smallest number of the dtype). Gradient: input, where it is finite.",
      .forward = nan_to_num,
      .reference = "np.nan_to_num(input, nan=0 if nan is None else nan, posinf=posinf, neginf=neginf)",
      .samples = "np.array([0.5, np.nan, np.inf, -np.inf]); np.array([np.nan, np.inf, -np.inf, 2]), 1, 2, 3; i(3)"});
@@ -369,7 +370,7 @@ const Operator nan_to_num_operator(
 const Operator isclose_operator(
     {.signature = "isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False)",
      .forms = kFunction | kMethod,
-     .doc = "Return True where |input - other| <= atol + rtol * |other|, or both are equal.",
+     .doc = "Return True for elements with |input - other| <= atol + rtol * |other|, or that are equal.",
      .forward = isclose,
      .reference = "np.isclose(input, other, rtol, atol, equal_nan)",
      .samples = "f(2, 3), f(2, 3); f(2, 3), f(3), 0.5, 1; i(3), i(3)"});
@@ -412,8 +413,8 @@ const Operator addcdiv_operator({.signature = "addcdiv(input, tensor1, tensor2, 
 const Operator where_operator(
     {.signature = "where(condition, input=None, other=None)",
      .forms = kFunction | kOut | kExactOut,
-     .doc = "Select input where condition is true, and other elsewhere. With the condition alone, return the indices "
-            "of its true elements, one tensor for each dimension.",
+     .doc = "Select input where condition is true, and other elsewhere. If only condition is given, return the indices "
+            "of its true elements, as one tensor for each dimension.",
      .forward = [](const Tensor& condition, const std::optional<Operand>& x,
                    const std::optional<Operand>& y) -> TensorOrTensors {
        if (!x && !y) return unbind(nonzero(condition), 1);

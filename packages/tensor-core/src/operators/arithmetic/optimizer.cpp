@@ -35,7 +35,7 @@ void check(const OptimizerRule& rule, const OptimizerTarget& t) {
           rule.counts ? t.number.shape() : Shape());
 }
 
-// Checks all tensors first, and then increments the versions of those that the step will change.
+// Checks all tensors first, and then increments the versions of the tensors that the step will change.
 void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& targets) {
   for (const OptimizerTarget& t : targets) check(rule, t);
   for (const OptimizerTarget& t : targets) {
@@ -71,7 +71,7 @@ void coefficients_of(const OptimizerRule& rule, const double* options, const Opt
   for (int i = 0; rule.scalars[i]; ++i) fill_(t.scalars[i], Scalar(scalars[i]));
 }
 
-// Copies the results to the tensors for which a copy was updated.
+// Copies the results to the tensors of which a copy was updated.
 void write_back(const OptimizerTarget& t, const Tensor* used) {
   for (int i = 0; i < kTensors; ++i)
     if (const Tensor given = like_parameter(t, i); i != 1 && given.defined() && !used[i].same(given))

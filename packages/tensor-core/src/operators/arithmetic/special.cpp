@@ -1,4 +1,4 @@
-// Special functions with a parameter that is not an operand of their pointwise row.
+// Special functions with a parameter that is not an operand of the pointwise operator that they call.
 #include "flambeau/rows/special.h"
 #include "flambeau/operator.h"
 #include "flambeau/rows/special_scalar.h"
@@ -12,8 +12,8 @@ Tensor polygamma(int64_t n, const Tensor& x) {
   return n == 0 ? digamma(x) : _polygamma(x, double(n));
 }
 
-// Computes the logarithm of the multivariate gamma function. This is a product of p gamma functions, whose arguments
-// decrease by one half each.
+// Computes the logarithm of the multivariate gamma function: a product of p gamma functions, whose arguments decrease
+// in steps of one half.
 Tensor mvlgamma(const Tensor& x, int64_t p) {
   require(p >= 1, "p has to be greater than or equal to 1, got ", p);
   const Tensor a = is_floating(x.dtype()) ? x : to(x, default_dtype());

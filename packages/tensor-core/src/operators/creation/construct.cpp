@@ -42,7 +42,7 @@ void fill_line(const Tensor& out, const LinearSequence& line) {
     sequence(out, [=](double i) { return line.at(i); });
 }
 
-// Computes out[i] = first + i * step in integers, in vectors instead of one element after the other.
+// Computes out[i] = first + i * step in integers, with vector instructions instead of one element after the other.
 void whole_sequence(const Tensor& out, int64_t first, int64_t step) {
   if (out.is_meta()) return;
   if (cuda::runs_on_gpu(out)) return cuda::whole_sequence(out, first, step);

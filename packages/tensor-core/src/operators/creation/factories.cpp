@@ -1,4 +1,4 @@
-// Tensors of constants and ranges, uninitialised tensors, and tensors that are like others.
+// Tensors of constants and ranges, uninitialised tensors, and tensors that are like other tensors.
 #include "operators/creation/factories.h"
 
 #include <algorithm>
@@ -10,7 +10,7 @@ namespace {
 const Operator full_operator(
     {.signature = "full(size, fill_value, *, dtype=None)",
      .forms = kFunction | kOut | kFactory,
-     .doc = "Return a tensor filled with one value. The dtype is that of the value by default.",
+     .doc = "Return a tensor filled with one value. The default dtype is the dtype of the value.",
      .forward = [](const Shape& size, Scalar value,
                    MaybeDtype dtype) { return full(size, value, dtype.value_or(default_dtype(value.kind()))); },
      .reference = "np.full(size, fill_value)",
@@ -88,11 +88,11 @@ Tensor empty_permuted(const Shape& size, const Shape& order, MaybeDtype dtype) {
   return empty_strided(size, strides, dtype.value_or(default_dtype()));
 }
 
-const Operator empty_permuted_operator(
-    {.signature = "empty_permuted(size, physical_layout, *, dtype=None)",
-     .forms = kFunction | kFactory,
-     .doc = "Return an uninitialised tensor without gaps whose dimensions have the order physical_layout in memory.",
-     .forward = empty_permuted});
+const Operator empty_permuted_operator({.signature = "empty_permuted(size, physical_layout, *, dtype=None)",
+                                        .forms = kFunction | kFactory,
+                                        .doc = "Return an uninitialised tensor without gaps in memory. physical_layout "
+                                               "is the order of the dimensions in memory, the outermost first.",
+                                        .forward = empty_permuted});
 
 // --- ranges ---
 
@@ -111,7 +111,7 @@ Dtype range_type(const Scalar& start, const Scalar& end, MaybeDtype dtype) {
 const Operator arange_operator(
     {.signature = "arange(start=None, end=None, step=1, *, dtype=None)",
      .forms = kFunction | kOut | kKeepsOut | kFactory,
-     .doc = R"(Return start, start + step, ... below end; arange(end) starts at 0.
+     .doc = R"(Return start, start + step, ... up to but excluding end; arange(end) starts at 0.
 
 The dtype is int64 for integers, otherwise the default dtype.)",
      .forward =
@@ -137,8 +137,8 @@ const Operator range_operator({.signature = "range(start, end=None, step=1, *, d
 
 const Operator linspace_operator({.signature = "linspace(start, end, steps, *, dtype=None)",
                                   .forms = kFunction | kOut | kKeepsOut | kFactory,
-                                  .doc = "Return `steps` evenly spaced values from start to end, both included and "
-                                         "exact; the ends are numbers or tensors without dimensions.",
+                                  .doc = "Return `steps` evenly spaced values from start to end; both ends are "
+                                         "included and exact. start and end are numbers or tensors without dimensions.",
                                   .forward =
                                       [](const Operand& start, const Operand& end, int64_t steps, MaybeDtype dtype) {
                                         const Scalar first = end_of("linspace", start), last = end_of("linspace", end);

@@ -1,4 +1,4 @@
-// In-place fills with random numbers, and draws for which the elements of a tensor are the probabilities.
+// In-place fills with random numbers, and draws with the elements of a tensor as probabilities.
 #include "flambeau/operator.h"
 
 namespace flambeau {
@@ -20,7 +20,7 @@ Tensor bernoulli(const Tensor& input, std::optional<double> p, Generator* g) {
 const Operator bernoulli_operator(
     {.signature = "bernoulli(input, p=None, *, generator=None)",
      .forms = kFunction | kMethod | kOut | kAnyOut,
-     .doc = R"(Draw Bernoulli samples: 1 with the probabilities in input (or p everywhere), otherwise 0.
+     .doc = R"(Draw Bernoulli samples: 1 with the probability in input (or p for all elements), otherwise 0.
 
 Gradient: 0.)",
      .forward = bernoulli});
@@ -60,7 +60,7 @@ const Operator cauchy__operator({.signature = "cauchy_(input, median=0, sigma=1,
 const Operator log_normal__operator(
     {.signature = "log_normal_(input, mean=1, std=2, *, generator=None)",
      .forms = kMethod,
-     .doc = "Fill with random numbers whose logarithms are normal with this mean and std.",
+     .doc = "Fill with log-normal random numbers, whose logarithms have this mean and standard deviation.",
      .forward = [](const Tensor& t, double mean, double std, Generator* g) {
        fill_log_normal(t, mean, std, g);
        return t;
@@ -68,8 +68,8 @@ const Operator log_normal__operator(
 
 const Operator geometric__operator({.signature = "geometric_(input, p, *, generator=None)",
                                     .forms = kMethod,
-                                    .doc = "Fill with numbers of trials up to and including the first success, where "
-                                           "each trial succeeds with probability p.",
+                                    .doc = "Fill with geometric random numbers: the number of trials up to and "
+                                           "including the first success, where each trial succeeds with probability p.",
                                     .forward = [](const Tensor& t, double p, Generator* g) {
                                       fill_geometric(t, p, g);
                                       return t;
@@ -78,7 +78,7 @@ const Operator geometric__operator({.signature = "geometric_(input, p, *, genera
 const Operator bernoulli__operator(
     {.signature = "bernoulli_(input, p=0.5, *, generator=None)",
      .forms = kMethod,
-     .doc = "Fill with 1 with probability p, a number or a tensor that broadcasts, and with 0 otherwise.",
+     .doc = "Fill with 1 with probability p, otherwise with 0. p is a number or a tensor that broadcasts.",
      .forward = [](const Tensor& t, const Operand& p, Generator* g) {
        p.tensor ? fill_bernoulli(t, *p.tensor, g) : fill_bernoulli(t, p.scalar.real(), g);
        return t;

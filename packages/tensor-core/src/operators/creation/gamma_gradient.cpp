@@ -12,9 +12,9 @@ namespace flambeau {
 
 namespace {
 
-// Returns the derivative of each sample with respect to its concentration. `logarithms`: the samples are logarithms of
-// gamma variates. The result is computed in float64 and has the dtype of the samples. It is recorded only so that a
-// second derivative raises an error.
+// Returns the derivative of each sample with respect to its concentration. `logarithms`: true if the samples are
+// logarithms of gamma variates. The result is computed in float64 and has the dtype of the samples. It is recorded only
+// so that a second derivative raises an error.
 Tensor slopes(const char* name, const Tensor& concentration, const Tensor& sample, bool logarithms) {
   require(concentration.shape() == sample.shape(), name, ": concentration and sample must have the same shape, got ",
           concentration.shape(), " and ", sample.shape());

@@ -130,11 +130,11 @@ Tensor multinomial(const Tensor& weights, int64_t draws, bool replacement, Gener
 const Operator multinomial_operator(
     {.signature = "multinomial(input, num_samples, replacement=False, *, generator=None)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Draw indices with the weights in the rows of input, int64.
+     .doc = R"(Draw int64 indices with the weights in the rows of input.
 
-Without replacement, the order is that of drawing one by one.
+Without replacement, the indices are in the order in which they are drawn.
 Raises RuntimeError for weights that are negative, not finite, or all 0 in a row.
-Source: without replacement Efraimidis and Spirakis 2006.)",
+Source for sampling without replacement: Efraimidis and Spirakis 2006.)",
      .forward = multinomial});
 
 }  // namespace flambeau

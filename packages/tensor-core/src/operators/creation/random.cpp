@@ -29,7 +29,7 @@ void apply(PointwiseOp op, char* values, int64_t n, Compute type) {
 void apply(PointwiseOp op, float* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f32); }
 void apply(PointwiseOp op, double* values, int64_t n) { apply(op, reinterpret_cast<char*>(values), n, Compute::f64); }
 
-// Returns true if random numbers of a dtype are computed in double, from two words each.
+// Returns true if random numbers of a dtype are computed in double, each from two words.
 bool in_double(Dtype d) { return d == Dtype::float64 || (!is_inexact(d) && d != Dtype::bool_ && item_size(d) >= 4); }
 
 // Fills a tensor on a GPU. The numbers are computed in double or in float, as in fill().
@@ -95,12 +95,12 @@ void uniform_doubles(const Tensor& out, double low, double high, Generator* gene
     double* to = out.data<double>() + first;
     for (int64_t i = 0; i < n; ++i) {
       const double v = low + unit(words + 2 * i) * (high - low);
-      to[i] = v < high ? v : low;  // rounding must not reach `high`, which is excluded
+      to[i] = v < high ? v : low;  // if rounding gives `high`, which is excluded, use `low`
     }
   });
 }
 
-// Fills a tensor with uniform numbers in [low, high), computed in float from `digits` random bits each.
+// Fills a tensor with uniform numbers in [low, high). Each number is computed in float from `digits` random bits.
 template <class T>
 void uniform_floats(const Tensor& out, int digits, double low, double high, Generator* generator) {
   const int shift = 32 - digits;

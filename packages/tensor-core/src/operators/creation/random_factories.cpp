@@ -15,8 +15,8 @@ Tensor uniform(const Shape& size, Generator* g, MaybeDtype dtype) {
 
 const Operator rand_operator({.signature = "rand(*size, generator=None, dtype=None)",
                               .forms = kFunction | kOut | kFactory,
-                              .doc = "Return uniform random numbers in [0, 1): multiples of 2**-24 in float32 (2**-53 "
-                                     "in float64, 2**-11 in float16, 2**-8 in bfloat16).",
+                              .doc = "Return uniform random numbers in [0, 1): multiples of 2**-24 in float32, 2**-53 "
+                                     "in float64, 2**-11 in float16 and 2**-8 in bfloat16.",
                               .forward = uniform});
 
 Tensor standard_normal(const Shape& size, Generator* g, MaybeDtype dtype) {
@@ -92,9 +92,9 @@ Tensor random_(const Tensor& t, int64_t from, const NumberOrSizes& to, Generator
 const Operator random__operator(
     {.signature = "random_(input, from_=0, to=(), *, generator=None)",
      .forms = kMethod,
-     .doc = R"(Fill with uniform random integers: random_(from, to) in [from, to), random_(to) from 0.
+     .doc = R"(Fill with uniform random integers: random_(from, to) in [from, to), random_(to) in [0, to).
 
-Without an upper bound, or with None, the bound is the largest integer up to which the dtype represents all.)",
+Without an upper bound, the largest number is the last integer up to which the dtype represents all integers.)",
      .forward = random_});
 
 // --- tensors with the shape of other tensors ---
@@ -168,7 +168,7 @@ const Operator normal_operator(
     {.signature = "normal(mean, std=1, size=None, *, generator=None, dtype=None)",
      .forms = kFunction | kOut | kFactory,
      .doc =
-         R"(Return normal random numbers. mean and std are tensors that broadcast, or both numbers if size is given.
+         R"(Return normal random numbers. mean and std are tensors that broadcast or, with size, numbers.
 
 Gradient: 0.)",
      .forward = normal});

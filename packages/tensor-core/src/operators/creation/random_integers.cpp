@@ -203,7 +203,7 @@ Tensor random_permutation(int64_t n, Dtype dtype, Generator* generator) {
 
 const Operator _rrelu_operator({.signature = "_rrelu(input, lower, upper)",
                                 .forms = kPrivate,
-                                .doc = "Apply `leaky_relu` with slopes drawn from [lower, upper].",
+                                .doc = "Apply `leaky_relu` with random slopes in [lower, upper].",
                                 .forward = [](const Tensor& t, double lower, double upper) {
                                   if (PyTorchStream* const stream = pytorch::stream_for(t, nullptr)) {
                                     const Tensor x = contiguous(detach(t));

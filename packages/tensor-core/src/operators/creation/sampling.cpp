@@ -19,7 +19,8 @@ namespace {
 
 using kernels::ElementStream;
 
-// Draws one sample for each pair of parameters (`second` may be undefined). Samples below `least` become `least`.
+// Draws one sample for each pair of parameters (`second` may be undefined). Replaces samples below `least` with
+// `least`.
 template <class Kind>
 Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype, Generator* generator,
                    double least = -std::numeric_limits<double>::infinity()) {
@@ -82,8 +83,8 @@ Tensor poisson(const Tensor& rate, Generator* generator) {
 
 const Operator poisson_operator({.signature = "poisson(input, generator=None)",
                                  .forms = kFunction,
-                                 .doc = "Draw Poisson random numbers with the rates in input.\n\nGradient: 0.\nSource: "
-                                        "from 10 on Hoermann 1993 (PTRS).",
+                                 .doc = "Draw Poisson random numbers with the rates in input.\n\nGradient: 0.\nSource, "
+                                        "for rates of at least 10: Hoermann 1993 (PTRS).",
                                  .forward = poisson});
 
 Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
@@ -110,12 +111,12 @@ const Operator binomial_operator(
     {.signature = "binomial(count, prob, generator=None)",
      .forms = kFunction,
      .doc =
-         R"(Draw binomial random numbers: the successes in `count` trials, each with probability `prob`.
+         R"(Draw binomial random numbers: the number of successes in `count` trials with probability `prob`.
 
-Both are broadcast and have the same floating dtype.
+count and prob are broadcast and have the same floating dtype.
 
 Gradient: 0.
-Source: from 10 expected successes on Hoermann 1993 (BTRS).)",
+Source, for at least 10 expected successes: Hoermann 1993 (BTRS).)",
      .forward = binomial});
 
 Tensor standard_gamma(const Tensor& concentration, Generator* generator) {
@@ -137,7 +138,7 @@ const Operator _standard_gamma_operator(
      .forms = kPrivate,
      .doc = R"(Draw gamma random numbers with the concentrations in input and rate 1.
 
-Gradient: implicit reparameterisation.
+Gradient: input, by implicit reparameterisation.
 Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.)",
      .forward = standard_gamma});
 
@@ -158,9 +159,9 @@ const Operator _standard_log_gamma_operator(
      .forms = kPrivate,
      .doc = R"(Draw logarithms of gamma random numbers with the concentrations in input and rate 1, in float64.
 
-They do not underflow if the concentration is small.
+The logarithms do not underflow if the concentration is small.
 
-Gradient: implicit reparameterisation.)",
+Gradient: input, by implicit reparameterisation.)",
      .forward = standard_log_gamma});
 
 namespace {
@@ -175,7 +176,7 @@ Tensor dirichlet_points(const Tensor& concentration, Generator* generator) {
   } else {
     point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
   }
-  // Keeps samples away from 0 and from 1, where a density can be zero or infinite.
+  // The largest sample. Samples are kept away from 0 and from 1, where a density can be zero or infinite.
   const double last = dtype == Dtype::float64   ? 0x1p-53
                       : dtype == Dtype::float32 ? 0x1p-24
                       : dtype == Dtype::float16 ? 0x1p-11
@@ -204,9 +205,9 @@ const Operator _sample_dirichlet_operator(
      .forms = kPrivate,
      .doc = R"(Draw Dirichlet random vectors with the concentrations along the last dimension of input.
 
-No coordinate is 0 or 1, however small the concentrations.
+No coordinate is 0 or 1, even for very small concentrations.
 
-Gradient: that of the gamma random numbers that they are computed from.)",
+Gradient: input, by implicit reparameterisation of the marginal distributions.)",
      .forward = sample_dirichlet});
 
 }  // namespace flambeau

@@ -1,8 +1,8 @@
 // Implements tensor[index, ...] for index tensors and masks.
 //
 // Note [Advanced indexing]
-// Index tensors are broadcast against each other. Their shape replaces the indexed dimensions if these are adjacent,
-// and comes first otherwise (NumPy's rule). Every position of that shape is one offset into the tensor. The
+// Index tensors are broadcast against each other. The broadcast shape replaces the indexed dimensions if these are
+// adjacent, otherwise it comes first (NumPy's rule). Every position of this shape is one offset into the tensor. The
 // blocks at these offsets are then copied: Note [Blocks].
 #include "operators/indexing/indexing.h"
 
@@ -44,7 +44,7 @@ Tensor as_int64_index(const Tensor& t, const Tensor& index) {
   return out;
 }
 
-// Replaces each mask by the positions of its true elements, as one index for each dimension of the mask.
+// Replaces each mask with the positions of its true elements, as one index for each dimension of the mask.
 Tensors expand_masks(const Tensor& t, const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) {
@@ -69,7 +69,8 @@ Tensors expand_masks(const Tensor& t, const Tensors& given) {
   return out;
 }
 
-// Returns true if the last sizes of both shapes are equal, or 1 in `a` and, with `both_ways`, in `b`.
+// Returns true if `a` can be broadcast to `b`: their last sizes are equal, or are 1 in `a`. If `both_ways`, a size may
+// also be 1 in `b`.
 bool can_broadcast(const Shape& a, const Shape& b, bool both_ways) {
   for (size_t i = 1; i <= std::min(a.size(), b.size()); ++i) {
     const int64_t m = a[a.size() - i], n = b[b.size() - i];
@@ -170,8 +171,8 @@ const Tensor* whole_mask(const Tensor& t, const Tensors& given) {
              : nullptr;
 }
 
-// Returns the index tensors in the form in which the graph saves them. Unpacking raises an error if one has been
-// changed.
+// Returns the index tensors in the form in which the graph saves them. Unpacking raises an error if an index tensor has
+// been changed.
 Tensors defined_of(const Tensors& given) {
   Tensors out;
   for (const Tensor& index : given) out.push_back(index.defined() ? index : Tensor());

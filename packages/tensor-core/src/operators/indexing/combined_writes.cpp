@@ -20,7 +20,7 @@ void write_at(void* to_bytes, const void* from_bytes, const int64_t* index, cons
                            __attribute__((always_inline)) { to[at] = combine<how, T>(to[at], from[other]); };
     if (all && p.scale == 1 && p.step == 0)  // the indexed dimension is the last
       for (int64_t j = 0; j < p.count; ++j) write(index[j], j * p.from_step);
-    else if (all && p.from_step == 1 && p.step == 1)  // the indexed dimension is another one
+    else if (all && p.from_step == 1 && p.step == 1)  // the indexed dimension is not the last
       for (int64_t j = 0; j < p.count; ++j) write(j + index[j] * p.scale, j);
     else
       for (int64_t j = 0; j < p.count; ++j) {
@@ -42,7 +42,7 @@ void write_row(void* to_bytes, int64_t step, const void* from_bytes, int64_t fro
     for (int64_t j = 0; j < count; ++j) to[j * step] = combine<how, T>(to[j * step], from[j * from_step]);
 }
 
-// Adds a row of half-precision numbers by the kernel of `add`, which converts them with vector instructions.
+// Adds a row of half-precision numbers with the kernel of `add`, which converts them with vector instructions.
 template <class T>
 void add_row(void* to, int64_t step, const void* from, int64_t from_step, int64_t count) {
   constexpr int64_t kShort = 8;

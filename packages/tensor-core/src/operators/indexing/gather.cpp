@@ -31,7 +31,7 @@ EntryLayout entry_layout(const Tensor& t, int64_t dim, const Tensor& index, cons
 }
 
 // Visits the entries whose coordinate in dimension `along` is in [begin, end). Calls rows(entries, offset in the
-// indexed tensor, offset in the other tensor, layout), where each call covers the last two dimensions.
+// indexed tensor, offset in the other tensor, layout). Each call covers the last two dimensions.
 template <class F>
 void visit(const EntryLayout& w, int64_t along, int64_t begin, int64_t end, const F& rows) {
   Shape size = w.size;
@@ -70,7 +70,7 @@ void load_rows(const void* from_bytes, void* to_bytes, const int64_t* index, con
   for (int64_t r = 0; r < p.rows; ++r, index += p.index_row, from += p.row, to += p.from_row) {
     if (side_by_side && p.step == 0 && p.scale == 1)  // the indexed dimension is the last
       for (int64_t j = 0; j < p.count; ++j) to[j] = from[index[j]];
-    else if (side_by_side && p.step == 1)  // the indexed dimension is another one
+    else if (side_by_side && p.step == 1)  // the indexed dimension is not the last
       for (int64_t j = 0; j < p.count; ++j) to[j] = from[j + index[j] * p.scale];
     else
       for (int64_t j = 0; j < p.count; ++j) to[j * p.from_step] = from[j * p.step + index[j * p.index_step] * p.scale];
@@ -100,7 +100,7 @@ void check_index(const Tensor& t, int64_t dim, const Tensor& index) {
             ": size does not match at dimension ", i);
 }
 
-// Replaces the element of each entry by combine(element, value), in the order of the entries.
+// Replaces the element of each entry with combine(element, value), in the order of the entries.
 void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c) {
   if (index.numel() == 0 || out.is_meta()) return;
   const CombinedWrites writes = combined_writes(out.dtype(), c);
@@ -114,7 +114,7 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
       writes.at(out.bytes() + element * item, source.bytes() + other * item, entries, layout);
     });
   };
-  if (along >= 0 && w.size[along] > 1)  // threads share another dimension than `dim`
+  if (along >= 0 && w.size[along] > 1)  // threads share a dimension other than `dim`
     return parallel_items(w.size[along], grain_of(w.size, along),
                           [&](int64_t begin, int64_t end) { write(along, begin, end, 0, INT64_MAX); });
   const int64_t entries = w.size[dim], grain = std::max<int64_t>(1, length / std::max<int64_t>(1, entries / 32768));
@@ -124,8 +124,8 @@ void store(const Tensor& out, int64_t dim, const Tensor& index, const Tensor& so
   });
 }
 
-// If the index was expanded, so that all slices have the same entries, returns these as a vector. Otherwise returns an
-// undefined tensor.
+// If the index was expanded, so that all slices have the same entries, returns these entries as a vector. Otherwise
+// returns an undefined tensor.
 Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
   if (t.dim() < 2 || index.numel() == 0) return {};
   for (int64_t d = 0; d < t.dim(); ++d)
@@ -301,9 +301,9 @@ Tensor take_along_dim(const Tensor& t, const Tensor& index, std::optional<int64_
 const Operator scatter_operator(
     {.signature = "scatter(input, dim, index, src=None, value=None, *, reduce=None)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Write src, a tensor or a number, at index along a dimension.
+     .doc = R"(Write src, a tensor or a number, to the positions in index along a dimension.
 
-reduce='add' or 'multiply' combines it with the elements of input. Gradient: input and src.
+reduce='add' or 'multiply' combines src with the elements of input. Gradient: input and src.
 
 >>> flambeau.scatter(flambeau.zeros(3), 0, flambeau.tensor([2, 0]), flambeau.tensor([1.0, 2.0]))
 tensor([2., 0., 1.]))",
@@ -315,7 +315,7 @@ tensor([2., 0., 1.]))",
 const Operator scatter_add_operator(
     {.signature = "scatter_add(input, dim, index, src)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Add src at index along a dimension, in the order of the index. Gradient: input and src.
+     .doc = R"(Add src to the positions in index along a dimension, in the order of the index. Gradient: input and src.
 
 >>> flambeau.scatter_add(flambeau.zeros(3), 0, flambeau.tensor([2, 0, 2]), flambeau.ones(3))
 tensor([1., 0., 2.]))",
@@ -329,7 +329,7 @@ const Operator take_along_dim_operator(
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc = R"(Gather along a dimension; input and indices are broadcast in the other dimensions.
 
-Without dim the flattened input is gathered. Negative indices count from the end. Gradient: scattered back.
+Without dim the flattened input is gathered. Negative indices count from the end. Gradient: input.
 
 >>> flambeau.take_along_dim(flambeau.tensor([[1, 2], [3, 4]]), flambeau.tensor([[1], [0]]), 1)
 tensor([[2],
@@ -343,7 +343,7 @@ tensor([[2],
 const Operator gather_operator(
     {.signature = "gather(input, dim, index, *, sparse_grad=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "Gather elements along a dimension: out[i, j] = input[index[i, j], j] for dim 0. Gradient: scattered back.",
+     .doc = "Gather elements along a dimension: out[i, j] = input[index[i, j], j] for dim 0. Gradient: input.",
      .forward = [](const Tensor& t, int64_t dim, const Tensor& index, bool) { return gather(t, dim, index); },
      .reference = "np.take_along_axis(input, index, dim)",
      .samples = "f(3, 4), 0, k(3, 2, 4); f(3, 4), 1, k(4, 3, 5)"});

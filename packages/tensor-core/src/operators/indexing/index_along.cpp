@@ -16,7 +16,8 @@ Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, NegativeIndex n
 
 int64_t length_of(const Tensor& t, int64_t dim) { return t.dim() ? t.shape()[dim] : 1; }
 
-// Checks that the entries are in range. Similar operators use this as well, with the error message of index_select.
+// Checks that the entries are in range. Operators like index_select also call this, and raise the error of
+// index_select.
 void check_selected(const Tensor& t, int64_t dim, const Tensor& index) {
   try {
     check_range<IndexError>(index, length_of(t, dim), NegativeIndex::Refused, "", dim);
@@ -30,8 +31,8 @@ void check_vector(const Tensor& index, const char* name) {
   require<E>(index.dim() <= 1, name, "(): Index is supposed to be a vector, but got shape ", index.shape());
 }
 
-// Checks the source of index_add, index_copy and index_reduce. It must have the shape of t, but with one slice for each
-// entry of the index.
+// Checks the source of index_add, index_copy and index_reduce. The source must have the shape of t, but with one slice
+// for each entry of the index.
 template <class E>
 void check_source(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, const char* name) {
   require(t.dtype() == source.dtype(), name, "(): self and source expected to have the same dtype, but got (self) ",
@@ -78,7 +79,7 @@ Tensor index_select(const Tensor& t, int64_t dim, const Tensor& index) {
 
 const Operator index_select_operator({.signature = "index_select(input, dim, index)",
                                       .forms = kFunction | kMethod | kOut | kExactOut,
-                                      .doc = "Select the slices at `index` along a dimension. Gradient: added back.",
+                                      .doc = "Select the slices at `index` along a dimension. Gradient: input.",
                                       .forward = index_select,
                                       .reference = "np.take(input, index, dim)",
                                       .samples = "f(3, 4), 0, k(3, 5); f(3, 4), -1, k(4, 2)"});
@@ -201,7 +202,7 @@ tensor([0., 0., 2.]))",
 const Operator index_copy_operator(
     {.signature = "index_copy(input, dim, index, source)",
      .forms = kFunction | kMethod | kOut | kExactOut | kWidest,
-     .doc = R"(Replace the slices `index` along a dimension by those of source. Gradient: input and source.
+     .doc = R"(Replace the slices `index` along a dimension with the slices of source. Gradient: input and source.
 
 >>> flambeau.index_copy(flambeau.zeros(3), 0, flambeau.tensor([2, 0]), flambeau.tensor([1.0, 2.0]))
 tensor([2., 0., 1.]))",
@@ -230,7 +231,7 @@ const Operator index_reduce_operator(
 Args:
     reduce: 'prod', 'mean', 'amax' or 'amin'.
     include_self: if True, include the slice of input in the reduction.
-Gradient: input and source; equal extremes share it.
+Gradient: input and source; divided evenly among equal extremes.
 
 >>> flambeau.index_reduce(flambeau.zeros(2), 0, flambeau.tensor([1, 0, 1]), flambeau.tensor([3.0, 4.0, 5.0]), "amax")
 tensor([4., 5.]))",
@@ -273,9 +274,9 @@ const Operator embedding_operator(
     {.signature = "embedding(weight, indices, padding_idx=-1, scale_grad_by_freq=False, sparse=False)",
      .forms = kFunction,
      .doc =
-         R"(Look up the rows of weight at indices; a row becomes the last dimension.
+         R"(Select the rows of weight at indices; a row becomes the last dimension.
 
-Gradient: weight. The row padding_idx has none, and scale_grad_by_freq divides the gradient of a row by the number of
+Gradient: weight; 0 for the row padding_idx. scale_grad_by_freq divides the gradient of a row by the number of
 its occurrences. sparse is accepted, but the gradient is dense.)",
      .forward = [](const Tensor& weight, const Tensor& indices, int64_t padding, bool by_frequency,
                    bool) { return embedding(weight, indices, padding, by_frequency); },

@@ -19,7 +19,7 @@ constexpr int64_t kChunk = 16384;
 struct Chunks {
   const uint8_t* flags;
   int64_t total, chunks;
-  Shape before;  // number of true elements before each chunk, and at the end the number of all true elements
+  Shape before;  // number of true elements before each chunk, and the total number at the end
 
   explicit Chunks(const Tensor& mask)
       : flags(mask.data<uint8_t>()),
@@ -103,7 +103,7 @@ Tensor nonzero_static(const Tensor& t, int64_t size, int64_t fill_value) {
 const Operator nonzero_static_operator(
     {.signature = "nonzero_static(input, *, size, fill_value=-1)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "Return the first `size` rows of nonzero(input), filled up with rows of fill_value.",
+     .doc = "Return the first `size` rows of nonzero(input). If there are fewer rows, append rows of fill_value.",
      .forward = nonzero_static});
 
 namespace {
@@ -222,8 +222,8 @@ Tensor masked_scatter(const Tensor& t, const Tensor& mask, const Tensor& source,
 
 namespace {
 
-// Writes the value to the elements where the mask is true. An element of an expanded tensor is written if the mask is
-// true for any of its repetitions.
+// Writes the value to the elements where the mask is true. If an element of an expanded tensor is repeated, it is
+// written if the mask is true for any of its repetitions.
 void fill_masked(const Tensor& t, const Tensor& mask, const Tensor& value, bool expanded) {
   NoRecording off;
   if (!expanded) return copy_values(t, where(mask, value, t));
@@ -291,7 +291,7 @@ Tensor take(const Tensor& t, const Tensor& index) {
 
 const Operator take_operator({.signature = "take(input, index)",
                               .forms = kFunction | kMethod | kOut | kExactOut,
-                              .doc = "Return the elements at `index` of the flattened input. Gradient: added back.",
+                              .doc = "Return the elements at `index` of the flattened input. Gradient: input.",
                               .forward = take,
                               .reference = "np.take(input, index)",
                               .samples = "f(2, 3), k(6, 2, 2); f(5), k(5)"});
@@ -353,7 +353,7 @@ const Operator nonzero_operator(
     {.signature = "nonzero(input, *, as_tuple=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(Return the indices of the elements that are not 0, one row each; with as_tuple, a tensor for each dimension.
+         R"(Return the indices of nonzero elements, as rows or, with as_tuple, as one tensor for each dimension.
 
 >>> flambeau.nonzero(flambeau.tensor([[0, 1], [2, 0]]))
 tensor([[0, 1],
@@ -368,7 +368,7 @@ tensor([[0, 1],
 const Operator masked_fill_operator(
     {.signature = "masked_fill(input, mask, value)",
      .forms = kFunction | kMethod | kOut,
-     .doc = R"(Replace the elements where mask is true by a number or a 0-d tensor. Gradient: input and value.
+     .doc = R"(Replace the elements where mask is true with a number or a 0-d tensor. Gradient: input and value.
 
 >>> flambeau.masked_fill(flambeau.tensor([1, 2]), flambeau.tensor([True, False]), 0)
 tensor([0, 2]))",
@@ -381,7 +381,7 @@ const Operator masked_scatter_operator(
     {.signature = "masked_scatter(input, mask, source)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         R"(Replace the elements where mask is true by the first ones of source, in order. Gradient: input and source.
+         R"(Replace the elements where mask is true with elements of source, in order. Gradient: input and source.
 
 >>> flambeau.masked_scatter(flambeau.zeros(3), flambeau.tensor([True, False, True]), flambeau.tensor([1.0, 2.0]))
 tensor([1., 0., 2.]))",

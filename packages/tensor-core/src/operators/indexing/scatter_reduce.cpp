@@ -54,8 +54,8 @@ Tensor counts(Shape shape, Dtype dtype, int64_t dim, Tensor index, bool include_
   return to(clamp_min(scatter_add(start, dim, index, ones(index.shape(), real)), Scalar(1)), dtype);
 }
 
-// Derivatives of scatter_reduce. Unless `include_self`, the old values of elements that are written do not contribute
-// to the result.
+// Derivatives of scatter_reduce. If `include_self` is false, the old values of elements that are written do not
+// contribute to the result.
 struct ScatterReduceDerivative {
   ScatterReduction reduction;
   bool include_self;
@@ -86,8 +86,8 @@ struct ScatterReduceDerivative {
     c.set(1, grown(is_first_only ? without_derivative(gradient) : gradient, source_shape));
   }
 
-  // Returns a copy whose derivative raises an error. The derivative of the product is wrong if several factors are
-  // zero, because the division by the factors then also hides zeros.
+  // Returns a copy whose derivative raises an error. If several factors of a product are zero, the derivative of this
+  // gradient would be wrong, because the formula replaces zero divisors with 1.
   Tensor without_derivative(const Tensor& gradient) const {
     Tensor out;
     {
@@ -166,7 +166,7 @@ const Operator scatter_reduce_operator(
 Args:
     reduce: 'sum', 'prod', 'mean', 'amax' or 'amin'.
     include_self: if True, include the element of input in the reduction.
-Gradient: input and src; equal extremes share it.
+Gradient: input and src; divided evenly among equal extremes.
 
 >>> flambeau.scatter_reduce(flambeau.zeros(2), 0, flambeau.tensor([1, 0, 1]), flambeau.tensor([3.0, 4.0, 5.0]), "amax")
 tensor([4., 5.]))",

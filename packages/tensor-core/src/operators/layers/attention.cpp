@@ -57,8 +57,8 @@ AttentionGradients backward_on_cpu(const Context& c, const AttentionSizes& g, co
                            flat(c.saved(4), batch, type), c.saved(5));
 }
 
-// The arguments of the GPU kernels that do not depend on the operands. The object keeps the mask alive while kernels
-// run.
+// The arguments of the GPU kernels that do not depend on the operands. The object owns the mask, so that the mask
+// exists while kernels run.
 struct GpuMask {
   cuda::AttentionArguments arguments{};
   Tensor mask;
@@ -131,7 +131,7 @@ void check_attention(const Tensor& query, const Tensor& key, const Tensor& value
           mask.defined() ? mask.dtype() : Dtype::bool_, " and  query.dtype: ", query.dtype(), " instead.");
 }
 
-// Returns a mask that hides, in addition, later keys from each query.
+// Returns a mask that also hides later keys from each query.
 Tensor without_later_keys(const Tensor& mask, int64_t queries, int64_t keys) {
   const Tensor later = triu(full({queries, keys}, Scalar(true), Dtype::bool_), 1);
   const Scalar hidden = mask.dtype() == Dtype::bool_ ? Scalar(false) : Scalar(-std::numeric_limits<double>::infinity());
@@ -197,7 +197,8 @@ Tensor scaled_dot_product_attention(const Tensor& query, const Tensor& key, cons
 const Operator _scaled_dot_product_attention_operator(
     {.signature = "_scaled_dot_product_attention(query, key, value, attn_mask=None, is_causal=False, scale=None)",
      .forms = kPrivate | kLowerPrecision,
-     .doc = "Compute softmax(query @ key.T * scale + mask) @ value by blocks. Gradient: query, key, value, any order.",
+     .doc =
+         "Compute softmax(query @ key.T * scale + mask) @ value by blocks. Gradient: query, key and value, any order.",
      .forward = scaled_dot_product_attention,
      .reference = "scipy.special.softmax(query @ np.swapaxes(key, -1, -2) / 2, -1) @ value",
      .samples = "f(2, 3, 4), f(2, 5, 4), f(2, 5, 4)"});

@@ -1,13 +1,14 @@
 // Scaled dot-product attention on the CPU.
 //
 // Note [Attention]
-// softmax(Q K^T * scale + mask) V, computed by blocks of queries and keys. For each row, the softmax is represented by
-// the maximum and the sum so far; accumulated values are rescaled when a larger maximum occurs (Milakov, Gimelshein
-// 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135). The complete matrix of scores is never stored. The
-// derivative recomputes each block from the logarithms of the sums. A row without visible keys gives zeros.
+// softmax(Q K^T * scale + mask) V is computed by blocks of queries and keys. For each row, the softmax is represented
+// by the maximum and the sum of the previous blocks; accumulated values are rescaled when a larger maximum occurs
+// (Milakov, Gimelshein 2018, arXiv:1805.02867; Dao et al. 2022, arXiv:2205.14135). The complete matrix of scores is
+// never stored. The derivative recomputes each block from the logarithms of the sums. The result of a row without
+// visible keys is zero.
 //
-// With AMX, and for few queries also with AVX512-BF16, elements of bfloat16 are multiplied as such. All other
-// half-precision elements are converted to float32, as is everything in the derivative.
+// With AMX, and for few queries also with AVX512-BF16, bfloat16 elements are multiplied without conversion. All other
+// half-precision elements are converted to float32. The derivative always computes in float32.
 #include "operators/layers/attention_blocks.h"
 
 #include <cmath>
@@ -28,7 +29,8 @@ namespace {
 constexpr int64_t kFewQueries = 64, kQueries = 256, kKeys = 512;  // numbers of queries and of keys in a block
 
 // Returns the number of queries in a block. Larger blocks read the keys less often. Smaller blocks are used with a
-// causal mask, because they skip more of the keys that it hides, and if there would be fewer than `blocks` larger ones.
+// causal mask, because they skip more of the hidden keys, and if the number of larger blocks would be less than
+// `blocks`.
 int64_t queries_of_block(const AttentionSizes& g, int64_t blocks) {
   const bool many = !g.causal && g.batch * ((g.queries + kQueries - 1) / kQueries) >= blocks;
   return std::min(many ? kQueries : kFewQueries, g.queries);
@@ -53,7 +55,7 @@ int64_t key_limit(const AttentionSizes& g, int64_t query, int64_t rows) {
   return g.causal ? std::min(g.keys, query + rows) : g.keys;
 }
 
-// The products of a block of queries with elements of type E, float or double. The sums have the same type.
+// The products of a block of queries with elements of type E, float or double. Sums are of type E.
 template <class E>
 class ForwardProducts {
  public:
@@ -61,8 +63,8 @@ class ForwardProducts {
   ForwardProducts(const AttentionSizes& g, int64_t most) : g_(g), scores_(most * kKeys * int64_t(sizeof(E))) {}
 
   char* scores() const { return scores_.get(); }
-  char* weights() const { return nullptr; }  // memory for rounded weights, or null: they stay in scores()
-  // Returns the memory for the sums of a block: the rows of the result themselves.
+  char* weights() const { return nullptr; }  // memory for rounded weights; null if they stay in scores()
+  // Returns the memory for the sums of a block: the rows of the result.
   E* sums(E* to) const { return to; }
   kernels::Scores score(const AttentionMask& mask, int64_t batch, int64_t query, int64_t key, int64_t rows,
                         int64_t columns, const Tensor& q, const Tensor& k) const {
@@ -81,7 +83,7 @@ class ForwardProducts {
   const Block scores_;
 };
 
-// The products of bfloat16 elements, for processors with instructions for them. The sums are float32, and the weights
+// The products of bfloat16 elements, for processors with bfloat16 instructions. The sums are float32, and the weights
 // are rounded to bfloat16.
 template <>
 class ForwardProducts<bfloat16> {
@@ -147,7 +149,7 @@ void forward_block(const AttentionSizes& g, const AttentionMask& mask, int64_t b
 template <class E>
 void forward_blocks(const AttentionSizes& g, const AttentionMask& mask, const Tensor& q, const Tensor& k,
                     const Tensor& v, Tensor& out, Tensor& logarithms) {
-  constexpr int64_t kShared = 32;  // number of blocks that is enough for many threads
+  constexpr int64_t kShared = 32;  // with this number of blocks, all threads have work
   const int64_t most = queries_of_block(g, kShared), blocks = (g.queries + most - 1) / most;
   const int64_t work = most * g.keys * (g.depth + g.width);
   parallel_items(g.batch * blocks, std::max<int64_t>(1, 100000 / (work + 1)), [&](int64_t begin, int64_t end) {
@@ -224,7 +226,7 @@ Dtype attention_dtype(Dtype dtype, const AttentionSizes& g) {
   constexpr int64_t kMinDepth = 16;  // shorter products take longer than the conversion to float32
   if (dtype == Dtype::float64) return dtype;
   const bool has_products = dtype == Dtype::bfloat16 && kernels::table().bfloat16_gemm && g.depth >= kMinDepth;
-  // Without AMX, packing takes as much time as is saved. Few queries need no packing.
+  // Without AMX, the products save no more time than packing takes. Products with few queries need no packing.
   const bool is_faster = kernels::uses_amx() || g.queries <= kernels::bfloat16_tile::kFewRows;
   return has_products && is_faster ? dtype : Dtype::float32;
 }

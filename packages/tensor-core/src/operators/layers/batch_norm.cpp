@@ -1,5 +1,5 @@
-// Batch normalisation. Matrices (N, C) are processed by columns, other tensors by the contiguous elements that a
-// channel has in each sample.
+// Batch normalisation. Matrices (N, C) are processed by columns. Other tensors are processed by the contiguous elements
+// of a channel in each sample.
 #include <cmath>
 
 #include "cuda/operators.h"
@@ -14,8 +14,8 @@ namespace flambeau {
 
 namespace {
 
-// If a channel has fewer contiguous elements in a sample than this, but more than one, the channels become the first
-// dimension, so that their elements of all samples are contiguous.
+// If the number of contiguous elements of a channel in a sample is less than this, but more than one, the channels
+// become the first dimension, so that the elements of a channel are contiguous across all samples.
 constexpr int64_t kShortRun = 32;
 
 // Permutes (N, C, ...) to (N, ..., C), and back.
@@ -53,7 +53,7 @@ struct Channels {
   bool columns() const { return layout.inner == 1; }
   int kind() const { return type == Dtype::float64; }
   int64_t size() const { return item_size(values.dtype()); }
-  // The conversion of the elements that a channel has in a sample.
+  // Returns the conversion of the elements of a channel in one sample.
   RowConversion conversion() const { return {values.dtype(), type, layout.inner}; }
   Tensor empty_like() const { return empty(values.shape(), values.dtype()); }
   Tensor restored(const Tensor& t, Dtype type) const {
@@ -122,8 +122,8 @@ Tensor batch_forward(const Channels& x, const kernels::Moments* m, const Tensor&
   return out;
 }
 
-// Computes, for each channel, the sum of the gradient (the gradient of the bias) and that of its product with the
-// normalised values (the gradient of the weight).
+// Computes, for each channel, the sum of the gradient (the gradient of the bias) and the sum of the product of the
+// gradient and the normalised values (the gradient of the weight).
 void sum_gradients(const Channels& grad, const Channels& x, const kernels::Moments* m, Gradients& out) {
   const ChannelLayout& l = x.layout;
   double *products = out.weight.data<double>(), *grads = out.bias.data<double>();
@@ -204,8 +204,7 @@ void update_running_on_gpu(const Tensor& running, const Tensor& values, double m
   cuda::pointwise(row_of(op::lerp), cuda::kValue, running, operands, 3, values.dtype());
 }
 
-// Computes the forward pass on a GPU. Statistics and other numbers of channels have the dtype in which the kernels
-// compute.
+// Computes the forward pass on a GPU. Statistics, weights and biases have the dtype in which the kernels compute.
 Tensor batch_forward_on_gpu(const Tensor& x, const Tensor& running_mean, const Tensor& running_var,
                             const Tensor& weight, const Tensor& bias, bool training, double momentum, double eps,
                             Tensor& out) {
@@ -306,7 +305,8 @@ void column_statistics(const Channels& x, double* means, double* variances) {
   });
 }
 
-// Returns the mean and 1 / standard deviation of each channel of the batch, (C, 2), and updates the running statistics.
+// Returns the mean and the reciprocal standard deviation of each channel of the batch, (C, 2). Updates the running
+// statistics.
 Tensor batch_statistics(const Channels& x, const Tensor& running_mean, const Tensor& running_var, double momentum,
                         double eps) {
   const ChannelLayout& l = x.layout;
@@ -434,7 +434,7 @@ Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Ten
   return result;
 }
 
-// Treats the tensor as (1, N * C, ...) for batch normalisation. The new running statistics are averages over the
+// Applies batch normalisation to the tensor as (1, N * C, ...). The new running statistics are averages over the
 // samples.
 Tensor instance_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                      const Tensor& bias, bool use_input_stats, double momentum, double eps) {
@@ -476,10 +476,10 @@ const Operator batch_norm_operator(
      .doc =
          R"(Compute (input - mean) / sqrt(var + eps) * weight + bias for each channel (dimension 1).
 
-In training, the mean and the biased variance are those of the batch, and the running statistics are updated in place.
+In training, the mean and biased variance of the batch are used, and the running statistics are updated in place.
 Otherwise, the running statistics are used. cudnn_enabled has no effect.
 
-Gradient: input, weight, bias. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.)",
+Gradient: input, weight and bias. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.)",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
                    bool training, double momentum, double eps,
                    bool) { return batch_norm(x, mean, var, w, b, training, momentum, eps).values; },
@@ -493,7 +493,7 @@ const Operator instance_norm_operator(
      .doc =
          R"(Apply batch_norm to each sample separately. The running statistics use the mean over the samples.
 
-Gradient: input, weight, bias, any order. Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.)",
+Gradient: input, weight and bias, any order. Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.)",
      .forward = [](const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean, const Tensor& var,
                    bool use_input_stats, double momentum, double eps,
                    bool) { return instance_norm(x, mean, var, w, b, use_input_stats, momentum, eps); },

@@ -45,9 +45,9 @@ Tensor apply_mask(const Tensor& t, double p, const cuda::DrawPosition& drawn) {
   return out;
 }
 
-// PyTorch's generators cannot generate the same mask again. The mask is therefore saved, with a byte for each element
-// in the memory order of the input. As in PyTorch, the input is multiplied by 1 / (1 - p), rounded to its dtype, or by
-// 0.
+// PyTorch's generators cannot generate the same mask again. Therefore the mask is saved, with one byte for each
+// element, in the memory order of the input. As in PyTorch, the input is multiplied by 1 / (1 - p), rounded to its
+// dtype, or by 0.
 Tensor multiplied(const Tensor& t, double p, const Tensor& mask) {
   Tensor out;
   {
@@ -103,9 +103,9 @@ const Operator dropout_operator(
     {.signature = "dropout(input, p=0.5, training|train=True, *, generator=None)",
      .forms = kFunction,
      .doc =
-         R"(Set elements to 0 with probability p, and divide the others by 1 - p. Return input itself outside training.
+         R"(Set elements to 0 with probability p, and divide the others by 1 - p. If not training, return input.
 
-The mask is not stored: the derivative generates it again. Gradient: input.)",
+The mask is not saved, because the derivative generates it again. Gradient: input.)",
      .forward = dropout});
 
 }  // namespace flambeau

@@ -20,9 +20,9 @@ struct Bags {
   BagMode mode;
   Tensor indices;   // int64, contiguous
   Tensor begins;    // (bags + 1): position of the first index of each bag, and the end of the last bag
-  Tensor bag_of;    // number of the bag to which each index belongs
+  Tensor bag_of;    // index of the bag to which each index belongs
   Tensor sizes;     // number of indices in each bag that are not padding
-  Tensor extremes;  // for Max, (bags, width): number of the row from which each value comes, or -1 in an empty bag
+  Tensor extremes;  // for Max, (bags, width): index of the row from which each value comes, or -1 in an empty bag
 };
 
 // Pointers to the data that the loops over bags read.
@@ -50,7 +50,7 @@ void fill_largest(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t
 }
 
 // Sums a bag that contains padding: calls add(first, last, sums) for each range of indices that are not padding, and
-// adds the sums to `out`.
+// adds `sums` to `out`.
 template <class T, class F>
 void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t end, T* out, F&& add) {
   std::fill(out, out + bags.width, T(0));
@@ -64,7 +64,7 @@ void add_unpadded(const Bags& bags, const Sources<T>& in, int64_t begin, int64_t
   }
 }
 
-// Computes the values of bag number b.
+// Computes the values of bag b.
 template <class T>
 void fill_bag(const Bags& bags, const Sources<T>& in, int64_t b, T* out, int64_t* extremes) {
   const int64_t begin = in.begins[b], end = in.begins[b + 1], size = in.sizes[b];
@@ -144,8 +144,8 @@ Tensor bags_of_indices(const Bags& bags) {
   return out;
 }
 
-// Returns the factor of each index, without per-sample weights: 0 for padding, otherwise 1. For means, it is divided by
-// the size of the bag. If `by_frequency`, it is divided by the number of times that the index occurs.
+// Returns the factor of each index, without per-sample weights: 0 for padding, otherwise 1. For means, the factor is
+// divided by the size of the bag. If `by_frequency`, it is divided by the number of occurrences of the index.
 Tensor gradient_weights(const Bags& bags, Dtype type, bool by_frequency) {
   Tensor share = to(ne(bags.indices, Scalar(bags.padding)), type);
   if (bags.mode == BagMode::Mean)
@@ -168,7 +168,7 @@ Tensor weight_gradient(const Bags& bags, const Tensor& grad, const Tensor& per_s
   return index_add(zero, 0, bags.indices, index_select(grad, 0, bags.bag_of) * unsqueeze(share, 1));
 }
 
-// Returns bags + 1 positions in the indices: the begin of each bag, and the end of the last one.
+// Returns bags + 1 positions in the indices: the start of each bag, and the end of the last one.
 Tensor bag_starts(const Tensor& input, const Tensor& offsets, bool last_given) {
   require<ValueError>(input.dim() == 1 || input.dim() == 2, "input has to be 1D or 2D Tensor, but got Tensor of ",
                       "dimension ", input.dim());
@@ -207,7 +207,7 @@ void check_indices(const Bags& bags, const Shape& weight) {
                        " for a weight of shape ", weight);
 }
 
-// Computes the sizes of the bags. Raises an error if their begins are not valid.
+// Computes the sizes of the bags. Raises an error if the starts of the bags are not valid.
 void measure_sizes(Bags& bags) {
   const int64_t *at = bags.begins.data<int64_t>(), n = bags.indices.numel();
   const int64_t* index = bags.indices.data<int64_t>();
@@ -242,7 +242,7 @@ Bags make_bags(const Tensor& weight, const Tensor& indices, const Tensor& begins
   return bags;
 }
 
-// Returns how many of the n indices belong to bags. If the end of the last bag is given, there may be indices after it.
+// Returns the number of indices that belong to bags. If the end of the last bag is given, other indices may follow it.
 int64_t count_in_bags(const Tensor& begins, int64_t n) {
   if (begins.dim() != 1 || begins.numel() == 0 || cuda::runs_on_gpu(begins)) return n;
   const int64_t last = begins.numel() - 1, end = item(select(begins, 0, last)).integer();

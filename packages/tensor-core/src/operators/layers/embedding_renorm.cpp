@@ -65,14 +65,14 @@ const Operator embedding_renorm__operator(
     {.signature = "embedding_renorm_(input, indices, max_norm, norm_type)",
      .forms = kFunction,
      .doc =
-         R"(Scale rows of input in place, so that their norm is at most max_norm. There is no gradient.
+         R"(Scale rows of input in place, so that their norm is at most max_norm. Not differentiable.
 
 Args:
     input: floating tensor of shape (rows, width).
-    indices: int32 or int64 tensor: the rows to scale.
-    max_norm: largest norm.
+    indices: int32 or int64 tensor with the indices of the rows to scale.
+    max_norm: largest norm of a row after scaling.
     norm_type: order of the norm.
-Raises: IndexError for an index outside of input.)",
+Raises: IndexError for an index outside input.)",
      .forward = embedding_renorm_});
 
 }  // namespace flambeau

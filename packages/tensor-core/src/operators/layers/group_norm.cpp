@@ -188,7 +188,7 @@ const Operator group_norm_operator(
      .doc =
          R"(Normalise groups of channels: (input - mean) / sqrt(var + eps) * weight + bias.
 
-The mean and the biased variance are those of each of num_groups groups of the channels (dimension 1). weight and bias
+The mean and the biased variance are computed for each of num_groups groups of channels (dimension 1). weight and bias
 have one element for each channel.
 
 Gradient: input, weight and bias, any order. Source: Wu, He 2018, arXiv:1803.08494.)",

@@ -37,8 +37,8 @@ kernels::Moments moments_of(const char* row, const NormalizedRows& r, double eps
   return {centre + rest, 1 / std::sqrt(std::max(second.squares / n - rest * rest, 0.0) + eps)};
 }
 
-// Computes the output and returns the statistics, (count, 2) in float64: the mean and 1 / standard deviation of each
-// row.
+// Computes the output. Returns the statistics, (count, 2) in float64: the mean and the reciprocal standard deviation of
+// each row.
 Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, const Tensor& bias, double eps,
                Tensor& out) {
   const RowConversion conversion{x.dtype(), normalization_type(x), r.length};
@@ -66,16 +66,16 @@ Tensor forward(const LayerNormRows& r, const Tensor& x, const Tensor& weight, co
   return statistics;
 }
 
-// Returns the dtype of the parameters for the kernels of a GPU, which read the input's dtype and that of the
-// computation.
+// Returns the dtype of the parameters for the kernels of a GPU. The kernels can read the dtype of the input and the
+// dtype of the computation.
 Dtype parameter_type(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   const bool as_input =
       (!weight.defined() || weight.dtype() == x.dtype()) && (!bias.defined() || bias.dtype() == x.dtype());
   return as_input ? x.dtype() : normalization_type(x);
 }
 
-// Does the same on a GPU. Kernels convert elements when they read and write them, so tensors are not converted before.
-// Statistics have the dtype of the computation.
+// Like forward(), but on a GPU. Kernels convert elements when they read and write them, so tensors are not converted
+// before. Statistics have the dtype of the computation.
 Tensor forward_on_gpu(const LayerNormRows& r, const Tensor& input, const Tensor& weight, const Tensor& bias, double eps,
                       Tensor& out) {
   const Tensor x = contiguous(input), statistics = empty({r.count, 2}, normalization_type(x));
@@ -115,7 +115,8 @@ Gradients backward(const LayerNormRows& r, const Tensor& grad, const Tensor& x, 
   out.input = empty(x.shape(), x.dtype());
   Tensor partial = columns ? zeros({2, parts, r.length}, Dtype::float64) : Tensor();
   const double n = double(r.length);
-  // Computes the gradients of `count` rows from `first` on, and adds those of the weights and biases.
+  // Computes the gradients of `count` rows from `first` on, and adds their contributions to the gradients of the
+  // weights and biases.
   const auto differentiate = [&](char* to, const char* g, const char* from, int64_t first, int64_t count,
                                  double* weights, double* biases) {
     if (together)
@@ -284,7 +285,7 @@ const Operator rms_norm_operator({.signature = "rms_norm(input, normalized_shape
                                   .doc =
                                       R"(Compute input / sqrt(mean(input**2) + eps) * weight over the last dimensions.
 
-The default of eps is the eps of the dtype. Gradient: input and weight, any order.)",
+The default of eps is the machine epsilon of the dtype. Gradient: input and weight, any order.)",
                                   .forward = rms_norm,
                                   .reference = "input / np.sqrt((input**2).mean(-1, keepdims=True) + eps) * weight",
                                   .samples = "f(2, 3), (3,), f(3), 1e-3"});
@@ -295,7 +296,7 @@ const Operator layer_norm_operator(
      .doc =
          R"(Compute (input - mean) / sqrt(var + eps) * weight + bias over the last len(normalized_shape) dimensions.
 
-The variance is biased. weight and bias have the shape normalized_shape.
+The variance is biased. weight and bias have shape normalized_shape.
 
 Gradient: input, weight and bias, any order. Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.)",
      .forward = [](const Tensor& x, const Shape& shape, const Tensor& w, const Tensor& b, double eps,

@@ -1,16 +1,16 @@
 // Recurrent layers.
 //
 // Note [Recurrence]
-// The inputs of all time steps are multiplied by their weight at once, into the buffer that later holds the gates. The
-// loop over time adds the contribution of the hidden state, using a weight that is transposed once to make its rows
-// contiguous, and applies the cell. Sequences are independent, so each thread processes some sequences through all time
-// steps. The derivative loops backwards in the same way and collects the gradients of the gates; the gradients of the
-// weights are one product over all time steps at the end.
+// The inputs of all time steps are multiplied by their weight at once. The result is stored in the buffer that later
+// contains the gates. The loop over time adds the contribution of the hidden state and applies the cell. For this, the
+// weight of the hidden state is transposed once, so that its rows are contiguous. Sequences are independent, so each
+// thread processes some sequences through all time steps. The derivative loops backwards in the same way and stores the
+// gradients of the gates. At the end, one product over all time steps computes the gradients of the weights.
 //
-// On the CPU, half-precision layers are computed in float32. Only if no derivative is recorded, elements of bfloat16
-// are multiplied as such, with AMX and, for few sequences, also with AVX512-BF16; hidden states are then rounded before
-// each product. On a GPU, products, hidden states and gates are in half precision for its matrix units; values that
-// accumulate over time are in float32: states, a GRU's hidden state, and gradients.
+// On the CPU, half-precision layers are computed in float32. The exception is bfloat16 if no derivative is recorded:
+// its elements are multiplied without conversion, with AMX and, for few sequences, also with AVX512-BF16, and hidden
+// states are rounded before each product. On a GPU, products, hidden states and gates are in half precision for the
+// matrix units. Values that accumulate over time are in float32: states, a GRU's hidden state, and gradients.
 #include "operators/layers/recurrent.h"
 
 #include <cstring>
@@ -38,8 +38,8 @@ T* row_of(const Tensor& t, int64_t row) {
 }
 
 // Returns true if an inference of the layer multiplies bfloat16 elements instead of converting them to float32.
-// Products of few rows add their terms in another order. So that the results do not depend on how threads share many
-// sequences, all products of such a layer are computed by the kernel for AMX.
+// Products of few rows add their terms in another order. The results must not depend on how threads share many
+// sequences, so the kernel for AMX computes all products of such a layer.
 bool multiplies_elements(const RecurrentWalk& w, const Tensor& input, const Tensor& projection) {
   const int64_t width = w.gates * w.size;
   return multiplies_bfloat16(input.dtype(), w.rows(), width, input.size(1)) &&
@@ -55,8 +55,8 @@ void multiply_rounded(const RecurrentWalk& w, int64_t n, const float* hidden, co
   multiply(n, width, w.outputs, {rounded, w.outputs, 1}, {weight.bytes(), 1, w.outputs}, sums, width, adds);
 }
 
-// Processes the sequences [begin, end) through all time steps. `weight` is weight_hh itself if it is bfloat16, else its
-// transpose.
+// Processes the sequences [begin, end) through all time steps. If weight_hh is bfloat16, `weight` is weight_hh,
+// otherwise it is the transpose.
 template <class T>
 void walk_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias, const Tensor& projection,
                   const RecurrentBuffers& b, int64_t begin, int64_t end) {
@@ -253,7 +253,7 @@ Tensor float32_features(const Tensor& input, const Tensor& weight, const Tensor&
 }
 
 // Computes the layer. If `keep` is false, buffers that only the derivative reads stay undefined. The buffers have the
-// dtype of `hidden`. If that is float32, input and weights may be bfloat16.
+// dtype of `hidden`. If `hidden` is float32, input and weights may be bfloat16.
 RecurrentBuffers run(Cell cell, const RecurrentWalk& w, const Tensor& input, const Tensor& hidden, const Tensor& state,
                      const RecurrentWeights& p, bool keep) {
   NoRecording off;
@@ -343,9 +343,9 @@ const Operator _recurrent_layer_operator(
     {.signature = "_recurrent_layer(mode, input, sizes, backwards, hidden, weight_ih, weight_hh, bias_ih=None, "
                   "bias_hh=None, projection=None, state=None)",
      .forms = kPrivate | kLowerPrecision,
-     .doc = "Run one recurrent layer in one direction over packed rows; sizes has the number of rows of each step. "
-            "Return the outputs, and the final hidden state and (for an LSTM) cell state of each sequence. Gradient: "
-            "all tensors.",
+     .doc = "Run one recurrent layer in one direction over packed rows; sizes contains the number of rows of each time "
+            "step. Return the outputs, and for each sequence the final hidden state and (for an LSTM) the final cell "
+            "state. Gradient: all tensors.",
      .forward = [](std::string_view mode, const Tensor& input, const Shape& sizes, bool backwards, const Tensor& hidden,
                    const Tensor& weight_ih, const Tensor& weight_hh, const Tensor& bias_ih, const Tensor& bias_hh,
                    const Tensor& projection, const Tensor& state) {

@@ -86,7 +86,7 @@ const Operator cross_operator(
     {.signature = "cross(input, other, dim=None)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(Compute the cross product of vectors of three elements along ``dim``, by default the first possible one.
+         R"(Compute the cross product of vectors of three elements along ``dim`` (default: the first one of size 3).
 
 The other dimensions are broadcast. Raises RuntimeError if ``dim`` does not have three elements.
 Gradient: both operands.
@@ -103,7 +103,7 @@ tensor([0, 0, 1]))",
 const Operator linalg_cross_operator(
     {.signature = "cross(input, other, *, dim=-1)",
      .forms = kPrivate | kOut | kExactOut,
-     .doc = R"(Compute the cross products of vectors of three elements along a dimension; the others broadcast.
+     .doc = R"(Compute the cross products of vectors of three elements along a dimension; other dimensions broadcast.
 
 Gradient: both operands, any order.
 

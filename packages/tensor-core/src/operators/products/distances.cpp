@@ -24,7 +24,7 @@ Dtype working_type(const Tensor& t) { return t.dtype() == Dtype::float64 ? Dtype
 // Returns the indices of all pairs of different rows, as a tensor (2, pairs).
 Tensor pairs_of(int64_t n) { return triangle_indices(n, n, 1, false, Dtype::int64); }
 
-// Returns the distances between all pairs of rows. They are not recorded.
+// Returns the distances between all pairs of rows, without recording.
 Tensor distances_of_rows(const Tensor& input, double p) {
   const int64_t n = input.shape()[0], m = input.shape()[1];
   if (n < 2 || input.is_meta()) return empty({n * (n - 1) / 2}, input.dtype());
@@ -39,12 +39,12 @@ Tensor distances_of_rows(const Tensor& input, double p) {
   const Tensor out = empty({n * (n - 1) / 2}, type);
   const auto distances = kernels::networks().distances[type == Dtype::float64];
   const int64_t size = item_size(type);
-  const auto after = [&](int64_t i) {  // computes the distances of row i to the rows after it
+  const auto after = [&](int64_t i) {  // computes the distances between row i and the rows after it
     distances(rows.bytes() + i * m * size, rows.bytes() + (i + 1) * m * size, n - i - 1, m, p,
               out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
   };
   parallel_items(n / 2, std::max<int64_t>(1, 40000 / (n * (m + 1))), [&](int64_t begin, int64_t end) {
-    // An item combines one of the first rows with one of the last, so that all items take the same time.
+    // An item combines one of the first rows with one of the last rows, so that all items take the same time.
     for (int64_t i = begin; i < end; ++i) {
       poll_signals();
       after(i);
@@ -78,7 +78,7 @@ Tensor euclidean_by_product(const Tensor& a, const Tensor& b) {
   return sqrt(clamp_min(matmul(left, transpose(right, -1, -2)), Scalar(0.0)));
 }
 
-// Two batches of matrices, (..., n, m) and (..., k, m), broadcast against each other.
+// Two batches of matrices, (..., n, m) and (..., k, m), which broadcast against each other.
 struct RowPairs {
   Tensor x, y;
   Shape batch;
@@ -124,7 +124,7 @@ Tensor distances_of_pairs(const Tensor& a, const Tensor& b, double p) {
   return to(out, a.dtype());
 }
 
-// Returns the gradient of a, given the gradient `grad` of the distances, (..., n, k).
+// Returns the gradient of `a`. `grad` is the gradient of the distances, (..., n, k).
 Tensor gradient_of_pairs(const Tensor& a, const Tensor& b, const Tensor& grad, const Tensor& distances, double p) {
   const RowPairs r(a, b, working_type(a));
   const Tensor g = contiguous(to(grad, r.x.dtype())), d = contiguous(to(distances, r.x.dtype()));
@@ -177,7 +177,8 @@ Tensor cdist_pair_by_pair(const Tensor& a, const Tensor& b, double p) {
   return out;
 }
 
-// Returns the symmetric matrix with zeros on its diagonal whose entries above it are `values`, in the order of rows.
+// Returns the symmetric matrix with zeros on its diagonal. `values` contains the entries above the diagonal, row by
+// row.
 Tensor symmetric_matrix(const Tensor& values, int64_t n) {
   const Tensor pairs = pairs_of(n), flat_indices = select(pairs, 0, 0) * Scalar(n) + select(pairs, 0, 1);
   const Tensor upper = reshape(index_copy(zeros({n * n}, values.dtype()), 0, flat_indices, values), {n, n});
@@ -273,9 +274,9 @@ Tensor pdist(const Tensor& input, double p) {
 const Operator pdist_operator(
     {.signature = "pdist(input, p=2.0)",
      .forms = kFunction,
-     .doc = R"(Compute the p-norm distances between every two rows of a matrix (n, m), as a vector of n (n - 1) / 2.
+     .doc = R"(Compute the p-norm distances between all pairs of rows of a matrix (n, m), as a vector (n (n - 1) / 2,).
 
-Raises RuntimeError for other dimensions, dtypes or a negative p. Gradient: input, any order.)",
+Raises RuntimeError for an invalid shape or dtype, or a negative p. Gradient: input, any order.)",
      .forward = pdist,
      .reference = "scipy.spatial.distance.pdist(input, 'minkowski', p=p)",
      .samples = "f(4, 3); f(4, 3), 3.0"});
@@ -320,7 +321,7 @@ Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
 const Operator renorm_operator(
     {.signature = "renorm(input, p, dim, maxnorm)",
      .forms = kFunction | kMethod | kInPlace | kOut | kExactOut,
-     .doc = R"(Scale down the slices along ``dim`` whose p-norm is larger than ``maxnorm`` to this norm.
+     .doc = R"(Scale down slices along ``dim`` whose p-norm is larger than ``maxnorm``, so that it becomes ``maxnorm``.
 
 Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnorm``. Gradient: input.)",
      .forward = renorm,
@@ -341,14 +342,14 @@ Euclidean euclidean_mode(std::string_view mode) {
 const Operator cdist_operator(
     {.signature = "cdist(x1, x2, p=2.0, compute_mode='use_mm_for_euclid_dist_if_necessary')",
      .forms = kFunction | kFloat32,
-     .doc = R"(Compute the p-norm distances between the rows of x1 (..., n, m) and those of x2 (..., k, m): (..., n, k).
+     .doc = R"(Compute the p-norm distances (..., n, k) between the rows of x1 (..., n, m) and of x2 (..., k, m).
 
 Args:
     x1, x2: floating tensors of the same dtype; leading dimensions are broadcast.
     p: from 0 (the number of coordinates that differ) to inf.
     compute_mode: whether to compute Euclidean distances by a matrix product, which is faster and less exact:
         use_mm_for_euclid_dist_if_necessary (beyond 25 rows), use_mm_for_euclid_dist, donot_use_mm_for_euclid_dist.
-Raises: RuntimeError for other dimensions, dtypes or a negative p; ValueError for another mode.
+Raises: RuntimeError for invalid shapes, dtypes or a negative p; ValueError for another mode.
 Gradient: both operands, any order; 0 where the distance is 0.
 
 >>> flambeau.cdist(flambeau.tensor([[0.0, 0.0]]), flambeau.tensor([[3.0, 4.0], [0.0, 1.0]]))

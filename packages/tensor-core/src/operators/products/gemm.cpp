@@ -1,4 +1,4 @@
-// The matrix product on raw memory, by several threads.
+// Matrix products on raw memory, computed by several threads.
 #include "core/working_memory.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
@@ -42,8 +42,8 @@ ComplexPlanes planes_of(const Matrix& x, int64_t rows, int64_t columns) {
   return out;
 }
 
-// Returns the sum of the products of k complex numbers each. The sums of blocks are added in order, so that the result
-// does not depend on the number of threads.
+// Returns the sum of the products x[i] * y[i] of k complex numbers. The sums of blocks are added in order, so that the
+// result does not depend on the number of threads.
 template <class T>
 Complex<T> complex_dot(const Complex<T>* x, const Complex<T>* y, int64_t k) {
   constexpr int64_t kBlock = 16384;
@@ -64,7 +64,7 @@ Complex<T> complex_dot(const Complex<T>* x, const Complex<T>* y, int64_t k) {
   return total;
 }
 
-// Multiplies complex matrices by four products of their parts, at the speed of real products.
+// Multiplies complex matrices by four real products of their parts.
 template <class T>
 void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& a, const Matrix& b, double beta,
                       Complex<T>* c, int64_t ldc) {
@@ -93,7 +93,7 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matri
     }
 }
 
-struct Product {  // C = alpha * A * B + beta * C for float32, float64 or int64; C is m x n, its rows are ldc apart
+struct Product {  // C = alpha * A * B + beta * C for float32, float64 or int64; C is m x n with rows ldc apart
   int64_t m, n, k;
   double alpha;
   PackedMatrix a, b;
@@ -130,8 +130,8 @@ struct Product {  // C = alpha * A * B + beta * C for float32, float64 or int64;
     if (finish.column_bias) part.finish.column_bias = moved(finish.column_bias, begin);
     return part;
   }
-  // Returns the product for the terms [begin, end) of each sum, without beta * C and without the finish. It writes the
-  // result to `to`.
+  // Returns the product for the terms [begin, end) of each sum, without beta * C and without the finish. The returned
+  // product writes its result to `to`.
   Product terms(int64_t begin, int64_t end, char* to) const {
     const kernels::ProductTable& table = kernels::products();
     Product part{m, n, end - begin, alpha, {}, {}, 0, to, n, dtype};
@@ -155,7 +155,7 @@ struct Product {  // C = alpha * A * B + beta * C for float32, float64 or int64;
 };
 
 constexpr double kThreadWork = 5e5;  // number of multiply-adds below which a second thread costs more than it gains
-// Returns the minimum number of items for a thread, if each takes `work` multiply-adds.
+// Returns the minimum number of items for a thread, if an item takes `work` multiply-adds.
 int64_t thread_share(double work) { return std::max<int64_t>(1, int64_t(kThreadWork / (2 * work + 1))); }
 
 // Threads get ranges whose sizes are multiples of these, so that registers and vectors are full.
@@ -170,8 +170,8 @@ void over_tiles(int64_t size, int64_t tile, double work, F&& body) {  // work: m
                  [&](int64_t begin, int64_t end) { body(begin * tile, end == tiles ? size : end * tile); });
 }
 
-// Returns true if the threads should share the columns of the result instead of its rows, because then the thread with
-// the most work has less of it. Each thread packs all of one operand and its share of the other.
+// Returns true if the threads should share the columns of the result instead of its rows, because then the largest
+// amount of work of a thread is smaller. Each thread packs all of one operand and its part of the other.
 bool columns_are_better(const Product& p, int64_t threads) {
   // Costs, in multiply-adds, of packing an element, of packing a transposed element, and of reading an element of a
   // packed matrix.
@@ -199,9 +199,10 @@ void run_over_rows(const Product& p) {
 }
 
 // Note [Long contractions]
-// If a product has few results and each is the sum of many terms, dividing rows or columns leaves threads without work.
-// The terms are therefore divided into blocks, and the sums of the blocks are added in pairs. The blocks depend on the
-// shape alone, so the result does not depend on the number of threads. A single thread uses the same blocks.
+// If a product has few results, and each result is the sum of many terms, dividing rows or columns leaves threads
+// without work. Therefore the terms are divided into blocks, and the sums of the blocks are added in pairs. The blocks
+// depend only on the shape, so the result does not depend on the number of threads. A single thread uses the same
+// blocks.
 int64_t contraction_block(int64_t m, int64_t n, int64_t k) {
   constexpr int64_t kFewResults = 65536, kMinTerms = 2048, kMinWork = 32768, kMaxBlocks = 64, kMultiple = 256;
   const int64_t results = m * n;
@@ -291,7 +292,7 @@ Matrix bfloat16_from(const Matrix& x, int64_t elements) {
   return {static_cast<const bfloat16*>(x.data) + elements, x.row, x.column};
 }
 
-// Returns the number of multiply-adds of float32 that take as long as a product of bfloat16.
+// Returns the number of float32 multiply-adds that take as long as a bfloat16 product of this size.
 double bfloat16_work(int64_t m, int64_t n, int64_t k) {
   return double(m) * double(n) * double(k) / (kernels::uses_amx() ? 16 : 2);
 }
@@ -324,7 +325,7 @@ void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int6
                          char* c, Dtype dtype) {
   const bool rounds = dtype != Dtype::float32;
   const auto run = [&](int64_t begin, int64_t end) {
-    const Block sums(rounds ? m * n * int64_t(sizeof(float)) : 0);  // not a tensor, since threads run without the GIL
+    const Block sums(rounds ? m * n * int64_t(sizeof(float)) : 0);  // not a tensor, because threads run without the GIL
     for (int64_t i = begin; i < end; ++i) {
       char* const to = c + i * batch.c * item_size(dtype);
       float* const product = reinterpret_cast<float*>(rounds ? sums.get() : to);

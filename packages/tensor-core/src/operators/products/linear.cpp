@@ -27,7 +27,7 @@ void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias,
 
 int64_t rows_of(const Tensor& t) { return product(Shape(t.shape().begin(), t.shape().end() - 1)); }
 
-// Treats all positions before the features as rows of one matrix.
+// Treats the input as one matrix, which has a row for each position before the features.
 void linear_derivative(const Context& c) {
   const Tensor& g = c.gradient();
   const Tensor flat = g.dim() == 2 ? g : reshape(g, {rows_of(g), g.size(-1)});

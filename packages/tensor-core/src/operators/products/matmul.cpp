@@ -16,7 +16,7 @@ kernels::Matrix matrix_of(const Tensor& t) {  // returns the matrix of the last 
   return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
 }
 
-// Returns the conjugate transpose of the last two dimensions. For real numbers, it is a view.
+// Returns the conjugate transpose of the last two dimensions: a view for real numbers, a copy for complex numbers.
 Tensor adjoint(const Tensor& t) { return transpose(conj(t), -2, -1); }
 
 Tensor product_on_gpu(const Shape& shape, const Tensor& a, const Tensor& b) {
@@ -79,7 +79,7 @@ const Operator mm_operator({.signature = "mm(input, mat2)",
 
 namespace {
 
-// Computes out[i] = x[i] @ y[i] for bfloat16 and results of bfloat16 or float32. `out` is contiguous.
+// Computes out[i] = x[i] @ y[i] for bfloat16 operands and bfloat16 or float32 results. `out` is contiguous.
 void multiply_bfloat16_batches(const Tensor& out, const Tensor& x, const Tensor& y) {
   const int64_t m = out.size(1), n = out.size(2);
   gemm_bfloat16_batch({out.size(0), x.stride(0), y.stride(0), m * n}, m, n, x.size(2), matrix_of(x), matrix_of(y),
@@ -249,7 +249,7 @@ const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1,
 
 namespace {
 
-// Computes the sum of the products of a batch as a single product, whose terms are those of all matrices.
+// Computes the sum of the products of a batch as a single product, which adds the terms of all matrices.
 Tensor summed_bmm(const Tensor& a, const Tensor& b) {
   require(a.dim() == 3 && b.dim() == 3, "batch1 must be a 3D tensor and batch2 too, got ", a.dim(), "D and ", b.dim(),
           "D");

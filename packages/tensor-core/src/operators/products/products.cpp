@@ -56,7 +56,7 @@ const Operator inner_operator(
     {.signature = "inner(input, other)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(Compute the sums of products over the last dimension of both tensors; a 0-d tensor multiplies the other.
+         R"(Compute sums of products over the last dimensions of both tensors; a 0-d tensor multiplies the other tensor.
 
 Gradient: both operands. Raises RuntimeError if the last sizes differ.
 
@@ -84,14 +84,14 @@ Tensor addr(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, 
     return scaled_sum(input, unsqueeze(to(a, dtype), 1) * b, beta, alpha);
   const auto to_float32 = [](const Tensor& t) {
     return to(t, Dtype::float32);
-  };  // so that the result is rounded only once
+  };  // float32, so that the result is rounded only once
   return to(scaled_sum(to_float32(input), unsqueeze(to_float32(a), 1) * to_float32(b), beta, alpha), dtype);
 }
 
 const Operator addr_operator(
     {.signature = "addr(input, vec1, vec2, *, beta=1, alpha=1)",
      .forms = kFunction | kMethod | kOut | kInPlace,
-     .doc = R"(Compute ``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and not read if beta is 0.
+     .doc = R"(Compute ``beta * input + alpha * outer(vec1, vec2)``; ``input`` is broadcast, and ignored if beta is 0.
 
 Gradient: input and both vectors.)",
      .forward = addr,
@@ -161,7 +161,7 @@ const Operator kron_operator(
     {.signature = "kron(input, other)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         R"(Compute the Kronecker product: each element of ``input`` times ``other``. Gradient: both operands.
+         R"(Compute the Kronecker product: blocks of each element of ``input`` times ``other``. Gradient: both operands.
 
 >>> flambeau.kron(flambeau.tensor([1, 10]), flambeau.tensor([2, 3]))
 tensor([ 2,  3, 20, 30]))",
@@ -200,8 +200,8 @@ Tensor tensordot(const Tensor& a, const Tensor& b, const Shape& first, const Sha
 
 namespace {
 
-// The number of dimensions to contract, a list of dimensions for each of the two tensors, or a tensor that contains one
-// of these.
+// The dimensions to contract: their number, a list of dimensions for each of the two tensors, or a tensor that contains
+// the number or the lists.
 using Contraction = std::variant<Tensor, int64_t, std::vector<Shape>>;
 
 Shape integers_of(const Tensor& t) {
@@ -240,10 +240,10 @@ const Operator tensordot_operator(
     {.signature = "tensordot(a, b, dims=2)",
      .forms = kFunction | kOut | kExactOut | kLowerPrecision,
      .doc =
-         R"(Sum products over several dimensions: the last ``dims`` of ``a`` with the first of ``b``, or two lists.
+         R"(Sum products over the last ``dims`` dimensions of ``a`` and the first of ``b``, or over two lists.
 
 Args:
-    dims: a number, or the dimensions of ``a`` and those of ``b`` in the same order; a size of 1 is broadcast.
+    dims: a number, or a list of dimensions of ``a`` and one of ``b`` in the same order; a size of 1 is broadcast.
 Raises: RuntimeError if the sizes do not match.
 Gradient: both operands.
 
@@ -291,8 +291,8 @@ Returns: ``(*, K)``.)",
 
 namespace {
 
-// The best split of each range of factors: for the factors i to j, [i][j] is the last factor in the left part of the
-// split with the fewest multiplications. Cormen et al., section 15.2.
+// The best split of each range of factors: cuts[i][j] is the last factor in the left part of the split of the factors i
+// to j that needs the fewest multiplications. Cormen et al., section 15.2.
 using Cuts = std::vector<std::vector<size_t>>;
 Cuts cuts_of(const std::vector<int64_t>& sizes) {
   const size_t n = sizes.size() - 1;
@@ -346,7 +346,7 @@ const Operator linalg_multi_dot_operator(
      .doc = R"(Compute the product of two or more matrices in the order that needs the fewest multiplications.
 
 Args:
-    tensors: matrices; the first may be a vector (a row), and so may the last (a column).
+    tensors: matrices; the first may be a vector (a row), and the last may be a vector (a column).
 Gradient: all tensors, any order.)",
      .forward = multi_dot,
      .module = "flambeau.linalg"});

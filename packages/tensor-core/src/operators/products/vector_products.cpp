@@ -113,8 +113,8 @@ const Operator mv_operator({.signature = "mv(input, vec)",
 
 const Operator vdot_operator({.signature = "vdot(input, other)",
                               .forms = kFunction | kMethod | kOut | kExactOut,
-                              .doc = "Compute the inner product of two vectors, the first conjugated: sum(conj(input) "
-                                     "* other). Gradient: both operands.",
+                              .doc = "Compute sum(conj(input) * other), the inner product of two vectors with the "
+                                     "first one conjugated. Gradient: both operands.",
                               .forward = [](const Tensor& x, const Tensor& y) { return dot(conj(x), y); },
                               .reference = "np.vdot(input, other)",
                               .samples = "f(3), f(3); f(0), f(0)"});

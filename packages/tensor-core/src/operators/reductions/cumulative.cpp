@@ -52,14 +52,14 @@ Dtype state_type(Dtype d) {
   return d == Dtype::float32 ? Dtype::float64 : d == Dtype::complex64 ? Dtype::complex128 : d;
 }
 
-// The scan of rows in the dtypes in which they are stored. If these differ from the dtype of the kernels, rows are
+// The scan of rows in the dtypes in which they are stored. If these dtypes differ from those of the kernels, rows are
 // converted a few blocks at a time, so that the converted blocks stay in the cache. Note [Converted in the cache] in
 // softmax.cpp
 struct RowScan {
   static constexpr int64_t kPieceElements = 8 * kBlock;  // number of elements that are converted at a time
   const kernels::ScanKernels& kernels;
-  // cuts: true if rows are divided into blocks. Rows of some products are not, because the product of a block may be
-  // out of range.
+  // cuts: true if rows are divided into blocks. Rows of some products are not divided, because the product of a block
+  // may be out of range.
   bool product, cuts;
   Dtype in, from, to;  // dtypes of the kernels, of the input rows and of the output rows
 
@@ -165,9 +165,9 @@ Tensor reversed(const Tensor& t, int64_t dim) {
 }
 Tensor reversed_cumsum(const Tensor& t, int64_t dim) { return reversed(cumsum(reversed(t, dim), dim, {}), dim); }
 
-// Returns the gradient of cumprod in linear time. It can be differentiated only once. Before the first zero of a line,
-// the gradient is the sum of grad * result over the element and all later ones, divided by x. At the first zero, it is
-// this sum with the zero replaced by 1 and without the division. After it, the gradient is 0.
+// Returns the gradient of cumprod in linear time. The gradient can be differentiated only once. Before the first zero
+// of a line, it is the sum of grad * result over the element and all later ones, divided by x. At the first zero, it is
+// this sum with the zero replaced by 1 and without the division. After the first zero, it is 0.
 Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, int64_t dim) {
   const Tensor zero = eq(x, 0), zeros_so_far = cumsum(zero, dim, {});
   const Tensor before = eq(zeros_so_far, 0), first = logical_and(zero, eq(zeros_so_far, 1));
@@ -179,8 +179,8 @@ Tensor cumprod_gradient(const Tensor& g, const Tensor& x, const Tensor& result, 
   return where(before, at_others, at_first);
 }
 
-// Returns the same gradient, but it can be differentiated any number of times. For every i, it computes the cumulative
-// products with x[i] replaced by 1, which takes quadratic time.
+// Returns the same gradient in a form that can be differentiated any number of times. For every i, computes the
+// cumulative products with x[i] replaced by 1, which takes quadratic time.
 Tensor cumprod_gradient_of_any_order(const Tensor& g, const Tensor& x, int64_t dim) {
   const Tensor rows = transpose(x, dim, -1), grads = transpose(g, dim, -1);
   const int64_t n = rows.size(-1);
@@ -204,11 +204,11 @@ const Operator cumsum_operator(
     {.signature = "cumsum(input, dim, *, dtype=None)",
      .forms = kFunction | kMethod | kOut | kDtypeOut | kInPlace,
      .doc =
-         R"(Compute the cumulative sum along a dimension, accumulated in float64, or int64 for integers.
+         R"(Compute the cumulative sum along a dimension, accumulated in float64, or in int64 for integers.
 
 The result does not depend on the number of threads.
 
-Gradient: the cumulative sum from the other end.)",
+Gradient: input, any order.)",
      .forward = cumsum,
      .reference = "np.cumsum(input, dim)",
      .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1; b(5), 0"});
@@ -231,9 +231,9 @@ Tensor cumprod(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
 const Operator cumprod_operator(
     {.signature = "cumprod(input, dim, *, dtype=None)",
      .forms = kFunction | kMethod | kOut | kDtypeOut | kInPlace,
-     .doc = R"(Compute the cumulative product along a dimension, accumulated in float64, or int64 for integers.
+     .doc = R"(Compute the cumulative product along a dimension, accumulated in float64, or in int64 for integers.
 
-Gradient: also correct for zeros. Second derivatives need memory proportional to the square of the length.)",
+Gradient: input, also if it contains zeros. Second derivatives need memory proportional to the square of the length.)",
      .forward = cumprod,
      .reference = "np.cumprod(input, dim)",
      .samples = "f(5), 0; f(2, 5), 1; i(2, 5), -1"});
@@ -241,7 +241,7 @@ Gradient: also correct for zeros. Second derivatives need memory proportional to
 namespace {
 
 // Returns, for each position, the sum of grad * exp(x - result) over this and all later positions. Positive and
-// negative gradients are summed separately, by their logarithms.
+// negative gradients are summed separately, as logarithms.
 Tensor logcumsumexp_gradient(const Tensor& grad, const Tensor& x, const Tensor& result, int64_t dim) {
   if (is_complex(x.dtype())) {
     const Tensor terms = reversed(log(grad) - conj(result), dim);
@@ -337,9 +337,9 @@ const Operator cummax_operator(
      .doc =
          R"(Compute the cumulative maximum along a dimension and its index, as (values, indices).
 
-The index is that of the last of equal elements. NaN counts as largest.
+If several elements are equal, the index of the last one is returned. NaN counts as largest.
 
-Gradient: to the element at the index.)",
+Gradient: input; it flows to the elements at the indices.)",
      .forward = cummax,
      .fields = "values, indices",
      .reference = "(lambda values: (values, np.maximum.accumulate(np.where(input == values, "
@@ -354,9 +354,9 @@ const Operator cummin_operator(
      .doc =
          R"(Compute the cumulative minimum along a dimension and its index, as (values, indices).
 
-The index is that of the last of equal elements. NaN counts as smallest.
+If several elements are equal, the index of the last one is returned. NaN counts as smallest.
 
-Gradient: to the element at the index.)",
+Gradient: input; it flows to the elements at the indices.)",
      .forward = cummin,
      .fields = "values, indices",
      .reference = "(lambda values: (values, np.maximum.accumulate(np.where(input == values, "

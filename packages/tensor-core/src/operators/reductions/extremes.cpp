@@ -14,8 +14,8 @@ using kernels::Reduce;
 using ArgKernel = kernels::ArgReduceKernel;
 
 // Returns the positions of the extremes of (outer, length, inner) along the middle dimension. If `length` is large, the
-// dimension is divided into blocks, and then the extremes of the blocks are compared. Of several equal extremes, the
-// first is chosen.
+// dimension is divided into blocks, and then the extremes of the blocks are compared. If several elements are equal,
+// the first one is chosen.
 Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];
@@ -98,9 +98,9 @@ Tensor arg_extreme(bool largest, const Tensor& t, std::optional<int64_t> dim, bo
 const Operator aminmax_operator(
     {.signature = "aminmax(input, *, dim=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = R"(Return the smallest and the largest element, of all or along a dimension, as (min, max).
+     .doc = R"(Return the smallest and the largest of all elements, or those along a dimension, as (min, max).
 
-Raises RuntimeError if there is none. Gradient: shared among equal elements.)",
+Raises RuntimeError if there are no elements. Gradient: input; divided evenly among equal elements.)",
      .forward = [](const Tensor& t, std::optional<int64_t> dim, bool keepdim) -> TensorPair {
        require(dim || t.numel() > 0,
                "aminmax(): cannot compute aminmax over an empty dimension as the operation has no identity, got shape ",
@@ -139,8 +139,10 @@ const Operator max_operator(
      .doc =
          R"(Return the largest element.
 
-max(input, dim) returns (values, indices) along a dimension, max(input, other) the elementwise maximum of two tensors.
-NaN counts as largest. Gradient: shared among equal elements; along a dimension, to the one at the index.)",
+max(input, dim) returns (values, indices) along a dimension. max(input, other) returns the elementwise maximum.
+NaN counts as largest.
+
+Gradient: divided evenly among equal elements; along a dimension, it flows only to the element at the index.)",
      .forward = extreme<true>,
      .fields = "values, indices",
      .reference = "np.max(input) if dim is None else np.maximum(input, dim) if isinstance(dim, np.ndarray) else "
@@ -150,7 +152,7 @@ NaN counts as largest. Gradient: shared among equal elements; along a dimension,
 const Operator min_operator(
     {.signature = "min(input, dim|other=None, keepdim=False)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "Return the smallest element. The forms are those of max.",
+     .doc = "Return the smallest element. It has the same forms as max.",
      .forward = extreme<false>,
      .fields = "values, indices",
      .reference = "np.min(input) if dim is None else np.minimum(input, dim) if isinstance(dim, np.ndarray) else "
@@ -176,10 +178,10 @@ const Operator hash_tensor_operator(
     {.signature = "hash_tensor(input, dim=(), *, keepdim=False, mode=0)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(Compute the exclusive or of the 64-bit elements, of all or along dimensions, as uint64.
+         R"(Compute the exclusive or of all elements, or along dimensions, as 64-bit words of dtype uint64.
 
 The hash does not depend on the order of the elements. Floating elements are converted to float64, integers to int64.
-Raises RuntimeError or IndexError if there is no element. Not differentiable.)",
+Raises RuntimeError or IndexError if there are no elements. Not differentiable.)",
      .forward = hash_tensor});
 Tensor argmax(const Tensor& t, std::optional<int64_t> dim, bool keepdim) { return arg_extreme(true, t, dim, keepdim); }
 

@@ -13,7 +13,7 @@ namespace flambeau {
 
 namespace {
 
-// Calls bin(sums, i) for each element in order, which adds the element's weight to the sum of its bin.
+// Calls bin(sums, i) for each element in order. The call adds the element's weight to the sum of its bin.
 template <class Sum, class Bin>
 Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   Tensor out = zeros({bins}, dtype);
@@ -23,8 +23,8 @@ Tensor added_up(int64_t bins, int64_t n, Dtype dtype, Bin bin) {
   return out;
 }
 
-// Calls bin(counts, i) for each element, which counts it in its bin. If there are many elements, each thread has
-// separate counts, which are added at the end.
+// Calls bin(counts, i) for each element. The call increments the count of the element's bin. If there are many
+// elements, each thread has separate counts, which are added at the end.
 template <class Bin>
 Tensor counted(int64_t bins, int64_t n, Bin bin) {
   const Tensor out = zeros({bins}, Dtype::int64);
@@ -81,7 +81,7 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
 const Operator bincount_operator({.signature = "bincount(input, weights=None, minlength=0)",
                                   .forms = kFunction | kMethod,
                                   .doc =
-                                      R"(Count the occurrences of 0, 1, 2, ... in a vector of integers, int64.
+                                      R"(Count the occurrences of 0, 1, 2, ... in a vector of integers, as int64.
 
 With weights, sum the weights, in float32 or float64.
 
@@ -151,7 +151,7 @@ const Operator histc_operator(
      .doc =
          R"(Count the elements in each of `bins` equal parts of [min, max], in the dtype of the input.
 
-If min equals max, the range is that of the elements. Not differentiable: a backward pass raises NotImplementedError.)",
+If min equals max, the range of the elements is used. Not differentiable: a backward pass raises NotImplementedError.)",
      .forward = histc,
      .reference = "np.histogram(input, bins, (min, max))[0]",
      .samples = "f(30), 5, -1, 1"});

@@ -159,10 +159,10 @@ const Operator histogram_operator(
 
 Args:
     input: float32 or float64.
-    bins: number of bins of equal width, or the edges of the bins, ascending.
-    range: left edge of the first bin and right edge of the last one; None for the range of the elements.
-    weight: weight of each element, of the input's shape and dtype.
-    density: divide by the total and the widths, so that the integral is 1.
+    bins: number of bins of equal width, or the edges of the bins in ascending order.
+    range: left edge of the first bin and right edge of the last one (default: the range of the elements).
+    weight: weight of each element, with the shape and dtype of the input.
+    density: divide by the total and by the widths of the bins, so that the integral is 1.
 Raises: RuntimeError if the arguments do not match. Not differentiable.
 
 >>> flambeau.histogram(flambeau.tensor([1.0, 2.0, 1.0]), 4, range=(0.0, 3.0)).hist

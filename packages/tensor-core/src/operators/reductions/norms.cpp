@@ -42,7 +42,7 @@ Tensor vector_norm(const Tensor& t, double p, const OptionalDims& dim, bool keep
   }
   if (p == 1) return sum(abs(x), dim, keepdim, {});
   const Tensor out = norm_value(x, p, dim, keepdim);
-  // The gradient is grad * sgn(x) * (|x| / result)**(p - 1), but 0 where x or the result is 0.
+  // The gradient is grad * sgn(x) * (|x| / result)**(p - 1), and 0 where x or the result is 0.
   record("Norm", out, {&x}, {&x, &out}, [kept = kept_shape(x, dim), p](const Context& c) {
     const Tensor& x = c.saved(0);
     if (p == 0) return c.set(0, zeros(x.shape(), x.dtype()));
@@ -122,7 +122,7 @@ Tensor logsumexp(const Tensor& t, const Shape& dim, bool keepdim) {
 const Operator logsumexp_operator(
     {.signature = "logsumexp(input, dim, keepdim=False)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "Compute log(sum(exp(input))) over dimensions without overflow. Gradient: softmax.",
+     .doc = "Compute log(sum(exp(input))) over dimensions without overflow. Gradient: input, any order.",
      .forward = logsumexp,
      .reference = "scipy.special.logsumexp(input, dim, keepdims=keepdim)",
      .samples = "f(2, 3), 1; f(2, 3, 2), (0, 2), True"});

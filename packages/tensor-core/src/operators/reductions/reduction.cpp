@@ -83,8 +83,8 @@ Tensor reshape_reduced(const Tensor& flat, const ReductionLayout& l, const Tenso
     return flat;
   }
   NoRecording off;
-  // sizes: the kept sizes in memory order. where: for each kept dimension, its index in `sizes`. kept: these indices in
-  // the order of the dimensions.
+  // sizes: the sizes of the kept dimensions, in memory order. where: for each kept dimension, its index in `sizes`.
+  // kept: these indices in the order of the dimensions.
   Shape sizes, kept, where(size_t(t.dim()));
   for (int64_t d : l.order)
     if (!(mask >> d & 1)) {

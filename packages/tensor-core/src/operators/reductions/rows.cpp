@@ -1,4 +1,4 @@
-// Reductions that are defined by rows: their operators, derivatives and records. Note [Reduction rows]
+// Reductions that are defined by rows of a table: their operators, derivatives and records. Note [Reduction rows]
 #include "core/node_name.h"
 #include "flambeau/operator.h"
 #include "operators/arithmetic/chosen.h"
@@ -6,15 +6,16 @@
 
 namespace flambeau {
 
-namespace expressions {  // functions and constants for the derivative expressions of rows
+namespace expressions {  // functions and constants for the derivative expressions of reductions
 
 namespace {
 
 struct NoDerivative {};
 [[maybe_unused]] constexpr NoDerivative none;
 
-// Returns, for every element, the product of all other elements, in linear time. It can be differentiated only once. If
-// exactly one element is 0, the other elements' results are 0. If several are 0, all results are 0.
+// Returns, for every element, the product of all other elements, in linear time. The result can be differentiated only
+// once. If exactly one element is 0, the results for the other elements are 0. If several elements are 0, all results
+// are 0.
 Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dims) {
   const Tensor zero = eq(x, 0), zeros = sum(zero, dims, true, {});
 
@@ -23,7 +24,7 @@ Tensor product_of_others(const Tensor& x, const Tensor& result, const Shape& dim
   return where(logical_and(zero, eq(zeros, 1)), without, elsewhere);
 }
 
-// Returns the same products, but they can be differentiated any number of times. For every i, it multiplies all
+// Returns the same products in a form that can be differentiated any number of times. For every i, multiplies all
 // elements with x[i] replaced by 1, which takes quadratic time.
 Tensor product_of_others_of_any_order(const Tensor& x, const Shape& dims) {
   const uint64_t mask = dim_mask(x, dims);
@@ -78,7 +79,7 @@ using kernels::Reduce;
 
 struct ReductionRow {
   const char* node;
-  Tensor (*gradient)(const Tensor& grad, const Tensor& x, const Tensor& result);  // null for a row without a gradient
+  Tensor (*gradient)(const Tensor& grad, const Tensor& x, const Tensor& result);  // null if not differentiable
   bool reads_x, reads_result;
 };
 
@@ -163,7 +164,7 @@ Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepd
   if (!node)
     node = dim && op == Reduce::sum ? "SumBackward1" : dim && op == Reduce::prod ? "ProdBackward1" : rows[int(op)].node;
   if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run)
-    op = join_of(op);  // the function that the row applies to each element supports only floating-point elements
+    op = join_of(op);  // the function that `op` applies to each element supports only floating-point elements
   const ReductionRow& row = rows[int(op)];
   const bool records = row.gradient && category(type) > Category::Integer && recording(t);
   const bool converts = records && row.reads_x && t.dtype() != type;

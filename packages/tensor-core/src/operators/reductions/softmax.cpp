@@ -23,7 +23,7 @@ constexpr int64_t kMaxTileElements = 1 << 18;  // maximum elements of a tile wid
 constexpr int64_t kColumns = 128;              // columns of a tile; up to 4 times as many if the tile is converted
 const auto& table() { return kernels::table(); }
 
-// Converts `rows` rows of `columns` contiguous elements. Neighbouring rows are `to_row` and `from_row` bytes apart.
+// Converts `rows` rows of `columns` contiguous elements. Consecutive rows are `to_row` and `from_row` bytes apart.
 void convert_rows(char* to, Dtype to_type, int64_t to_row, const char* from, Dtype from_type, int64_t from_row,
                   int64_t rows, int64_t columns) {
   const auto cast = table().cast[int(to_type)][int(from_type)];
@@ -70,7 +70,7 @@ Tensor along_last(int64_t dim, Dtype in, const Tensor (&operands)[count], F&& ke
 }
 
 // Computes the softmax or its logarithm for long half-precision rows as x - log(sum(e**x)), one piece of a row at a
-// time. The sum of a row is that of the sums of its pieces.
+// time. The sum of a row is the sum of the sums of its pieces.
 Tensor long_rows(bool logarithm, const Tensor& t) {
   const int64_t length = t.size(-1), pieces = (length + kPieceElements - 1) / kPieceElements, rows = t.numel() / length;
   const Tensor out = empty(t.shape(), t.dtype()), parts = empty({rows, pieces}, Dtype::float32),
@@ -192,12 +192,13 @@ Tensor softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   return out;
 }
 
-const Operator softmax_operator({.signature = "softmax(input, dim, dtype=None)",
-                                 .forms = kFunction | kMethod | kOut | kExactOut,
-                                 .doc = "Compute exp(input) / sum(exp(input)) along a dimension. Gradient: any order.",
-                                 .forward = softmax,
-                                 .reference = "scipy.special.softmax(input, dim)",
-                                 .samples = "f(2, 3), 1; f(2, 3, 2), 0"});
+const Operator softmax_operator(
+    {.signature = "softmax(input, dim, dtype=None)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = "Compute exp(input) / sum(exp(input)) along a dimension. Gradient: input, any order.",
+     .forward = softmax,
+     .reference = "scipy.special.softmax(input, dim)",
+     .samples = "f(2, 3), 1; f(2, 3, 2), 0"});
 
 Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   const Tensor x = prepared(t, dtype, "log_softmax");
@@ -212,11 +213,12 @@ Tensor log_softmax(const Tensor& t, int64_t dim, std::optional<Dtype> dtype) {
   return out;
 }
 
-const Operator log_softmax_operator({.signature = "log_softmax(input, dim, dtype=None)",
-                                     .forms = kFunction | kMethod | kOut | kExactOut,
-                                     .doc = "Compute the logarithm of softmax() without overflow. Gradient: any order.",
-                                     .forward = log_softmax,
-                                     .reference = "scipy.special.log_softmax(input, dim)",
-                                     .samples = "f(2, 3), 1; f(2, 3, 2), 0"});
+const Operator log_softmax_operator(
+    {.signature = "log_softmax(input, dim, dtype=None)",
+     .forms = kFunction | kMethod | kOut | kExactOut,
+     .doc = "Compute the logarithm of softmax() without overflow. Gradient: input, any order.",
+     .forward = log_softmax,
+     .reference = "scipy.special.log_softmax(input, dim)",
+     .samples = "f(2, 3), 1; f(2, 3, 2), 0"});
 
 }  // namespace flambeau

@@ -37,9 +37,9 @@ Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optiona
 
 const Operator mean_operator({.signature = "mean(input, dim=None, keepdim=False, *, dtype=None)",
                               .forms = kFunction | kMethod | kOut | kDtypeOut,
-                              .doc = R"(Compute the mean over all or the given dimensions.
+                              .doc = R"(Compute the mean over the given dimensions (default: all).
 
-Raises RuntimeError for integers. Gradient: the result's, shared evenly.)",
+Raises RuntimeError for integers. Gradient: input.)",
                               .forward = mean,
                               .batched = Batched<mean>::call,
                               .reference = "np.mean(input, dim, keepdims=keepdim)",
@@ -48,7 +48,7 @@ Raises RuntimeError for integers. Gradient: the result's, shared evenly.)",
 const Operator sum_to_size_operator(
     {.signature = "sum_to_size(input, *size)",
      .forms = kMethod,
-     .doc = "Sum over the dimensions along which a tensor of this size would be broadcast.",
+     .doc = "Sum over the dimensions along which a tensor with the shape ``size`` would be broadcast to the input.",
      .forward =
          [](const Tensor& t, const Shape& size) {
            const size_t shift = t.shape().size() - size.size();

@@ -71,8 +71,8 @@ Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
 }
 
 // Reduces one group of adjacent dimensions after the other. From the second group on, the inputs are means of `count`
-// elements each. The sum of squared deviations is then the sum of the previous such sums, plus `count` times the sum of
-// the squared deviations of the means.
+// elements each. The sum of squared deviations is then the sum of the previous sums, plus `count` times the sum of the
+// squared deviations of the means.
 Moments moments(const Tensor& t, const OptionalDims& dims) {
   NoRecording off;
   const uint64_t mask = dim_mask(t, dims);
@@ -254,7 +254,7 @@ const Operator var_operator(
 
 unbiased=False, or var(input, False), sets the correction to 0.
 
-Raises RuntimeError for integers. Gradient: any order.)",
+Raises RuntimeError for integers. Gradient: input, any order.)",
      .forward = variance_or_deviation<false>,
      .reference = "np.var(input, None if dim is False else dim, ddof=0 if dim is False or unbiased is False else 1 if "
                   "correction is None else correction, keepdims=keepdim)",
@@ -263,7 +263,7 @@ Raises RuntimeError for integers. Gradient: any order.)",
 const Operator std_operator(
     {.signature = "std(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction | kMethod | kOut,
-     .doc = "Compute the square root of var(). Gradient: 0 where the deviation is 0.",
+     .doc = "Compute the square root of var(). Gradient: input; 0 where the deviation is 0.",
      .forward = variance_or_deviation<true>,
      .reference = "np.std(input, None if dim is False else dim, ddof=0 if dim is False or unbiased is False else 1 if "
                   "correction is None else correction, keepdims=keepdim)",
@@ -272,7 +272,7 @@ const Operator std_operator(
 const Operator var_mean_operator(
     {.signature = "var_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction,
-     .doc = "Compute var() and mean() in one pass over the elements. Gradient: any order.",
+     .doc = "Compute var() and mean() in one pass over the elements. Gradient: input, any order.",
      .forward = spread_with_mean<false>,
      .reference = "(np.var(input, dim, ddof=0 if unbiased is False else 1), np.mean(input, dim))",
      .samples = "f(2, 3); f(2, 3), 1, False; f(2, 3, 4), (0, -1)"});
@@ -280,7 +280,7 @@ const Operator var_mean_operator(
 const Operator std_mean_operator(
     {.signature = "std_mean(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction,
-     .doc = "Compute std() and mean() in one pass over the elements. Gradient: any order.",
+     .doc = "Compute std() and mean() in one pass over the elements. Gradient: input, any order.",
      .forward = spread_with_mean<true>,
      .reference = "(np.std(input, dim, ddof=0 if unbiased is False else 1), np.mean(input, dim))",
      .samples = "f(2, 3); f(2, 3), 1, False; f(2, 3, 4), (0, -1)"});
