@@ -7,7 +7,7 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// A bool is stored as one byte, which may have any value in memory of another library.
+// A bool is stored as one byte. In the memory of another library, the byte may have any value.
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>;
 
@@ -21,8 +21,8 @@ FLAMBEAU_INLINE Stored<To> convert_stored(Stored<From> v) {
     return Stored<To>(convert<To>(v));
 }
 
-// True if cast_tiles() performs the conversion: from float16 to an arithmetic type or back, via float32. For bfloat16,
-// and from bool, the compiler generates an equally good loop.
+// True if cast_tiles() performs the conversion: from float16 to an arithmetic type or back, via float32. For bfloat16
+// and for conversions from bool, the compiler generates an equally fast loop.
 template <class To, class From>
 inline constexpr bool by_tiles =
     (std::is_same_v<To, float16> && std::is_arithmetic_v<From> && !std::is_same_v<From, bool>) ||
@@ -58,7 +58,7 @@ void cast_contiguous(char* to, const char* from, int64_t n) {
   }
 }
 
-// Fills all n elements with the value of the first.
+// Fills n elements with the value of the first one.
 template <class Word>
 [[gnu::noipa]] void repeat_first(char* to, int64_t n) {
   auto* out = reinterpret_cast<Word*>(to);
@@ -116,7 +116,7 @@ void look_up(char* to, const char* from, const char* values, int64_t n) {
   auto* out = reinterpret_cast<Word*>(to);
   auto* at = reinterpret_cast<const Index*>(from);
   auto* of = reinterpret_cast<const Word*>(values);
-  // Read several indices as one word, which is faster than a gather instruction.
+  // Reads several indices as one word, which is faster than a gather instruction.
   constexpr int64_t kIndices = sizeof(uint64_t) / sizeof(Index);
   int64_t i = 0;
   for (; i + kIndices <= n; i += kIndices) {

@@ -21,7 +21,7 @@ struct ComplexLanes {
 };
 template <class To, class From>
 FLAMBEAU_INLINE To converted(From v) {
-  // Converts the parts separately, which is one instruction; a vector conversion takes several
+  // Converts the parts separately, which takes one instruction. A vector conversion takes several.
   if constexpr (requires { v.lanes; }) {
     using R = std::remove_cvref_t<decltype(To().lanes[0])>;
     return {typename To::Lanes{R(v.lanes[0]), R(v.lanes[1])}};
@@ -76,10 +76,11 @@ void scan(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, 
 }
 
 // Note [Long scans]
-// A long row is scanned in blocks. Each block is scanned by itself, and the state before it is then joined to all of
-// its elements, so the result does not depend on how many blocks are scanned at once. If several threads scan a row, a
-// first pass computes the totals of the blocks. A single thread needs no such pass, since it knows the state before a
-// block when it reads the block. Scanning several blocks together hides the latency of each step.
+// A long row is scanned in blocks. Each block is scanned independently, and the state before the block is then joined
+// to all of its elements, so the result does not depend on the number of blocks that are scanned at once. If several
+// threads scan a row, a first pass computes the totals of the blocks. A single thread does not need this pass, because
+// it knows the state before a block when it reads the block. Scanning several blocks together hides the latency of each
+// step.
 constexpr int64_t kChains = 4;  // number of blocks that are scanned together
 
 // Scans n elements of each of `chains` blocks, which begin `block_size` elements apart: for each i, joins element i of
@@ -143,9 +144,9 @@ FLAMBEAU_INLINE void finish(T* out, const typename Op::State* states, int64_t n,
 // True for complex numbers of two floats. Their states are two doubles.
 template <class T>
 inline constexpr bool two_floats = std::is_same_v<T, ComplexLanes<float>> || std::is_same_v<T, Complex<float>>;
-// Scans blocks of complex numbers of two floats, each block from the identity. Converts the states of several blocks
-// together and, for products, also the inputs, since Complex<float> is not a vector. Prefetches the following input and
-// output.
+// Scans blocks of complex numbers of two floats. The scan of each block starts from the identity. Converts the states
+// of several blocks together and, for products, also the inputs, because Complex<float> is not a vector. Prefetches the
+// following input and output.
 template <class Op, class T>
 void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
   using State = typename Op::State;
@@ -206,7 +207,7 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);
   auto* before = reinterpret_cast<typename Op::State*>(before_bytes);
-  // Integers can be joined in any order. Products of floating-point numbers must be joined in sequence, since the
+  // Integers can be joined in any order. Products of floating-point numbers must be joined in sequence, because the
   // product of a block may be out of range.
   if constexpr (std::is_integral_v<T> || std::is_same_v<Op, Times<T>>)
     if (running) {
@@ -221,7 +222,8 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
   for (; b < blocks; ++b) scan_group<Op, T, 1>(out + b * n, in + b * n, from(b), n, running);
 }
 
-// Computes log(sum(exp(x))) of the elements so far as m + log(s), with their maximum m and the sum s of exp(x - m).
+// Computes log(sum(exp(x))) of the preceding elements as m + log(s), where m is their maximum and s is the sum of exp(x
+// - m).
 template <class T>
 void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   T* out = reinterpret_cast<T*>(out_bytes);
@@ -237,7 +239,7 @@ void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int
     for (int64_t k = 0; k < length; ++k)
       for (int64_t i = 0; i < count; ++i) {
         const double x = in[k * inner + first + i], m = x > largest[i] || x != x ? x : largest[i];
-        const bool flat = m == kInfinity || m == -kInfinity;  // the difference of equal infinities is taken as 0
+        const bool flat = m == kInfinity || m == -kInfinity;  // the difference of equal infinities counts as 0
         sum[i] = flat ? 1 : sum[i] * std::exp(largest[i] - m) + std::exp(x - m);
         largest[i] = m;
         out[k * inner + first + i] = T(flat ? m : m + std::log(sum[i]));

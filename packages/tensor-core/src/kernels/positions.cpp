@@ -13,12 +13,12 @@ namespace {
 constexpr int64_t kTile = 256;   // columns that are processed together
 constexpr int64_t kUnroll = 16;  // values, or short rows, that are processed together
 
-// Positions are as wide as the values they belong to, so that both form vectors with the same number of lanes. Values
-// have at least four bytes.
+// The type of positions. It is as wide as the type of the values, so that vectors of both have the same number of
+// lanes. Values have at least four bytes.
 template <class V>
 using IndexOf = std::conditional_t<sizeof(V) == 8, int64_t, int32_t>;
-// Where values[j] is more extreme than best[j], replaces best[j] and its position by `at`. The first of equal values
-// and of NaNs remains.
+// Where values[j] is more extreme than best[j], replaces best[j] by values[j] and its position by `at`. The first of
+// equal values and the first NaN are kept.
 template <class Join, class V>
 FLAMBEAU_INLINE void keep_better(V* best, IndexOf<V>* index, const V* values, IndexOf<V> at) {
   static_assert(sizeof(V) == sizeof(IndexOf<V>));
@@ -44,7 +44,7 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
       if (Join::join(in[k], in[i]) != in[i]) i = k;
     return i;
   }
-  if (length < 512) {  // finds the best value of every lane with its position, then the first of the best
+  if (length < 512) {  // finds the best value of every lane with its position, then the first of these best values
     V best[kUnroll], most[kUnroll];
     IndexOf<V> index[kUnroll] = {}, first[kUnroll];
     for (int64_t j = 0; j < kUnroll; ++j) best[j] = in[j];
@@ -84,7 +84,7 @@ void arg_reduce_side_by_side(int64_t* out, const V* in, int64_t length) {
   for (int64_t j = 0; j < kUnroll; ++j) out[j] = index[j];
 }
 
-// Returns true if `value` replaces `kept`. `earlier`: true if the position of `value` is before that of `kept`.
+// Returns true if `value` replaces `kept`. `earlier`: true if the position of `value` is before the position of `kept`.
 template <class Join, class V>
 bool is_better(V value, V kept, bool earlier) {
   const bool equal = (value == kept) | ((value != value) & (kept != kept));
@@ -92,7 +92,7 @@ bool is_better(V value, V kept, bool earlier) {
 }
 
 // Elements as values of type V. at() returns a pointer to element i if elements are of type V. Otherwise it converts
-// `count` elements from i on into the buffer.
+// `count` elements from i on, and returns a pointer to the buffer that contains them.
 template <class V>
 struct Values : ReadAs<V> {
   FLAMBEAU_INLINE const V* at(int64_t i, int64_t count, V* buffer) const {
@@ -129,7 +129,7 @@ struct PositionsOfRows {
   }
 };
 
-// Processes columns [0, width) of rows `inner` apart, a tile at a time.
+// Processes the columns [0, width) of rows that are `inner` elements apart, one tile at a time.
 template <class Join, class V>
 void arg_reduce_columns(int64_t* out, Values<V> in, int64_t length, int64_t inner, int64_t width) {
   for (int64_t first = 0; first < width; first += kTile) {
@@ -186,7 +186,7 @@ template <class Join, class V>
       arg_reduce_columns<Join>(out, in, length, inner, width);
 }
 
-// The type in which elements are compared, with the same order.
+// The type in which elements are compared. It preserves their order.
 template <class T>
 using Ranked = std::conditional_t<std::is_integral_v<ValueOf<T>>, std::conditional_t<sizeof(T) == 8, int64_t, int32_t>,
                                   ValueOf<T>>;

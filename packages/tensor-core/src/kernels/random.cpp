@@ -9,7 +9,7 @@ namespace {
 
 constexpr int kLanes = 16;
 
-// Computes sixteen counters at once. Word w of counter l is out[w * 16 + l].
+// Computes the words of sixteen counters at once. Word w of counter l is out[w * 16 + l].
 void group(uint32_t* out, uint64_t seed, uint64_t index) {
   uint32_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
   for (int l = 0; l < kLanes; ++l) {

@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kShortRow = 32;  // rows of at least this length are reduced one by one, with a tree
 
-// Transposes rows that are too short for a tree. Callers pass as many rows as stay in the first-level cache.
+// Transposes rows that are too short for a tree. Callers pass only as many rows as fit in the first-level cache.
 template <class Word>
 [[gnu::noipa]] void transpose_block(Word* to, const Word* in, int64_t rows, int64_t length) {
   if constexpr (sizeof(Word) == 4 || sizeof(Word) == 8) return transpose(to, rows, in, length, rows, length);
@@ -87,7 +87,8 @@ template <class Op, class T>
   }
 }
 
-// Reduces elements that are converted to type V, as many at a time as stay in the first-level cache.
+// Reduces elements that are converted to type V. Converts only as many elements at a time as fit in the first-level
+// cache.
 template <class Op, class V>
 struct BufferedReduction {
   using Result = typename Op::Result;
@@ -277,15 +278,15 @@ constexpr bool supports() {
   }
 }
 
-// The type whose kernel is also used for T, because it gives the same results. Note [Same bits]
+// The type whose kernel is used for T, because it gives the same results. Note [Same bits]
 template <class Row, class T>
 using Represented = std::conditional_t<
     Row::kDomain == ReductionDomain::Nonzero, std::conditional_t<sizeof(T) == 1, uint8_t, typename SignedType<T>::type>,
     std::conditional_t<ReductionOf<Row, ValueOf<T>>::kAccumulates && std::is_same_v<T, uint64_t>, int64_t, T>>;
 
-// Return true if elements are reduced as stored in memory, which is fastest. Other elements are first converted to one
-// of a few types, which needs fewer kernels: short integers to int64 for sums and products, except for the sums of
-// int32 and uint8, which are frequent; booleans to bytes.
+// Returns true if elements are reduced as stored in memory, which is fastest. Other elements are first converted to one
+// of a few types, so that fewer kernels are needed: short integers to int64 for sums and products, except for the sums
+// of int32 and uint8, which are common; booleans to bytes.
 template <class Row, class T>
 constexpr bool reduces_in_place() {
   using Op = ReductionOf<Row, ValueOf<T>>;

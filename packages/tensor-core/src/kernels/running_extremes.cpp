@@ -11,7 +11,7 @@ namespace {
 // The type in which elements are compared.
 template <class T>
 using Compared = std::conditional_t<std::is_same_v<T, bfloat16>, float, T>;
-// The last of equal elements wins. After a NaN, only another NaN replaces it.
+// The last of equal elements is kept. After a NaN, only another NaN replaces it.
 template <bool largest, class T>
 FLAMBEAU_INLINE bool replaces(T value, T best) {
   return (value != value) | ((best == best) & (largest ? value >= best : value <= best));
@@ -35,9 +35,9 @@ void scan_extreme_row(T* out, int64_t* indices, const T* in, int64_t length) {
   }
 }
 
-// If vectors have eight lanes of 64 bits, the following functions process rows of integers by vectors. The last vector
-// of a row extends into the next row, whose results overwrite the excess. The last rows, behind which there is no
-// memory, are left to the caller. The functions return the index of the first of these.
+// If vectors have eight lanes of 64 bits, the following functions process rows of integers with vectors. The last
+// vector of a row extends into the next row, whose results overwrite the excess. The functions do not process the last
+// rows, which are not followed by enough memory. They return the index of the first row that the caller must process.
 constexpr int64_t kPrefetchDistance = 256;  // prefetch distance in elements
 typedef int64_t Indices __attribute__((vector_size(64)));
 typedef int64_t StoredIndices __attribute__((vector_size(64), aligned(8), may_alias));
@@ -52,7 +52,7 @@ template <bool largest, class V>
 FLAMBEAU_INLINE V better_of(V a, V b) {
   return largest ? (a < b ? b : a) : (a > b ? b : a);
 }
-// Returns the running extremes of the lanes of v, continued from the last lane of `before`.
+// Returns the cumulative extremes of the lanes of v, continued from the last lane of `before`.
 template <bool largest, class V>
 FLAMBEAU_INLINE V running_lanes(V v, V before) {
   v = better_of<largest>(v, shuffled<0, 0, 1, 2, 3, 4, 5, 6>(v, v));
@@ -61,7 +61,8 @@ FLAMBEAU_INLINE V running_lanes(V v, V before) {
   return better_of<largest>(v, shuffled<7, 7, 7, 7, 7, 7, 7, 7>(before, before));
 }
 
-// The positions are a cumulative maximum, too: that of the positions of elements that equal the extreme so far.
+// The positions are also a cumulative maximum: the maximum of the positions of elements that are equal to the current
+// extreme.
 template <bool largest, class T>
 int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
   using Rank = std::conditional_t<std::is_same_v<T, uint64_t>, uint64_t, int64_t>;
@@ -84,8 +85,8 @@ int64_t scan_extreme_vectors(T* out, int64_t* indices, const T* in, int64_t leng
   }
   return r;
 }
-// Represents an element by an integer with the 32-bit number in the upper and its position in the lower half. The last
-// of equal numbers wins.
+// Represents an element by an integer with the 32-bit number in the upper half and the position in the lower half. The
+// last of equal numbers is kept.
 template <bool largest>
 int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, int64_t length, int64_t rows) {
   typedef int32_t Elements __attribute__((vector_size(64), aligned(4), may_alias));
@@ -117,7 +118,7 @@ int64_t scan_extreme_pairs(int32_t* out, int64_t* indices, const int32_t* in, in
   return r;
 }
 
-// Returns a number that orders elements: an element replaces the extreme so far if its number is at least as large.
+// Returns a number that orders elements: an element replaces the current extreme if its number is at least as large.
 template <bool largest, class T>
 FLAMBEAU_INLINE auto rank_of(T value) {
   if constexpr (std::is_integral_v<T>) {
@@ -127,12 +128,12 @@ FLAMBEAU_INLINE auto rank_of(T value) {
     return order::key_of<T>(largest ? bits : order::BitsOf<T>(bits ^ order::kSign<T>));
   }
 }
-// Returns b if `second` is true, else a, and prevents the compiler from using a branch.
+// Returns b if `second` is true, otherwise a. Prevents the compiler from using a branch.
 template <class I>
 FLAMBEAU_INLINE I choose(bool second, I a, I b) {
   return I(a ^ ((a ^ b) & I(-I(second))));
 }
-// Processes several short rows together, because the best of few elements changes often.
+// Processes several short rows together, because in short rows the extreme changes often.
 template <bool largest, class T>
 int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t length, int64_t rows) {
   constexpr int64_t kLongRow = 64, kRowsAtOnce = 4;
@@ -167,7 +168,7 @@ int64_t scan_extreme_chains(T* out, int64_t* indices, const T* in, int64_t lengt
   return r;
 }
 
-// Scans columns [0, width) of rows `inner` apart or, if inner is 1, `width` contiguous rows.
+// Scans the columns [0, width) of rows that are `inner` elements apart or, if inner is 1, `width` contiguous rows.
 template <bool largest, class T>
 void scan_extreme(char* out_bytes, int64_t* indices, const char* in_bytes, int64_t length, int64_t inner,
                   int64_t width) {

@@ -1,5 +1,5 @@
-// Finds the first elements in sorted order, for many rows at a time. Each row is a lane, and its elements are inserted
-// one by one into the sorted first elements so far. Note [Keys] in operators/sorting/order.h
+// Finds the first elements in sorted order, for many rows at a time. Each row is a lane. Its elements are inserted one
+// by one into the sorted list of the first elements. Note [Keys] in operators/sorting/order.h
 #include <algorithm>
 
 #include "flambeau/kernels/keys.h"
@@ -25,7 +25,7 @@ struct Items {
     for (int64_t p = 0; p < kParts; ++p) item[p] = reinterpret_cast<const Lanes*>(packed)[p];
   }
   Items() = default;
-  // Stores the smaller items in the slot and keeps the larger ones.
+  // Stores the smaller items in the slot and keeps the larger items.
   FLAMBEAU_INLINE void pass(Items& slot) {
     for (int64_t p = 0; p < kParts; ++p) {
       const Lanes a = slot.item[p], b = item[p];
@@ -36,8 +36,8 @@ struct Items {
   int64_t position(int64_t j) const { return uint32_t(item[j * kParts / kRows][j % (kRows / kParts)]); }
 };
 
-// The next element of each row: its key of eight bytes and, separately, its position. Once it has taken a slot, the
-// former elements move by one slot each, without comparisons (`moved`).
+// The next element of each row: its key of eight bytes and, separately, its position. After the element has taken a
+// slot, the previous elements move by one slot each, without comparisons (`moved`).
 struct KeysAndPositions {
   Lanes key[kParts], positions[kParts], moved[kParts];
 

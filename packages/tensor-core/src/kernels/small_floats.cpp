@@ -9,7 +9,7 @@ namespace flambeau::kernels::scalar {
 
 namespace {
 
-// The codes that are not finite numbers, and the results for numbers that are too large.
+// Which codes are not finite numbers, and what numbers that are too large become.
 enum class Specials : uint8_t {
   Ieee,            // the largest exponent encodes infinity and NaN; large numbers become infinity
   FiniteSigned,    // only the two codes with all other bits set are NaN; large numbers become the largest
@@ -47,20 +47,21 @@ struct Format {
     return float((code & kSign) ? -value : value);
   }
 
-  // Rounds to nearest, ties to even. Without branches, so that loops vectorise.
+  // Rounds to nearest, ties to even. The code has no branches, so that loops vectorise.
   static uint8_t encode(float v) {
     const uint32_t bits = std::bit_cast<uint32_t>(v), magnitude = bits & 0x7FFFFFFF, sign = (bits >> 24) & kSign;
     constexpr int kShift = kFloatMantissa - kMantissa;
     constexpr uint32_t kBiasChange = uint32_t(kFloatBias - kBias) << kFloatMantissa;
     uint32_t code = (magnitude - kBiasChange + (1u << (kShift - 1)) - 1 + ((magnitude >> kShift) & 1)) >> kShift;
     if constexpr (kSigned) {
-      // Adding a number whose last bit is the smallest subnormal rounds a subnormal result.
+      // kMagic is the power of two at which the spacing of float32 numbers is the smallest subnormal of this format, so
+      // that the addition rounds the result.
       constexpr float kMagic = float(power(1 - kBias - kMantissa + kFloatMantissa));
       const uint32_t subnormal = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + kMagic);
       constexpr uint32_t kSmallestNormal = uint32_t(kFloatBias + 1 - kBias) << kFloatMantissa;
       code = magnitude < kSmallestNormal ? subnormal - std::bit_cast<uint32_t>(kMagic) : code;
     } else {
-      // Here a code is the exponent alone. Ties round up.
+      // A code consists only of the exponent. Ties round up.
       code = (magnitude >> kFloatMantissa) + ((magnitude >> (kFloatMantissa - 1)) & 1);
       code = magnitude <= 0x400000 ? 0 : code;
     }

@@ -42,14 +42,14 @@ std::string_view wanted_set() {
   return variable ? variable : "";
 }
 
-// Clang 14 does not know f16c as an argument of __builtin_cpu_supports.
+// Clang 14 does not support f16c as an argument of __builtin_cpu_supports.
 bool has_f16c() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
 }
 #endif
 #ifdef FLAMBEAU_AVX512
-bool has_avx512bf16() {  // on a processor with AVX-512
+bool has_avx512bf16() {  // call this only on a processor with AVX-512
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
 }
@@ -105,7 +105,7 @@ bool uses_amx() {
 #else
 bool uses_amx() { return false; }
 void amx::multiply_bfloat16(int64_t, int64_t, int64_t, const Matrix&, const Matrix&, float*, int64_t, bool) {
-  std::abort();  // is never called, since uses_amx() is false
+  std::abort();  // unreachable, because uses_amx() is false
 }
 #endif
 

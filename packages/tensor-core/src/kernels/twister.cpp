@@ -1,9 +1,9 @@
 // MT19937 (Matsumoto and Nishimura 1998) and the bit-exact numbers that PyTorch's CPU operators compute from its words.
 //
 // Note [PyTorch's roundings]
-// PyTorch's kernels for AVX2 and later round once in a * b + c wherever GCC contracted such an expression. To round in
-// the same way, this file is compiled without contraction (-ffp-contract=off) and calls fma where they do. The
-// logarithm, sine and cosine of its normal numbers are those of the Cephes library (Moshier 1989) in float32.
+// PyTorch's kernels for AVX2 and later round only once in a * b + c wherever GCC contracted the expression. To round in
+// the same way, this file is compiled without contraction (-ffp-contract=off) and calls fma in the same expressions.
+// The logarithm, sine and cosine for normal numbers are the functions of the Cephes library (Moshier 1989) in float32.
 #include <bit>
 #include <cmath>
 
@@ -38,7 +38,7 @@ void temper(uint32_t* out, const uint32_t* state, int64_t n) {
   }
 }
 
-// Returns the lower 53 bits of two words, of which the first is the higher one.
+// Returns the lower 53 bits of two words. The first word is the higher one.
 FLAMBEAU_INLINE int64_t bits53(const uint32_t* words) {
   return int64_t(uint64_t(words[0] & 0x1fffffu) << 32 | words[1]);
 }
@@ -106,8 +106,8 @@ FLAMBEAU_INLINE Pair sine_and_cosine(float angle) {
   return {std::bit_cast<float>(sine), std::bit_cast<float>(cosine)};
 }
 
-// Converts uniform to normal numbers by the method of Box and Muller (1958). Numbers j and j + 8 of a block give normal
-// numbers j and j + 8.
+// Converts uniform numbers to normal numbers by the method of Box and Muller (1958). Numbers j and j + 8 of a block
+// give normal numbers j and j + 8.
 void normal(float* values, int64_t blocks, float mean, float std) {
   constexpr int kHalf = 8;
   for (int64_t block = 0; block < blocks; ++block, values += 2 * kHalf)

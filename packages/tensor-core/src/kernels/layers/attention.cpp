@@ -10,9 +10,9 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// Scales a row of scores, adds the mask to it, and returns the number of columns to process: the visible ones, rounded
-// up to complete vectors, since exponentials of single elements would take longer. Sets the scores that rounding adds
-// to -infinity, so that their weights are 0, and all later ones to 0.
+// Scales a row of scores, adds the mask to it, and returns the number of columns to process: the number of visible
+// columns, rounded up to complete vectors, because exponentials of single elements would take longer. The scores of the
+// columns that rounding adds become -infinity, so that their weights are 0. All later scores become 0.
 template <class T>
 int64_t mask_row(const Scores& s, int64_t r, T* row) {
   const int64_t n = s.causal ? minimum(s.columns, maximum(int64_t(0), s.visible + r)) : s.columns;
@@ -47,7 +47,7 @@ void attend(const Scores& s, void* scores, void* weights, void* maxima_, void* s
     T* row = static_cast<T*>(scores) + r * s.row;
     const int64_t n = mask_row(s, r, row);
     const T before = maxima[r], now = n ? maximum(before, extreme_of_row<Larger>(row, n)) : before;
-    if (now == kNone)  // no visible key so far
+    if (now == kNone)  // no visible key up to now
       for (int64_t i = 0; i < n; ++i) row[i] = T(0);
     else
       exponentials(row, n, now);

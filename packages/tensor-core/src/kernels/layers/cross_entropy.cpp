@@ -1,5 +1,5 @@
 // Log-sum-exp and softmax over classes for losses, and the steps of CTC. The scores of the classes are contiguous or,
-// with inner dimensions, in columns.
+// if there are inner dimensions, in columns.
 #include <limits>
 
 #include "flambeau/kernels/math.h"

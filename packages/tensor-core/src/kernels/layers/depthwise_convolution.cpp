@@ -1,10 +1,10 @@
 // Convolution of one channel with the taps of one filter.
 //
 // Note [Depthwise convolution]
-// The channel is padded, and columns that are one stride apart are made adjacent (PaddedImage), so that the values that
-// a tap contributes to a row of the output are contiguous. A register tile is a vector of columns by up to kTileRows
-// rows of the output. Each tap takes one broadcast, and a multiply-add with a memory operand for each row. The last
-// vector of a row ends at the end of the row and overlaps the previous one.
+// The channel is padded, and columns that are one stride apart are made adjacent (PaddedImage), so that a tap reads
+// contiguous values for a row of the output. A register tile is a vector of columns by up to kTileRows rows of the
+// output. Each tap takes one broadcast, and for each row a multiply-add with a memory operand. The last vector of a row
+// ends at the end of the row and overlaps the previous one.
 #include <cstring>
 
 #include "kernels/bounds.h"
@@ -70,7 +70,7 @@ constexpr Tile<T> tile_of(int64_t rows, std::integer_sequence<int, R...>) {
   return table[rows - 1];
 }
 
-// Computes an output of one row. The rows of a tile are consecutive vectors of that row.
+// Computes an output with one row. The rows of a tile are consecutive vectors of this row.
 template <class T>
 void single_row(ChannelPlane p, const T* x, const T* w, T bias, T* y) {
   constexpr int64_t L = Simd<T>::kLanes;

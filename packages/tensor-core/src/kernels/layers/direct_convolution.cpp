@@ -3,10 +3,10 @@
 // Note [Direct convolution]
 // The image is padded and stored flat, with rows `width` apart. The output at flat position p is then a sum over taps
 // of weight[tap] * image[p + offset[tap]], and each tap reads a contiguous range of the image. Positions are computed
-// for complete rows of the image; those beyond the output's width are garbage and are dropped afterwards. A register
-// tile of R filters by V = 3 vectors of positions takes V loads and R broadcasts for V R multiply-adds. R is as large
-// as the number of registers permits. The weight gradient is the dot product of the output's gradient (zeros in the
-// garbage columns) with the same ranges.
+// for complete rows of the image; positions beyond the output's width contain garbage, which is dropped afterwards. A
+// register tile of R filters by V = 3 vectors of positions takes V loads and R broadcasts for V R multiply-adds. R is
+// as large as the number of registers permits. The weight gradient is the dot product of the same ranges and the
+// output's gradient, in which the garbage columns are zeros.
 #include <cstring>
 
 #include "flambeau/kernels/simd.h"
@@ -52,7 +52,7 @@ void weight_tile(const DirectWeights& d, const char* grads, const char* images, 
                  int64_t tap, T* out) {
   using S = Simd<T>;
   typename S::Vector sums[R][C] = {};
-  int64_t row_of[R], offset_of[C];  // the last ones are repeated if the tile extends beyond the matrix
+  int64_t row_of[R], offset_of[C];  // the last filters and taps are repeated if the tile extends beyond the matrix
   for (int r = 0; r < R; ++r) row_of[r] = (row + r < d.rows ? row + r : d.rows - 1) * d.columns;
   for (int c = 0; c < C; ++c) offset_of[c] = offsets[tap + c < d.taps ? tap + c : d.taps - 1];
   for (int64_t n = 0; n < d.samples; ++n) {

@@ -1,4 +1,4 @@
-// p-norms of the differences between a row and others, and their derivatives.
+// p-norms of the differences between a row and other rows, and their derivatives.
 #include <cmath>
 
 #include "flambeau/kernels/simd.h"
@@ -30,7 +30,7 @@ FLAMBEAU_INLINE T sum_of(const T* x, const T* y, int64_t n, Term term) {
   };
   int64_t i = 0;
   T rest = 0;
-  if (n < L) {  // such as the coordinates of a point
+  if (n < L) {  // for example, the coordinates of a point
     for (; i < n; ++i) rest += term(x[i] - y[i]);
     return rest;
   }

@@ -1,8 +1,8 @@
 // Note [Sampling]
 // A point of a grid reads a fixed number of pixels. Each mode defines a list of taps: an index into the image, and a
 // weight that is a function of the point. Weights and their derivatives with respect to the point's coordinates are
-// computed once for all channels; the rest are gathers and sums. With padding by zeros, a tap outside the image has the
-// index -1.
+// computed once for all channels. The rest of the computation consists of gathers and sums. With padding by zeros, a
+// tap outside the image has the index -1.
 #include <algorithm>
 #include <cmath>
 
@@ -22,7 +22,7 @@ struct Lines {
 };
 
 // Computes the taps of mode "nearest". to_pixel(x) returns the position of a grid coordinate in pixels, with the
-// padding mode applied. The loops over points vectorise if to_pixel does.
+// padding mode applied. The compiler can vectorise the loops over points if it can vectorise to_pixel.
 template <class T, class ToPixel>
 FLAMBEAU_INLINE void nearest_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, ToPixel to_pixel) {
   l.count = 1;
@@ -82,7 +82,7 @@ void fill_lines(Lines<T>& l, const T* grid, int64_t points, int64_t size, const 
     });
 }
 
-constexpr int64_t kVector = 16;  // the number of points is rounded up to a multiple of this, with points at 0
+constexpr int64_t kVector = 16;  // the number of points is rounded up to a multiple of this; added points are at 0
 
 // Separates the coordinates of the points and adds points at 0 up to the number `filled`.
 template <int Dims, class T>

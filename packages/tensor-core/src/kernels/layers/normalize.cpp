@@ -1,6 +1,7 @@
 // Note [Normalisation]
-// Layer, group, batch and RMS normalisation map the elements of a row: x -> (x - centre) * scale * weight + bias. The
-// weight is one number (that of a channel) or one number per position. The gradient of a row is
+// Layer, group, batch and RMS normalisation map each element x of a row to (x - centre) * scale * weight + bias. The
+// weight is either one number for the row (the weight of its channel) or one number for each position. The gradient of
+// a row is
 // rstd * (g' - mean(g') - h * mean(g' * h)) with h = (x - mean) * rstd and g' = grad * weight. It needs two sums, and
 // then one pass that is linear in grad and x. Blocks are summed in the type of the row, and the sums of blocks are
 // added in double precision.
@@ -51,7 +52,7 @@ const T* cast(const char* bytes) {
   return reinterpret_cast<const T*>(bytes);
 }
 
-// Adds the sums of x - centre and of its square to the results.
+// Adds the sum of x - centre and the sum of its square to the results.
 template <class T>
 void moments(const char* in, int64_t n, double* sum, double* square_sum, double centre) {
   const T* x = cast<T>(in);
@@ -89,7 +90,7 @@ void normalize_row(char* out_bytes, const char* in, const char* weight, const ch
     for (int64_t i = 0; i < n; ++i) out[i] = (x[i] - mean) * rstd;
 }
 
-// Adds the sums of g' and of g' * (x - centre) to the results. For g' see Note [Normalisation].
+// Adds the sum of g' and the sum of g' * (x - centre) to the results. For g' see Note [Normalisation].
 template <class T>
 void norm_sums(const char* grad, const char* in, const char* weight, int64_t n, double centre, double* grads,
                double* products) {

@@ -1,5 +1,5 @@
-// Normalisation of rows that are too short to fill vectors. Many rows at a time are transposed, so that each is a lane.
-// Note [Normalisation]
+// Normalisation of rows that are too short to fill vectors. Many rows at a time are transposed, so that each row is a
+// lane. Note [Normalisation]
 #include <algorithm>
 #include <cmath>
 
@@ -15,10 +15,10 @@ constexpr int64_t kRows = 32;  // rows that are transposed together
 template <class T, int64_t length>
 struct TransposedRows {
   alignas(64) T at[length][kRows];
-  // Gives the same element of two buffers different offsets in a page. With equal offsets, loads would wait for stores
+  // The same element of two buffers gets different offsets in a page. With equal offsets, loads would wait for stores.
   char padding[1088];
 
-  // Reads rows `n` apart. Lanes without a row are zero.
+  // Reads rows that are `n` elements apart. Lanes without a row are zero.
   void read(const T* in, int64_t rows, int64_t n) {
     if (rows < kRows) std::fill_n(at[0], n * kRows, T(0));
     transpose(at[0], kRows, in, n, rows, n);
@@ -67,7 +67,7 @@ void normalize_short_rows(char* out, const char* in, const char* weight, const c
   }
 }
 
-// Each lane sums the columns of its rows. After this many rows, the sums of the lanes are added to the result.
+// Each lane adds the elements of its rows. After this many rows, the sums of the lanes are added to the result.
 constexpr int64_t kRowsPerSum = 8 * kRows;
 template <class T>
 void add_lanes(double* totals, T (*lanes)[kRows], int64_t n) {

@@ -1,4 +1,4 @@
-// Max pooling, which finds the maximum of each window and its position, and sums of rows for other kinds of pooling.
+// Max pooling, which finds the maximum of each window and its position, and sums of rows for other pooling operators.
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -15,8 +15,8 @@ namespace {
 
 constexpr int64_t kBlock = 512;  // outputs of a row that are processed together
 
-// Compares one tap of every window in a row of windows with the best values so far. Of equal values, the first one is
-// kept. The tap of window o is at position_of(o); it is ignored unless valid(o).
+// Compares one tap of every window in a row of windows with the current best values. If values are equal, the first one
+// is kept. The tap of window o is at position_of(o) and is ignored unless valid(o).
 template <class T, class Index, class ToPosition, class Valid>
 FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const T* __restrict in, int64_t first,
                                  int64_t last, ToPosition position_of, Valid valid) {
@@ -30,7 +30,7 @@ FLAMBEAU_INLINE void take_larger(T* __restrict best, Index* __restrict at, const
   }
 }
 
-// The maximum of a window that lies in the padding entirely.
+// The maximum of a window that is entirely inside the padding.
 template <class T>
 inline constexpr T kNoMaximum =
     std::is_floating_point_v<T> ? -std::numeric_limits<T>::infinity() : std::numeric_limits<T>::lowest();
@@ -43,8 +43,8 @@ FLAMBEAU_INLINE void clear(T* best, Index* at, int64_t count) {
   }
 }
 
-// Returns true if a value replaces the current maximum: it is larger, or equal and at an earlier position. The last NaN
-// is kept.
+// Returns true if a value replaces the current maximum, because it is larger, or equal and at an earlier position. The
+// last NaN is kept.
 template <class T, class Index>
 FLAMBEAU_INLINE bool is_better(T v, Index at, T best, Index best_at) {
   return (v > best) | ((v == best) & (at < best_at)) | ((v != v) & ((best == best) | (at > best_at)));
@@ -57,7 +57,8 @@ void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int
   T* out = reinterpret_cast<T*>(out_bytes);
   const auto &deep = w.axes[0], &high = w.axes[1], &wide = w.axes[2];
   const int64_t width = wide.size;
-  // No std::vector: its code may replace that of the baseline (Note [One definition]).
+  // Does not use std::vector, because the linker may replace the baseline's code of std::vector by this one (Note [One
+  // definition]).
   auto* const rows = static_cast<int64_t*>(scratch(Scratch::Window, size_t(width) * (sizeof(int64_t) + sizeof(T))));
   T* const best = reinterpret_cast<T*>(rows + width);
   for (int64_t od = 0; od < deep.out; ++od)
@@ -89,8 +90,8 @@ void max_windows(const MaxWindows& w, const char* in_bytes, char* out_bytes, int
     }
 }
 
-// Compares the taps in one row of the image with the best values so far of a row of windows. `row` is the offset of the
-// image's row.
+// Compares the taps in one row of the image with the current best values of a row of windows. `row` is the offset of
+// the image's row.
 template <class T, class Index>
 void max_row(const EqualWindows& w, const T* in, int64_t row, int64_t begin, int64_t count, T* best, Index* at) {
   const int64_t stride = w.stride[2];
@@ -132,7 +133,7 @@ void max_rows(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
       }
 }
 
-constexpr int64_t kNarrow = 8;  // with fewer outputs in a row, each window is processed separately
+constexpr int64_t kNarrow = 8;  // if a row has fewer outputs, each window is processed separately
 
 // A window along an axis: its first position in the image, and the number of positions.
 struct WindowRange {
@@ -175,8 +176,8 @@ void max_narrow_rows(const EqualWindows& w, const T* in, T* out, int64_t* indice
   }
 }
 
-// Computes a vector of outputs for the usual windows: two columns with stride 2, by one or two rows, without padding.
-// Of equal values, the first one is kept. For windows of one row, `above` and `below` are equal.
+// Computes a vector of outputs for the most common windows: two columns with stride 2, one or two rows, without
+// padding. If values are equal, the first one is kept. For windows of one row, `above` and `below` are equal.
 template <class T>
 FLAMBEAU_INLINE void choose(const T* above, const T* below, T* out, int64_t* indices, int64_t row, int64_t width) {
   using S = Simd<T>;
@@ -208,7 +209,7 @@ void max_pairs(const EqualWindows& w, const T* in, T* out, int64_t* indices) {
     int64_t ow = 0;
     for (; ow + L <= columns; ow += L)
       choose(above + 2 * ow, below + 2 * ow, out + ow, indices + ow, row + 2 * ow, width);
-    // Copies the remainder to a block of complete vectors, because branches that depend on data take longer
+    // Copies the remainder to a block of complete vectors, because branches that depend on data take longer.
     if (const int64_t rest = columns - ow; rest > 0) {
       T x[2 * L] = {}, y[2 * L] = {}, best[L];
       int64_t at[L];

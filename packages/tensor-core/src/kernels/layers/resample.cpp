@@ -40,7 +40,7 @@ void wide_row(const T* in, T* out, int64_t inner, int64_t taps, int64_t step, co
   }
 }
 
-// Computes the rows of a run together if each is a single value (`inner` is 1). Gathers their taps.
+// Computes the rows of a run together if each row is a single value (`inner` is 1). Gathers the taps of these rows.
 template <class T, int Taps>
 void narrow_run(const T* in, T* out, int64_t rows, int64_t taps, const int32_t* index, const T* weight, bool uniform) {
   const int64_t count = Taps ? Taps : taps;

@@ -4,8 +4,8 @@
 // The gradient of one tap of the window, for all channels and filters, is the product of the padded image (channels,
 // positions), shifted by the tap, and the output's gradient (positions, filters). The image is not packed: the tile of
 // Note [Gemm] in kernels/linalg/blocked_product.h broadcasts its elements. Only the gradient is packed, once for all
-// taps. A block of positions is read for every tap while it is in the cache, and the tiles of all taps stay there until
-// all of their positions are added. Then they are written in the order of the weights.
+// taps. A block of positions is read for every tap while it is in the cache. The tiles of all taps stay in the cache
+// until all of their positions are added. Then they are written in the order of the weights.
 #include <algorithm>
 
 #include "kernels/linalg/gemm_tile.h"
@@ -17,8 +17,8 @@ namespace {
 
 constexpr int64_t kPositions = 2048;  // positions whose gradients are packed at a time
 
-// Consecutive runs that are summed in registers, or packed, together: as many as have at most `most` positions in
-// total, but at least one.
+// Consecutive runs that are summed in registers, or packed, together. Their number is the largest for which they have
+// at most `most` positions in total, but at least one.
 struct RunGroup {
   const Run* first;
   int64_t count = 0, positions = 0;
@@ -61,7 +61,7 @@ void shifted_products(const ShiftedProducts& s, void* weights) {
         const T* b = packed + j * all.positions;
         for (const Run* run = first; run < first + all.count;) {
           const RunGroup block(run, first + all.count, kDepth<T>);
-          // Share of the next block that the tile of a tap prefetches
+          // The part of the next block that the tile of one tap prefetches.
           const int64_t share = block.positions / s.taps * W;
           for (int64_t t = 0; t < s.taps; ++t)
             tile(block.positions, {image + i * s.image_row + s.offsets[t], s.image_row, run},

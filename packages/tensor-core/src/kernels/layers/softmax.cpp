@@ -24,8 +24,8 @@ FLAMBEAU_INLINE int64_t short_exp(T* terms, const T* in, int64_t length, T shift
   return whole;
 }
 
-// Returns the sum of exp(in - largest) over a short row, and stores the terms. The last vector overlaps the previous
-// one.
+// Returns the sum of exp(in - largest) over a short row, and stores the terms. The last vector of a row overlaps the
+// previous one.
 template <class T>
 FLAMBEAU_INLINE T short_sum(T* terms, const T* in, int64_t length, T largest) {
   T sums[kUnroll] = {};
@@ -88,7 +88,7 @@ constexpr int64_t kTileRows = 64;  // rows that are summed before they are added
 
 // Computes the maximum and the sum of exp(x - maximum) of each column. Rows are `inner` elements apart. keep(i, term)
 // stores a term. If the columns do not fill vectors, the last vector overlaps the previous one, and its terms are
-// stored after all others of the row.
+// stored after all other terms of the row.
 template <class T, class Keep>
 FLAMBEAU_INLINE void column_sums(T* largest, T* total, const T* in, int64_t length, int64_t inner, int64_t count,
                                  Keep keep) {

@@ -43,7 +43,7 @@ FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pai
   for (; i < pairs; ++i) line[2 * i] += even[i], line[2 * i + 1] += odd[i];
 }
 
-// Rows of an image, padded at both ends, with columns one stride apart made adjacent, so that a tap reads one
+// Rows of an image, padded at both ends. Columns whose distance is the stride are adjacent, so that a tap reads one
 // contiguous range for a row of output positions.
 template <class T>
 struct Phases {
@@ -130,7 +130,7 @@ FLAMBEAU_INLINE void in_vectors(T* to, int64_t n, F&& vector) {
   for (int64_t i = 0; i < n; i += Simd<T>::kLanes) Simd<T>::store(to + i, vector(i));
 }
 
-// Divides n elements into pieces of constant sizes and calls f(size, begin) for each.
+// Divides n elements into pieces of constant sizes and calls f(size, begin) for each piece.
 template <class F>
 FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   int64_t i = 0;
@@ -141,8 +141,8 @@ FLAMBEAU_INLINE void in_pieces(int64_t n, F&& f) {
   if (n & 1) f(std::integral_constant<int, 1>(), i);
 }
 
-// Writes complete vectors. Their excess beyond the end of a line is overwritten by the next lines of the same tap. The
-// last lines of a tap are written exactly, since the memory after them must not change.
+// Writes complete vectors. Elements that a vector writes beyond the end of a line are overwritten by the next lines of
+// the same tap. The last lines of a tap are written exactly, because the memory after them must not change.
 template <class T>
 void unfold(const Patches& g, const char* image, char* matrix, int64_t length) {
   constexpr int64_t L = Simd<T>::kLanes;

@@ -2,9 +2,10 @@
 //
 // A tile register has 16 rows of 64 bytes. An instruction multiplies a tile of the left operand (16 lines, 32 terms) by
 // a tile of the right operand (32 terms, 16 lines) and adds the products to a tile of float. The tiles of the left
-// operand are read from the matrix itself if its terms are contiguous; the right operand is packed into panels of
-// kBlock lines, which stay in the second-level cache. The left operand is A, or B if that saves packing B; the tiles
-// are then transposed when they are stored. Each element of C adds its products in the same order in both cases.
+// operand are read directly from the matrix if its terms are contiguous. The right operand is packed into panels of
+// kBlock lines, which stay in the second-level cache. The left operand is A, or B if that avoids packing B; in the
+// latter case the tiles are transposed when they are stored. Each element of C adds its products in the same order in
+// both cases.
 #include <immintrin.h>
 
 #include <algorithm>
@@ -25,7 +26,8 @@ constexpr int64_t kPairs = kStep / 2;                       // words in a line o
 constexpr int64_t kBlock = 2 * kTile;                       // lines that are multiplied at once
 constexpr int64_t kMaxTerms = 1024, kMaxPackedTerms = 512;  // terms that are summed in registers
 constexpr int64_t kRightBytes = 1 << 20;  // packed part of the right operand, half of the second-level cache
-// Transposing C takes less time than packing B up to this number of rows of A, and up to half the number of terms.
+// For at most this number of rows of A, and at most half the number of terms, transposing C takes less time than
+// packing B.
 constexpr int64_t kMaxTransposed = 256;
 
 static_assert(bfloat16_tile::kRows % kTile == 0 && bfloat16_tile::kColumns % kTile == 0);
@@ -35,8 +37,8 @@ int64_t rounded_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / mu
 // The compiler does not know that the instructions for tiles read memory. It does not move accesses across a fence.
 void fence() { asm volatile("" ::: "memory"); }
 
-// Configures the eight tiles with 16 rows of 64 bytes. Signal handlers may use tiles too, so a scope must not contain
-// a checkpoint.
+// Configures the eight tiles with 16 rows of 64 bytes. Signal handlers may also use tiles, so the lifetime of this
+// object must not include a checkpoint.
 class Tiles {
  public:
   Tiles() {
@@ -52,11 +54,12 @@ class Tiles {
   Tiles(const Tiles&) = delete;
 };
 
-// Elements of C: (i, j) is at c + i * row + j * column, where i is a line of the left operand and j one of the right.
+// Elements of C: (i, j) is at c + i * row + j * column, where i is a line of the left operand and j is a line of the
+// right one.
 struct Output {
   float* c;
   int64_t row, column, lines, columns;
-  bool adds;  // adds to C instead of overwriting it
+  bool adds;  // true: add to C; false: overwrite it
 
   Output from(int64_t i, int64_t j) const {
     return {c + i * row + j * column, row, column, lines - i, columns - j, adds};
@@ -75,7 +78,7 @@ struct Output {
   }
 };
 
-// The number of a tile is part of its instructions.
+// The number of a tile is a template argument, because instructions contain it as a constant.
 template <int tile>
 void clear() {
   if constexpr (tile == 0) _tile_zero(0);
@@ -115,7 +118,7 @@ void end(const Output& out) {
   out.write(copy);
 }
 
-// Lines of the left operand: `steps` times kStep terms, then the rest of the terms, padded with zeros, in `last`.
+// Lines of the left operand: `steps` times kStep terms at `at`, then the remaining terms, padded with zeros, in `last`.
 struct Left {
   const void* at;
   int64_t row_bytes, steps;
@@ -157,14 +160,14 @@ void product(const Left& left, const Word* right, const Output& out) {
   if constexpr (tall && wide) end<3>(out.from(kTile, kTile));
 }
 
-// Packs up to kBlock lines: words[pair * kBlock + i]. Terms up to a multiple of kStep are zeros.
+// Packs up to kBlock lines: words[pair * kBlock + i]. Pads the terms with zeros to a multiple of kStep.
 void pack_words(Word* to, const Lines& x, int64_t count, int64_t terms) {
   pack(to, kBlock, x, count, terms);
   const int64_t used = (terms + 1) / 2 * kBlock, all = rounded_up(terms, kStep) / 2 * kBlock;
   std::memset(to + used, 0, size_t(all - used) * sizeof(Word));
 }
 
-// Packs adjacent lines into panels `panel` words apart, as pack_words does. Reads the memory in order.
+// Packs adjacent lines, like pack_words, into panels that are `panel` words apart. Reads the memory in order.
 void pack_adjacent(Word* to, int64_t panel, const Lines& x, int64_t count, int64_t terms) {
   static constexpr uint16_t zeros[kBlock] = {};
   for (int64_t p = 0; p < panel / kBlock; ++p)
@@ -180,7 +183,7 @@ void pack_adjacent(Word* to, int64_t panel, const Lines& x, int64_t count, int64
     }
 }
 
-// Returns the operand at `x` for `count` lines, up to kBlock, and copies what cannot be read in place to `memory`.
+// Returns the operand at `x` for `count` lines, up to kBlock. Copies terms that cannot be read in place to `memory`.
 Left left_of(const Lines& x, int64_t count, int64_t terms, Word* memory) {
   const int64_t whole = terms / kStep, pairs = rounded_up(terms, kStep) / 2;
   if (x.term != 1) {  // in words, which are then transposed

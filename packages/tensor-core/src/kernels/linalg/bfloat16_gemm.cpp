@@ -26,7 +26,7 @@ static_assert(kRows % kTileRows == 0);
 struct Output {
   float* c;
   int64_t ldc, columns;
-  bool adds;  // adds to C instead of overwriting it
+  bool adds;  // true: add to C; false: overwrite it
 
   void put(int64_t row, int64_t column, __m512 sum) const {
     const int64_t left = std::clamp<int64_t>(columns - column, 0, 16);
@@ -147,7 +147,7 @@ void weighted_rows(int64_t k, const Lines& a, const Lines& b, const Output& out)
     const bool both = p + 1 < k;
     const __m512i first = _mm512_maskz_loadu_epi16(mask, b.at(0, p)),
                   second = both ? _mm512_maskz_loadu_epi16(mask, b.at(0, p + 1)) : _mm512_setzero_si512();
-    // Words of the columns 0-3, 8-11, 16-19 and 24-27, and of the others
+    // Words of the columns 0-3, 8-11, 16-19 and 24-27, and words of the other columns.
     const auto low = (__m512bh)_mm512_maskz_unpacklo_epi16(__mmask32(-1), first, second),
                high = (__m512bh)_mm512_maskz_unpackhi_epi16(__mmask32(-1), first, second);
     for (int i = 0; i < M; ++i) {
@@ -180,9 +180,9 @@ void multiply_rows(int64_t k, const Lines& a, const Lines& b, const Output& out)
 }
 
 // Returns true if the product has loops that do not pack B. With few rows, packing takes longer than the product. The
-// number of columns must not matter, since threads share them.
+// result must not depend on the number of columns, because threads share the columns.
 bool has_row_loops(int64_t m, const Lines& a, const Lines& b) {
-  constexpr int64_t kMaxGap = 256;  // rows of B further apart would be read from too many pages at once
+  constexpr int64_t kMaxGap = 256;  // if rows of B were further apart, too many pages would be read at once
   return m <= kFewRows && a.term == 1 && (b.term == 1 || (b.line == 1 && b.term <= kMaxGap));
 }
 

@@ -1,4 +1,4 @@
-// Sums of the products of complex numbers, whose parts alternate in memory.
+// Sums of the products of complex numbers, whose real and imaginary parts are interleaved in memory.
 #include "flambeau/kernels/simd.h"
 #include "kernels/table.h"
 
@@ -11,7 +11,7 @@ void complex_dot(const void* x_data, const void* y_data, int64_t n, void* out) {
   using Vector = typename Simd<T>::Vector;
   constexpr int L = Simd<T>::kLanes, kSums = 2;
   const T *x = static_cast<const T*>(x_data), *y = static_cast<const T*>(y_data);
-  Vector same[kSums] = {}, crossed[kSums] = {};  // products of like parts, and of real and imaginary parts
+  Vector same[kSums] = {}, crossed[kSums] = {};  // products of parts of the same type, and of real and imaginary parts
   int64_t p = 0;
   for (; p + kSums * L <= 2 * n; p += kSums * L)
 #pragma GCC unroll 2

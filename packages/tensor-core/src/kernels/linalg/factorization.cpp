@@ -1,4 +1,4 @@
-// The inner loops of the factorizations. Each adds a multiple of one contiguous row to another.
+// The inner loops of the factorizations. Each loop adds a multiple of one contiguous row to another.
 #include "kernels/linalg/factorization.h"
 
 #include <cmath>
@@ -36,7 +36,7 @@ int64_t lu(int64_t m, int64_t n, void* data, int64_t ld, int32_t* pivots) {
     const T* row = a + k * ld;
     if (row[k] == T(0)) {
       if (!first_zero) first_zero = k + 1;
-      continue;  // the column below is zero as well
+      continue;  // the column below is also zero
     }
     for (int64_t i = k + 1; i < m; ++i) {
       T& l = a[i * ld + k];

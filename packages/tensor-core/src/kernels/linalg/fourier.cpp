@@ -70,8 +70,8 @@ class Side {
   bool neighbours_ = true, even_ = true;
 };
 
-// Computes a group of transforms, from memory through the two buffers back to memory. Inverse transforms are the
-// conjugates of forward transforms of conjugates.
+// Computes a group of transforms: reads memory, runs the passes between the two buffers, and writes memory. Inverse
+// transforms are the conjugates of forward transforms of conjugates.
 template <class T>
 struct Group {
   using E = typename Lanes<T>::Element;
@@ -127,9 +127,9 @@ struct Group {
     }
   }
 
-  // For an even length, pairs of neighbours form complex numbers, which are transformed with half the length. Then the
-  // spectra of the even and of the odd elements are separated by their symmetry. For an odd length, the elements are
-  // transformed as complex numbers with imaginary parts of 0.
+  // For an even length, pairs of adjacent elements form complex numbers, which are transformed with half the length.
+  // Then the spectra of the even and of the odd elements are separated by their symmetry. For an odd length, the
+  // elements are transformed as complex numbers with imaginary parts of 0.
   void real_to_half() {
     E* z = even() ? a : b;
     real(job.in).load(numbers(z), job.length);
@@ -182,7 +182,7 @@ struct Group {
     for (int64_t j = 0; j < job.length; ++j) Simd<T>::store(row + j * Lanes<T>::kLanes, y[j].real);
   }
 
-  // The inverse of separated(). The results are conjugated, for the inverse transform that follows.
+  // The inverse of separated(). The results are conjugated, because an inverse transform follows.
   void joined(E* x, E* z) const {
     const T* roots = static_cast<const T*>(job.roots);
     const int64_t h = half();

@@ -9,13 +9,13 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-// The kinds of loops for a product. Matrices that do not fill tiles have special loops.
+// The loops for a product. Matrices that do not fill tiles have special loops.
 enum class ProductLoop { Small, Narrow, RowDots, ColumnDots, WeightedRows, WeightedColumns, Tiles };
 
 template <class T>
 ProductLoop product_loop(int64_t m, int64_t n, int64_t k, const Matrix& as, const Matrix& bs) {
   const int64_t work = m * n * k;
-  // Results with one column, or with one row if B is stored by columns, do not fill vectors
+  // Results with one column, or with one row if B is stored by columns, do not fill vectors.
   const bool column = n == 1 || (m == 1 && bs.row == 1);
   if (k == 0 || work <= 48 || (column && work <= 512)) return ProductLoop::Small;
   if (n > 1 && n < Simd<T>::kLanes && k <= kNarrowDepth && work <= 4096) return ProductLoop::Narrow;
@@ -49,7 +49,7 @@ void multiply(int64_t m, int64_t n, int64_t k, double alpha, const Matrix& as, c
   }
 }
 
-// Writes the biases to C. Returns false if there are none.
+// Writes the biases to C. Returns false if the finish has no biases.
 template <class T>
 bool fill_bias(int64_t m, int64_t n, T* c, int64_t ldc, const ProductFinish& finish) {
   const T *const rows = static_cast<const T*>(finish.row_bias), *const columns =

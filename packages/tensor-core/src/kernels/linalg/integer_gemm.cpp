@@ -1,4 +1,4 @@
-// Products of integers, one thread: matrix products C = alpha * A * B + beta * C, exact modulo 2**64, and inner
+// Products of integers in one thread: matrix products C = alpha * A * B + beta * C, exact modulo 2**64, and inner
 // products of vectors, exact modulo 2**n for integers of n bits.
 #include <algorithm>
 #include <cstring>
@@ -37,7 +37,7 @@ void tile(int64_t depth, const int64_t* a, const Matrix& as, const int64_t* b, c
   }
 }
 
-// Multiplies without vectors, for matrices with too few columns to fill them.
+// Multiplies without vector instructions, for matrices with too few columns to fill a vector.
 void few_columns(int64_t m, int64_t n, int64_t k, const int64_t* a, const Matrix& as, const int64_t* b,
                  const Matrix& bs, Output out) {
   for (int64_t i = 0; i < m; ++i, a += as.row, out.c += out.ldc)
@@ -74,8 +74,8 @@ void gemm(int64_t m, int64_t n, int64_t k, double alpha, Matrix as, Matrix bs, d
   }
 }
 
-// Adds the inner product of x and y to `out`. T: the unsigned integer of their size. Bytes are summed in 16 bits,
-// because there are no vector instructions that multiply bytes.
+// Adds the inner product of x and y to `out`. T: the unsigned integer type with the size of an element. Bytes are
+// summed in 16 bits, because no vector instructions multiply bytes.
 template <class T>
 void dot(const void* x_data, const void* y_data, int64_t n, void* out) {
   using Sum = std::conditional_t<sizeof(T) == 1, uint16_t, T>;

@@ -17,15 +17,15 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
-constexpr int kSweeps = 40;  // far more than ever needed
+constexpr int kSweeps = 40;  // far more than are needed in practice
 
 template <class T>
 struct Rotation {
   Real<T> c, s;
   T phase;
 
-  // Computes the rotation that makes a Hermitian 2 x 2 matrix diagonal. `low` and `high` are its diagonal elements, and
-  // `coupling` is its off-diagonal element, whose modulus is `size`.
+  // Computes the rotation that makes a Hermitian 2 x 2 matrix diagonal. `low` and `high` are the diagonal elements, and
+  // `coupling` is the off-diagonal element, whose modulus is `size`.
   Rotation(T coupling, Real<T> size, Real<T> low, Real<T> high) : phase(coupling / T(size)) {
     const Real<T> cotangent = (high - low) / (2 * size);
     const Real<T> a = std::fabs(cotangent), root = a < Real<T>(1e9) ? std::sqrt(1 + a * a) : a;  // avoids overflow
@@ -104,7 +104,7 @@ void eigen(int64_t n, bool upper, void* matrix, void* eigenvalues, void* eigenve
 }
 
 template <class T>
-T inner(const T* x, const T* y, int64_t n) {  // Returns x^H y.
+T inner(const T* x, const T* y, int64_t n) {  // returns x^H y
   T total(0);
   for (int64_t i = 0; i < n; ++i) total += Parts<T>::conjugate(x[i]) * y[i];
   return total;
@@ -123,7 +123,7 @@ void complete(T* rows, int64_t m, int64_t k) {
         for (int64_t i = 0; i < m; ++i) row[i] -= part * rows[j * m + i];
       }
     const Real<T> length = std::sqrt(Parts<T>::real(inner(row, row, m)));
-    if (length * length * Real<T>(2 * m) < 1) continue;  // for some axis, the squared length is at least 1 / m
+    if (length * length * Real<T>(2 * m) < 1) continue;  // for at least one axis, the squared length is at least 1 / m
     for (int64_t i = 0; i < m; ++i) row[i] = row[i] * (1 / length);
     return;
   }

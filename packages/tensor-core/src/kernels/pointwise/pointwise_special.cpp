@@ -1,4 +1,4 @@
-// Kernels of the special functions without branches.
+// Kernels of special functions that are computed without branches.
 #define FLAMBEAU_FAMILY special
 #include "flambeau/kernels/math/bessel.h"
 #include "flambeau/kernels/math/digamma.h"
