@@ -69,7 +69,7 @@ bool is_plain(const Tensor& t, const Tensor& like) {
   return t.is_contiguous() && t.dtype() == like.dtype() && t.shape() == like.shape();
 }
 
-// Kernels do not know small floats. They copy the elements as int8.
+// Kernels do not support small floats. They copy the elements as int8.
 Tensor as_int8(const Tensor& t) {
   return from_storage(t.impl()->storage, t.shape(), t.strides(), t.offset(), Dtype::int8);
 }
@@ -97,7 +97,7 @@ bool copy(const Tensor& to, const Tensor& from) {
       convert_elements(from, from.dtype(), to);
     return true;
   }
-  // Between devices only contiguous memory is copied. Layouts and dtypes are converted before and after.
+  // Between devices, only contiguous memory is copied. Layouts and dtypes are converted before and after the copy.
   Tensor source = from;
   if (!is_plain(from, to)) copy_values(source = room_for(to, from.device()), from);
   const Tensor target = to.is_contiguous() ? to : room_for(to, to.device());

@@ -11,7 +11,7 @@ namespace flambeau::cuda {
 inline constexpr int64_t kTile = 64, kLargeTile = 128;
 
 // Returns the tile size for a matrix product whose accumulators have `bytes` bytes. Large tiles read the matrices half
-// as often. They are used if there are enough of them to keep all multiprocessors busy.
+// as often. They are used if their number is sufficient to keep all multiprocessors busy.
 inline int64_t tile_of(int64_t m, int64_t n, int64_t batch, int64_t bytes) {
   constexpr int64_t kEnough = 128;
   return bytes == 4 && m >= kLargeTile && n >= kLargeTile &&

@@ -30,7 +30,7 @@ void StridedLayout::divide_rows(int64_t width) {
 
 StridedLayout layout_of(const Tensor* const* tensors, int count) {
   const Tensor& first = *tensors[0];
-  Shape order;  // innermost first
+  Shape order;  // the innermost dimension is first
   for (int64_t d = first.dim() - 1; d >= 0; --d)
     if (first.shape()[size_t(d)] != 1) order.push_back(d);
   std::stable_sort(order.begin(), order.end(),

@@ -1,5 +1,4 @@
-// Reading and writing at the positions that an index tensor contains, on a GPU. The kernels are in
-// device/indexing/indexing.h.
+// Reading and writing at the positions in an index tensor, on a GPU. The kernels are in device/indexing/indexing.h.
 #include "cuda/indexing.h"
 
 #include <algorithm>
@@ -23,7 +22,7 @@ namespace {
 // Up to this number of entries, one thread processes all entries of a column in order, even if this leaves parts of the
 // GPU idle.
 constexpr int64_t kShort = 16;
-constexpr int64_t kManyColumns = 16384;  // number of threads that keeps a GPU busy regardless of their work
+constexpr int64_t kManyColumns = 16384;  // this number of threads keeps a GPU busy regardless of their work
 
 enum Offset { kPick, kLocate, kRows };
 CudaModule& offset_module() {
@@ -88,8 +87,8 @@ BlockArguments block_arguments(const Tensor& t, const Blocks& b, const Tensor& v
   return a;
 }
 
-// Makes the arguments describe blocks of words, which are larger than elements if the alignment permits. Returns the
-// size of a word in bytes.
+// Changes the arguments to blocks of words, which are larger than elements if the alignment permits. Returns the size
+// of a word in bytes.
 int64_t widen(BlockArguments& a, const Blocks& b) {
   if (a.inner_dims.dims != 1 || a.inner_dims.stride[0] != a.item) return a.item;
   uint64_t all = uint64_t(a.inner * a.item) | reinterpret_cast<uintptr_t>(a.blocks) | uint64_t(b.step * a.item);
@@ -104,7 +103,7 @@ int64_t widen(BlockArguments& a, const Blocks& b) {
   return word;
 }
 
-// Returns the value on the tensor's device, to which a value of one element may have to be copied.
+// Returns the value on the tensor's device. A value of one element is copied there if necessary.
 Tensor on_device_of(const Tensor& value, const Tensor& t) {
   NoRecording off;
   return value.numel() == 1 ? to(value, t.device()) : value;
@@ -113,8 +112,8 @@ Tensor on_device_of(const Tensor& value, const Tensor& t) {
 // Returns the number of bits that the numbers below `end` need.
 int bits_below(int64_t end) { return std::max(int(std::bit_width(uint64_t(end - 1))), 1); }
 
-// Returns the offsets in ascending order, equal ones in the order of the index, and their original positions. If row
-// numbers of 32 bits can replace the offsets, they are sorted instead, because they need fewer passes.
+// Returns the offsets in ascending order, and their original positions. Equal offsets are in the order of the index. If
+// row numbers of 32 bits can replace the offsets, they are sorted instead, because they need fewer passes.
 SortedKeys sorted(const Blocks& b) {
   const int bits = b.step > 0 ? bits_below((b.extent - 1) / b.step + 1) : 64;
   if (bits > 32) return radix_sort(b.offsets, 1, b.count, bits_below(b.extent));
@@ -125,8 +124,8 @@ SortedKeys sorted(const Blocks& b) {
   return radix_sort(rows, 1, b.count, bits);
 }
 
-// Returns the layout of a loop over the entries of an index: `others`, the index and `t`. `along`: true if the loop
-// includes the indexed dimension.
+// Returns the layout of a loop over the entries of an index, with the tensors `others`, the index and `t`. `along`:
+// true if the loop includes the indexed dimension.
 StridedLayout walk_layout(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& others, bool along) {
   const auto flat = [&](const Tensor& x, bool still) {
     Shape shape = index.shape(), strides = x.strides();
@@ -223,7 +222,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& gi
     return walk(t, dim, index, values, false,
                 [&](const WalkArguments& a) { launch(device, module, kWalk, grid_for(a.count), kThreads, a); });
   }
-  // Treat each entry as a block of one element.
+  // Treats each entry as a block of one element.
   Blocks b;
   b.count = index.numel();
   b.offsets = empty({b.count}, Dtype::int64);

@@ -1,5 +1,5 @@
-// Reading and writing at the positions that an index tensor contains, on a GPU. Indices that are out of range are
-// reported (report.h). Note [Blocks]
+// Reading and writing at the positions in an index tensor, on a GPU. Kernels report indices that are out of range
+// (report.h). Note [Blocks]
 #pragma once
 
 #include "flambeau/cuda.h"
@@ -7,16 +7,16 @@
 
 namespace flambeau::cuda {
 
-// Computes index * stride for each entry, the offset along a dimension of the given size. Writes the offsets or, if
-// `adds`, adds them to the existing ones. `wraps`: negative entries count from the end.
+// Computes index * stride for each entry, which is the offset along a dimension of the given size. Writes the offsets
+// or, if `adds`, adds them to the existing offsets. `wraps`: true if negative entries count from the end.
 void pick(const Tensor& offsets, const Tensor& index, int64_t size, int64_t stride, bool wraps, bool adds);
 void load_blocks(const Tensor& t, const Blocks& blocks, const Tensor& out);
 void store_blocks(const Tensor& t, const Blocks& blocks, const Tensor& source, Combine c);
 void gather(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& out);
 // `strides`: the strides of `source` for the dimensions of `index`.
 void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& source, const Shape& strides, Combine c);
-// Returns the positions of the true elements of a contiguous mask, as a vector. If `ranks` is defined, it receives for
-// each element the number of true elements up to and including it, minus one.
+// Returns the positions of the true elements of a contiguous mask, as a vector. If `ranks` is defined, the function
+// writes to it, for each element, the number of true elements up to and including this element, minus one.
 Tensor true_positions(const Tensor& mask, const Tensor& ranks);
 Tensor coordinates(const Tensor& positions, const Shape& shape);
 

@@ -1,6 +1,5 @@
-// The CUDA implementations of operators, one function per family of kernels. Operators call them if
-// cuda::runs_on_gpu(result) returns true, after they have checked the arguments and allocated the result. Internal to
-// the library.
+// The CUDA implementations of operators, one function per family of kernels. Operators call these functions if
+// cuda::runs_on_gpu(result) returns true, after they have checked the arguments and allocated the result.
 #pragma once
 
 #include "flambeau/cuda.h"
@@ -20,14 +19,15 @@ void fill(const Tensor& t, Scalar value);
 bool waits(const Storage& host);
 Scalar item(const Tensor& t);  // t has one element
 
-// Computes a row's value or, unless `derivative` is kValue, the derivative for the operand with the index `derivative`.
-// The operands are then the gradient and the values that the derivative reads (pointwise.cpp).
+// Computes a pointwise operator or, unless `derivative` is kValue, its derivative with respect to the operand with the
+// index `derivative`. For a derivative, the operands are the gradient and the values that the derivative reads
+// (pointwise.cpp).
 inline constexpr int kValue = -1;
 void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const Operand* operands, int count,
                Dtype in);
 void add(const Tensor& out, const Tensor& x, const Tensor& y);
 void subtract(const Tensor& out, const Tensor& x, const Tensor& y);
-Tensor conjugate(const Tensor& t);  // t itself if it is real
+Tensor conjugate(const Tensor& t);  // returns t itself if it is real
 // Converts a number, or the elements of a tensor on the same GPU, to the dtype `in` and then to the dtype of `to`.
 void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 
@@ -35,7 +35,8 @@ void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 // every row. Products of half-precision numbers are accumulated in float32. (product.cpp)
 void multiply(const Tensor& out, const Tensor& a, const Tensor& b, const Tensor& bias = Tensor());
 
-// These reduce contiguous (outer, length, inner) to (outer, inner) and return the result as a vector (reduce.cpp).
+// These functions reduce a contiguous tensor (outer, length, inner) to (outer, inner) and return the result as a vector
+// (reduce.cpp).
 Tensor reduce(kernels::Reduce op, const Tensor& in, int64_t outer, int64_t length, int64_t inner, Dtype result);
 Tensor extreme_positions(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner);
 // Computes the means and the sums of squared deviations, in float32 for half-precision dtypes.
@@ -63,8 +64,8 @@ void normalize_rows_weights(const Tensor& weights, const Tensor& biases, const T
 // and the unbiased variances.
 void channel_moments(const Tensor& statistics, const Tensor& running, const Tensor& x, int64_t batch, int64_t rows,
                      int64_t length, double eps);
-// Computes the sums of the gradient, and of its product with the normalised values, for each row. The statistics of a
-// row are those with the index row / members.
+// Computes, for each row, the sum of the gradient and the sum of the product of the gradient and the normalised values.
+// The statistics of a row have the index row / members.
 void channel_sums(const Tensor& grads, const Tensor& products, const Tensor& grad, const Tensor& x,
                   const Tensor& statistics, int64_t members, int64_t batch, int64_t rows, int64_t length);
 // Arguments of channel_elements(). It normalises elements or, if `grad` is defined, computes the derivative. A group

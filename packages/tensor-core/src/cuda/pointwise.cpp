@@ -1,5 +1,5 @@
-// Pointwise rows and copies on a GPU. There is a module for each combination of operator and dtypes.
-// See Note [CUDA modules].
+// Pointwise operators and copies on a GPU. There is a module for each combination of operator and dtypes. See Note
+// [CUDA modules].
 #include "cuda/pointwise.h"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ constexpr const char* kFamilies[] = {
 };
 
 struct Function {
-  int number;  // number of the row; functions that are not rows have larger numbers
+  int number;  // index of the pointwise operator; other functions have larger numbers
   RowFamily family;
   const char* name;
 };

@@ -1,14 +1,14 @@
-// Cumulative sums and radix sort, for other operators.
+// Cumulative sums and radix sort, which several operators use.
 #pragma once
 
 #include "flambeau/tensor.h"
 
 namespace flambeau::cuda {
 
-// Number of elements that a block processes; equals kTile in device/reductions/running_sums.h.
+// Number of elements that a block processes. It is equal to kTile in device/reductions/running_sums.h.
 inline constexpr int64_t kScanTile = 2048;
 
-// Replaces every element of a contiguous int64 tensor by the sum of the preceding ones.
+// Replaces every element of a contiguous int64 tensor with the sum of the preceding elements.
 void running_sums(const Tensor& t);
 
 struct SortedKeys {

@@ -52,7 +52,8 @@ void sort(const Tensor& in, int64_t rows, int64_t length, bool descending, const
   const Tensor keys = empty({rows * length}, size == 8 ? Dtype::uint64 : Dtype::uint32);
   a.keys = keys.device_bytes();
   launch(device, module, kKeys, grid_for(rows * length), kThreads, a);
-  // Sort by the lower bits only: above them, keys of a small dtype are all 0, or all 1 in descending order.
+  // Sorts only by the lower bits. The bits above them are all 0 for keys of a small dtype, or all 1 in descending
+  // order.
   const SortedKeys order = radix_sort(keys, rows, length, in.dtype() == Dtype::bool_ ? 1 : int(size) * 8);
   a.positions = reinterpret_cast<const uint32_t*>(order.positions.device_bytes());
   launch(device, module, kPick, grid_for(rows * length), kThreads, a);

@@ -6,7 +6,7 @@
 
 namespace flambeau::cuda {
 
-// Copies elements between matrices of which one is transposed (geometry.h). Elements are converted to the dtype
+// Copies elements between two matrices, one of which is transposed (geometry.h). Elements are converted to the dtype
 // `through` and then to `to`.
 void copy_transposed(int device, const TransposeArguments& a, Dtype through, Dtype to, Dtype from);
 

@@ -12,12 +12,12 @@ namespace flambeau::cuda {
 
 namespace {
 
-// Returns the smallest size for which modules are compiled that is not less than `size`.
+// Returns the smallest size that is not less than `size` and for which modules are compiled.
 int64_t rounded(int64_t size) { return int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(size, 16)))); }
 int64_t row_bytes(Dtype dtype, int64_t depth, int64_t width) {
   return std::max(rounded(depth), rounded(width)) * (dtype == Dtype::float64 ? 8 : 4);
 }
-// Returns the number of rows of a tile of rows with `bytes` bytes, such that the tiles of a block fit in 48 KiB of
+// Returns the number of rows of a tile whose rows have `bytes` bytes, such that the tiles of a block fit in 48 KiB of
 // shared memory. Returns 0 if even the smallest tiles are too large.
 int64_t tile_rows(int64_t bytes, bool derivative) {
   const int64_t most = derivative ? 256 : 512;  // largest number of bytes of a row for 32 rows
@@ -50,13 +50,13 @@ CudaModule& module_of(Dtype dtype, int64_t depth, int64_t width, int64_t tile, A
   });
 }
 
-// Sizes of tiles for the tensor cores (device/layers/matrix_attention.h). They depend on the shape alone, so that all
-// cards of an architecture give the same results. Tiles of 128 rows read the other operand half as often as tiles of 64
-// rows. They are used if there are enough of them for all multiprocessors.
+// Sizes of tiles for the tensor cores (device/layers/matrix_attention.h). They depend only on the shape, so that all
+// GPUs of an architecture give the same results. Tiles of 128 rows read the other operand half as often as tiles of 64
+// rows. They are used if their number is sufficient for all multiprocessors.
 struct MatrixTiles {
   int64_t depth, width, warps, high, others;
   bool general;
-  int64_t low_rows() const { return 16 * warps; }  // each warp has 16 rows, or a multiple of that
+  int64_t low_rows() const { return 16 * warps; }  // each warp has 16 rows, or a multiple of 16
   int64_t rows() const { return low_rows() * high; }
 };
 
@@ -77,8 +77,8 @@ MatrixTiles forward_tiles(Dtype dtype, const AttentionArguments& a) {
   while (query_rows * t.depth + t.others * (t.depth + t.width) > kSharedBytes / item_size(dtype)) t.others /= 2;
   return t;
 }
-// Returns the tiles for both kernels of the derivative (by queries and by keys). Each sums two results, so tiles of the
-// other operand have only 32 rows, to leave enough registers.
+// Returns the tiles for both kernels of the derivative (by queries and by keys). Each kernel sums two results, so tiles
+// of the other operand have only 32 rows, to leave enough registers.
 MatrixTiles derivative_tiles(Dtype dtype, const AttentionArguments& a) {
   const bool half = item_size(dtype) == 2, general = a.mask.data || !(float(a.scale) > 0);
   MatrixTiles t{units_size(a.depth), units_size(a.width), 4, half ? high_tiles(a, 64) : 1, 32, general};
@@ -89,7 +89,7 @@ MatrixTiles derivative_tiles(Dtype dtype, const AttentionArguments& a) {
 }
 
 constexpr int64_t kChunk = 16;                             // bytes that a thread copies for the tensor cores
-constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // limit of row strides: 2**8 rows span < 2**31
+constexpr int64_t kFarthestRows = int64_t(1) << (31 - 8);  // limit of row strides: 2**8 rows must span less than 2**31
 bool is_chunk(const char* address) { return reinterpret_cast<uintptr_t>(address) % kChunk == 0; }
 
 // Returns true if tensor cores can process the rows: their length is a multiple of a chunk and at most `longest`, and
@@ -97,7 +97,7 @@ bool is_chunk(const char* address) { return reinterpret_cast<uintptr_t>(address)
 bool takes_rows(Dtype dtype, const AttentionRows& rows, int64_t length, int64_t longest) {
   return length * item_size(dtype) % kChunk == 0 && length > 0 && length <= longest && is_chunk(rows.data);
 }
-// Returns true if tensor cores support the problem and the layout of all operands.
+// Returns true if tensor cores support the sizes and the layouts of all operands.
 bool takes_all(int device, Dtype dtype, const AttentionArguments& a, int64_t longest) {
   if (!has_matrix_units(device, dtype)) return false;
   const auto takes = [&](const AttentionRows& rows, int64_t length) {
@@ -154,7 +154,7 @@ AttentionRows rows_of(const Tensor& t) {
   return rows;
 }
 
-// Merges neighbouring batch dimensions if they are contiguous to each other in all operands.
+// Merges adjacent batch dimensions if their elements are evenly spaced in memory, in all operands.
 void merge_dims(AttentionArguments& a) {
   AttentionRows* const all[] = {&a.query, &a.key, &a.value, &a.mask, &a.grad};
   int dims = 0;

@@ -6,8 +6,8 @@
 
 namespace flambeau::cuda {
 
-// Computes the outputs that the arguments describe. The function sets the reporter of `a`, and the caller everything
-// else. An invalid index raises IndexError at a later synchronisation.
+// Computes the outputs that the arguments describe. The function sets the reporter of `a`, and the caller sets all
+// other members. An invalid index raises IndexError at a later synchronisation.
 void fill_bags(int device, Dtype dtype, BagArguments a);
 
 }  // namespace flambeau::cuda

@@ -64,7 +64,7 @@ Tensor permuted_weight(const Geometry& g, const Tensor& weight, const Shape& ord
   return contiguous(permuted(reshaped(contiguous(weight), shape), order));
 }
 
-// Fills `out` with the bias, if there is one. cuDNN then adds its result before it rounds.
+// Fills `out` with the bias if it is defined. cuDNN then adds its result before it rounds.
 void fill_with_bias(const Tensor& bias, int dims, const Tensor& out) {
   if (!bias.defined()) return;
   Shape column(size_t(dims) + 1, 1);
@@ -72,12 +72,13 @@ void fill_with_bias(const Tensor& bias, int dims, const Tensor& out) {
   copy_values(out, reshaped(contiguous(bias), column));
 }
 
-struct Operands {  // of a convolution; the tensor to compute is undefined
+struct Operands {  // operands of a convolution; the tensor to compute is undefined
   Tensor image, weight, output;
 };
 
 // Returns the memory format of the activations, in which cuDNN computes. Weights, which are smaller, are copied to this
-// format if necessary. Normalisation and pooling return contiguous tensors, and later layers should keep that format.
+// format if necessary. Normalisation and pooling layers return contiguous tensors, and later layers should keep this
+// format.
 MemoryFormat format_of(const Geometry& g, const Operands& given) {
   const MemoryFormat last = g.dims == 2 ? MemoryFormat::ChannelsLast : MemoryFormat::ChannelsLast3d;
   const auto is_channels_last = [&](const Tensor& t) {
@@ -111,7 +112,7 @@ Tensor by_library(Function function, const Geometry& g, const Operands& given, c
 
 }  // namespace
 
-bool convolves(const Geometry& g) {  // the kernels divide integers of 31 bits
+bool convolves(const Geometry& g) {  // the kernels divide 31-bit integers
   constexpr double kInt32Limit = double(int64_t(1) << 31);
   double longest = 1;
   for (size_t i = 0; i < 3; ++i)

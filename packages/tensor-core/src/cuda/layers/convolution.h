@@ -1,5 +1,5 @@
-// The forward pass and the gradients of convolutions on a GPU. tasks/convolution.h describes the geometry. If cuDNN
-// computes a result, it is channels-last if the image or the output is.
+// The forward pass and the gradients of convolutions on a GPU. tasks/convolution.h describes the geometry. A result
+// that cuDNN computes is channels-last if the image or the output is channels-last.
 #pragma once
 
 #include "tasks/convolution.h"

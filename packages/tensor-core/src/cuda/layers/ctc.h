@@ -1,4 +1,4 @@
-// Connectionist temporal classification on a GPU. The contiguous tensors are those of CtcArguments.
+// Connectionist temporal classification on a GPU. CtcArguments describes the contiguous tensors.
 #pragma once
 
 #include "flambeau/cuda.h"
@@ -7,7 +7,8 @@ namespace flambeau::cuda {
 
 struct CtcTensors {
   int64_t blank, states;
-  // lengths: (3, batch): position of the first label, number of labels and number of steps of each sample
+  // lengths: (3, batch). For each sample: the position of the first label, the number of labels and the number of
+  // steps.
   Tensor logs, targets, lengths;
   Tensor alpha, losses, chains;  // results of ctc_forward
 };

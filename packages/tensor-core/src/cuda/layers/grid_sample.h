@@ -12,8 +12,8 @@ class GridSample {
   GridSample(const kernels::Sampling& sampling, const Tensor& image, const Tensor& grid, bool slopes);
   void sample(const Tensor& out) const;
   void point_gradient(const Tensor& out, const Tensor& grad) const;
-  // Both have the shape (taps, points of all images). index(): the position of each tap in its image, or -1 outside of
-  // it. weight(): the weight of each tap.
+  // Both tensors have the shape (taps, points of all images). index(): the position of each tap in its image, or -1
+  // outside the image. weight(): the weight of each tap.
   const Tensor& index() const { return index_; }
   const Tensor& weight() const { return weight_; }
 

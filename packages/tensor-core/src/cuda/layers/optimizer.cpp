@@ -23,7 +23,7 @@ CudaModule& module_of(const char* kernel, const std::string& what, uint64_t key,
   });
 }
 
-// A rule named "adam" has the class Adam in flambeau/kernels/optimizer_rules.h.
+// The class of a rule is in flambeau/kernels/optimizer_rules.h. For example, the rule "adam" has the class Adam.
 CudaModule& module_of(const OptimizerRule& rule, Dtype dtype) {
   std::string name = rule.name;
   name[0] = char(std::toupper(name[0]));
@@ -53,7 +53,7 @@ class List {
 };
 
 // Divides the items into ranges with the same coefficients that fit in one launch, and calls launch(first, last) for
-// each.
+// each range.
 template <class Same, class Run>
 void each_batch(size_t count, Same&& same, Run&& run) {
   for (size_t first = 0; first < count;) {

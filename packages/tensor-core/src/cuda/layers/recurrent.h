@@ -6,11 +6,11 @@
 
 namespace flambeau::cuda {
 
-// weight: the weight of the hidden state, (gates * size, outputs). bias: if defined, is added to the hidden state's
-// contribution.
+// weight: the weight of the hidden state, (gates * size, outputs). bias: if it is defined, it is added to the
+// contribution of the hidden state.
 void recurrent_forward(Cell cell, const RecurrentWalk& w, const Tensor& weight, const Tensor& bias,
                        const Tensor& projection, const RecurrentBuffers& b);
-// saved: the contiguous tensors that RecurrentSaved lists. output_grad may be undefined.
+// saved: the contiguous tensors in the order of RecurrentSaved. output_grad may be undefined.
 void recurrent_backward(Cell cell, const RecurrentWalk& w, const Tensor* saved, const Tensor& output_grad,
                         const RecurrentGradients& g);
 

@@ -111,12 +111,12 @@ int64_t alignment(const void* p) {
   return int64_t(1) << std::min(8, std::countr_zero(reinterpret_cast<uintptr_t>(p) | 256));
 }
 
-size_t workspace_of(int device) {  // the size that NVIDIA recommends
+size_t workspace_of(int device) {  // returns the size that NVIDIA recommends
   return properties(device).major >= 9 ? size_t(32) << 20 : size_t(4) << 20;
 }
 
 // All properties of a product on which the choice of its algorithm depends. `right` is the layout of the library's
-// first operand, and `left` that of the second.
+// first operand, and `left` is the layout of its second operand.
 using Key = std::array<int64_t, 22>;
 Key key_of(const ProductArguments& a, const LibraryLayout& right, const LibraryLayout& left, Dtype in, Dtype out) {
   const Division& d = a.division;
@@ -159,8 +159,8 @@ struct Factors {
   }
 };
 
-// A product as the library computes it: its first operand is the transposed right matrix, its second operand the
-// transposed left matrix.
+// A product in the form that the library computes: its first operand is the transposed right matrix, and its second
+// operand is the transposed left matrix.
 struct CublasLtPlan {
   OperationHandle* operation = nullptr;
   LayoutHandle *right = nullptr, *left = nullptr, *out = nullptr;
@@ -248,8 +248,8 @@ class Planner {
     const auto prefer = [&](int attribute, uint32_t value) {
       l.cublasLtMatmulPreferenceSetAttribute(preference, attribute, &value, sizeof value);
     };
-    // Several blocks may compute parts of a sum. They add them in the result, always in the same order, unless this
-    // would round them to half precision.
+    // Several blocks may compute parts of a sum. The parts are added in the result, always in the same order, unless
+    // this would round them to half precision.
     prefer(number::kReductionSchemes,
            item_size(out) == 2 ? number::kReducedAsComputed : number::kReducedAsComputed | number::kReducedInPlace);
     const auto align = [&](int attribute, const void* address) { prefer(attribute, uint32_t(alignment(address))); };

@@ -10,7 +10,8 @@ namespace flambeau::cuda {
 
 // A matrix in the form that cuBLASLt expects: column-major, with columns `leading` elements apart. It contains the
 // transpose of the given matrix (rows, columns) or, if `transposed` is set, the matrix itself, which the library then
-// has to transpose. `row` and `column` are the strides of the given matrix. If neither is 1, there is no such form.
+// has to transpose. `row` and `column` are the strides of the given matrix. If neither stride is 1, the matrix does not
+// have this form.
 struct LibraryLayout {
   bool transposed;
   int64_t rows, columns, leading;

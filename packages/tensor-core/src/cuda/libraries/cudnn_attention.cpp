@@ -31,7 +31,7 @@ enum OperandId : int64_t {
 // All properties of a problem on which its graph depends.
 struct Problem {
   bool derivative, causal;
-  int type;  // of the operands
+  int type;  // type of the operands
   int64_t batch, heads, queries, keys, depth, width;
   GraphSizes query, key, value, grad;  // strides
 
@@ -68,7 +68,7 @@ Problem problem_of(Dtype dtype, const AttentionArguments& a, bool derivative) {
   return p;
 }
 
-// Builds the graphs of attention. The library recognises graphs of exactly this structure.
+// Builds the graphs of attention. The library recognises only graphs with exactly this structure.
 class AttentionGraph {
  public:
   explicit AttentionGraph(const Problem& problem) : p(problem) {
@@ -82,7 +82,7 @@ class AttentionGraph {
  private:
   GraphTensor operand(int64_t id, int64_t rows, int64_t columns, GraphSizes stride) {
     GraphSizes size = p.matrices(rows, columns);
-    if (stride[1] == 0) size[1] = 1, stride[1] = rows * columns;  // one matrix for all heads
+    if (stride[1] == 0) size[1] = 1, stride[1] = rows * columns;  // all heads share one matrix
     return graph.operand(id, p.type, size, stride);
   }
   GraphTensor transposed_operand(int64_t id, int64_t rows, int64_t columns, GraphSizes stride) {
@@ -179,7 +179,7 @@ class AttentionPlans {
   CudnnPlans<Problem> plans_;
 };
 
-// Returns true if the matrices do not overlap and span fewer than 2**31 elements. With `shared`, all heads may have the
+// Returns true if the matrices do not overlap and span fewer than 2**31 elements. If `shared`, all heads may have the
 // same matrix.
 bool fits(const GraphSizes& size, const GraphSizes& stride, bool shared = false) {
   int64_t last = 0;
@@ -226,8 +226,8 @@ bool run(int device, Dtype dtype, const AttentionArguments& a, bool derivative) 
   return of_device<AttentionPlans>(device).run(p, memory);
 }
 
-// The first batch dimension that can be divided, and the number of its elements in the first half. The number is such
-// that the statistics of both halves begin at multiples of 16 bytes, and 0 if that is impossible.
+// The first batch dimension that can be divided, and the number of its elements in the first half. With this number,
+// the statistics of both halves begin at multiples of 16 bytes. It is 0 if that is impossible.
 struct Division {
   int dim;
   int64_t middle, matrices;  // number of matrices for each element of the dimension
@@ -250,8 +250,8 @@ AttentionArguments half_of(AttentionArguments a, const Division& d, bool second)
   return a;
 }
 
-// Returns the size of the workspace for the derivative that a single call of the library may need. The deterministic
-// algorithm stores the gradient of all scores.
+// Returns the maximum size of the workspace that a single call of the library may need for the derivative. The
+// deterministic algorithm stores the gradient of all scores.
 int64_t most_for_scores(int device) {
   return std::min(kMaxWorkspace / 2, int64_t(properties(device).total_memory / 64));
 }

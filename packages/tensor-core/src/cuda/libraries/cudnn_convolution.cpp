@@ -37,7 +37,7 @@ struct Problem {
   Dtype dtype;
   bool channels_last, added;
   bool matrix_units;  // true if the library may use them
-  int64_t alignment;  // of all addresses, in bytes
+  int64_t alignment;  // common alignment of all addresses, in bytes
 };
 
 Problem problem_of(ConvolutionFunction function, const Geometry& g, const ConvolutionTensors& t, bool added) {
@@ -66,8 +66,8 @@ Key key_of(const Problem& p) {
   return key;
 }
 
-// Returns the graph of the convolution. The library supports no convolution in one dimension, which is described as one
-// in two dimensions.
+// Returns the graph of the convolution. The library does not support convolutions in one dimension, so they are
+// described as convolutions in two dimensions.
 CudnnGraph graph_of(const Problem& p) {
   CudnnGraph graph;
   const Geometry& g = p.geometry;
@@ -91,8 +91,9 @@ CudnnGraph graph_of(const Problem& p) {
   return graph;
 }
 
-// Returns true if the library supports the sizes. It requires that the output has as many positions as the windows
-// reach (output_padding of a transposed convolution can add more) and that each tensor has fewer than 2**31 elements.
+// Returns true if the library supports the sizes. It requires that the output has a position for each window that fits
+// in the padded image, and that each tensor has fewer than 2**31 elements. With the output_padding of a transposed
+// convolution, more windows can fit.
 bool fits(const Geometry& g) {
   for (int i = 0; i < 3; ++i)
     if ((g.size[i] + 2 * g.padding[i] - g.reach(i) - 1) / g.stride[i] + 1 != g.out[i]) return false;

@@ -7,7 +7,7 @@
 namespace flambeau::cuda {
 
 // The tensors of a convolution: image, weight and output, or their gradients. One of them is computed from the other
-// two. All have the same floating dtype and are contiguous in the same format.
+// two. All tensors have the same floating dtype and are contiguous in the same format.
 struct ConvolutionTensors {
   const Tensor &image, &weight, &output;
   MemoryFormat format = MemoryFormat::Contiguous;

@@ -79,7 +79,7 @@ enum Attribute {
   kConvolutionWeight = 703,
   kConvolutionImage = 704,
   kConvolutionOutput = 705,
-  kConvolutionAttributes = 6,  // the number of these; those of the gradients follow in the same order
+  kConvolutionAttributes = 6,  // the number of these attributes; those of the gradients follow in the same order
   kPointwiseDescriptor = 750,
   kPointwiseX = 751,
   kPointwiseB = 752,
@@ -132,9 +132,9 @@ enum { kCrossCorrelation = 1 };
 }  // namespace number
 
 enum Storage { kMemory, kVirtual, kByValue };
-constexpr int64_t kAlignment = 16;  // of all operands in memory, in bytes
+constexpr int64_t kAlignment = 16;  // alignment of all operands in memory, in bytes
 
-// Returns the configurations that the library proposes for a graph, the preferred one first.
+// Returns the configurations that the library proposes for a graph. The preferred configuration is first.
 std::vector<CudnnDescriptor> configurations_of(const CudnnDescriptor& graph, int mode) {
   CudnnDescriptor heuristics(number::kHeuristics);
   heuristics.set(number::kHeuristicsGraph, {graph.handle()});

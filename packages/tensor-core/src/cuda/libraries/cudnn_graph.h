@@ -34,13 +34,14 @@ enum ReductionMode { kSum = 0, kMaximum = 3 };
 struct CudnnHandle;
 struct DescriptorHandle;
 
-// Returns true if the library is enabled and installed and has at least this version (91900 is 9.19).
+// Returns true if the library is enabled and installed and has at least this version (91900 is version 9.19).
 bool cudnn_usable(int64_t version);
 // Returns a new handle for the current GPU, or null if the library is not installed or cannot use the GPU.
 CudnnHandle* create_cudnn_handle();
 
 // One of the library's descriptors. It becomes null if one of its calls fails, or if one of its attributes is a null
-// descriptor, and then ignores further calls. So only the last descriptor that is built from others has to be checked.
+// descriptor. A null descriptor ignores further calls, so only the last descriptor that is built from others has to be
+// checked.
 class CudnnDescriptor {
  public:
   CudnnDescriptor() = default;
@@ -110,8 +111,8 @@ struct GraphConvolution {
   bool added;  // if true, the result is added to the contents of its tensor
 };
 
-// Limits for the implementation that a plan uses. It is always deterministic, and keeps the precision of the operands
-// and of float32 sums.
+// Limits for the implementation that a plan uses. The implementation is always deterministic, and keeps the precision
+// of the operands and of float32 sums.
 struct GraphLimits {
   int64_t workspace;           // maximum size in bytes
   bool matrix_units = true;    // false: no tensor cores, which round float32 to TF32
@@ -135,7 +136,7 @@ class CudnnGraph {
   // Adds a pointwise operation that computes in a type. The mode kIndex returns the indices along the dimension `dim`.
   void apply(int mode, std::initializer_list<GraphTensor> inputs, const GraphTensor& out, int type = cudnn::kReal32,
              const int64_t* dim = nullptr);
-  // Adds a pointwise operation with an intermediate result of that type, which has the size of the first input.
+  // Adds a pointwise operation with an intermediate result of the given type, which has the size of the first input.
   GraphTensor apply(int mode, std::initializer_list<GraphTensor> inputs, int type = cudnn::kReal32);
   GraphTensor index(const GraphTensor& like, int64_t dim);
   // Adds a convolution or one of its gradients.

@@ -1,4 +1,4 @@
-// The plans of a GPU's cuDNN graphs, which are made at their first use.
+// The plans of a GPU's cuDNN graphs. Each plan is made at its first use.
 #pragma once
 
 #include <deque>
@@ -40,8 +40,9 @@ class CudnnPlans {
   explicit CudnnPlans(int device) : device_(device), gpu_(of_device<CudnnGpu>(device)) {}
 
   // Runs the graph of a key. `make(handle, limits)` returns a plan within the limits; one thread at a time calls it. If
-  // there is not enough memory for the workspace of the preferred implementation, uses one that needs less. Returns
-  // false if the library does not support the graph, or fails to run it; later calls with the key then do the same.
+  // there is not enough memory for the workspace of the preferred implementation, uses an implementation that needs
+  // less. Returns false if the library does not support the graph or fails to run it; later calls with the same key
+  // then also return false.
   template <class Make>
   bool run(const Key& key, const GraphMemory& memory, GraphLimits limits, const Make& make) {
     if (!gpu_.handle()) return false;
@@ -59,11 +60,11 @@ class CudnnPlans {
 
  private:
   struct Entry {
-    std::deque<CudnnGraphPlan> plans;  // with ever smaller workspaces; the last one is null if there are no more
+    std::deque<CudnnGraphPlan> plans;  // with ever smaller workspaces; null marks the end of the list
     bool usable = true;
   };
 
-  // Returns the plan with this index, or null if there is none.
+  // Returns the plan with this index, or null if it does not exist.
   template <class Make>
   const CudnnGraphPlan* plan_for(const Key& key, size_t index, const GraphLimits& limits, const Make& make) {
     const std::lock_guard lock(gpu_.mutex());
@@ -77,7 +78,7 @@ class CudnnPlans {
   }
 
   const int device_;
-  CudnnGpu& gpu_;  // its mutex guards the plans, too
+  CudnnGpu& gpu_;  // its mutex also guards the plans
   std::map<Key, Entry> known_;
 };
 

@@ -89,7 +89,7 @@ int data_type(Dtype d) {
   }
 }
 
-// Booleans are passed to NCCL as uint8, and their sum could exceed 1. Their maximum is 1 if any value is true.
+// Booleans are passed to NCCL as uint8. Their sum could exceed 1, so the maximum is used: it is 1 if any value is true.
 int reduction_of(int reduction, Dtype d) { return d == Dtype::bool_ && reduction == kSum ? kMax : reduction; }
 
 int request(Collective collective, int requested, int root, const Participant& p) {
@@ -114,15 +114,15 @@ int request(Collective collective, int requested, int root, const Participant& p
 }
 
 // The communicators of this process, grouped by identity. The destruction of one communicator of a group may wait for
-// that of the others, so all of them are destroyed together.
+// the destruction of the others, so all of them are destroyed together.
 class CommunicatorRegistry {
  public:
   void add(const std::string& identity, CommunicatorHandle* communicator) {
     const std::lock_guard lock(mutex_);
     groups_[identity].active.insert(communicator);
   }
-  // Returns all communicators of the group, which must now be destroyed, if `communicator` is the last active one.
-  // Returns none otherwise.
+  // If `communicator` is the last active one of its group, returns all communicators of the group, which must now be
+  // destroyed. Otherwise returns an empty vector.
   std::vector<CommunicatorHandle*> release(CommunicatorHandle* communicator) {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(groups_.begin(), groups_.end(),
@@ -215,7 +215,7 @@ void collect(Collective collective, int reduction, int root, const std::vector<P
   const GilRelease release(GilRelease::Wait);  // another thread may have to take part in the collective first
   check_status(n.ncclGroupStart(), "starting a collective operation");
   int chosen = 0, status = 0;
-  for (const Participant& p : participants) {  // no exceptions between ncclGroupStart and ncclGroupEnd
+  for (const Participant& p : participants) {  // no exceptions may be raised between ncclGroupStart and ncclGroupEnd
     if (!chosen) chosen = driver().cuCtxSetCurrent(context_of(p.input.device().index));
     if (!chosen && !status) status = request(collective, reduction, root, p);
   }

@@ -18,7 +18,7 @@ inline Tensor part(const Tensor& t, int64_t row, int64_t rows, int64_t column, i
 inline Tensor adjoint(const Tensor& t) { return transposed(conjugate(t), 1, 2); }
 
 // Returns a grid with one block for every `each` columns of a matrix, and a second dimension for the matrices. If there
-// are too many matrices for the grid, blocks have to loop over them.
+// are too many matrices for the grid, each block has to loop over several matrices.
 inline Grid column_grid(int64_t columns, int64_t each, int64_t count) {
   constexpr int64_t kMaxY = 65535;
   return {unsigned(divide_up(columns, each)), unsigned(std::min(count, kMaxY))};

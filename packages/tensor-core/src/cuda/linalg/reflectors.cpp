@@ -1,5 +1,5 @@
-// QR factorizations by Householder reflectors, and multiplication by these. Note [Elimination]. The kernels are in
-// device/linalg/reflectors.h.
+// QR factorizations by Householder reflectors, and multiplication by the reflectors. Note [Elimination]. The kernels
+// are in device/linalg/reflectors.h.
 #include "cuda/linalg/elimination.h"
 #include "cuda/linalg/matrices.h"
 #include "cuda/runtime/cuda_modules.h"

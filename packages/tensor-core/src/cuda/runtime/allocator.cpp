@@ -29,13 +29,13 @@ struct BySize {
 struct Pool {  // free blocks of one stream
   std::set<Block*, BySize> small, large;
   std::set<Block*, BySize>& of(bool is_small) { return is_small ? small : large; }
-  // Freed blocks of at most kLittleBlock bytes, by size, which serve most requests of small operators. They still count
-  // as used, so they are not merged with their neighbours until no other block serves a request.
+  // Freed blocks of at most kLittleBlock bytes, by size, which serve most requests of small operators. These blocks
+  // still count as used. They are merged with adjacent blocks only if no other block serves a request.
   std::array<std::vector<Block*>, kLittleBlock / kBlockUnit + 1> little;
   std::vector<Block*>& of_size(size_t size) { return little[size / kBlockUnit]; }
 };
 
-struct Pending {  // freed, but still used by other streams
+struct Pending {  // a block that was freed, but is still used by other streams
   Block* block;
   std::vector<EventHandle*> events = {};  // one event for each stream that was removed from other_streams
 };
@@ -151,15 +151,15 @@ class Allocator {
   }
 
  private:
-  using Owner = std::pair<StreamHandle*, int64_t>;  // a stream, and the number of a graph or 0
+  using Owner = std::pair<StreamHandle*, int64_t>;  // a stream, and the index of a graph or 0
 
   static void count(size_t& total, size_t& peak, size_t bytes) {
     total += bytes;
     peak = std::max(peak, total);
   }
 
-  // Returns the number of the graph that captures the stream's work, even if the stream has only joined the capture of
-  // another stream. Returns 0 if there is none.
+  // Returns the index of the graph that captures the stream's work, even if the stream has only joined the capture of
+  // another stream. Returns 0 if the stream is not captured.
   int64_t graph_of(StreamHandle* stream) const {
     if (!stream) return 0;
     const CaptureStatus now = capture_status(device_, stream);
@@ -262,7 +262,7 @@ class Allocator {
   }
 
   // Records an event in each of the other streams that have used the block, after their current work. Does nothing
-  // while one of them is captured, because the event would become part of the graph and would never complete.
+  // while one of these streams is captured, because the event would become part of the graph and would never complete.
   void record(Pending& pending) {
     auto& streams = pending.block->other_streams;
     for (const auto& [device, stream] : streams)
@@ -295,11 +295,11 @@ class Allocator {
     }
   }
 
-  // Waits for all work on free or pending blocks, because the driver need not do so before it frees memory. During a
-  // capture, it is only possible to wait for the events of pending blocks. Releases the lock while it waits, so that
-  // other threads can allocate memory.
+  // Waits for all work on free or pending blocks, because the driver may free memory without waiting. During a capture,
+  // it is only possible to wait for the events of pending blocks. Releases the lock while it waits, so that other
+  // threads can allocate memory.
   void wait(std::unique_lock<std::mutex>& lock) {
-    for (Pending& each : pending_) record(each);  // also for streams of other GPUs
+    for (Pending& each : pending_) record(each);  // record() also handles streams of other GPUs
     const Driver& d = activate(device_);
     const bool capturing = !captures_.empty();
     const int64_t frees = statistics_.frees;

@@ -1,10 +1,11 @@
 // The caching allocator of GPU memory.
 //
 // Note [Stream order]
-// Memory is taken from the driver in segments, which are divided into blocks. A block belongs to the stream it was
-// allocated for. When freed, it serves the next request of that stream at once, even if the stream's earlier work is
-// pending, since the next owner's work runs later. If another stream has used it too (record_stream), it is reused
-// only after that stream has completed the work that was queued when the block was freed.
+// The allocator requests memory from the driver in segments, which are divided into blocks. A block belongs to the
+// stream that it was allocated for. When the block is freed, it serves the next request of that stream immediately,
+// even if the stream's earlier work is pending, because the work of the next owner runs later. If another stream has
+// also used the block (record_stream), it is reused only after that stream has completed the work that was queued when
+// the block was freed.
 #pragma once
 
 #include <optional>
@@ -28,18 +29,18 @@ struct Block {
   int device;
   bool small;  // true if the segment contains small blocks
   bool used = false;
-  Block *before = nullptr, *after = nullptr;  // neighbours in the segment
+  Block *before = nullptr, *after = nullptr;  // adjacent blocks in the segment
   std::vector<StreamOf> other_streams = {};   // other streams that also use the block
-  int64_t pool = 0;                           // number of the graph whose memory contains the block, or 0
+  int64_t pool = 0;                           // index of the graph whose memory contains the block, or 0
 };
 
-// Allocates a block for the current stream. If there is not enough memory, raises OutOfMemoryError, which describes the
-// free memory.
+// Allocates a block for the current stream. If there is not enough memory, raises OutOfMemoryError, whose message
+// describes the free memory.
 Block* allocate_block(int device, size_t bytes);
 void free_block(Block* block) noexcept;
-void use_block(Block* block, StreamOf other);  // records that another stream uses the block, too
+void use_block(Block* block, StreamOf other);  // records that another stream also uses the block
 
-// Returns memory of the current device that is used during one call, or nothing if there is not enough memory.
+// Returns memory of the current device for use during one call, or nothing if there is not enough memory.
 std::optional<Tensor> workspace(size_t bytes);
 
 // Private memory of graphs. Memory that the streams of a capture allocate between begin_pool() and end_pool() is not

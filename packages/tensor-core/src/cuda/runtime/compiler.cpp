@@ -89,7 +89,7 @@ uint64_t sum_of(std::string_view code) {
   return digest.number();
 }
 
-std::string read_cached(const fs::path& path) {  // returns an empty string if there is no complete file
+std::string read_cached(const fs::path& path) {  // returns an empty string if no complete file exists
   const std::string file = contents(path);
   Header header, expected;
   if (file.size() < sizeof(Header)) return {};
@@ -100,7 +100,7 @@ std::string read_cached(const fs::path& path) {  // returns an empty string if t
   return whole ? code : std::string();
 }
 
-void write_cached(const fs::path& path, const std::string& code) {  // errors are ignored, since the cache is optional
+void write_cached(const fs::path& path, const std::string& code) {  // errors are ignored, because the cache is optional
   if (path.empty()) return;
   std::error_code failed;
   fs::create_directories(path.parent_path(), failed);
@@ -133,8 +133,8 @@ std::vector<std::string> options_for(const std::string& architecture) {
           "-I" + kernel_folder() + "/device/standard"};
 }
 
-// Returns the architecture of the GPU. If the compiler does not know it, returns the newest earlier one that it knows,
-// as intermediate code, which the driver compiles.
+// Returns the architecture of the GPU. If the compiler does not support it, returns the newest earlier architecture
+// that the compiler supports, as intermediate code, which the driver compiles.
 std::string architecture_of(int device) {
   const Properties& p = properties(device);
   const int own = p.major * 10 + p.minor;
@@ -148,8 +148,8 @@ std::string architecture_of(int device) {
   return "compute_" + std::to_string(newest);
 }
 
-// Returns the cache's path for code that NVRTC of this generation compiles. The path is empty if there is no cache
-// folder.
+// Returns the cache's path for code that NVRTC of this generation compiles. The path is empty if the cache folder does
+// not exist.
 fs::path cache_path(const std::string& source, const std::string& architecture, int generation) {
   Digest digest;
   digest.add(source);

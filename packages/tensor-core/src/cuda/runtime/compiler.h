@@ -3,10 +3,10 @@
 // Note [CUDA modules]
 // A module is a few lines of source that name the header of a family and the requested kernels. NVRTC compiles it for
 // the GPU's architecture, with the installed headers. The code is cached on disk, in $FLAMBEAU_CACHE or
-// ~/.cache/flambeau, under a hash of everything it depends on: the module's text, the headers, the options, the
-// architecture and the compiler's generation. A file is first written under a temporary name and then renamed, so that
-// other processes, or an interruption, never leave an incomplete file. A file that is damaged nevertheless, or that the
-// driver rejects, is compiled again.
+// ~/.cache/flambeau. The name of the file is a hash of everything that the code depends on: the module's text, the
+// headers, the options, the architecture and the compiler's generation. A file is first written under a temporary name
+// and then renamed, so that neither other processes nor an interruption can leave an incomplete file. If a file is
+// damaged nevertheless, or if the driver rejects it, the module is compiled again.
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,7 @@ class CudaModule {
   std::vector<std::atomic<FunctionHandle*>> functions_;  // all kernels of device 0, then of device 1, ...
 };
 
-// Returns the folder in which compiled code is cached, or an empty string if there is none.
+// Returns the folder in which compiled code is cached, or an empty string if no folder is available.
 std::string kernel_cache();
 
 }  // namespace flambeau::cuda

@@ -1,4 +1,4 @@
-// The modules of a family of kernels, each created at its first use. Note [CUDA modules]
+// The modules of a family of kernels. Each module is created at its first use. Note [CUDA modules]
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@ namespace flambeau::cuda {
 
 class CudaModules {
  public:
-  // Returns the module with this key. Creates it if necessary by make(), which returns a std::unique_ptr<CudaModule>.
+  // Returns the module with this key. If it does not exist, calls make(), which returns a std::unique_ptr<CudaModule>.
   template <class Make>
   CudaModule& find(uint64_t key, Make&& make) {
     const std::lock_guard lock(mutex_);

@@ -17,11 +17,11 @@ inline constexpr int kMaxDevices = 64;
 ContextHandle* context_of(int device);
 // Makes the context of a GPU current in this thread, even if other code has changed it. Returns the driver.
 const Driver& activate(int device);
-// Returns true if the GPU reads pageable host memory directly, so that a copy may still read it after the call has
+// Returns true if the GPU reads pageable host memory directly. A copy may then still read the memory after the call has
 // returned.
 bool reads_pageable_memory(int device);
-// Copies from host memory on the current stream. If the memory is not pinned, it has been read completely when this
-// returns.
+// Copies from host memory on the current stream. If the memory is not pinned, the function returns only after it has
+// been read completely.
 void copy_from_host(int device, DevicePointer to, const void* host, size_t bytes, bool pinned);
 // use_pinned() declares that a stream copies asynchronously from or to pinned memory. release_pinned() frees unused
 // memory (pinned.cpp).
@@ -30,7 +30,7 @@ void release_pinned();
 // Keeps the storage alive as long as the graph that captures the thread's work on that GPU. If another library began
 // the capture, keeps it alive forever.
 void keep_in_graph(const Ref<Storage>& storage, int device);
-// The capture that a stream takes part in.
+// The state of the capture of a stream.
 struct CaptureStatus {
   int status = 0;  // 0 if the stream is not captured
   unsigned long long number = 0;
@@ -52,8 +52,8 @@ T& of_device(int device) {
 }
 // Raises RuntimeError unless the GPU exists.
 void check_device(int device);
-// Returns true if the GPU has tensor cores that may be used for this dtype; for float32 if TF32 is allowed.
-// Note [Matrix units]
+// Returns true if the GPU has tensor cores that may be used for this dtype. For float32, TF32 must be allowed. Note
+// [Matrix units]
 bool has_matrix_units(int device, Dtype dtype);
 
 }  // namespace flambeau::cuda

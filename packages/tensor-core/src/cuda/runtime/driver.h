@@ -1,4 +1,4 @@
-// The part of the CUDA driver's interface that is used. The driver is loaded at run time, without a toolkit.
+// The functions of the CUDA driver that this library uses. The driver is loaded at run time and needs no CUDA toolkit.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@ struct LaunchConfiguration {  // CUlaunchConfig
 };
 static_assert(sizeof(LaunchAttribute) == 72 && sizeof(LaunchConfiguration) == 56);
 
-// Calls X(name, (parameters)) for each used function of the driver. The functions return an error code, 0 for success.
+// Calls X(name, (parameters)) for each function that is used. The functions return an error code, or 0 for success.
 #define FLAMBEAU_DRIVER_FUNCTIONS(X)                                                                          \
   X(cuInit, (unsigned))                                                                                       \
   X(cuDriverGetVersion, (int*))                                                                               \
@@ -95,7 +95,7 @@ inline constexpr int kThreadsPerBlock = 1, kSharedMemoryPerBlock = 8, kWarpSize 
 
 // Returns the initialised driver. If no driver can be used, raises an error that gives the reason in one sentence.
 const Driver& driver();
-// Returns the reason for which driver() would raise an error, or an empty string.
+// Returns the reason why driver() would raise an error, or an empty string.
 const std::string& driver_obstacle();
 
 // Raises an error for a nonzero code. `what` describes the operation, such as "allocating memory".

@@ -1,4 +1,4 @@
-// Graphs of captured work, and the random numbers that the work draws.
+// CUDA graphs of captured work, and the random numbers that the work draws.
 #include <algorithm>
 #include <memory>
 #include <mutex>
@@ -15,14 +15,14 @@ namespace flambeau::cuda {
 
 // Note [Numbers in graphs]
 // Each replay draws the random numbers that the work would draw if it ran at that time. The arguments of a captured
-// kernel contain the offset of its numbers within those of the graph. The start of the graph's numbers is the state of
-// the generator, which the kernel reads from GPU memory. launch_graph writes it on the stream of the replay, after the
-// previous replay, which may be on another stream, and then advances the generator by the numbers of the whole graph. A
-// derivative that draws numbers again reads the same memory, even in another graph. The memory is allocated before the
-// capture begins: if it had belonged to a temporary tensor, each replay would overwrite it. The capture does not
-// advance the generator, since it draws nothing. An activation checkpoint, which recomputes the inputs of its
-// derivative, stores its offset within the numbers of the graph (RandomPosition) and draws from there. These numbers
-// are not counted again.
+// kernel contain the offset of its numbers within the numbers of the graph. The start of the graph's numbers is the
+// state of the generator, which the kernel reads from GPU memory. launch_graph writes this state on the stream of the
+// replay, after the previous replay, which may be on another stream, and then advances the generator by the numbers of
+// the whole graph. A derivative that draws numbers again reads the same memory, even in another graph. The memory is
+// allocated before the capture begins: if it had belonged to a temporary tensor, each replay would overwrite it. The
+// capture does not advance the generator, because it draws nothing. An activation checkpoint, which recomputes the
+// inputs of its derivative, stores its offset within the numbers of the graph (RandomPosition) and draws from this
+// offset. These numbers are not counted again.
 struct NumbersOfGraph {
   Generator* generator;  // null for the default generator
   uint64_t settings;     // number of times that the generator's state had been set when the capture began
@@ -46,7 +46,7 @@ namespace {
 
 std::mutex mutex;
 std::vector<Graph*> graphs;    // all graphs that exist
-std::vector<Graph*> captures;  // those whose capture is in progress
+std::vector<Graph*> captures;  // graphs whose capture is in progress
 
 // Python represents graphs by integers. Raises an error for an integer that is not the address of a graph.
 void require_graph(const Graph* graph) {
@@ -62,7 +62,7 @@ void add_generator(Graph* graph, Generator* generator) {
 }
 
 // Returns the graph that captures this thread's work on the GPU, even if the current stream has only joined the
-// capture. Returns null if there is none.
+// capture. Returns null if no graph captures the work.
 Graph* current_graph(int device) {
   StreamHandle* stream = current_stream(device);
   const std::lock_guard lock(mutex);
@@ -73,7 +73,7 @@ Graph* current_graph(int device) {
   return found == captures.end() ? nullptr : *found;
 }
 
-// Returns the default generator's numbers in the capture of this thread; null outside of captures.
+// Returns the default generator's numbers in the capture of this thread, or null outside captures.
 NumbersOfGraph* captured_numbers() {
   {
     const std::lock_guard lock(mutex);
@@ -104,8 +104,8 @@ void move_generator(const RandomPosition& position) {
     g.set_state(position.seed, position.offset);
 }
 
-// Writes the numbers to the tensor by memset commands, which contain the values. A copy would read host memory later,
-// and that memory would have to exist until then.
+// Writes the numbers to the tensor with memset commands, which contain the values. A copy command would read host
+// memory later, so this memory would have to exist until then.
 void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint64_t> numbers, StreamHandle* stream) {
   auto address = DevicePointer(to.device_bytes());
   for (const uint64_t number : numbers)

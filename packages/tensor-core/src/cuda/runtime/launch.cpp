@@ -4,8 +4,9 @@ namespace flambeau::cuda {
 
 // Note [Launches ahead]
 // A GPU of compute capability 9.0 or later can launch a kernel while the previous kernel of the stream ends, which
-// saves a fifth of the time of small kernels. Such a launch has the attribute kMayOverlap, and the kernel waits for the
-// results of the previous one in its first instruction (device/threads/kernel.h). So all kernels still run in order.
+// reduces the time of small kernels by a fifth. A launch of this type has the attribute kMayOverlap, and the kernel
+// waits for the results of the previous kernel in its first instruction (device/threads/kernel.h). Therefore all
+// kernels still run in order.
 void launch(int device, FunctionHandle* kernel, Grid grid, unsigned threads, const void* arguments) {
   constexpr int kMayOverlap = 6;  // CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
   const LaunchAttribute overlap{kMayOverlap, {}, 1, {}};

@@ -14,8 +14,8 @@ inline constexpr unsigned kThreads = 256;  // default number of threads of a blo
 
 constexpr int64_t divide_up(int64_t n, int64_t by) { return n / by + (n % by != 0); }
 
-// Launches a kernel on the thread's current stream of that GPU. `arguments` points to the structure that is the
-// kernel's only parameter.
+// Launches a kernel on the thread's current stream of the GPU. `arguments` points to the structure that is the kernel's
+// only parameter.
 void launch(int device, FunctionHandle* kernel, Grid grid, unsigned threads, const void* arguments);
 template <class Arguments>
 void launch(int device, CudaModule& module, int kernel, Grid grid, unsigned threads, const Arguments& arguments) {

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Returns the folder of the installed Python package; this library is in its folder lib.
+// Returns the folder of the installed Python package. This library is in the folder `lib` of the package.
 fs::path package_folder() {
   const std::string own = platform::library_of(reinterpret_cast<const void*>(&package_folder));
   std::error_code ignored;

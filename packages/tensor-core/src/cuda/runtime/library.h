@@ -1,4 +1,4 @@
-// Loading of libraries at run time, wherever they are installed.
+// Loading of libraries at run time.
 #pragma once
 
 #include <string>
@@ -6,11 +6,11 @@
 
 namespace flambeau::cuda {
 
-// Opens a library. If the environment variable `variable` is set, it contains the path. Otherwise each name is searched
-// for in the folders of NVIDIA's wheels next to this library, in CUDA toolkits, and on the system's search path.
-// Returns null if no library is found; `tried` then lists the names.
+// Opens a library. If the environment variable `variable` is set, its value is the path. Otherwise each name is
+// searched for in the folders of NVIDIA's wheels next to this library, in CUDA toolkits, and on the system's search
+// path. Returns null if no library is found; `tried` then lists the names.
 void* open_library(const char* variable, const std::vector<const char*>& names, std::string& tried);
-// Returns both names of a CUDA library, first the name for the driver's generation, because a driver may reject the
+// Returns both names of a CUDA library. The name for the driver's generation is first, because a driver may reject the
 // output of a later compiler.
 std::vector<const char*> by_generation(const char* of_13, const char* of_12);
 // Returns a symbol of the library, or null.
@@ -19,7 +19,7 @@ void* find_symbol(void* library, const char* name);
 const std::string& include_folder();
 const std::string& kernel_folder();  // returns the parent of the folder `device` with the kernels
 
-// A library and the functions of it that are used. A derived structure has a member for each function.
+// A library and the functions of the library that are used. A derived structure has a member for each function.
 class OpenedLibrary {
  public:
   bool complete;      // true if the library was found and has all functions
@@ -45,8 +45,8 @@ const Library& the_library() {
   static const Library* once = new Library;
   return *once;
 }
-// Use these macros with a list X(name, (parameters)) of functions that return a status: the first declares a member for
-// each function, the second finds its address.
+// Use these macros with a list X(name, (parameters)) of functions that return a status. The first macro declares a
+// member for each function, and the second finds the address of the function.
 #define FLAMBEAU_DECLARE_FUNCTION(name, parameters) int(*name) parameters;
 #define FLAMBEAU_FIND_FUNCTION(name, parameters) find(#name, name);
 

@@ -26,12 +26,12 @@ struct ProgramHandle;
   X(nvrtcGetPTX, (ProgramHandle*, char*))                                                                         \
   X(nvrtcDestroyProgram, (ProgramHandle**))
 
-// Loads the library of built-in functions that is next to NVRTC. NVRTC opens it by its name, and NVRTC of CUDA 13.0
-// does not search its own folder.
+// Loads the library of built-in functions that is in the same folder as NVRTC. NVRTC opens this library by its name,
+// and NVRTC of CUDA 13.0 does not search its own folder.
 void load_builtins(const void* function_of_nvrtc, int major, int minor) {
   const std::filesystem::path nvrtc = platform::library_of(function_of_nvrtc);
   const std::string name = "libnvrtc-builtins.so." + std::to_string(major) + "." + std::to_string(minor);
-  platform::open_library((nvrtc.parent_path() / name).string());  // if it is elsewhere, NVRTC searches for it
+  platform::open_library((nvrtc.parent_path() / name).string());  // if the library is elsewhere, NVRTC searches for it
 }
 
 struct Nvrtc {
@@ -63,7 +63,7 @@ struct Nvrtc {
 };
 const Nvrtc& nvrtc() { return the_library<Nvrtc>(); }
 
-// Returns a text of NVRTC. Two functions return it: `size` its size, `get` its contents.
+// Returns a text of NVRTC. The function `size` returns its size, and the function `get` returns its contents.
 template <class Size, class Get>
 std::string text_of(ProgramHandle* program, Size size, Get get) {
   size_t bytes = 0;

@@ -2,8 +2,8 @@
 //
 // Note [Pinned memory]
 // Pinning memory is slow, so freed blocks are cached for the next request of their size. Asynchronous copies may still
-// use a freed block: an event is recorded in each stream that used it, and the block is reused when these events have
-// completed. A graph copies at each replay, so it keeps the storages alive until it is destroyed.
+// use a freed block. Therefore an event is recorded in each stream that used the block, and the block is reused when
+// these events have completed. A graph copies at each replay, so it keeps the storages alive until it is destroyed.
 #include <algorithm>
 #include <bit>
 #include <map>
@@ -18,8 +18,8 @@ namespace {
 
 thread_local bool non_blocking = false;
 
-// Rounds up to a multiple of 4 KiB or, if that is larger, of an eighth of the largest power of two that is not above
-// `bytes`.
+// Rounds up to a multiple of a unit. The unit is 4 KiB or, if that is larger, an eighth of the largest power of two
+// that is at most `bytes`.
 constexpr size_t rounded_size(size_t bytes) {
   constexpr size_t kSmallest = 4096;
   const size_t step = std::max(std::bit_floor(bytes) / 8, kSmallest);

@@ -11,10 +11,10 @@ namespace flambeau::cuda {
 namespace {
 
 constexpr int64_t kBlocks = 1024;     // number of blocks that keep every GPU busy
-constexpr int64_t kShortPacks = 128;  // a row of at most this many packs of 16 bytes is reduced by some lanes of a warp
+constexpr int64_t kShortPacks = 128;  // some lanes of a warp reduce a row of at most this many packs of 16 bytes
 constexpr int64_t kPartPacks = 2048;  // minimum number of packs in a part of a row
-// In reductions of columns: the number of blocks, of which there are many so that they end at about the same time, the
-// minimum number of rows for each slot, and the number of rows that a slot loads at a time.
+// For reductions of columns: the number of blocks, which is large so that the blocks end at about the same time; the
+// minimum number of rows for each slot; and the number of rows that a slot loads at a time.
 constexpr int64_t kColumnBlocks = 8192, kPartRows = 16, kLoadedRows = 4;
 constexpr int64_t kJoinedStates = 16;  // a thread combines at most about this many states
 
@@ -28,7 +28,7 @@ void divide_length(ReducePlan& plan, int64_t length, int64_t most, int64_t unit)
   plan.parts = std::max<int64_t>(1, divide_up(length, plan.part));
 }
 
-// `held`: number of packs that a thread can keep in registers, if lines are not divided, otherwise 0.
+// `held`: number of packs that a thread can keep in registers, or 0 if lines may be divided.
 ReducePlan plan_for(const Step& s, int64_t item_size, int64_t held) {
   const bool whole = held > 0;
   const int64_t width = std::max<int64_t>(1, 16 / item_size);

@@ -1,5 +1,5 @@
-// The division of reductions and scans into blocks, as plain arithmetic, which tests call on the host. It depends only
-// on the shape, so that the order of additions, and with it the result, is the same on all GPUs.
+// The division of reductions and scans into blocks, as plain arithmetic, which tests call on the host. The division
+// depends only on the shape, so that the order of additions, and therefore the result, is the same on all GPUs.
 #pragma once
 
 #include "cuda/runtime/launch.h"
@@ -11,17 +11,17 @@ struct Step {  // sizes of a contiguous tensor that is reduced along its middle 
 };
 
 struct ReducePlan {
-  // The last one is kJoin for reductions, and kHeldRows, which has `lanes` threads per block, for lines.
+  // The last kernel is kJoin for reductions and kHeldRows for lines. kHeldRows has `lanes` threads per block.
   enum Kernel { kShortRows, kLongRows, kColumns, kWideColumns, kJoin, kHeldRows = kJoin } kernel;
   int lanes, slots;
   int64_t part, parts;
   Grid grid;
 };
 ReducePlan plan_of(const Step& step, int64_t item_size);
-// Does the same for operations that write lines, with this number of input tensors. Each line has only one part.
+// Like plan_of(), for operations that write lines. `inputs`: number of input tensors. Each line has only one part.
 ReducePlan plan_of_lines(const Step& step, int64_t item_size, int64_t inputs);
 
-struct JoinPlan {  // for combining states (outer, length, inner) along the length
+struct JoinPlan {  // for combining states (outer, length, inner) along `length`
   int lanes, slots;
   Grid grid;
 };

@@ -1,10 +1,11 @@
 // Storages on a GPU.
 //
 // Note [Two memories]
-// The contents of a CUDA storage are on its GPU until an operator requests the host pointer (Storage::data). They are
-// then copied to the host and stay there, since the operator may write through the pointer. The next request for the
-// GPU pointer (Storage::device_data) copies them back. Therefore all operators work on CUDA tensors: those with kernels
-// at the speed of the GPU, the others at the cost of the copies. host_calls() counts the latter.
+// The contents of a CUDA storage are on its GPU until an operator requests the host pointer (Storage::data). Then the
+// contents are copied to the host and stay there, because the operator may write through the pointer. The next request
+// for the GPU pointer (Storage::device_data) copies them back. Therefore all operators work on CUDA tensors: operators
+// with GPU kernels at the speed of the GPU, other operators at the cost of the copies. host_calls() counts the calls of
+// the latter.
 //
 // An operator that accesses elements on the host may keep pointers to them until it returns. Therefore the rest of the
 // call runs on the host (on_host, which cuda::runs_on_gpu checks), so that no part of it invalidates the pointers. A
@@ -87,12 +88,12 @@ void Storage::record_stream(int device, cuda::StreamHandle* stream) const {
     cuda::use_block(static_cast<cuda::Block*>(context_), {device, stream});
 }
 
-// Several threads of a loop may request the pointer at the same time.
+// Several threads of a parallel loop may request the pointer at the same time.
 void* Storage::move_to_host() const {
   fall_back_to_host();
   if (__atomic_load_n(&on_host_, __ATOMIC_ACQUIRE)) return host_;
   {
-    // Release the GIL before taking the lock, since a thread with the GIL may wait for the lock.
+    // Releases the GIL before taking the lock, because a thread with the GIL may wait for the lock.
     const GilRelease release(GilRelease::Wait);
     const std::lock_guard lock(moving);
     if (on_host_) return host_;
@@ -108,7 +109,7 @@ void Storage::move_to_device() const {
   require(device_ == DeviceType::Cuda, OnDevice::operation(),
           ": Expected all tensors to be on the same device, but found one on ", device_,
           " together with tensors on a GPU");
-  // New storages have no contents to copy, so that the GIL need not be released.
+  // New storages have no contents to copy, so the GIL need not be released.
   if (const std::unique_lock lock(moving, std::try_to_lock); lock && !on_host_) {
     __atomic_store_n(&on_device_, true, __ATOMIC_RELEASE);
     return;
