@@ -1,15 +1,15 @@
-// Kernels that apply a function to each element: the rows of pointwise operators, and copies. A module's source
-// includes this file with FLAMBEAU_FAMILY set and invokes
+// Kernels that apply a function to each element: pointwise operators and copies. A module's source includes this file
+// with FLAMBEAU_FAMILY set and invokes
 //
 //   FLAMBEAU_POINTWISE(function, V, Out, In...)
 //
-// function  VALUE(name) or DERIVATIVE(name, operand, reads) of a row, or IDENTITY
+// function  VALUE(name) or DERIVATIVE(name, operand, reads) of a pointwise operator, or IDENTITY
 // V         the type of the computation: operands are converted to it, and its result is converted to Out
 // In        the element type of an operand, or Number for a scalar operand
 //
-// This defines five kernels: `vectors` for contiguous tensors whose addresses are multiples of 16, `elements` for
-// contiguous tensors at any address, `packs` for aligned rows of which each operand is contiguous or one repeated
-// element, `rows` for other long rows, and `strided` for any strides.
+// This defines five kernels: `vectors` for contiguous tensors whose addresses are multiples of 16; `elements` for
+// contiguous tensors at any address; `packs` for aligned rows, if each operand is contiguous or one repeated element
+// along the row; `rows` for other long rows; and `strided` for any strides.
 #pragma once
 
 #include <utility>
@@ -68,13 +68,13 @@ struct ValueOf {
 };
 
 // The derivative with respect to operand I. Its arguments are the gradient, and then the values that the derivative
-// reads (the bits of `reads`), in the row's order.
+// reads (the bits of `reads`), in the order of the operator's operands and result.
 template <class Row, int I, uint8_t reads>
 struct DerivativeOf {
   template <class V, class... Read>
   static V call(V grad, Read... read) {
     const V given[] = {grad, read...};
-    V all[4] = {grad, grad, grad, grad};  // operands that are not read are set to some valid value
+    V all[4] = {grad, grad, grad, grad};  // operands that are not read are set to any valid value
     for (int i = 0, next = 1; i <= Row::kArity; ++i)
       if (reads >> i & 1) all[i] = given[next++];
     if constexpr (Row::kArity == 1)
@@ -90,7 +90,7 @@ struct DerivativeOf {
 template <class Function, class V, class Out, class... In>
 struct Loop {
   static constexpr int kInputs = sizeof...(In);
-  static constexpr int kTensors = kInputs + 1 < kPointers ? kInputs + 1 : kPointers;  // that may have strides
+  static constexpr int kTensors = kInputs + 1 < kPointers ? kInputs + 1 : kPointers;  // tensors with any strides
   static constexpr int max(int x, int y) { return x > y ? x : y; }
   static constexpr int largest() {
     int size = sizeof(Out);
@@ -117,7 +117,7 @@ struct Loop {
   struct alignas(kWidth * sizeof(T)) Pack {
     T values[kWidth];
   };
-  // Reads a pack, or one element for all of a pack.
+  // Reads a pack, or one element that is repeated for the whole pack.
   template <class T>
   static Pack<T> read(const PointwiseArguments& a, int k, int64_t offset, bool repeated) {
     if constexpr (std::is_same_v<T, Number>)
@@ -139,7 +139,7 @@ struct Loop {
     else
       return convert<V>(pack.values[j]);
   }
-  // Returns whether an operand is one element that is repeated along the innermost dimension.
+  // Returns true if an operand is one element that is repeated along the innermost dimension.
   static bool is_repeated(const PointwiseArguments&, int) { return false; }
   static bool is_repeated(const StridedArguments& a, int k) { return k < kTensors && a.strides[k][0] == 0; }
   template <class Arguments, int... K>
@@ -158,7 +158,7 @@ struct Loop {
     pack_at(a, offsets, std::make_integer_sequence<int, kInputs>());
   }
 
-  // Adds to the offsets, in bytes, those of a step of the loop over the dimensions. Returns the position in the
+  // Adds the offsets of a step of the loop over the dimensions to `offsets`, in bytes. Returns the position in the
   // innermost dimension.
   static uint32_t add_offsets(const StridedArguments& a, uint32_t step, int64_t* offsets) {
     uint32_t left = step, innermost = 0;
@@ -199,7 +199,7 @@ struct Loop {
       for (int k = 0; k < kTensors; ++k) offsets[k] += a.strides[k][0] / kWidth;
     }
   }
-  // A warp processes kRowPart elements of a row. Each lane processes every 32nd of them.
+  // A warp processes kRowPart elements of a row. Each lane processes every 32nd element.
   static void rows(const StridedArguments& a) {
     constexpr int kEach = kRowPart / 32;
     const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x;

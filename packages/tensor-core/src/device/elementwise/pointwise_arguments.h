@@ -5,8 +5,9 @@
 
 namespace flambeau::cuda {
 
-// Maximum number of tensors of a kernel: the output and the inputs of a derivative (gradient, three operands and
-// result). A kernel has up to kNumbers - 1 operands. If they are more than kPointers - 1, the last ones are numbers.
+// kPointers: maximum number of tensors of a kernel, namely the output and the inputs of a derivative (gradient, three
+// operands and result). A kernel has up to kNumbers - 1 operands. If it has more than kPointers - 1, the last ones are
+// numbers.
 inline constexpr int kPointers = 6, kNumbers = 16;
 inline constexpr int kLoopDims = 12;
 inline constexpr int kRowPart = 128;  // number of elements of a row that a warp processes
@@ -30,10 +31,10 @@ struct PointwiseArguments {
   double numbers[kNumbers][2];  // scalar operands: real and imaginary part, or the bits of an integer
 };
 
-// Arguments for tensors that are not contiguous. The strides are in bytes, and the dimensions begin with the innermost
-// one. In the kernels `packs` and `rows`, the innermost dimension and `count` are in packs or in parts of kRowPart
-// elements, and `row` is the number of elements of a row. The kernels for contiguous tensors do without these numbers,
-// because the driver takes longer to launch a kernel with more bytes of arguments.
+// Arguments for tensors that are not contiguous. The strides are in bytes, and the dimensions are ordered from the
+// innermost to the outermost. In the kernels `packs` and `rows`, the innermost dimension and `count` are in packs or in
+// parts of kRowPart elements, and `row` is the number of elements of a row. The kernels for contiguous tensors do not
+// have these arguments, because the driver takes longer to launch a kernel with more bytes of arguments.
 struct StridedArguments : PointwiseArguments {
   int dims;
   int64_t row;

@@ -1,10 +1,10 @@
-// Rows of pointwise operators, for GPU kernels: those of the family FLAMBEAU_FAMILY, or all if it is not set. Note
-// [Rows] in flambeau/pointwise.def
+// Pointwise operators for GPU kernels: the family FLAMBEAU_FAMILY or, if it is not set, all families. Each operator is
+// a struct (a row of the operator table). Note [Rows] in flambeau/pointwise.def
 //
-//   flambeau::device::exp_row              the row of exp
+//   flambeau::device::exp_row              the struct of exp
 //   value_of<Row>(V...)                    the result for one element, of type Result<Row, V>
-//   derivative_of<Row, I>(grad, V..., r)   the gradient for operand I; r is the row's result
-//   takes<Row, V>, differentiates<Row, I, V>   true if the row has a kernel for V, or a derivative for operand I
+//   derivative_of<Row, I>(grad, V..., r)   the gradient for operand I; r is the result of the operator
+//   takes<Row, V>, differentiates<Row, I, V>   true if the operator has a kernel for V, or a derivative for operand I
 #pragma once
 
 #ifdef __CUDACC__
@@ -92,8 +92,8 @@ constexpr bool has_derivative() {
 template <class Row, int I, class V>
 inline constexpr bool differentiates = has_derivative<Row, I, V>();
 
-// Evaluates the row's expression with the number type that suits the operands: Unbounded, which is slower, for operands
-// for which the fast functions are not valid, Near for moderate quotients, otherwise V.
+// Evaluates the operator's expression with the number type that suits the operands: Unbounded, which is slower, if the
+// fast functions are not valid for the operands; Near for moderate quotients; otherwise V.
 template <class R, class V>
 FLAMBEAU_INLINE auto plain_value(V x) {
   if constexpr (!is_complex_type<V>)

@@ -2,11 +2,11 @@
 //
 //   FLAMBEAU_OFFSETS             kernels that convert an index to offsets (`pick`, `locate`) or row numbers (`rows`)
 //   FLAMBEAU_WORDS(W)            copies of words of 1, 2, 4, 8 or 16 bytes: `load`, `store`, `gather`
-//   FLAMBEAU_COMBINE(T, how)     kernels that combine elements with those of the destination: `columns`, `segments`,
-//                                `walk`
+//   FLAMBEAU_COMBINE(T, how)     kernels that combine elements with the elements of the destination: `columns`,
+//                                `segments`, `walk`
 //
 // No two threads write the same element, and a thread that combines several values into an element does so in the order
-// of the values. So the results are deterministic.
+// of the values. Therefore the results are deterministic.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -50,7 +50,7 @@ inline char* address(const BlockArguments& a, const BlockPosition& p) {
   return a.blocks + offset_at(a.outer_dims, p.outer) + offset_of(a, p.k) * a.item + offset_at(a.inner_dims, p.inner);
 }
 
-// Byte offsets of one step of a loop: in the tensor that is read or written (`other`), the index and the indexed
+// Byte offsets for one step of a loop: in the tensor that is read or written (`other`), in the index and in the indexed
 // tensor.
 struct Steps {
   int64_t other = 0, index = 0, element = 0;
@@ -105,7 +105,7 @@ struct Words {
     for (int j = 0; j < kEach; ++j)
       if (const int64_t i = first + int64_t(j) * blockDim.x; i < total) reinterpret_cast<W*>(a.values)[i] = words[j];
   }
-  // Equal offsets are adjacent. Of their values, the last is stored.
+  // Equal offsets are adjacent. Only the last value of equal offsets is stored.
   static void store(const BlockArguments& a) {
     const int64_t i = thread_number();
     if (i >= a.outer * a.count * a.inner) return;
@@ -140,7 +140,7 @@ struct Combining {
     }
   }
   // Each thread computes one written element. Equal offsets are adjacent. The thread of the first of them adds all
-  // their values in order, and prefetches the next kAhead values meanwhile.
+  // values of these offsets in order, and meanwhile prefetches the next kAhead values.
   static void segments(const BlockArguments& a) {
     constexpr int kAhead = 8;
     const int64_t i = thread_number();
@@ -166,7 +166,8 @@ struct Combining {
     for (; k < end; ++k) result = combine<c, T>(result, value_of(k));
     *to = result;
   }
-  // Returns the end of the range of offsets equal to the one at `first`, by exponential and binary search.
+  // Returns the end of the range of offsets that are equal to the offset at `first`. Uses exponential and binary
+  // search.
   static int64_t end_of_segment(const BlockArguments& a, int64_t first) {
     const int64_t offset = offset_of(a, first);
     const auto same = [&](int64_t k) { return k < a.count && offset_of(a, k) == offset; };

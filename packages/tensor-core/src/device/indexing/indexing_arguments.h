@@ -30,22 +30,22 @@ struct RowArguments {
   int64_t count, step;
 };
 
-// Note [Blocks] in src/operators/indexing/indexing.h. `inner` and inner_dims count words if words are copied, and
+// Note [Blocks] in src/operators/indexing/indexing.h. `inner` and inner_dims count words if words are copied, and count
 // elements if elements are combined.
 struct BlockArguments {
-  char *blocks, *values;   // the indexed tensor; the values read from it or written to it, contiguous
+  char *blocks, *values;   // blocks: the indexed tensor; values: contiguous, read from it or written to it
   const int64_t* offsets;  // in elements; if null, offset k is rows[k] * step
   const uint32_t* rows;
   int64_t step;
-  // For each offset, the position of its values before the offsets were sorted; null: not sorted.
+  // For each offset, the position of its values before the offsets were sorted. Null: the offsets were not sorted.
   const uint32_t* positions;
   int64_t outer, count, inner, item;
   bool one;  // true if all elements are set to a single value
   Extents outer_dims, inner_dims;
 };
 
-// For an index with one entry per element, as in gather. Each thread processes `length` entries along the indexed
-// dimension; the steps are in bytes. If `length` is 1, `dims` and `sizes` include this dimension.
+// Arguments for an index with one entry per element, as in gather. Each thread processes `length` entries along the
+// indexed dimension; the steps are in bytes. If `length` is 1, `dims` and `sizes` include this dimension.
 struct WalkArguments {
   int64_t count;
   char *elements, *others;

@@ -1,5 +1,6 @@
-// Finds the positions of the nonzero elements of a mask: `count` counts them per tile, and `write` stores each position
-// at the offset that is the number of preceding nonzero elements. `coordinates` converts positions to coordinates.
+// Finds the positions of the nonzero elements of a mask: `count` counts these elements in each tile, and `write` stores
+// each position at an offset, the number of preceding nonzero elements. `coordinates` converts positions to
+// coordinates.
 #pragma once
 
 #include "device/reductions/running_sums.h"

@@ -1,7 +1,7 @@
 // Note [Attention] on a GPU. Each block computes the results of some queries (or, in the derivative for keys and
 // values, of some keys), and loops over tiles of the other operand. 16 threads share a row of a tile. Two kernels
-// compute the derivative: in by_queries, each block has some queries, and in by_keys some keys. Thus one thread
-// computes each sum, in a fixed order.
+// compute the derivative: in by_queries, each block has some queries, and in by_keys, each block has some keys. Thus
+// only one thread computes each sum, in a fixed order.
 //
 // A module invokes FLAMBEAU_ATTENTION(T, kDepth, kWidth, kTile, kParts). Sizes are rounded up to multiples of 16.
 // kParts is true if each block processes only a part of the keys; attention_join.h merges the parts.
@@ -20,7 +20,7 @@ struct Attention {
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
-  static constexpr int kRows = kTile / 16;  // number of rows, and of columns, of a tile per thread
+  static constexpr int kRows = kTile / 16;  // a thread computes kRows rows by kRows columns of a tile
   static constexpr int kMaxColumns = kDepth > kWidth ? kDepth : kWidth;
   template <int kSize>
   using Rows = V[kTile][kSize + 1];  // the padding puts elements of a column into different banks
@@ -30,7 +30,8 @@ struct Attention {
   static int own_column() { return int(threadIdx.x) % 16; }
   static V lowest() { return -V(INFINITY); }
 
-  // Loads rows [first, first + kTile) of a matrix (rows, columns). Elements beyond its end become zeros.
+  // Loads the rows [first, first + kTile) of a matrix (rows, columns). Elements beyond the end of the matrix become
+  // zeros.
   template <int kSize>
   static void load(Rows<kSize>& to, const Member& member, int64_t first, int64_t rows, int64_t columns) {
     const int stride = member.opaque_stride();
@@ -94,7 +95,7 @@ struct Attention {
       for (int c = 0; c < kRows; ++c) to[own_row() + 16 * r][own_column() + 16 * c] = from[r][c];
   }
 
-  // Combines a value with those of the other threads of the row.
+  // Combines a value with the values of the other threads of the row.
   template <class F>
   static V over_row(V x, F&& f) {
     for (int lanes = 8; lanes > 0; lanes /= 2) x = f(x, __shfl_xor_sync(0xffffffffu, x, lanes, 16));
@@ -154,8 +155,8 @@ struct Attention {
     store<kWidth, std::conditional_t<kParts, V, T>>(a.out, range.result, first, a.queries, a.width, sums);
   }
 
-  // Computes the sums over width of grad * out, one for each query, that the derivative subtracts. 16 threads process a
-  // query.
+  // Computes, for each query, the sum over width of grad * out. The derivative subtracts these sums. 16 threads process
+  // a query.
   static void means(const Arguments& a) {
     const int64_t row = int64_t(blockIdx.x) * (kAttentionThreads / 16) + own_row();
     const bool in_range = row < a.batch * a.queries;
@@ -168,8 +169,7 @@ struct Attention {
     if (in_range && own_column() == 0) reinterpret_cast<V*>(a.means)[row] = sum;
   }
 
-  // Computes the weight of a score `s` and converts `product`, the gradient of the weight, to the gradient of the
-  // score.
+  // Computes the weight of a score `s`. Converts `product`, the gradient of the weight, to the gradient of the score.
   static void differentiate(const Arguments& a, int64_t batch, int64_t query, V s, V& weight, V& product) {
     const int64_t at = batch * a.queries + (query < a.queries ? query : 0);
     weight = s == lowest() ? V(0) : exp(s - reinterpret_cast<const V*>(a.logarithms)[at]);

@@ -25,13 +25,13 @@ struct AttentionArguments {
   char* out;
   char* logarithms;  // logarithms of the sums of exponentials, (batch, queries) in the type of the computation
   // Each part of part_keys keys has its own results and logarithms: (batch, parts, queries, ...). With several parts,
-  // the results are in the type of the computation, too.
+  // the results also have the type of the computation.
   int64_t parts = 1, part_keys = 0;
-  // The mask is added to the scores; a boolean mask hides the keys whose entries are false. Null: no mask.
+  // The mask is added to the scores. A boolean mask hides the keys whose entries are false. Null: no mask.
   AttentionRows mask;
   int64_t mask_column;
   bool boolean_mask;
-  // Members that only the derivative uses. It reads `out` and `logarithms` as well.
+  // Members that only the derivative uses. The derivative also reads `out` and `logarithms`.
   AttentionRows grad;
   char* means;  // sums of the gradient times the output over width, (batch, queries)
   char *grad_query, *grad_key, *grad_value;

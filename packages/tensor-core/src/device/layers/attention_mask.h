@@ -7,8 +7,8 @@
 
 namespace flambeau::cuda {
 
-// Returns the offset, in elements, of a matrix in the batch. The number of matrices fits in 32 bits, because it is
-// limited by the number of blocks.
+// Returns the offset, in elements, of a matrix in the batch. The number of matrices fits in 32 bits, because the number
+// of blocks limits it.
 inline int64_t member_offset(const AttentionArguments& a, const AttentionRows& rows, int64_t batch) {
   uint32_t rest = uint32_t(batch);
   int64_t offset = 0;
@@ -29,7 +29,7 @@ struct MemberRows {
   MemberRows(const T* data, int64_t stride) : data(data), stride(stride) {}
   MemberRows(const AttentionArguments& a, const AttentionRows& rows, int64_t batch)
       : data(reinterpret_cast<const T*>(rows.data) + member_offset(a, rows, batch)), stride(rows.row) {}
-  // Returns the stride in a way that the compiler cannot analyse. Otherwise it would compute many addresses before a
+  // Returns the stride in a way that the compiler cannot analyse. If it could, it would compute many addresses before a
   // loop and keep them in registers.
   int opaque_stride() const {
     int opaque = int(stride);
@@ -39,8 +39,7 @@ struct MemberRows {
 };
 
 // The range of keys [begin, end) that a block processes in the forward pass, for queries that may attend only to keys
-// before `limit`. With kParts, these are the keys of one part. `result` is the index of the block's results in the
-// batch.
+// before `limit`. If kParts, these are the keys of one part. `result` is the index of the block's results in the batch.
 template <bool kParts>
 struct KeyRange {
   int64_t result, batch, begin, end;

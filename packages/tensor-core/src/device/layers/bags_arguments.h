@@ -7,9 +7,9 @@
 
 namespace flambeau::cuda {
 
-// Bag b consists of the table's rows indices[begins[b]] to indices[begins[b + 1] - 1].
+// Bag b consists of the rows of the table with the indices indices[begins[b]] to indices[begins[b + 1] - 1].
 struct BagArguments {
-  const void *table, *factors;  // factors: one per index, or null
+  const void *table, *factors;  // factors: one value per index, or null
   const int64_t *indices, *begins;
   void* out;
   int64_t *extremes, *sizes;  // extremes: the row of each maximum; null unless the mode is max

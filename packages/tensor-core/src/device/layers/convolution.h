@@ -2,9 +2,9 @@
 // are needed. Note [Tiles]
 //
 // As in Note [Unfolding], a convolution is weight (filters, taps) * patches (taps, positions) for each group. The index
-// k runs over all channels of the first tap, then over those of the second, and so on. The gradient of the input is a
-// similar product, of the weight and the output gradients of all filters. The gradient of the weight is a product over
-// the output positions of all samples. A module invokes FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
+// k runs over all channels of the first tap, then over all channels of the second tap, and so on. The gradient of the
+// input is a similar product of the weight and the output gradients of all filters. The gradient of the weight is a
+// product over the output positions of all samples. A module invokes FLAMBEAU_CONVOLUTION(function, T, tile, tf32).
 #pragma once
 
 #include "device/layers/convolution_arguments.h"
@@ -43,9 +43,9 @@ void take_slowly(T (&to)[kCount], F&& next) {
   }
 }
 
-// A row or column with a.inner elements for each tap, which are jump(a) elements apart in memory. `Finding` provides
-// jump(a) and find(a, tap), which returns the address of a tap's first element, or null if the tap is outside the
-// image.
+// A row or column with a.inner elements for each tap. These elements are jump(a) elements apart in memory. `Finding`
+// provides jump(a) and find(a, tap), which returns the address of a tap's first element, or null if the tap is outside
+// the image.
 template <class T, class Finding>
 struct Gathered : Finding {
   using Finding::Finding;
@@ -94,7 +94,7 @@ struct Convolution {
   static bool left_along_k(const Arguments&) { return true; }
   static const T* typed(const char* data) { return reinterpret_cast<const T*>(data); }
 
-  // start() returns the first position of the window of output `o`, and after() the position that is `steps` steps
+  // start() returns the first position of the window of output `o`. after() returns the position that is `steps` steps
   // after `first`.
   static Coordinates start(const Arguments& a, const Coordinates& o) {
     return {o.z * a.stride[0] - a.padding[0], o.y * a.stride[1] - a.padding[1], o.x * a.stride[2] - a.padding[2]};
@@ -175,7 +175,8 @@ struct InputGradient : Convolution<Element, kSize> {
       return {at.z + a.padding[0], at.y + a.padding[1], at.x + a.padding[2]};
     }
     static int64_t jump(const Arguments& a) { return a.positions; }
-    // Returns the coordinate of the output whose window begins at `begin` in the padded image, or -1 if there is none.
+    // Returns the coordinate of the output whose window begins at `begin` in the padded image, or -1 if no window
+    // begins there.
     static int32_t window(const Arguments& a, int d, int32_t begin) {
       if (begin < 0 || a.by_stride[d].divisor == 1) return begin;
       const uint32_t o = a.by_stride[d].quotient(uint32_t(begin));
@@ -204,7 +205,7 @@ template <class Element, int kSize>
 struct WeightGradient : Convolution<Element, kSize> {
   using Base = Convolution<Element, kSize>;
   using typename Base::Arguments, typename Base::T, typename Base::V;
-  static constexpr bool kColumnsOnly = kHasUnits<T>;  // lanes load adjacent columns, each at consecutive positions
+  static constexpr bool kColumnsOnly = kHasUnits<T>;  // lanes load adjacent columns; a lane loads consecutive positions
   static bool right_along_k(const Arguments&) { return true; }
 
   struct Left {
@@ -221,7 +222,7 @@ struct WeightGradient : Convolution<Element, kSize> {
       read_segments(grad, a.outputs.by_box, a.groups * a.filters * a.positions, p, end, to);
     }
   };
-  // For one channel and tap: the pixels that all outputs read.
+  // The pixels that all outputs read for one channel and tap.
   struct Right {
     const T* image;     // image of the first sample
     Coordinates first;  // the pixel that the first output reads

@@ -6,8 +6,8 @@
 
 namespace flambeau::cuda {
 
-// Positions in a sequence of boxes are numbered box by box. Divisions by the three numbers of positions in a box, a
-// plane and a row yield the coordinates of a position. Here and below, arrays hold depth, height and width.
+// Positions in a sequence of boxes are numbered box by box. Divisions by the numbers of positions in a box, in a plane
+// and in a row yield the coordinates of a position. Here and below, arrays contain depth, height and width.
 struct Box {
   int32_t size[3];
   Divider by_box, by_plane, by_row;
@@ -17,7 +17,7 @@ struct Box {
 struct ConvolutionArguments {
   Division division;
   char* partial;
-  const char *input, *weight, *grad, *bias;  // null if the function does not read it
+  const char *input, *weight, *grad, *bias;  // null if the function does not read the tensor
   char* out;
   int64_t groups, channels, filters;  // channels and filters of one group
   int64_t area, volume, positions;    // number of positions of the kernel, the input and the output

@@ -43,8 +43,8 @@ struct Ctc {
     return largest + T(log(T(exp(x - largest)) + T(exp(y - largest)) + T(exp(z - largest))));
   }
 
-  // Computes the logarithms of the path probabilities, from the first step and state on, or from the last ones if
-  // `backwards`.
+  // Computes the logarithms of the path probabilities, from the first step and state on or, if `backwards`, from the
+  // last step and state on.
   template <bool backwards>
   void walk(void* ways) const {
     constexpr int64_t back = backwards ? 1 : -1;
@@ -103,7 +103,7 @@ struct Ctc {
       shares[s] = way == log_zero() ? T(0) : T(exp(way + of_loss - from[mine]));
       if (mine == a.blank) of_blank += shares[s];
     }
-    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // its barrier makes all shares visible to all threads
+    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // has a barrier, which makes all shares visible
     if (threadIdx.x == 0) to[a.blank] -= of_blank * scale;
     for (int64_t i = threadIdx.x; i < states / 2; i += kCtcThreads) {
       const int64_t mine = label(2 * i + 1);

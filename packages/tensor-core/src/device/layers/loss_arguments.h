@@ -12,9 +12,9 @@ inline constexpr int kLossElements = 2048;  // scores that a block processes
 
 struct LossArguments {
   int64_t batch, classes, inner, ignored;
-  Divider sample;  // classes * inner, the scores of a sample, if they are fewer than kLossElements
+  Divider sample;  // classes * inner, the number of scores of a sample, if it is less than kLossElements
   const int64_t* labels;
-  const char *scores, *logarithms, *weight, *factors;  // weight: one per class, or null
+  const char *scores, *logarithms, *weight, *factors;  // weight: one value per class, or null
   char *out, *weights;
   Reporter reporter;
 };

@@ -1,8 +1,8 @@
 // Classification losses for logits (batch, classes, inner) and labels (batch, inner). A module invokes
 // FLAMBEAU_LOSSES(T), which defines the kernels
 //
-//   pick                the loss and the weight of each label: the negative log-likelihood, or with `logarithms` the
-//                       cross-entropy
+//   pick                the loss and the weight of each label. The loss is the negative log-likelihood or, with
+//                       `logarithms`, the cross-entropy
 //   nll_gradient        the gradient of the negative log-likelihood
 //   softmax_gradient    the gradient of the cross-entropy
 #pragma once
@@ -31,14 +31,15 @@ struct Losses {
     pointer(a.out)[i] = ignored ? T(0) : weight * ((a.logarithms ? pointer(a.logarithms)[i] : T(0)) - score);
   }
 
-  // The label of a sample at one position along `inner`, with the values that the gradients of all its scores need.
+  // The label of a sample at one position along `inner`, with the values that the gradients of all scores at this
+  // position need.
   struct Label {
     int64_t label;
     T factor, logarithm;
     bool ignored;
   };
 
-  // One block processes kLossElements scores, of one sample or of several small ones.
+  // One block processes kLossElements scores of one sample, or of several small samples.
   template <bool softmax>
   static void gradient(const LossArguments& a) {
     const int64_t step = a.classes * a.inner;
@@ -58,8 +59,8 @@ struct Losses {
   }
 
  private:
-  // Calls f(number, score) for each of `count` scores and stores the results. A thread loads `together` scores before
-  // it stores their results.
+  // Calls f(index, score) for each of `count` scores and stores the results. A thread loads `together` scores before it
+  // stores their results.
   template <bool softmax, int together, class F>
   static void each_score(const LossArguments& a, int64_t start, int count, F f) {
     const T* scores = pointer(a.scores) + start;

@@ -1,7 +1,7 @@
-// Note [Attention] with tensor cores (Dao 2023, arXiv:2307.08691). Each of a block's warps processes 16 * kHigh
-// queries. The block loops over the keys and values, kKeys at a time. Scores and weights stay in registers, because the
-// layout of a product's result is that of the left operand of the next product. Values are copied to shared memory
-// while the scores are computed, and the next keys while the values are multiplied.
+// Note [Attention] with tensor cores (Dao 2023, arXiv:2307.08691). Each warp of a block processes 16 * kHigh queries.
+// The block loops over the keys and values, kKeys at a time. Scores and weights stay in registers, because the result
+// of a product has the layout of the left operand of the next product. Values are copied to shared memory while the
+// scores are computed, and the next keys are copied while the values are multiplied.
 //
 // T is float16, bfloat16, or float, which is multiplied as TF32. With float, the queries are in registers, because
 // shared memory is too small for them and for tiles of many keys. Sizes are rounded up to multiples of 16. Rows begin
@@ -22,7 +22,7 @@ struct MatrixAttention {
   static constexpr int kThreads = kWarps * 32, kRows = kWarps * 16 * kHigh;
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   static constexpr int kBlocks = 0;
-#else  // blocks per multiprocessor: as many as fit in shared memory; without the hint, registers limit them to two
+#else  // minimum number of blocks per multiprocessor: see kBlocksByKeys in matrix_attention_derivative.h
   static constexpr int kBlocks =
       sizeof(T) == 2 && kHigh == 1 && !kGeneral && kDepth + kWidth > 128 && kDepth + kWidth <= 256 ? 3 : 0;
 #endif
@@ -89,7 +89,7 @@ struct MatrixAttention {
     // The tiles with most visible keys are started first.
     const int64_t first = (a.causal ? tiles - 1 - at : at) * kRows;
     const KeyRange<kParts> range(a, blockIdx.x / tiles, a.causal && first + kRows < a.keys ? first + kRows : a.keys);
-    const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
+    const int own = warp() * 16 * kHigh;  // first row of the warp in the tile
     if constexpr (std::is_same_v<T, float>) {
       RowsInRegisters<16 * kHigh, kDepth> query{};
       attend(a, range, first + own, query, 0);
@@ -115,7 +115,7 @@ struct MatrixAttention {
       query.template load<kThreads>(Member(a, a.query, batch), first - own, a.queries, a.depth);
       commit_copies();
     }
-    // Outside of the branch, so that the compiler starts all loads before it waits for the first.
+    // This statement is outside the branch, so that the compiler starts all loads before it waits for the first one.
     if constexpr (std::is_same_v<T, float>) query.round(a.depth);
     for (int64_t key = range.begin; key < limit; key += kKeys) {
       const bool sees = scores.any(key);

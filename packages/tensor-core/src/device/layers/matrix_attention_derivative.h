@@ -1,7 +1,7 @@
 // The derivative of matrix_attention.h. As in attention.h, there are two kernels: by_queries computes the gradient of
-// the queries, and by_keys computes those of the keys and values. Each warp processes 16 * kHigh rows of one operand,
-// and the block loops over the other, kOther rows at a time. A tile consists of two matrices. One of them is copied
-// while the other is multiplied.
+// the queries, and by_keys computes the gradients of the keys and values. Each warp processes 16 * kHigh rows of one
+// operand, and the block loops over the other operand, kOther rows at a time. A tile consists of two matrices. One of
+// them is copied while the other one is multiplied.
 //
 // A module invokes FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral).
 #pragma once
@@ -16,8 +16,8 @@ struct MatrixAttentionDerivative {
   using Arguments = AttentionArguments;
   using Member = MemberRows<T>;
   static constexpr int kThreads = kWarps * 32, kRows = kWarps * 16 * kHigh;
-  // Blocks of by_keys per multiprocessor: as many as fit in shared memory. Without the hint, registers limit them to
-  // two.
+  // Minimum number of blocks of the kernel by_keys that must fit on a multiprocessor, or 0. It is the number that fits
+  // in shared memory. Without this hint, the compiler uses so many registers that only two blocks fit.
   static constexpr int kBlocksByKeys = sizeof(T) == 4 && !kGeneral && kWarps == 4 && kDepth + kWidth > 64 ? 3 : 0;
   template <bool kByKeys>
   using Scores = MatrixScores<kHigh, kOther, kGeneral, kByKeys>;
@@ -29,8 +29,8 @@ struct MatrixAttentionDerivative {
   template <int kSize>
   using Other = MatrixRows<T, kOther, kSize>;
 
-  // The statistics of a query that the derivative reads: the logarithm to base 2 of its sum of exponentials, and its
-  // mean.
+  // The statistics of a query that the derivative reads: the logarithm to base 2 of the sum of its exponentials, and
+  // its mean.
   struct Query {
     float logarithm, mean;
     Query() = default;
@@ -41,8 +41,8 @@ struct MatrixAttentionDerivative {
       logarithm = (reinterpret_cast<const float*>(a.logarithms) + at)[n] * Scores<false>::kLog2E;
       mean = (reinterpret_cast<const float*>(a.means) + at)[n];
     }
-    // Converts a score to its weight, and `product`, the gradient of the weight, to the gradient of the score without
-    // the scale.
+    // Converts a score to its weight. Converts `product`, the gradient of the weight, to the gradient of the score
+    // without the factor `scale`.
     void differentiate(float factor, float& s, float& product) const {
       s = kGeneral && s == Scores<false>::kLowest ? 0.0f : quick_exp2(s * factor - logarithm);
       product = s * (product - mean);
@@ -69,7 +69,7 @@ struct MatrixAttentionDerivative {
     const int64_t tiles = (a.queries + kRows - 1) / kRows, batch = blockIdx.x / tiles, tile = blockIdx.x % tiles;
     const int64_t first = (a.causal ? tiles - 1 - tile : tile) * kRows;
     const int64_t limit = a.causal && first + kRows < a.keys ? first + kRows : a.keys;
-    const int own = warp() * 16 * kHigh;  // the warp's first row of the tile
+    const int own = warp() * 16 * kHigh;  // first row of the warp in the tile
     const Scores<false> scores(a, batch, first + own);
     const Member key_rows(a, a.key, batch), value_rows(a, a.value, batch);
     Query known[kHigh * 2];
@@ -175,7 +175,7 @@ struct MatrixAttentionDerivative {
 
 }  // namespace flambeau::cuda
 
-// by_keys computes two sums, so its warps process only 16 rows each.
+// by_keys computes two sums, so each of its warps processes only 16 rows.
 #define FLAMBEAU_MATRIX_ATTENTION_DERIVATIVE(T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral)                      \
   using AttentionOf = flambeau::cuda::Attention<T, kDepth, kWidth, 16>;                                               \
   using ByQueries = flambeau::cuda::MatrixAttentionDerivative<T, kDepth, kWidth, kWarps, kHigh, kOther, kGeneral>;    \

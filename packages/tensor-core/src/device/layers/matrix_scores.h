@@ -1,6 +1,6 @@
 // A warp's part of the scores of attention: 16 * kHigh rows, kColumns columns at a time. Rows are queries and columns
-// are keys, or the other way around if kByKeys. kGeneral is required if there is a mask or if the scale is not
-// positive; then scores are scaled before they are compared.
+// are keys or, if kByKeys, rows are keys and columns are queries. kGeneral is required if there is a mask or if the
+// scale is not positive; then scores are scaled before they are compared.
 #pragma once
 
 #include "device/layers/attention_mask.h"
@@ -23,7 +23,8 @@ struct MatrixScores {
         first(first),
         factor(kGeneral ? kLog2E : float(a.scale) * kLog2E) {}
 
-  // Return the position of row or column n of a lane. A lane has two rows of every 16, and two columns of every 8.
+  // These functions return the position of row or column n of a lane. A lane has two rows of every 16 rows, and two
+  // columns of every 8 columns.
   static int row_of(int n) { return n * 8 + lane() / 4; }
   int64_t row(int n) const { return first + row_of(n); }
   static int column(int n) { return n / 2 * 8 + lane() % 4 * 2 + n % 2; }
@@ -44,7 +45,7 @@ struct MatrixScores {
   }
   static int within(int64_t column) { return column < 0 ? 0 : column < kColumns ? int(column) : kColumns; }
 
-  // Sets hidden scores to the lowest number. Most tiles have no hidden scores and are left alone.
+  // Sets hidden scores to the lowest number. Most tiles have no hidden scores and are not changed.
   void hide(Values& s, int64_t begin) const {
     if (!kGeneral && all(begin)) return;
 #pragma unroll

@@ -2,7 +2,7 @@
 //
 // Layer and RMS normalisation of rows are operations of lines.h. Batch and group normalisation of channels compute
 // statistics with reductions and then use the elementwise kernels `affine` and `gradient`, which FLAMBEAU_CHANNELS(T)
-// defines. Statistics are pairs of mean and 1 / standard deviation, in the type of the computation.
+// defines. Statistics are pairs of the mean and the reciprocal standard deviation, in the type of the computation.
 #pragma once
 
 #include "device/layers/normalize_arguments.h"
@@ -33,10 +33,10 @@ inline Normal<T> normal_of(const ReduceArguments& a, V<T> mean, V<T> variance) {
   return {mean, V<T>(1) / V<T>(std::sqrt(host::maximum(variance, V<T>(0)) + V<T>(a.eps)))};
 }
 
-// The weights or biases of the elements of a row, of the elements' type or of the type of the computation.
+// The weights or biases of the elements of a row, in the type of the elements or in the type of the computation.
 template <class T>
 struct Parameters {
-  const char* values;  // null: `otherwise`
+  const char* values;  // null: use `otherwise`
   bool stored, aligned;
   static Parameters of(const ReduceArguments& a, const char* p) {
     return {p, a.stored_parameters != 0, a.length % Pack<T>::kWidth == 0 && is_aligned(p)};
@@ -72,7 +72,7 @@ struct Parameters {
     }
   }
 };
-// The statistics and the parameters that a row's results are computed from.
+// The statistics and the parameters of a row, from which its results are computed.
 template <class T>
 struct RowLine {
   Normal<T> normal;
@@ -138,7 +138,7 @@ struct PairSums {
   }
 };
 
-// The gradient of rows. It needs the sums of g' and of g' * (x - mean).
+// The gradient of rows, which needs the sums of g' and of g' * (x - mean).
 template <class T, bool centred>
 struct RowsBackward : PairSums<T> {
   using State = Pair<V<T>>;
@@ -194,7 +194,7 @@ struct ChannelMoments : MomentAccumulator<T> {
     if (a.out[1]) reinterpret_cast<Pair<V<T>>*>(a.out[1])[at] = {mean, s.squares / (s.count - V<T>(1))};
   }
 };
-// The sums of the gradient and of its product with the normalised values.
+// The sum of the gradient, and the sum of the product of the gradient and the normalised values.
 template <class T>
 struct ChannelSums : PairSums<T> {
   using State = Pair<V<T>>;

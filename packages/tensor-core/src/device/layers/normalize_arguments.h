@@ -9,7 +9,8 @@ struct ChannelArguments {
   int64_t count;
   const char *in, *grad;  // grad: null in the forward pass
   char* out;
-  // Statistics, grads, products: per group; others: per channel. A null pointer omits the term.
+  // `statistics`, `grads` and `products` have one value per group; the others have one value per channel. If a pointer
+  // is null, its term is omitted.
   const char *statistics, *weight, *bias, *grads, *products;
   double share;                                // ChannelNumbers::share
   int64_t inner_size, channel_count, members;  // members: channels of a group; 0: a group is a channel of all samples

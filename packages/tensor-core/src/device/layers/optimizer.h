@@ -13,7 +13,7 @@ namespace flambeau::cuda {
 template <class T>
 using OptimizerNumber = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-// Returns the index of the target that this block works on: the last whose first block is not after this block.
+// Returns the index of the target that this block processes: the last target whose first block is not after this block.
 inline int target_of_block(const OptimizerTargets& list) {
   int low = 0, high = list.count - 1;
   while (low < high) {
@@ -54,7 +54,7 @@ struct OptimizerLoop {
     const auto state = [&](int t) { return target.at[t] ? &values[t] : nullptr; };
     Rule::template apply<V>(&values[0], &values[1], state(2), state(3), state(4), 1, c);
   }
-  // All tensors are read before any is written.
+  // All tensors are read before any of them is written.
   static void pack(const Target& target, int64_t first, const V (&c)[10]) {
     Pack<T> packs[kOptimizerTensors] = {};
 #pragma unroll

@@ -28,7 +28,7 @@ static_assert(sizeof(OptimizerArguments) <= 4096, "what every driver takes as ar
 struct ScaleArguments {
   OptimizerTargets list;
   double factor;
-  int* infinite;  // set to 1 if an element is not finite
+  int* infinite;  // set to 1 if any element is not finite
 };
 
 }  // namespace flambeau::cuda

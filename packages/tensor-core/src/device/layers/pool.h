@@ -1,6 +1,6 @@
-// Max pooling. In the derivative, each thread reads the windows that contain some adjacent pixels, so that the result
-// does not depend on the order of the threads. A module invokes FLAMBEAU_MAX_POOL(T, height, width), with the height
-// and width of windows that are not adaptive, or 0, 0 for windows of any size.
+// Max pooling. In the derivative, each thread reads the windows that contain a few adjacent pixels, so that the result
+// does not depend on the order of the threads. A module invokes FLAMBEAU_MAX_POOL(T, height, width), where height and
+// width are the size of windows that are not adaptive, or 0 and 0 for windows of any size.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -67,13 +67,13 @@ struct Largest {
     if (larger) value = v;
     return larger;
   }
-  // Adds the elements of a window in a slice of the image, whose first element has the position `start`.
+  // Adds the elements of a window in a slice of the image. `start` is the position of the slice's first element.
   void add_window(const T* image, int64_t start, int64_t width, const WindowRange& ys, const WindowRange& xs) {
     for (int y = ys.first; y < ys.last; y += ys.step)
       for (int x = xs.first; x < xs.last; x += xs.step)
         if (const int64_t at = start + y * width + x; add(convert<V>(image[at]))) position = at;
   }
-  // Does the same for windows of a constant size. All elements are loaded before they are compared.
+  // Like the previous function, for windows of a constant size. All elements are loaded before they are compared.
   template <int kHeight, int kWidth>
   void add_window(const T* image, int64_t start, int64_t width, const WindowRange& ys, const WindowRange& xs) {
     start += ys.first * width + xs.first;

@@ -1,4 +1,4 @@
-// Arguments of the kernels of max pooling and resampling. Arrays hold depth, height and width. Host and device code
+// Arguments of the kernels of max pooling and resampling. Arrays contain depth, height and width. Host and device code
 // include this file.
 #pragma once
 
@@ -22,8 +22,8 @@ struct MaxPoolArguments {
   int64_t count;     // number of threads with results
   Divider by[3];     // sizes of the result; for the derivative, the width is divided by kPixels
   Divider steps[3];  // strides; for adaptive windows, the sizes of the image
-  // For fractional pooling, which has windows of equal size at random positions: uniform samples for each plane, with
-  // the last dimension's sample first if `reversed_samples`. Null for other kinds of pooling.
+  // For fractional pooling, which has windows of equal size at random positions: uniform samples for each plane. If
+  // `reversed_samples`, the last dimension's sample is first. Null for other pooling operators.
   const double* samples;
   int64_t sampled_dims;
   bool reversed_samples;

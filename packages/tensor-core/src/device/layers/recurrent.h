@@ -21,7 +21,7 @@ struct Recurrent {
   static constexpr int kGates = Cell::gates;
   using V = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
-  // Arrays that a cell does not use are null: then `load` returns 0 and `store` does nothing.
+  // Arrays that a cell does not use are null. For them, `load` returns 0 and `store` does nothing.
   template <class From = T>
   static V load(const void* p, int64_t i) {
     return p ? convert<V>(static_cast<const From*>(p)[i]) : V(0);

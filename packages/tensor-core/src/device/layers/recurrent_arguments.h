@@ -5,28 +5,29 @@
 
 namespace flambeau::cuda {
 
-// One time step of some sequences, one row per sequence. Gates have rows of (gates, size), all others rows of `size`.
-// Pointers that a cell does not use are null. Arrays have the dtype of the layer or, if marked as wide, the type of the
-// computation.
+// One time step of some sequences, one row per sequence. Gates have rows of (gates, size), and all other arrays have
+// rows of `size`. Pointers that a cell does not use are null. Arrays marked as wide have the type of the computation;
+// the others have the dtype of the layer.
 struct CellArguments {
   int64_t rows, size;
   void* gates;  // contributions of the input; overwritten with the activated gates
   // own: contributions of the hidden state, with the shape of gates, wide. bias: added to each row of own.
   const void *own, *bias;
-  void *state, *memory;   // wide: cell and hidden state of the previous step, overwritten with those of this step
+  void *state, *memory;   // wide: cell and hidden state of the previous step, which the states of this step overwrite
   void *hidden, *output;  // two copies of the hidden state
   void* states;           // a copy of the cell state, wide
   void* kept;             // a copy of the hidden state's contribution to the last gate
 };
 
-// The derivative of one time step. Rows from `continued` on are at the first step of their sequence, and read its
-// initial state.
+// The derivative of one time step. The rows from `continued` on are at the first step of their sequence, and read the
+// initial state of the sequence.
 struct CellGradientArguments {
   int64_t rows, size, continued;  // continued: number of rows that have a previous step
   const void *gates, *kept, *output_grad;
   const void *previous_states, *states;  // wide
   const void *first_states, *previous_hidden, *first_hidden;
-  // Wide gradients. grad: of the hidden state, through the gates of the next step. state_grad: of the cell state.
+  // Wide gradients. grad: gradient of the hidden state, through the gates of the next step. state_grad: gradient of the
+  // cell state.
   void *grad, *state_grad;
   void* rest;  // wide: gradient of the hidden state that does not pass through the gates
   void *gate_grads, *own_grads;

@@ -1,4 +1,4 @@
-// Softmax and log-softmax, their derivatives, and log-sum-exp. The reduction reads each line once.
+// Softmax and log-softmax, their derivatives, and log-sum-exp. The reduction reads each line only once.
 #pragma once
 
 #include "device/elementwise/exponential.h"
@@ -17,8 +17,8 @@ inline V<T> exponential(V<T> x) {
     return host::exp(x);
 }
 
-// The state is the maximum m and the sum of exp(x - m). If two maxima are the same infinity, their difference is taken
-// as 0.
+// The state consists of the maximum m and the sum of exp(x - m). If two maxima are the same infinity, their difference
+// counts as 0.
 template <class T>
 struct Exponentials : WithoutContext {
   using Stored = T;

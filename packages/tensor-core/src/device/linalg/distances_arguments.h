@@ -11,7 +11,7 @@ inline constexpr int kDistanceTile = 16;  // rows and columns per block
 struct DistanceArguments {
   const void *x, *y;
   void* out;                     // (batch, n, k), or the gradient with respect to x, (batch, n, m)
-  const void *grad, *distances;  // (batch, n, k), for the derivative only
+  const void *grad, *distances;  // (batch, n, k); used only for the derivative
   int64_t batch, n, k, m;
   double p;
 };

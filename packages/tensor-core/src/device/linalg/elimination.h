@@ -40,7 +40,7 @@ struct Elimination {
       if (threadIdx.x == 0) a.pivots[matrix * a.pivots_batch + a.first + k] = int32_t(a.first + best.row + 1);
       __syncthreads();
       const T pivot = row[k];
-      if (pivot == T(0)) {  // all elements below the pivot are zero as well
+      if (pivot == T(0)) {  // all elements below the pivot are also zero
         if (threadIdx.x == 0 && a.info[matrix] == 0) a.info[matrix] = int32_t(a.first + k + 1);
         continue;
       }

@@ -12,7 +12,7 @@ inline constexpr int kEliminationPanel = 32;    // number of columns eliminated,
 inline constexpr int kEliminationColumns = 64;  // right-hand sides per block
 inline constexpr int kEliminationThreads = 256;
 
-// Factors columns [first, first + width) of matrices. `a` points to the element (first, first), and has `rows` rows.
+// Factors the columns [first, first + width) of matrices. `a` points to the element (first, first) and has `rows` rows.
 struct PanelArguments {
   Matrices a;
   int64_t rows, width, first;
@@ -31,7 +31,7 @@ struct TriangleArguments {
 struct ExchangeArguments {
   Matrices a;
   int64_t count, rows, columns, skipped, skip;
-  const int32_t* pivots;  // those of the rows [first, first + steps)
+  const int32_t* pivots;  // the pivots of the rows [first, first + steps)
   int64_t pivots_batch, first, steps;
   bool back;
   Reporter reporter;

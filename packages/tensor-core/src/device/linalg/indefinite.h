@@ -1,5 +1,5 @@
-// The LDL factorization of src/operators/linalg/indefinite.cpp, which describes the algorithm, and solutions of systems
-// with it. A module invokes FLAMBEAU_INDEFINITE(T), which defines the kernels
+// The LDL factorization of src/operators/linalg/indefinite.cpp, which describes the algorithm, and the solution of
+// systems with its result. A module invokes FLAMBEAU_INDEFINITE(T), which defines the kernels
 //
 //   factor   one block per matrix
 //   solve    one block for some right-hand sides of a matrix
@@ -67,8 +67,8 @@ struct Indefinite {
     __syncthreads();
   }
 
-  // Replaces columns k to k + width - 1 by those of L. Meanwhile, the upper triangle's rows hold the original columns,
-  // which are needed to update the remaining rows.
+  // Replaces the columns k to k + width - 1 with the columns of L. Meanwhile, the rows of the upper triangle contain
+  // the original columns, which are needed to update the remaining rows.
   void eliminate(int64_t k, int width) const {
     const int64_t first = k + width;
     const T c = width == 2 ? at(k + 1, k) : T(1), scaled = at(k, k) / mirrored(c);
@@ -146,7 +146,7 @@ struct Indefinite {
     }
   }
 
-  // Updates the rows below the block. Each thread computes elements of b; adjacent threads compute adjacent ones.
+  // Updates the rows below the block. Each thread computes elements of b; adjacent threads compute adjacent elements.
   void subtract_below(int64_t k, int width, const RightSides& b) const {
     const int64_t first = k + width, elements = (n - first) * b.columns;
     for (int64_t e = threadIdx.x; e < elements; e += kThreads) {

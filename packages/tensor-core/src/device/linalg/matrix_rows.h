@@ -1,4 +1,4 @@
-// Tiles of rows in shared memory, and products of them by a warp with tensor cores. Note [Matrix units]
+// Tiles of rows in shared memory, and products of such tiles by a warp with tensor cores. Note [Matrix units]
 #pragma once
 
 #include "device/layers/attention_mask.h"
@@ -7,11 +7,11 @@
 namespace flambeau::cuda {
 
 inline int lane() { return int(threadIdx.x) % 32; }
-// Returns the number of the warp. It is broadcast from a lane, so that the compiler knows that it is the same for the
-// whole warp.
+// Returns the index of the warp. The index is broadcast from a lane, so that the compiler knows that it is the same for
+// the whole warp.
 inline int warp() { return __shfl_sync(0xffffffffu, int(threadIdx.x) / 32, 0); }
 
-// Combines a value with those of the other lanes that have elements of the same rows.
+// Combines a value with the values of the other lanes that have elements of the same rows.
 template <class F>
 float over_four(float x, F&& f) {
   x = f(x, __shfl_xor_sync(0xffffffffu, x, 1));
@@ -55,7 +55,8 @@ struct alignas(16) MatrixRows {
       f(kSteps ? thread / kChunks + s * (kThreads / kChunks) : i / kChunks, kSteps ? thread % kChunks : i % kChunks);
     }
   }
-  // Starts to copy rows [first, first + kLines) of a matrix (rows, columns). Elements beyond its end become zeros.
+  // Starts to copy the rows [first, first + kLines) of a matrix (rows, columns). Elements beyond the end of the matrix
+  // become zeros.
   template <int kThreads>
   void load(const MemberRows<T>& member, int64_t first, int64_t rows, int64_t columns) {
     const int valid_rows = rows - first < kLines ? int(rows - first) : kLines, width = int(columns);
@@ -114,7 +115,8 @@ struct RowsInRegisters {
         for (int i = 0; i < 4; ++i)
           f(fragments[h][p][i], h * 16 + i % 2 * 8 + lane() / 4, p * 8 + i / 2 * 4 + lane() % 4);
   }
-  // Loads rows [first, first + kLines) of a matrix (rows, columns). Rows beyond its end are copies of its last row.
+  // Loads the rows [first, first + kLines) of a matrix (rows, columns). Rows beyond the end of the matrix are copies of
+  // its last row.
   template <int kThreads>
   void load(const MemberRows<float>& member, int64_t first, int64_t rows, int64_t columns) {
     const int stride = member.opaque_stride(), last_column = int(columns) - 1;
@@ -127,7 +129,7 @@ struct RowsInRegisters {
   void round(int64_t columns) {
     each([&](float& x, int, int column) { x = column < int(columns) ? round_to_tf32(x) : 0.0f; });
   }
-  // Gets the fragment of 16 rows from r on, and two chunks along k from c on.
+  // Copies the fragment of 16 rows from r on, and two chunks along k from c on, to `words`.
   void left(uint32_t (&words)[4], int r, int c) const {
 #pragma unroll
     for (int i = 0; i < 4; ++i) words[i] = __float_as_uint(fragments[r / 16][c / 2][i]);
@@ -145,7 +147,7 @@ void multiply_pair(float (&sums)[kHigh][kWide][4], const uint32_t (&left)[kHigh]
   }
 }
 
-// Computes sums += left * right^T, with the rows of `left` from `row` on and those of `right` from `column` on.
+// Computes sums += left * right^T, with the rows of `left` from `row` on and the rows of `right` from `column` on.
 template <int kHigh, int kWide, class Left, class T, int kColumns, int kDepth>
 void multiply_rows(float (&sums)[kHigh][kWide][4], const Left& left, int row,
                    const MatrixRows<T, kColumns, kDepth>& right, int column = 0) {
@@ -164,11 +166,11 @@ void multiply_rows(float (&sums)[kHigh][kWide][4], const Left& left, int row,
 
 // Note [Products of weights]
 // The weights are the result of an earlier product, in its register layout. For two-byte types this is the layout of
-// the left operand of the next product. For float32, a lane has columns 2 t and 2 t + 1 of the weights, where the left
-// operand needs k = t and k = t + 4. Since the order of k is free, row 2 t of the right matrix is its k = t, and row
-// 2 t + 1 its k = t + 4. The order of the columns is free, too: column g of the two right matrices of a pair are
-// columns 2 g and 2 g + 1 of `rows`, so that a lane reads both at once. Thus a lane's sums of a pair of matrices are
-// four adjacent columns, from column 4 t of 16.
+// the left operand of the next product. For float32, a lane has columns 2 t and 2 t + 1 of the weights, but the left
+// operand needs k = t and k = t + 4. Since the order of k is free, row 2 t of the right matrix becomes its k = t, and
+// row 2 t + 1 becomes its k = t + 4. The order of the columns is also free: column g of the two right matrices of a
+// pair are columns 2 g and 2 g + 1 of `rows`, so that a lane reads both at once. Thus a lane's sums of a pair of
+// matrices are four adjacent columns, from column 4 t of 16.
 
 // Computes sums += weights * rows. Note [Products of weights]
 template <class T, int kHigh, int kWide, int kLines, int kSize>
@@ -202,9 +204,9 @@ struct alignas(kCount * sizeof(float)) ColumnGroup {
   float values[kCount];
 };
 
-// Calls put(offset, group) for each group of adjacent columns in a warp's sums, the results of add_weighted(): four
-// columns for float32, two for two-byte types. The sums are the rows from `first` on of matrix number `batch`, which
-// has the shape (rows, columns); `columns` is a multiple of the size of a group.
+// Calls put(offset, group) for each group of adjacent columns in a warp's sums, the results of add_weighted(). A group
+// has four columns for float32 and two for two-byte types. The sums are the rows from `first` on of matrix `batch`,
+// which has the shape (rows, columns); `columns` is a multiple of the size of a group.
 template <class T, int kHigh, int kWide, class F>
 void each_group(int64_t batch, int64_t first, int64_t rows, int64_t columns, const float (&sums)[kHigh][kWide][4],
                 F&& put) {

@@ -1,13 +1,13 @@
-// Functions that use tensor cores, by PTX instructions.
+// Functions that use tensor cores through PTX instructions.
 //
 // Note [Matrix units]
-// A warp multiplies a matrix of 16 x 16 two-byte elements (`left`) by one of 16 x 8 (`right`) and adds the product to
-// 16 x 8 float32 elements (`sums`). Lane l holds the elements that the PTX ISA specifies for mma.m16n8k16. These are,
-// with g = l / 4 and t = l % 4:
+// A warp multiplies a matrix of 16 x 16 two-byte elements (`left`) by a matrix of 16 x 8 (`right`) and adds the product
+// to 16 x 8 float32 elements (`sums`). Lane l holds the elements that the PTX ISA specifies for mma.m16n8k16. With g =
+// l / 4 and t = l % 4, these are:
 //   left    words 0 to 3: k = 2 t, 2 t + 1 of rows g and g + 8, then k = 2 t + 8, 2 t + 9 of the same rows
 //   right   words 0, 1:   k = 2 t, 2 t + 1, then k = 2 t + 8, 2 t + 9, of column g
 //   sums    columns 2 t, 2 t + 1 of row g, then of row g + 8
-// In float32 (TF32) k is 8, and a word has one element: k = t, then k = t + 4. Turing supports only float16 and
+// In float32 (TF32), k is 8, and a word has one element: k = t, then k = t + 4. Turing supports only float16 and
 // multiplies half of k at a time; the assignment of elements to lanes is the same.
 //
 // Rows in shared memory are read and written in chunks of 16 bytes. The positions of a row's chunks (`chunk_at`) are
@@ -28,8 +28,8 @@ template <class T>
 inline constexpr bool kHasUnits = std::is_same_v<T, float16> || (std::is_same_v<T, bfloat16> && kAmpere);
 
 // Returns the position of chunk `c` of 16 bytes in row `r`. Rows have kChunks chunks, an even number. `more` is added
-// to c. It is 0 or 1 for even c, and up to 3 if c and kChunks are multiples of 4. As a separate argument it reduces the
-// number of addresses that the compiler keeps in registers.
+// to c. It must be 0 or 1 for even c, and may be up to 3 if c and kChunks are multiples of 4. Because `more` is a
+// separate argument, the compiler keeps fewer addresses in registers.
 template <int kChunks>
 inline int chunk_at(int r, int c, int more = 0) {
   constexpr int bits = kChunks % 8 == 0 ? 3 : kChunks % 4 == 0 ? 2 : 1, mask = (1 << bits) - 1;
@@ -154,8 +154,8 @@ inline uint32_t pack(float low, float high) {
 #endif
   return word;
 }
-// Rounds to the nearest TF32 number, but does not clear the low 13 bits, which tensor cores ignore. Two instructions;
-// cvt.rna.tf32.f32 is translated to three.
+// Rounds to the nearest TF32 number, but does not clear the low 13 bits, which tensor cores ignore. This takes two
+// instructions, while cvt.rna.tf32.f32 is translated to three.
 inline float round_to_tf32(float x) {
   uint32_t bits = __float_as_uint(x);
   asm("{\n"

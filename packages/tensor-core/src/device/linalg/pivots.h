@@ -1,4 +1,5 @@
-// Reductions over the threads of a block: the largest element and its row (the first of equal ones), maxima and sums.
+// Reductions over the threads of a block: the largest element and its row (the first row if several elements are
+// equal), maxima and sums.
 #pragma once
 
 #include "device/threads/teams.h"

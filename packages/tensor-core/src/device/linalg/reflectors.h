@@ -1,4 +1,4 @@
-// Householder reflectors 1 - tau v v^H, with LAPACK's signs: the steps that are not matrix products. Note [Elimination]
+// Householder reflectors 1 - tau v v^H, with LAPACK's signs: the steps that are no matrix products. Note [Elimination]
 // in src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_REFLECTORS(T), which defines the kernels
 //
 //   panel      factors some columns into R and the vectors below its diagonal; one block per matrix
@@ -19,8 +19,8 @@ struct Reflectors {
   using Real = typename Parts::Real;
   static constexpr int kThreads = kReflectorThreads, kWarps = kThreads / 32;
 
-  // Returns the norm of a column from row `first` on, in double precision. Elements are divided by the largest if their
-  // squares would overflow or underflow.
+  // Returns the norm of a column from row `first` on, in double precision. If the squares of elements would overflow or
+  // underflow, the elements are divided by the largest one.
   static Real norm(const ReflectorPanelArguments& a, int64_t matrix, int64_t first, int64_t column) {
     double scale = 1;
     if constexpr (std::is_same_v<Real, double>) {
@@ -64,7 +64,7 @@ struct Reflectors {
         sum += Parts::conjugate(of_lane_number(value, int(k)) * scale) * value;
       }
       parts[warp][lane] = sum;
-      __syncthreads();  // after this barrier, all threads have read row k, too
+      __syncthreads();  // after this barrier, all threads have also read row k
       sum = top;
       for (int w = 0; w < kWarps; ++w) sum += parts[w][lane];
       const T share = Parts::conjugate(factor) * sum;

@@ -25,8 +25,8 @@ struct ReflectorVectorsArguments {
   int64_t count, rows, width;
 };
 
-// Computes the triangular factor T of 1 - V T V^H, (width, width), from the Gram matrix V^H V; or its adjoint. Arrays
-// are contiguous.
+// Computes the triangular factor T of 1 - V T V^H, (width, width), from the Gram matrix V^H V, or the adjoint of T.
+// Arrays are contiguous.
 struct ReflectorTriangleArguments {
   const char *tau, *gram;
   int64_t tau_batch, width;

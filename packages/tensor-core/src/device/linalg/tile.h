@@ -2,11 +2,11 @@
 //
 // Note [Tiles]
 // A block of 256 threads computes a tile of the result. It processes its part of k in steps. The rows and columns of a
-// step are in shared memory, which has room for two steps, while those of the next step are loaded into registers.
-// Tensor cores multiply them if they support the type, else the threads do (`Engine`). If there are few tiles and k is
-// long, k is divided into parts, and a second kernel (`combine`) adds their sums in order. The division depends only on
-// the shape, so that all GPUs of an architecture compute the same numbers. The order of additions within tensor cores
-// is unspecified.
+// step are in shared memory, which has room for two steps. Meanwhile, the rows and columns of the next step are loaded
+// into registers. Tensor cores multiply them if they support the type; otherwise the threads do (`Engine`). If there
+// are few tiles and k is long, k is divided into parts, and a second kernel (`combine`) adds the sums of the parts in
+// order. The division depends only on the shape, so that all GPUs of an architecture compute the same numbers. The
+// order of additions within tensor cores is unspecified.
 //
 // A Problem describes the operands:
 //   T, V, Arguments        types of elements and of the computation; a struct with division and partial
@@ -18,7 +18,7 @@
 //   left_along_k(a), right_along_k(a)   true if elements that are adjacent in memory are adjacent along k
 //   store(a, batch, i, j, value)        stores an element of the result
 //
-// For narrow results, most of a tile would be unused. For them there are two other kernels: `elements` uses one thread
+// For narrow results, most of a tile would be unused. There are two other kernels for them: `elements` uses one thread
 // per element of the result, and `sums` uses one block per element, whose threads divide k.
 #pragma once
 
@@ -34,7 +34,7 @@ struct alignas(16) Chunk {
   T values[kCount];
 };
 
-// Copies contiguous elements; in one access if they are 16 bytes at an aligned address.
+// Copies contiguous elements, in one access if they are 16 bytes at an aligned address.
 template <class T, int kCount>
 void take_contiguous(const T* from, int64_t available, T (&to)[kCount]) {
   if constexpr (kCount * sizeof(T) == 16)
@@ -87,8 +87,8 @@ struct Tile {
     }
   };
 
-  // Copies one matrix's elements to shared memory through registers, in chunks along k. With kOne, adjacent threads
-  // always copy chunks of adjacent rows or columns, and all chunks of a thread are in the same row or column.
+  // Copies the elements of one matrix to shared memory through registers, in chunks along k. With kOne, adjacent
+  // threads always copy chunks of adjacent rows or columns, and all chunks of a thread are in the same row or column.
   template <class Position, int kSize, bool kOne>
   struct Stream {
     static constexpr int kCount = kSize * kDepth / (kTileThreads * kChunk), kPositions = kOne ? 1 : kCount;
@@ -97,8 +97,8 @@ struct Tile {
     E values[kCount][kChunk];
     bool k_first, inside[kPositions];
 
-    // Return the position in the tile of this thread's chunk number `s`: along the matrix's rows or columns, and along
-    // k.
+    // These functions return the position in the tile of this thread's chunk `s`: along the matrix's rows or columns,
+    // and along k.
     int along(int s) const {
       const int chunk = int(threadIdx.x) + s * kTileThreads;
       return k_first ? chunk / (kDepth / kChunk) : chunk % kSize;
@@ -205,7 +205,7 @@ struct Tile {
 
 }  // namespace flambeau::cuda
 
-// The arguments are a Problem and, optionally, whether float32 may be multiplied as TF32.
+// The arguments are a Problem and, optionally, a flag that allows float32 to be multiplied as TF32.
 #define FLAMBEAU_TILES(...)                                                                                        \
   using TilesOf = flambeau::cuda::Tile<__VA_ARGS__>;                                                               \
   FLAMBEAU_COOPERATIVE_KERNEL(tiles, TilesOf::Arguments, flambeau::cuda::kTileThreads, TilesOf::Engine::kBlocks) { \

@@ -5,7 +5,7 @@
 
 namespace flambeau::cuda {
 
-// The division of a product (m x k) * (k x n): each block computes a tile of the result, over a part of k.
+// The division of a product (m x k) * (k x n). Each block computes a tile of the result, for a part of k.
 struct Division {
   int64_t m, n, k, batch;
   int64_t rows, columns;       // numbers of tiles along m and n
@@ -22,7 +22,7 @@ struct Operand2D {
 
 struct ProductArguments {
   Division division;
-  char* partial;  // sums of the parts, (parts, batch, m, n); null for one part
+  char* partial;  // sums of the parts, (parts, batch, m, n); null if there is only one part
   Operand2D left, right;
   char* out;
   int64_t out_row, out_column, out_batch;

@@ -20,7 +20,7 @@ struct UnitTile {
   static int column() { return int(threadIdx.x) / 32 % 4 * (kColumns / 4); }
 
   void multiply(const Left& left, const Right& right) { multiply_rows(sums, left, row(), right, column()); }
-  // Calls f(row, column, sum) for each of this thread's sums, with positions in the tile.
+  // Calls f(row, column, sum) for each of this thread's sums. `row` and `column` are positions in the tile.
   template <class F>
   void each(F&& f) const {
 #pragma unroll

@@ -1,16 +1,16 @@
 // Note [Permutations]
 // The steps i = n - 1, ..., 0 of a Fisher-Yates shuffle exchange element i with the element at position j(i) <= i. The
-// steps are sequential, but here all are traced in parallel. The element at position p before step i was moved there by
-// the last earlier step that exchanged with p, which is the smallest s > i with j(s) = p. Before step s, it was at
-// position s. So result i, the element at position j(i) before step i, is traced back to larger and larger positions:
-// first to the smallest s > i with j(s) = j(i), then from each position p to the smallest s > p with j(s) = p, until
-// there is none. The position after p is larger than (p + 1) / u for a uniform random u, so that a trace has about
-// log(n / p) positions.
+// steps are sequential, but here all of them are traced in parallel. The element at position p before step i was moved
+// there by the last earlier step that exchanged with p. This step is the smallest s > i with j(s) = p. Before step s,
+// the element was at position s. So result i, the element at position j(i) before step i, is traced back to larger and
+// larger positions: first to the smallest s > i with j(s) = j(i), then from each position p to the smallest s > p with
+// j(s) = p, until no such step exists. The position after p is larger than (p + 1) / u for a uniform random u, so that
+// a trace has about log(n / p) positions.
 //
 // A module invokes FLAMBEAU_PERMUTATION. Its kernels use one thread per step. The steps are sorted by position, and
 // equal positions by step:
 //
-//   find_moves    finds for each position p the smallest step s > p with j(s) = p; 0 if there is none
+//   find_moves    finds for each position p the smallest step s > p with j(s) = p, or 0 if no such step exists
 //   trace_moves   computes the results
 #pragma once
 
@@ -24,7 +24,7 @@ struct Permutation {
   const int64_t at;
 
   explicit Permutation(const PermutationArguments& a) : a(a), at(int64_t(blockIdx.x) * blockDim.x + threadIdx.x) {}
-  // Returns the next larger step that exchanges with the same position, or 0 if there is none.
+  // Returns the next larger step that exchanges with the same position, or 0 if it does not exist.
   uint32_t next() const { return at + 1 < a.count && a.partners[at + 1] == a.partners[at] ? a.steps[at + 1] : 0; }
 
   void find_moves() const {

@@ -6,7 +6,7 @@
 namespace flambeau::cuda {
 
 struct PermutationArguments {
-  // The position that each step exchanges with and the step, sorted by position and then by step.
+  // For each step, the position that it exchanges with, and the step itself. Sorted by position and then by step.
   const uint32_t *partners, *steps;
   uint32_t* moving_step;  // zero initially
   int64_t* out;

@@ -1,8 +1,8 @@
 // Random numbers. Elements are computed from the same Philox words as on the CPU; operators/creation/random.cpp
 // describes the distributions. A module invokes FLAMBEAU_DRAW(distribution, T).
 //
-// Word w of a group of 64 is output w / 16 of counter w % 16. Each thread evaluates adjacent counters of a group, so
-// that it has all words of its elements, and adjacent threads write adjacent elements.
+// Word w of a group of 64 words is output w / 16 of counter w % 16. Each thread evaluates adjacent counters of a group,
+// so that it has all words of its elements, and adjacent threads write adjacent elements.
 #pragma once
 
 #include "device/elementwise/halves.h"
@@ -28,7 +28,8 @@ inline void philox(uint64_t seed, uint64_t counter, uint32_t (&out)[4]) {
   out[0] = c0, out[1] = c1, out[2] = c2, out[3] = c3;
 }
 
-// The CPU's distributions are compiled without fused multiply-add, so these round the product and the sum separately.
+// The CPU's distributions are compiled without fused multiply-add. Therefore these functions round the product and the
+// sum separately.
 inline float plus_product(float a, float b, float c) { return __fadd_rn(a, __fmul_rn(b, c)); }
 inline double plus_product(double a, double b, double c) { return __dadd_rn(a, __dmul_rn(b, c)); }
 
@@ -48,7 +49,7 @@ V open_unit(const uint32_t* words) {
     return (float(words[0]) + 0.5f) * 0x1p-32f;
 }
 
-// A distribution whose elements are computed independently of each other, from `words` words each.
+// A distribution whose elements are computed independently of each other. Each element needs `words` words.
 template <class Own, int words, class T>
 struct OneByOne {
   static constexpr int kWords = words, kCounters = words;
@@ -72,8 +73,8 @@ struct Uniform : OneByOne<Uniform<T>, sizeof(T) == 8 ? 2 : 1, T> {
   }
 };
 
-// Computes normal numbers by the method of Box and Muller (1958). Pairs the same words as the CPU: 32 apart in single
-// precision, adjacent in double.
+// Computes normal numbers by the method of Box and Muller (1958). Uses the same pairs of words as the CPU: words that
+// are 32 apart in single precision, and adjacent words in double precision.
 template <class T, bool of_logarithm>
 struct Gaussian {
   using V = Computed<T>;
@@ -113,7 +114,7 @@ struct LogNormal : Gaussian<T, true> {};
 template <class T, class V = Computed<T>>
 struct Exponential : OneByOne<Exponential<T>, sizeof(V) / 4, T> {
   static T one(const DrawArguments& a, const uint32_t* w, int64_t) {
-    constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // used if the uniform number rounds to 1
+    constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // for uniform numbers that are rounded to 1
     const V v = math::log(open_unit<V>(w));
     return convert<T>(V((v < -smallest ? -v : smallest) * V(a.numbers[0])));
   }
@@ -161,7 +162,7 @@ struct Integers : OneByOne<Integers<T>, 2, T> {
   }
 };
 
-// Draws an integer from 0 to i for element i.
+// Draws an integer in [0, i] for element i.
 template <class T>
 struct Upto : OneByOne<Upto<T>, 2, T> {
   static T one(const DrawArguments&, const uint32_t* w, int64_t at) {

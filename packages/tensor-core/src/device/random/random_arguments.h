@@ -22,7 +22,8 @@ enum class Distribution : int {
 // graphs]
 struct Position {
   uint64_t seed, offset;
-  // In a captured graph: the seed and the offset at which a replay begins, to which `offset` is added; else null.
+  // In a captured graph: the seed and the offset at which a replay begins; `offset` is added to this offset. Otherwise
+  // null.
   const uint64_t* start;
 };
 inline Position resolved(const Position& p) {

@@ -1,6 +1,6 @@
-// Samples of distributions that consume an unknown number of random numbers. They equal those of the CPU up to rounding
-// errors of functions. A module invokes FLAMBEAU_SAMPLE(kind), with a kind from flambeau/kernels/samplers.h,
-// FLAMBEAU_GAMMA_SLOPES, FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
+// Samples of distributions that consume an unknown number of random numbers. The samples are equal to those of the CPU
+// up to rounding errors of functions. A module invokes FLAMBEAU_SAMPLE(kind), with a kind from
+// flambeau/kernels/samplers.h, FLAMBEAU_GAMMA_SLOPES, FLAMBEAU_BETA_SLOPES or FLAMBEAU_WEIGHTS.
 #pragma once
 
 #include "device/random/random_arguments.h"
@@ -31,7 +31,8 @@ void sample(const SampleArguments& a) {
 // Checks that the weights of a row define a distribution. One block checks one row.
 struct Weights {
   struct State {
-    // Position of the first invalid and of the first positive weight; `categories` if there is none.
+    // The positions of the first invalid weight and of the first positive weight, or `categories` if no such weight
+    // exists.
     int64_t wrong, positive;
   };
   static State join(State x, State y) { return {min(x.wrong, y.wrong), min(x.positive, y.positive)}; }

@@ -7,7 +7,7 @@
 
 namespace flambeau::cuda {
 
-// Element i is first + i * step for i < half, and last + (i - end) * step beyond, so that both ends are exact.
+// Element i is first + i * step for i < half, and last + (i - end) * step for i >= half, so that both ends are exact.
 struct LinearSequence {
   double first, step, half, last, end;
 
@@ -27,7 +27,7 @@ struct SequenceArguments {
   int64_t count;
   LinearSequence line;
   int64_t first, step;
-  bool is_integer;  // use the integers `first` and `step`, not `line`
+  bool is_integer;  // true: use the integers `first` and `step` instead of `line`
 };
 
 }  // namespace flambeau::cuda

@@ -15,8 +15,8 @@
 //
 // and optionally, to save instructions,
 //
-//   append(T, T)                 join() for a second argument that is not empty and whose elements all come later
-//   batch(values)                returns the State of an array of elements, of which there is only one input tensor
+//   append(T, T)                 join() for a second argument that is not empty and whose elements are all later
+//   batch(values)                returns the State of an array of elements of the only input tensor
 //
 // The elements that a thread reads and the order in which they are combined depend only on the shape.
 #pragma once
@@ -51,12 +51,14 @@ struct Reduction {
       Op::write(a, at, state);
   }
 
-  // Returns the number of elements of a row before its first aligned pack. They are read one by one. It depends on the
-  // row's number, not on the tensor's address, so that the order of operations depends only on the shape.
+  // Returns the number of elements of a row before its first aligned pack. These elements are read one by one. The
+  // number depends on the index of the row, not on the address of the tensor, so that the order of operations depends
+  // only on the shape.
   static int64_t count_before_packs(const ReduceArguments& a, int64_t row) { return -(row * a.length) & (kWidth - 1); }
 
   static V<Stored> number_of(Stored v) { return host::Element<Stored>::value(v); }
-  // Combines a result with that of at least one element, all of which come later in the row or column.
+  // Combines a result with the result of at least one element. All of the latter's elements come later in the row or
+  // column.
   template <class T>
   static T append(T earlier, T later) {
     if constexpr (requires { Op::append(earlier, later); })
@@ -65,11 +67,12 @@ struct Reduction {
       return Op::join(earlier, later);
   }
 
-  // The number of packs whose elements are combined at once, if the operation has `batch`.
+  // The number of packs whose elements are combined at once, if the operation has the member `batch`.
   static constexpr bool kBatches = requires(V<Stored> (&x)[kWidth]) { Op::batch(x); };
   static constexpr int kBatch = !kBatches || kWidth >= 16 ? 1 : 16 / kWidth < kUnroll ? 16 / kWidth : kUnroll;
 
-  // Combines the elements of `n` packs of each input. The first element is at `position`, the packs are `step` apart.
+  // Combines the elements of `n` packs of each input. The first element is at `position`, and the packs are `step`
+  // apart.
   template <int n>
   static State of_packs(const Pack<Stored> (*packs)[kInputs], int64_t position, int64_t step, const Context& context) {
     if constexpr (kBatches) {
@@ -126,7 +129,7 @@ struct Reduction {
     return i;
   }
 
-  // Reduces a thread's share of the elements [begin, end) of a row: packs that are `threads` packs apart. `begin` is a
+  // Reduces a thread's part of the elements [begin, end) of a row: packs that are `threads` packs apart. `begin` is a
   // multiple of kWidth.
   static State of_row(const ReduceArguments& a, int64_t row, int64_t begin, int64_t end, int thread, int threads) {
     const Context context = Op::context(a, row);
@@ -150,7 +153,7 @@ struct Reduction {
       for (int k = 0; k < kInputs; ++k) values[k] = rows[k][at];
       to = Op::join(to, State(Op::map(values, at, context)));
     };
-    for (int64_t i = rest; i < end; ++i) add(states[1], i);  // one thread adds those after the last complete pack
+    for (int64_t i = rest; i < end; ++i) add(states[1], i);  // one thread adds elements after the last complete pack
     for (int64_t at = begin + thread; at < first && at < end; at += threads) add(states[2], at);
     return Op::join(Op::join(states[0], states[1]), Op::join(states[2], states[3]));
   }
@@ -224,7 +227,7 @@ struct Reduction {
       in_range = outer < a.outer && column < a.inner;
     }
   };
-  // Combines the states of threads that are `lanes` apart. The first of them gets the result.
+  // Combines the states of threads that are `lanes` apart. The first of these threads gets the result.
   template <int count>
   static void join_slots(State (&states)[count], int lanes, int slot, int slots) {
     __shared__ State shared[count][kReduceThreads];
@@ -294,7 +297,7 @@ struct Reduction {
       add_columns<count, false>(states, first, a.inner, begin, end, at.slots, contexts);
   }
 
-  // Combines states (outer, length, inner) along the length. A block computes `lanes` adjacent positions along `inner`.
+  // Combines states (outer, length, inner) along `length`. A block computes `lanes` adjacent positions along `inner`.
   static void join(const ReduceArguments& a) {
     const int slot = int(threadIdx.x) / a.lanes;
     const int64_t tiles = (a.inner + a.lanes - 1) / a.lanes, outer = blockIdx.x / tiles,
@@ -342,14 +345,14 @@ struct Dot : Plain<host::ReductionOf<host::sum_reduction, V<T>>, T> {
   static V<T> map(const T (&x)[2], int64_t, NoContext) { return convert<V<T>>(x[0]) * convert<V<T>>(x[1]); }
 };
 
-// An extreme value and its position: that of the first among equal values. NaN counts as extreme, and the first NaN
-// wins.
+// An extreme value and its position. If several values are equal, the first one is kept. NaN counts as extreme, and the
+// first NaN is kept.
 template <class Join, class T>
 struct Extreme : WithoutContext {
   using Stored = typename host::Element<T>::Stored;
   struct State {
     V<T> value;
-    int64_t position;  // -1 if there is none
+    int64_t position;  // -1 for an empty state
   };
   using Leaf = State;
   static constexpr int kInputs = 1;
@@ -385,7 +388,7 @@ inline float quick_quotient(float x, float y) { return __fdividef(x, y); }
 inline double quick_quotient(double x, double y) { return x / y; }
 
 // Computes the sum and the sum of squared deviations (Chan, Golub, LeVeque 1979). The sum is accumulated separately,
-// since infinities make an incrementally updated mean NaN.
+// because infinities turn an incrementally updated mean into NaN.
 template <class T>
 struct MomentAccumulator : WithoutContext {
   using Stored = typename host::Element<T>::Stored;

@@ -10,8 +10,8 @@ namespace flambeau::cuda {
 
 inline constexpr int kSumThreads = 256, kWarps = kSumThreads / 32, kSumItems = 8, kTile = kSumThreads * kSumItems;
 
-// Returns the sum of the preceding threads' values and sets `total` to the sum of all. Every thread of the block must
-// call it.
+// Returns the sum of the values of the preceding threads and sets `total` to the sum of all values. Every thread of the
+// block must call this function.
 template <class T>
 inline T sum_before(T value, T* room, T& total) {
   const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -32,7 +32,7 @@ inline T sum_before(T value, T* room, T& total) {
   return before + sum - value;
 }
 
-// Replaces each value by the sum of those before it in its tile, and sets sums[tile] to the sum of the tile.
+// Replaces each value with the sum of the preceding values in its tile, and sets sums[tile] to the sum of the tile.
 inline void sum_tiles(const RunningSumArguments& a) {
   __shared__ int64_t room[kWarps];
   const int64_t first = int64_t(blockIdx.x) * kTile + threadIdx.x * kSumItems;

@@ -2,10 +2,10 @@
 //
 //   FLAMBEAU_SCAN(Op)
 //
-// which defines the kernels short_rows (a warp for each row), rows (a block for a part of a row) and columns (a
-// thread for each column). An Op has a State with identity(), join(earlier, later), of(element, position) and write(a,
-// at, state), and, if it writes only one tensor, value(state). The order in which elements are joined depends on the
-// shape alone.
+// which defines the kernels short_rows (a warp for each row), rows (a block for a part of a row) and columns (a thread
+// for each column). An Op has a State with identity(), join(earlier, later), of(element, position) and write(a, at,
+// state), and, if it writes only one tensor, value(state). The order in which elements are joined depends only on the
+// shape.
 #pragma once
 
 #include "device/layers/softmax.h"
@@ -15,7 +15,8 @@
 
 namespace flambeau::cuda {
 
-// Returns the combined state of the preceding threads of a warp or block. Sets `total` to that of all threads.
+// Returns the combined state of the preceding threads of a warp or block. Sets `total` to the combined state of all
+// threads.
 template <class Op, int threads, class State>
 inline State before_thread(State own, State& total) {
   const int lane = int(threadIdx.x) % 32;
@@ -82,7 +83,7 @@ struct ScanOf {
     return carry;
   }
 
-  // Writes the first `count` of a pack of results.
+  // Writes the first `count` results of a pack.
   static void write_pack(const ScanArguments& a, int64_t at, const State (&states)[kWidth], int64_t count) {
     if constexpr (requires { Op::value(states[0]); })
       if (count >= kWidth) {
@@ -105,7 +106,7 @@ struct ScanOf {
     const int64_t row = blockIdx.x, begin = blockIdx.y * a.part;
     State carry = Op::identity();
     State* totals = reinterpret_cast<State*>(a.totals) + row * a.parts;
-    if (!a.totals_only && blockIdx.y > 0) {  // combine the parts before this one; each thread combines some of them
+    if (!a.totals_only && blockIdx.y > 0) {  // combine the parts before this one; a thread combines some of them
       const int each = (int(blockIdx.y) + kScanThreads - 1) / kScanThreads, first = int(threadIdx.x) * each;
       State own = Op::identity();
       for (int p = first; p < first + each && p < int(blockIdx.y); ++p) own = Op::join(own, totals[p]);
@@ -166,13 +167,13 @@ using Sum = Running<T, host::Add>;
 template <class T>
 using Prod = Running<T, host::Multiply>;
 
-// The last of equal elements wins. After a NaN, only another NaN replaces it.
+// The last of equal elements is kept. After a NaN, only another NaN replaces it.
 template <class T, bool largest>
 struct Extreme {
   using Stored = T;
   struct State {
     T value;
-    int64_t position;  // -1 if there is none
+    int64_t position;  // -1 for an empty state
   };
   static State identity() { return {T(0), -1}; }
   static State join(State x, State y) {

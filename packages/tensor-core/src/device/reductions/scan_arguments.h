@@ -7,9 +7,9 @@ namespace flambeau::cuda {
 
 inline constexpr int kScanThreads = 256;
 
-// Cumulative results along the length of contiguous (outer, length, inner), in `parts` parts of `part` elements. A
-// first launch computes the totals of the parts, (outer, parts, inner). In the second, each part starts from the
-// combined totals of the preceding parts.
+// Cumulative results along `length` of a contiguous tensor (outer, length, inner), in `parts` parts of `part` elements.
+// A first launch computes the totals of the parts, (outer, parts, inner). In the second launch, each part starts from
+// the combined totals of the preceding parts.
 struct ScanArguments {
   const char* in;
   char* out[2];  // results, and the positions of extremes

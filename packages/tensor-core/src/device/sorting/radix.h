@@ -1,6 +1,6 @@
-// One pass of a stable radix sort, which starts with the least significant digit. `count` counts each digit in a tile.
-// After a cumulative sum of the counts, `scatter` moves each key of the tile to its position. Keys with equal digits
-// keep their order: a warp ranks 32 adjacent keys at a time.
+// One pass of a stable radix sort. The first pass sorts by the least significant digit. `count` counts each digit in a
+// tile. After a cumulative sum of the counts, `scatter` moves each key of the tile to its position. Keys with equal
+// digits keep their order: a warp ranks 32 adjacent keys at a time.
 #pragma once
 
 #include "device/reductions/running_sums.h"

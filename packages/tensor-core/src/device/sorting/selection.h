@@ -1,8 +1,8 @@
 // Selects elements by rank without sorting. The digits of the result are found one by one, from the most significant
-// on: the digit follows from a histogram of this digit among the elements whose higher digits are equal to those
-// already found. A module invokes FLAMBEAU_SELECTION(T):
+// one on. Each digit is found in a histogram of this digit among the elements whose higher digits are equal to the
+// known digits of the result. A module invokes FLAMBEAU_SELECTION(T):
 //
-//   count      adds the histogram of a tile to that of its row
+//   count      adds the histogram of a tile to the histogram of its row
 //   choose     chooses the digit; one block per row
 //   tally      counts the elements of a tile that are less than the result or equal to it
 //   collect    stores the positions of these elements
@@ -76,8 +76,8 @@ struct Selection {
         f(i, k < found, k == found);
       }
   }
-  // counts_before returns the number of elements less than the result in the preceding threads, and in the upper half
-  // of the word the number of equal ones.
+  // counts_before returns the number of elements less than the result in the preceding threads, and, in the upper half
+  // of the word, the number of elements equal to the result.
   static constexpr unsigned kHalf = 16;  // bits of half a word
   static unsigned counts_before(const SelectionArguments& a, const Tile& t, unsigned& total) {
     __shared__ unsigned room[kWarps];

@@ -32,7 +32,7 @@ struct SearchArguments {
   const void *sequence, *values;
   const int64_t* sorter;  // null if the sequence is sorted
   int64_t* out;
-  int64_t count, length, queries;  // queries: per row, or all queries if there is one sequence
+  int64_t count, length, queries;  // queries: the number per row, or the total number if there is only one sequence
   bool right;
 };
 
@@ -42,13 +42,14 @@ struct SelectionArguments {
   int64_t rows, length, tiles;
   bool descending;
   int shift;                   // position of the 8-bit digit, in bits
-  uint64_t* prefixes;          // for each row: the digits found so far
+  uint64_t* prefixes;          // for each row: the known digits of the result
   int64_t* ranks;              // for each row: the rank among the elements with these digits
   unsigned long long* counts;  // (rows, 256), zero between passes
   int64_t *less, *equal;       // (rows, tiles): number of elements that are less than the result, or equal to it
-  // (rows, chosen): positions of the elements up to the rank; smaller elements first, then equal ones, in row order
+  // (rows, chosen): positions of the elements up to the rank: first the smaller elements, then the equal ones, both in
+  // the order of the row.
   int64_t* positions;
-  int64_t chosen;  // 0: `positions` has the shape (rows) and only contains that of the selected element
+  int64_t chosen;  // 0: `positions` has the shape (rows) and contains only the position of the selected element
 };
 
 }  // namespace flambeau::cuda

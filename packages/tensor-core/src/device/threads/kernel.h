@@ -1,11 +1,11 @@
-// How to define a kernel. A kernel has one argument struct, passed by value, to which its body refers as `a`.
+// Macros that define kernels. A kernel has one argument struct, passed by value, to which its body refers as `a`.
 //
 //   FLAMBEAU_KERNEL(scale, ScaleArguments) { ... a.factor ... }
 //
 // A kernel that uses barriers, warp operations or shared memory is defined with FLAMBEAU_COOPERATIVE_KERNEL. Its blocks
-// have at most `threads` threads, and an optional number sets the minimum of blocks that must fit on a multiprocessor.
-// The distinction matters only to the emulation (tests/emulator). There, the threads of a cooperative block take turns,
-// while those of other kernels run one after the other, which is much faster.
+// have at most `threads` threads. An optional number sets the minimum number of blocks that must fit on a
+// multiprocessor. The distinction matters only to the emulation (tests/emulator). There, the threads of a cooperative
+// block take turns, while the threads of other kernels run one after the other, which is much faster.
 #pragma once
 
 #ifdef FLAMBEAU_EMULATED

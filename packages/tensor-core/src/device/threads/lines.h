@@ -6,8 +6,8 @@
 //
 // which defines the kernels short_rows, long_rows, columns and wide_columns, like those of reduce.h, and held_rows. In
 // short_rows (some lanes per row) and held_rows (a block of any size per row), threads keep the row in registers, so
-// that it is read once. long_rows (a block per row) reads it twice. An Op has the members of a reduction's Op except
-// `write`, and in addition
+// that it is read only once. long_rows (a block per row) reads it twice. An Op has the members of a reduction's Op
+// except `write`, and in addition
 //
 //   Line, line(a, state, context)      what the elements of a line need from its reduction
 //   value(values, position, line)      one element of the result
@@ -64,7 +64,7 @@ struct Lines : Reduction<Op> {
         store(out + i, results, aligned);
       }
     }
-    // Calls f(position, values) for this thread's elements before the first and after the last complete pack.
+    // Calls f(position, values) for this thread's elements before the first complete pack and after the last one.
     template <class F>
     void each_other(int thread, int threads, F f) const {
       const int64_t before = first < length ? first : length, in_packs = (length - before) / kWidth * kWidth;
@@ -83,11 +83,11 @@ struct Lines : Reduction<Op> {
     }
   };
 
-  static constexpr int kHeld = kHeldPacks / kInputs, kGroup = Base::kBatch;  // packs per thread, combined at once
+  static constexpr int kHeld = kHeldPacks / kInputs, kGroup = Base::kBatch;  // packs per thread, and per combination
   static_assert(kHeld % kGroup == 0);
 
-  // Reduces a row, of which each thread has at most kHeld packs, and writes the result. Rows at unaligned addresses are
-  // read twice. `join` combines the states of the threads.
+  // Reduces a row and writes the result. Each thread has at most kHeld packs of the row. Rows at unaligned addresses
+  // are read twice. `join` combines the states of the threads.
   template <class Join>
   static void hold_row(const ReduceArguments& a, int64_t number, bool in_range, int thread, int threads, Join join) {
     const auto context = Op::context(a, number);

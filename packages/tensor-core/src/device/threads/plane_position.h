@@ -9,7 +9,7 @@ struct PlanePosition {
   int64_t plane, at[3];
 };
 
-// Returns n / by. Fast if n < 2**31.
+// Returns n / by. Faster if n < 2**31.
 inline int64_t divide(int64_t n, const Divider& by) {
   return n < (int64_t(1) << 31) ? int64_t(by.quotient(uint32_t(n))) : n / by.divisor;
 }

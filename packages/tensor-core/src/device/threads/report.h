@@ -1,4 +1,4 @@
-// Functions by which a kernel reports an error in its arguments; see src/cuda/runtime/report.h.
+// Functions with which a kernel reports an error in its arguments; see src/cuda/runtime/report.h.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +40,8 @@ inline void report(const Reporter& reporter, Fault fault, int64_t first, int64_t
   atomicExch(&to.state, 2);
 }
 
-// Returns the index, after adding `size` to a negative one if `wraps`. If it is out of range, reports that and returns
-// 0.
+// Returns the index. If `wraps`, `size` is first added to a negative index. If the result is out of range, reports an
+// error and returns 0.
 inline int64_t checked_index(const Reporter& reporter, int64_t index, int64_t size, bool wraps) {
   const int64_t at = wraps && index < 0 ? index + size : index;
   if (at >= 0 && at < size) return at;

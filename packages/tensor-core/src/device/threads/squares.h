@@ -59,8 +59,8 @@ struct Squares {
   static constexpr int kDepth = sizeof(V) > 8 || kRows > 64 ? 8 : 16, kChunk = 1;
   static constexpr int kHigh = kRows / 64, kWide = kColumns / 64;
   static constexpr int kPad = 4;
-  // Two blocks of small tiles fit on a multiprocessor if the compiler unrolls the loop little; otherwise it loads too
-  // much ahead and uses too many registers.
+  // Two blocks of small tiles fit on a multiprocessor if the compiler unrolls the loop only a little. Otherwise the
+  // compiler loads too many elements in advance and uses too many registers.
   static constexpr bool kTwo = kRows == 64 && sizeof(V) == 4;
   static constexpr int kBlocks = kTwo ? 2 : 0, kUnroll = kTwo ? 2 : kDepth;
 
@@ -82,7 +82,8 @@ struct Squares {
   static int row() { return int(threadIdx.x) / 16 * 4; }
   static int column() { return int(threadIdx.x) % 16 * 4; }
 
-  // Loads the elements of a matrix that this thread multiplies: groups of four elements that are 64 apart.
+  // Loads the elements of a matrix that this thread multiplies: groups of four elements. The groups are 64 elements
+  // apart.
   template <int kCount, int kSize>
   static void take(const V (&row)[kSize], int first, V (&to)[kCount * 4]) {
 #pragma unroll
@@ -104,7 +105,7 @@ struct Squares {
         for (int c = 0; c < kWide * 4; ++c) sums[r][c] += from_left[r] * from_right[c];
     }
   }
-  // Calls f(row, column, sum) for each of this thread's sums, with positions in the tile.
+  // Calls f(row, column, sum) for each of this thread's sums. `row` and `column` are positions in the tile.
   template <class F>
   void each(F&& f) const {
 #pragma unroll

@@ -10,7 +10,7 @@ namespace flambeau::cuda {
 
 inline constexpr int kTeam = 256;  // threads in a block
 
-// Applies exchange(word) to the parts of a value, since lanes can exchange only numbers of four or eight bytes.
+// Applies exchange(word) to the parts of a value, because lanes can exchange only numbers of four or eight bytes.
 template <class T, class Exchange>
 inline T exchanged(T value, Exchange exchange) {
   if constexpr (std::is_arithmetic_v<T> && sizeof(T) >= 4)
@@ -27,8 +27,9 @@ inline T exchanged(T value, Exchange exchange) {
     return value;
   }
 }
-// Returns the value of another lane: of the lane whose number differs in the given bits, of the lane `steps` lower (the
-// lane's own value if there is none), or of the lane with the given number. All lanes of the warp must take part.
+// These functions return the value of another lane: of_lane() of the lane whose number differs in the given bits;
+// of_lower_lane() of the lane that is `steps` lower, or the lane's own value if that lane does not exist; and
+// of_lane_number() of the lane with the given number. All lanes of the warp must take part.
 template <class T>
 inline T of_lane(T value, int bits) {
   return exchanged(value, [=](auto word) { return __shfl_xor_sync(~0u, word, bits); });
@@ -42,14 +43,14 @@ inline T of_lane_number(T value, int lane) {
   return exchanged(value, [=](auto word) { return __shfl_sync(~0u, word, lane); });
 }
 
-// Combines the states of `lanes` adjacent threads, a power of two up to 32.
+// Combines the states of `lanes` adjacent threads. `lanes` is a power of two up to 32.
 template <class Op, class State>
 inline State join_lanes(State state, int lanes) {
   for (int bits = 1; bits < lanes; bits *= 2) state = Op::join(state, of_lane(state, bits));
   return state;
 }
 
-// Combines the states of all threads of a block and returns the result to each of them. The number of threads is 32
+// Combines the states of all threads of a block and returns the result to each thread. The number of threads is 32
 // times a power of two.
 template <class Op, int threads, class State>
 inline State join_block(State state) {
@@ -64,7 +65,8 @@ inline State join_block(State state) {
   return of_lane_number(join_lanes<Op>(parts[lane % kWarps], kWarps), 0);
 }
 
-// Does the same for blocks of up to 1024 threads, any multiple of 32. A kernel may call it once.
+// Like join_block(), for blocks of up to 1024 threads. The number of threads is a multiple of 32. A kernel may call
+// this only once.
 template <class Op, class State>
 inline State join_block_once(State state) {
   __shared__ State parts[32];
@@ -75,8 +77,8 @@ inline State join_block_once(State state) {
   return join_lanes<Op>(lane < int(blockDim.x / 32) ? parts[lane] : Op::template identity<State>(), 32);
 }
 
-// Makes the compiler forget what it has computed from a value that stays in registers, so that it computes that again
-// instead of keeping it in more registers.
+// Hides the origin of a value that stays in registers from the compiler. The compiler then computes dependent values
+// again instead of keeping them in more registers.
 template <class T>
 inline void keep_in_registers(T& value) {
 #ifndef FLAMBEAU_EMULATED
