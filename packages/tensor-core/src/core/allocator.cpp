@@ -2,12 +2,13 @@
 //
 // Note [Host memory]
 // Every size belongs to a class: multiples of 64 bytes up to 4096, then four classes for each power of two. Blocks of
-// up to 128 KiB are cut from chunks of one megabyte, larger ones are mapped from the system one by one.
+// up to 128 KiB are cut from chunks of one megabyte. Each larger block is mapped from the system separately.
 //
 // A free block of up to 4096 bytes goes to a list of its thread. A list that grows beyond a limit moves as a whole, as
-// a batch, to a stack that all threads share. Threads also take batches from there, so that memory can be reused if one
-// thread allocates it and another frees it. Larger blocks are shared at once, but a thread first looks for one that it
-// has freed itself, since writing to memory that another core has in its caches takes twice as long.
+// a batch, to a stack that all threads share. Threads also take batches from this stack, so that memory can be reused
+// if one thread allocates it and another thread frees it. Larger blocks are shared immediately, but a thread first
+// looks for a block that it has freed itself, because writing to memory that is in the caches of another core takes
+// twice as long.
 //
 // Memory that stays unused for about a second returns to the system. A thread, the trimmer, counts ticks, removes
 // blocks that were cached some ticks ago, and unmaps chunks with no block in use. It sleeps while nothing is cached.
@@ -38,7 +39,7 @@ namespace flambeau {
 namespace {
 
 #ifdef __SANITIZE_ADDRESS__
-constexpr bool kReuse = false;  // so that the sanitizer sees the bounds and the lifetime of each block
+constexpr bool kReuse = false;  // no reuse, so that the sanitizer sees the bounds and the lifetime of each block
 #else
 constexpr bool kReuse = true;
 #endif
@@ -46,7 +47,7 @@ constexpr size_t kAlignment = 64, kSmallLimit = 4096, kSlots = kSmallLimit / kAl
 constexpr size_t kThreadBytes = size_t(64) << 10;  // maximum number of bytes in each free list of a thread
 constexpr size_t kHugePage = size_t(2) << 20;
 constexpr size_t kChunk = size_t(1) << 20, kCutLimit = size_t(128) << 10;
-constexpr size_t kBatchBytes = size_t(16) << 10;  // bytes cut from chunks at once for a thread's list
+constexpr size_t kBatchBytes = size_t(16) << 10;  // number of bytes cut from chunks at once for a thread's list
 constexpr size_t kCacheLimit = size_t(1) << 30;
 constexpr int kLargeClasses = 4 * 64;
 constexpr auto kTick = std::chrono::milliseconds(250);
@@ -88,7 +89,7 @@ void* map_block(size_t bytes) {
 
 // A megabyte, aligned to its size, that is divided into blocks of one size.
 struct alignas(kAlignment) Chunk {
-  Chunk *next, *previous;  // neighbours in the list of chunks that have free blocks of this size
+  Chunk *next, *previous;  // adjacent chunks in the list of chunks that have free blocks of this size
   FreeBlock* free;
   uint32_t cut, free_count;
 
@@ -99,7 +100,7 @@ struct alignas(kAlignment) Chunk {
 // All chunks with blocks of one size.
 class Chunks {
  public:
-  FreeBlock* take(size_t bytes) {  // returns null if there is no memory
+  FreeBlock* take(size_t bytes) {  // returns null if there is not enough memory
     if (!open_ && !add()) return nullptr;
     Chunk& chunk = *open_;
     FreeBlock* block = chunk.free;
@@ -112,8 +113,8 @@ class Chunks {
     if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) remove(chunk);
     return block;
   }
-  // Returns the chunk if none of its blocks is in use any more. The chunk is then no longer in the list, and the caller
-  // must unmap it.
+  // Returns the chunk if none of its blocks is in use. Then the chunk is no longer in the list, and the caller must
+  // unmap it.
   Chunk* free_block(FreeBlock* block, size_t bytes) {
     Chunk& chunk = *Chunk::of(block);
     if (!chunk.free && chunk.cut == Chunk::capacity(bytes)) insert(chunk);
@@ -143,9 +144,10 @@ class Chunks {
   Chunk* open_ = nullptr;
 };
 
-// Bytes that one thread has allocated minus bytes that it has freed, including blocks allocated by other threads. Small
-// blocks count with the size of their class. The sums over all threads are the statistics. Only its thread writes a
-// counter, without a locked instruction. When the thread ends, another thread reuses the counter with its contents.
+// The number of bytes that one thread has allocated minus the number of bytes that it has freed, including blocks that
+// other threads allocated. Small blocks count with the size of their class. The sums over all threads are the
+// statistics. Only the thread itself writes its counter, without a locked instruction. When the thread ends, another
+// thread reuses the counter with its contents.
 struct Counter {
   std::atomic<size_t> small{0}, large{0};
   std::atomic<bool> flush{false};  // another thread has requested that this thread empty its free lists
@@ -170,12 +172,12 @@ Counter* take_counter() {
   return made;
 }
 
-// The blocks that all threads share. Never destroyed: blocks may be freed during exit.
+// The blocks that all threads share. The object is never destroyed, because blocks may be freed during exit.
 class SharedCache {
  public:
   SharedCache() = default;
 
-  // Returns a batch of blocks, or null if there is no memory. A batch of new blocks has at most `most` of them.
+  // Returns a batch of blocks, or null if there is not enough memory. A batch of new blocks has at most `most` blocks.
   FreeBlock* take_batch(size_t slot, uint32_t most) {
     const std::lock_guard lock(mutex_);
     if (FreeBlock* const batch = batches_[slot]) {
@@ -206,7 +208,7 @@ class SharedCache {
     wake_trimmer();
   }
 
-  // Returns a block for a thread; null if there is no memory.
+  // Returns a block for a thread, or null if there is not enough memory.
   void* take_large(const SizeClass& size, const void* thread) {
     {
       const std::lock_guard lock(mutex_);
@@ -295,7 +297,7 @@ class SharedCache {
   };
 
   // Removes the blocks that were cached before the given tick from `list`, which starts with the youngest block. Calls
-  // free(block) for each with the lock held, and then unmaps the memory that free() returns, without the lock.
+  // free(block) for each of them with the lock held, and then unmaps the memory that free() returns, without the lock.
   template <class F>
   void remove_older(FreeBlock*& list, FreeBlock* FreeBlock::* next, uint32_t tick, F&& free) {
     FreeBlock* older;
@@ -326,7 +328,7 @@ class SharedCache {
     try {
       std::thread([this] { trim(); }).detach();
       trimming_ = true;
-    } catch (const std::system_error&) {  // the system creates no thread; the next cached block tries again
+    } catch (const std::system_error&) {  // the system cannot create a thread; the next cached block tries again
     }
     pthread_sigmask(SIG_SETMASK, &former, nullptr);
   }
@@ -363,14 +365,16 @@ SharedCache& shared_cache() {
 }
 
 // Registered when the library is loaded, before the handlers of other locks. pthread_atfork runs handlers in reverse
-// order before a fork, so that a fork takes the other locks first. Their holders may allocate.
+// order before a fork, so that a fork takes the other locks first. The threads that hold these locks may allocate
+// memory.
 [[gnu::constructor]] void prepare_for_fork() {
   pthread_atfork([] { shared_cache().before_fork(); }, [] { shared_cache().after_fork_in_parent(); },
                  [] { shared_cache().after_fork_in_child(); });
   platform::keep_freed_memory();
 }
 
-// The free lists of one thread. Trivially destructible, so that destructors of other thread-local objects can use it.
+// The free lists of one thread. The type is trivially destructible, so that destructors of other thread-local objects
+// can use the lists.
 struct ThreadCache {
   FreeBlock* lists[kSlots];
   Counter* counter;
@@ -402,7 +406,7 @@ struct ThreadCacheCloser {
   (void)closer;
   return true;
 }
-// Returns true if the thread has a counter. A thread that is about to end has none.
+// Returns true if the thread has a counter. A thread that is about to end has no counter.
 bool registered() { return FLAMBEAU_LIKELY(thread_cache.counter) || register_thread(); }
 
 void count_large(size_t bytes) {  // the sum is modulo 2**64, because freed bytes are subtracted
@@ -470,7 +474,7 @@ void flush() {
   share_lists();
 }
 
-// Moves list number `slot`, which is too long, to the shared cache. Moves all lists if another thread has requested it.
+// Moves list `slot`, which is too long, to the shared cache. Moves all lists if another thread has requested this.
 [[gnu::noinline]] void share_some(size_t slot) {
   if (thread_cache.counter->flush)
     flush();
@@ -516,7 +520,7 @@ void deallocate(void* pointer, size_t bytes) noexcept {
 }
 
 void empty_cache() {
-  // each thread empties its lists when it next frees a small block
+  // Each thread empties its lists when it next frees a small block.
   for (Counter* c = counters; c; c = c->next) c->flush = true;
   if (thread_cache.counter) flush();
   shared_cache().free_all();

@@ -1,5 +1,5 @@
-// CRC-32. Long inputs are folded by carry-less products where the processor has them (Gopal et al. 2009, Fast CRC
-// Computation for Generic Polynomials Using PCLMULQDQ), at about the speed of reading memory.
+// CRC-32. Long inputs are folded by carry-less products if the processor has instructions for them (Gopal et al. 2009,
+// Fast CRC Computation for Generic Polynomials Using PCLMULQDQ), at about the speed of reading memory.
 #include "flambeau/checksum.h"
 
 #include <array>
@@ -69,7 +69,7 @@ FLAMBEAU_FOLDS inline __m128i load(const unsigned char* bytes) {
 }
 FLAMBEAU_FOLDS inline __m128i load(Factors f) { return _mm_set_epi64x(int64_t(f.high), int64_t(f.low)); }
 
-// Advances `state` by the distance of these factors and adds `next`, the data at that position.
+// Advances `state` by the number of bits that the factors represent and adds `next`, the data at that position.
 FLAMBEAU_FOLDS inline __m128i fold(__m128i state, __m128i factors, __m128i next) {
   const __m128i low = _mm_clmulepi64_si128(state, factors, 0x00), high = _mm_clmulepi64_si128(state, factors, 0x11);
   return _mm_xor_si128(_mm_xor_si128(low, high), next);
@@ -100,7 +100,7 @@ FLAMBEAU_FOLDS_WIDELY uint32_t by_wide_folding(const unsigned char* bytes, size_
     for (int i = 0; i < 4; ++i) {
       const __m512i low = _mm512_clmulepi64_epi128(states[i], far, 0x00);
       const __m512i high = _mm512_clmulepi64_epi128(states[i], far, 0x11);
-      states[i] = _mm512_ternarylogic_epi64(low, high, _mm512_loadu_si512(bytes + 64 * i), 0x96);  // their xor
+      states[i] = _mm512_ternarylogic_epi64(low, high, _mm512_loadu_si512(bytes + 64 * i), 0x96);  // exclusive or
     }
   unsigned char folded[256];
   for (int i = 0; i < 4; ++i) _mm512_storeu_si512(folded + 64 * i, states[i]);

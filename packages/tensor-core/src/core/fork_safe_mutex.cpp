@@ -1,4 +1,4 @@
-// The number of forks, by which a mutex detects that its process was forked.
+// The number of forks. With it, a mutex detects that its process was forked.
 #include "flambeau/fork_safe_mutex.h"
 
 #include <pthread.h>

@@ -10,8 +10,8 @@ void begin_view_change(const Tensor& self);
 
 // Returns true if elements share memory because a dimension has the stride 0.
 bool is_expanded(const Tensor& t);
-// Issues a warning if `self` is expanded, and returns whether it is. `assignment`: example of an assignment to an index
-// that calls the operation.
+// Issues a warning if `self` is expanded, and returns whether it is expanded. `assignment`: example of an indexed
+// assignment that calls the operation.
 bool warn_if_expanded(const Tensor& self, const char* operation, const char* assignment);
 // Like begin_inplace, but elements of `self` may share memory.
 void begin_overlapping_change(const Tensor& self, const char* operation, bool recorded);

@@ -93,7 +93,7 @@ void warn(const std::string& text) {
 }
 
 void wait_for_operators() {
-  if (call_state.inside_operator) detail::leave_operator();  // else two threads could wait here for each other
+  if (call_state.inside_operator) detail::leave_operator();  // otherwise two threads could wait here for each other
   if (FLAMBEAU_LIKELY(inside.load(std::memory_order_acquire) == 0)) return;
   waiting.fetch_add(1);
   while (inside.load(std::memory_order_acquire) > 0) {

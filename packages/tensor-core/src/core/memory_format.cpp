@@ -21,8 +21,8 @@ Shape packed(const Shape& shape, const Shape& order) {
   return strides;
 }
 
-// Returns the dimensions in the order of decreasing strides. Dimensions with stride 0 keep their position among their
-// neighbours.
+// Returns the dimensions in descending order of their strides. Dimensions with stride 0 keep their position relative to
+// the adjacent dimensions.
 Shape nesting(const Tensor& t) {
   Shape order;
   for (int64_t dim = 0; dim < t.dim(); ++dim) {

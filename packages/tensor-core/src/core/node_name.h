@@ -1,4 +1,4 @@
-// Names of rows in the autograd graph.
+// Names of pointwise operators in the autograd graph.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace flambeau {
 
-// Converts left_shift to LeftShift, the form of the names of nodes.
+// Converts left_shift to LeftShift. The names of nodes have this form.
 inline const char* node_name(std::string_view name) {
   std::string out;
   bool upper = true;
@@ -17,7 +17,7 @@ inline const char* node_name(std::string_view name) {
     else
       out += std::exchange(upper, false) && ch >= 'a' && ch <= 'z' ? char(ch - 'a' + 'A') : ch;
   }
-  return (new std::string(out))->c_str();  // never freed, like the table of rows
+  return (new std::string(out))->c_str();  // never freed, like the table of operators
 }
 
 }  // namespace flambeau

@@ -9,11 +9,11 @@ namespace flambeau {
 namespace {
 
 struct Dimension {
-  int64_t size, stride;  // stride in bytes
+  int64_t size, stride;  // stride: in bytes
 };
 
-// Returns the dimensions that have several elements and a stride other than 0, and as the last dimension the bytes of
-// an element.
+// Returns the dimensions that have several elements and a stride other than 0. The last dimension is added: the bytes
+// of an element.
 std::vector<Dimension> byte_dimensions(const Tensor& t) {
   const int64_t bytes = item_size(t.dtype());
   std::vector<Dimension> dimensions;
@@ -36,7 +36,7 @@ Interval range(int64_t offset, const std::vector<Dimension>& dimensions) {
 }
 
 // Represents the addresses of a tensor as numbers with one digit for each of `strides`, which are in descending order
-// and divide each other. Returns the range of each digit, or nothing if a digit can carry into the next higher one.
+// and divide each other. Returns the range of each digit, or nothing if a digit can carry into the next higher digit.
 std::vector<Interval> digits(int64_t offset, const std::vector<Dimension>& dimensions,
                              const std::vector<int64_t>& strides) {
   std::vector<Interval> intervals;

@@ -53,8 +53,8 @@ struct Job {
   }
 };
 
-// Note [Waiting]: after a job, a worker spins for some tens of microseconds, since the next operator usually follows at
-// once. Then it sleeps.
+// Note [Waiting]: after a job, a worker spins for some tens of microseconds, because the next operator usually follows
+// immediately. Then it sleeps.
 constexpr int kSpins = 2000;
 
 class Pool {
@@ -62,7 +62,7 @@ class Pool {
   explicit Pool(int workers) {
     try {
       for (int i = 0; i < workers; ++i) threads_.emplace_back([this] { loop(); });
-    } catch (const std::system_error&) {  // the system creates no more threads; the existing ones do the work
+    } catch (const std::system_error&) {  // the system cannot create more threads; the existing threads do the work
     }
   }
   ~Pool() {
@@ -134,8 +134,8 @@ std::atomic<int> threads{0};  // 0 until the environment has been read
 Pool* pool = nullptr;         // created at first use, and again in a forked child
 std::mutex* pool_mutex = new std::mutex;
 
-// The child process has none of its parent's threads. The parent's pool and mutex are replaced but not destroyed, since
-// those threads may have used them at the time of the fork.
+// The child process has none of its parent's threads. The parent's pool and mutex are replaced but not destroyed,
+// because the parent's threads may have used them at the time of the fork.
 void forget_pool_in_child() {
   pool = nullptr;
   pool_mutex = new std::mutex;

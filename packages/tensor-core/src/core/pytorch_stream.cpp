@@ -15,7 +15,7 @@ namespace {
 // Layout of the saved state of PyTorch's CPU generator; the padding is 0.
 struct SavedStream {
   uint64_t seed;
-  // left: the number of remaining words of this state plus one, since PyTorch decrements it before a draw
+  // left: the number of remaining words of this state plus one, because PyTorch decrements it before a draw.
   int32_t left, seeded;
   uint64_t next;
   uint64_t words[PyTorchStream::kWords];
@@ -64,7 +64,7 @@ void PyTorchStream::fill(uint32_t* words, int64_t n) {
   }
 }
 
-// The method of Box and Muller (1958) gives two normal numbers. Keeps the second one for the next call.
+// The method of Box and Muller (1958) gives two normal numbers. The second one is kept for the next call.
 double PyTorchStream::Draws::normal() {
   std::optional<double>& next = stream_.next_normal_;
   if (next) {

@@ -5,7 +5,7 @@
 
 namespace flambeau {
 
-// Calls poll_signals() once for every 65,536 calls, since reading the clock takes longer than such a step.
+// Calls poll_signals() once for every 65,536 calls, because reading the clock takes longer than a step of the loop.
 class RarePolls {
  public:
   void operator()() {

@@ -20,7 +20,7 @@ struct SharedBlock {
   int descriptor = -1;
   void* data = MAP_FAILED;
   size_t bytes = 0;
-  // The former memory of the storage. Pointers to it may exist, so it is freed with the storage.
+  // The previous memory of the storage. Pointers to it may exist, so it is freed together with the storage.
   void (*earlier_deleter)(void*) = nullptr;
   void* earlier_context = nullptr;
 

@@ -12,7 +12,7 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-// Removes the part before the first separator outside of parentheses, and the separator. Returns the part.
+// Removes the part before the first separator outside parentheses, and the separator. Returns the part.
 std::string_view next_part(std::string_view& text, char separator) {
   size_t end = 0;
   for (int depth = 0; end < text.size() && (text[end] != separator || depth > 0); ++end)

@@ -108,7 +108,7 @@ Ref<Storage> Storage::wrap(void* data, size_t bytes, void (*deleter)(void*), voi
 
 namespace {
 
-// The new memory of a storage that has grown, and the deleter of its former memory, which is freed at the same time.
+// The new memory of a storage that has grown, and the deleter of its previous memory, which is freed at the same time.
 struct GrownMemory {
   Ref<Storage> memory;
   void (*deleter)(void*);

@@ -25,7 +25,8 @@ struct Copy {
   char* out;
   const char* in;
   int64_t to_size, from_size;
-  // True if elements need no conversion and both memories are aligned to them (memory of other libraries may not be).
+  // True if elements need no conversion and both memories are aligned for them. The memory of other libraries may not
+  // be aligned.
   bool plain;
   kernels::CastKernel cast;
   int planes;  // number of axes that are neither rows nor columns
@@ -66,7 +67,7 @@ Copy plan_copy(const Tensor& to, const Tensor& from) {
   return c;
 }
 
-// Advances the pointers to plane number `plane`.
+// Advances the pointers to plane `plane`.
 void enter(const Copy& c, int64_t plane, char*& out, const char*& in) {
   for (int d = c.planes - 1; d >= 0; --d) {
     const int64_t at = plane % c.axes[d].size;
@@ -82,7 +83,7 @@ FLAMBEAU_INLINE void each_row(const Copy& c, char* out, const char* in, int64_t 
     row(reinterpret_cast<T*>(out + r * c.rows.to), reinterpret_cast<const T*>(in + r * c.rows.from));
 }
 
-// Copies rows of elements of one size, with a loop for each frequent combination of strides.
+// Copies rows of elements of one size, with a separate loop for each common combination of strides.
 template <class T>
 void copy_rows(const Copy& c, char* out, const char* in, int64_t rows, int64_t n) {
   constexpr int64_t item = sizeof(T);
@@ -144,8 +145,8 @@ void run_rows(const Copy& c) {
 // A tile is kTile columns wide and at most kTileBytes bytes high.
 constexpr int64_t kTile = 64, kStrip = 8, kTileBytes = 256;
 
-// Transposes a strip: square[i][j] = in[j][i]. The strip has `width` lines of `height` elements, and each line begins
-// `line` bytes after the one before.
+// Transposes a strip: square[i][j] = in[j][i]. The strip has `width` lines of `height` elements, and consecutive lines
+// begin `line` bytes apart.
 template <class T>
 void transpose_square(T* square, const char* in, int64_t line, int64_t height, int64_t width) {
   for (int64_t j = 0; j < width; ++j) {
@@ -182,7 +183,7 @@ void run_transposed(const Copy& c) {
   const bool squares = c.plain && c.columns.to == c.to_size && c.rows.from == c.to_size;
   const int64_t high = squares ? std::min(kTile, kTileBytes / c.to_size) : kTile;
   const int64_t rows = c.rows.size, blocks = (rows + high - 1) / high, threads = num_threads();
-  // if there are fewer strips than threads, divide each strip
+  // If there are fewer strips than threads, divides each strip.
   const int64_t strips = c.plane_count() * blocks, cuts = strips < threads ? threads : 1;
   const int64_t wide = ((c.columns.size + cuts - 1) / cuts + kTile - 1) / kTile * kTile;
   parallel_items(strips * cuts, std::max<int64_t>(1, kPiece / (wide * high)), [&](int64_t begin, int64_t end) {

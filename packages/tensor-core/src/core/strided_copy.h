@@ -5,7 +5,7 @@
 
 namespace flambeau {
 
-// to[...] = from[...], `from` broadcast and converted; they share no memory.
+// Computes to[...] = from[...], where `from` is broadcast and converted. The tensors share no memory.
 void copy_strided(const Tensor& to, const Tensor& from);
 
 }  // namespace flambeau

@@ -71,7 +71,7 @@ void TensorImpl::destroy() {
   Tensor grad = autograd ? std::move(autograd->grad) : Tensor();
   this->~TensorImpl();
   deallocate(this, sizeof(TensorImpl));
-  // Gradients of gradients are released in a loop instead of by recursion.
+  // Gradients of gradients are freed in a loop instead of by recursion.
   while (grad.defined() && grad.impl()->use_count() == 1) {
     AutogradMeta* meta = grad.impl()->autograd;
     grad = meta ? std::move(meta->grad) : Tensor();
@@ -260,7 +260,8 @@ void check_overlap(const Tensor& self) {
           self.shape(), ", strides ", self.strides(), "). Please clone() the tensor before performing the operation.");
 }
 
-// Raises the error for a view that was created with grad mode off, or that is a view of one.
+// Raises the error for a view that was created with grad mode off, or for a view of a view that was created in this
+// way.
 void refuse_unrecorded_view(const Tensor& view) {
   const bool inference = view.impl()->view_kind == ViewKind::Inference;
   const AutogradMeta* meta = view.impl()->autograd;

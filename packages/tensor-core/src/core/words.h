@@ -1,4 +1,4 @@
-// Types of unsigned words, by which elements of any dtype with the same size are copied.
+// Types of unsigned words, with which elements of any dtype of the same size are copied.
 #pragma once
 
 #include "flambeau/dtype.h"

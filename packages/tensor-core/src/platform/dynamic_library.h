@@ -7,7 +7,7 @@ namespace flambeau::platform {
 
 enum class Visibility { Private, Global };  // Global: libraries that are loaded later can use the symbols
 
-// Opens a library by path or, for a name without a folder, on the system's search path. Returns null on failure.
+// Opens a library. `path` is a path or, without a folder, a name on the system's search path. Returns null on failure.
 void* open_library(const std::string& path, Visibility visibility = Visibility::Private);
 // Returns a symbol of an open library, or null.
 void* find_symbol(void* library, const char* name);

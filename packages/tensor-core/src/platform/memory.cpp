@@ -25,7 +25,7 @@ int open_unnamed(const char*& function) {
   return memfd_create("flambeau", MFD_CLOEXEC);
 #else
   function = "shm_open";
-  // The file needs a name only until it is open. On macOS, a name has at most 31 characters.
+  // The file needs its name only until it is open. On macOS, a name has at most 31 characters.
   static std::atomic<unsigned> count{0};
   const std::string name = "/flambeau-" + std::to_string(getpid()) + "-" + std::to_string(count++);
   const int descriptor = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);  // closed by exec
@@ -40,7 +40,8 @@ void* map_pages(size_t bytes, size_t alignment) {
   const size_t page = page_bytes();
   bytes = (bytes + page - 1) / page * page;
   const size_t spare = alignment > page ? alignment : 0;
-  // Without MAP_NORESERVE, so that Linux rejects a size that exceeds its memory instead of ending the process later.
+  // Does not use MAP_NORESERVE, so that Linux rejects a size that exceeds its memory instead of ending the process
+  // later.
   void* const mapped = mmap(nullptr, bytes + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
   if (!spare) return mapped;
@@ -52,7 +53,7 @@ void* map_pages(size_t bytes, size_t alignment) {
 }
 
 void unmap_pages(void* block, size_t bytes) {
-  // munmap fails if the process would have too many mappings; then only the pages are released
+  // munmap fails if the process would have too many mappings. Then only the pages are released.
   if (munmap(block, bytes) != 0) madvise(block, bytes, MADV_DONTNEED);
 }
 

@@ -26,8 +26,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Returns the number of processors that corresponds to a quota of CPU time in each period, rounded up. Returns 0 if
-// there is no quota.
+// Returns the number of processors that corresponds to a quota of CPU time in each period, rounded up. Returns 0 if no
+// quota is set.
 int processors_of(double quota, double period) {
   return quota > 0 && period > 0 ? int(std::clamp(std::ceil(quota / period), 1.0, 1e6)) : 0;
 }
@@ -43,8 +43,8 @@ int quota_in(const fs::path& folder) {
   return file >> quota >> period ? processors_of(std::strtod(quota.c_str(), nullptr), period) : 0;
 }
 
-// Does the same for a control group of version 1, which has a file for each number. A quota of -1 means that there is
-// none.
+// Does the same for a control group of version 1, which has a file for each number. A quota of -1 means that no quota
+// is set.
 int first_version_quota_in(const fs::path& folder) {
   double quota = 0, period = 0;
   std::ifstream(folder / "cpu.cfs_quota_us") >> quota;
@@ -64,8 +64,8 @@ int processors_in_quota() {
     const bool has_cpu = controllers.find(",cpu,") != std::string::npos;
     if (!has_cpu && controllers != ",,") continue;
     const fs::path mount = has_cpu ? groups / "cpu" : groups;
-    // The quotas of parent groups apply, too. In a container, the path may be that of the host, so that only `mount`
-    // exists.
+    // The quotas of parent groups also apply. In a container, the path may be the path on the host, so that only
+    // `mount` exists.
     for (fs::path path = fs::path(line.substr(second + 1)).relative_path();; path = path.parent_path()) {
       found = smaller_quota(found, has_cpu ? first_version_quota_in(mount / path) : quota_in(mount / path));
       if (path.empty()) break;

@@ -6,17 +6,17 @@
 namespace flambeau::platform {
 
 // Returns the number of processors that this process may use: the number of the computer's processors or, on Linux, the
-// smaller of the numbers that the affinity mask and the quotas of control groups (rounded up) allow.
+// smaller of two numbers: the processors that the affinity mask allows, and the quotas of control groups (rounded up).
 int available_processors();
 
 // Returns the size in bytes of a core's second-level cache, or 0 if the system does not report it.
 int64_t second_level_cache();
 
-// Returns true if this process may use Intel's Advanced Matrix Extensions (AMX). Linux has to allow it first, since its
-// registers enlarge the state of threads by 8 KiB.
+// Returns true if this process may use Intel's Advanced Matrix Extensions (AMX). Linux has to allow this first, because
+// the AMX registers enlarge the state of threads by 8 KiB.
 bool enable_amx();
 
-// Tells the processor that the calling thread is waiting in a loop.
+// Notifies the processor that the calling thread is waiting in a loop.
 inline void pause() {
 #if defined(__x86_64__)
   __builtin_ia32_pause();

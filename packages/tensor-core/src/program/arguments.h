@@ -8,7 +8,7 @@ namespace flambeau::program {
 
 [[noreturn]] void wrong_value(const char* expected, const Value& got);
 
-// As<T>::get(value) converts a value. Raises TypeError for a value of another kind.
+// As<T>::get(value) converts a value. Raises TypeError for a value of another type.
 template <class T>
 struct As;
 
@@ -64,7 +64,7 @@ struct As<std::string_view> {
   }
 };
 template <>
-struct As<const Shape&> {  // a list of integers, or a single one
+struct As<const Shape&> {  // a list of integers, or a single integer
   static Shape get(const Value& v);
 };
 template <>

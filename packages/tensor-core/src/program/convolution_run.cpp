@@ -11,8 +11,8 @@ namespace flambeau::program {
 
 namespace {
 
-// Returns the weights and the bias of a convolution that also computes the batch_norm with the tensors `norm` (weight,
-// bias, mean, variance). They are undefined if the shapes do not match.
+// Returns the weights and the bias of a convolution that also computes a batch_norm. `norm` contains the tensors of the
+// batch_norm: weight, bias, mean and variance. The weights and the bias are undefined if the shapes do not match.
 PreparedWeights folded(const Tensor& weight, const Tensor& bias, const Tensor* norm, double eps) {
   const NoRecording off;
   const int64_t filters = weight.size(0), taps = weight.numel() / filters;

@@ -14,14 +14,14 @@ class ConvolutionRun {
   // `arguments`: the arguments of run_merged().
   ConvolutionRun(const MergedProduct& merged, Arguments arguments);
 
-  // Finds the sizes and the weights for an input, of which it reads only the shape and the dtype. Returns false if the
+  // Finds the sizes and the weights for an input. Reads only the shape and the dtype of the input. Returns false if the
   // operators have to run one by one.
   bool prepare(const Tensor& input);
-  // Computes the result for the input. Call prepare() before.
+  // Computes the result for the input. Requires a call of prepare().
   Merged compute(const Tensor& input, Value& result) const;
   Merged run(Value& result);
 
-  // The following are known after prepare().
+  // The following values are known after prepare().
   const ConvolutionGeometry& geometry() const { return geometry_; }
   const PreparedWeights& weights() const { return *weights_; }
   // Returns the weights packed as the left matrix of a product, or null if they are not packed in this way.

@@ -11,13 +11,13 @@ namespace flambeau::program {
 
 namespace {
 
-constexpr size_t kMaxArguments = 64;  // one bit for each
+constexpr size_t kMaxArguments = 64;  // one bit for each argument
 
 bool has(uint64_t bits, size_t i) { return bits >> i & 1; }
 
 }  // namespace
 
-// Chooses what a node saves, and finds the steps of its backward pass.
+// Selects the values that a node saves, and finds the steps of its backward pass.
 class DifferentiatedGroup::Builder {
  public:
   Builder(const DifferentiatedGroup& group, uint64_t needs)
@@ -32,7 +32,7 @@ class DifferentiatedGroup::Builder {
 
   bool needs_gradient(int value) const { return needs_gradient_[size_t(value)]; }
 
-  // Returns true if a needed derivative is not implemented.
+  // Returns true if any derivative that is needed is not implemented.
   bool lacks_derivative() const {
     for (const FusedStep& step : steps_)
       for (size_t k = 0; k < step.operands.size(); ++k)
@@ -42,7 +42,8 @@ class DifferentiatedGroup::Builder {
     return false;
   }
 
-  // Returns the values that the node has to save. Appends to `outputs` the steps among them that are not outputs yet.
+  // Returns the values that the node has to save. If such a value is a step that is not an output yet, appends it to
+  // `outputs`.
   std::vector<int> choose_saved(std::vector<int>& outputs) {
     find_required(outputs);
     available_ = required_;
@@ -144,7 +145,7 @@ class DifferentiatedGroup::Builder {
                                [&](const StepOperand& o) { return can_compute(value_of(o)); });
   }
 
-  // Returns the place of a value in the backward pass, where it is computed if it is not saved.
+  // Returns the location of a value in the backward pass. Adds the steps that compute the value if it is not saved.
   StepOperand place_of(FusedGroup& group, int value) {
     std::optional<StepOperand>& place = places_[size_t(value)];
     if (!place) {
@@ -177,7 +178,7 @@ class DifferentiatedGroup::Builder {
     }
   }
 
-  // Returns what a step contributes to the gradient of its operand k.
+  // Returns the contribution of a step to the gradient of its operand k.
   StepOperand derivative(FusedGroup& group, size_t s, size_t k) {
     const StepOperand& gradient = *gradients_[size_t(result(s))];
     if (is_identity(steps_[s], k)) return gradient;
@@ -189,7 +190,7 @@ class DifferentiatedGroup::Builder {
     return added(group, std::move(step));
   }
 
-  // Returns true if the gradient of an operand is that of the result.
+  // Returns true if the gradient of an operand is equal to the gradient of the result.
   static bool is_identity(const FusedStep& step, size_t operand) {
     const PointwiseRow& row = row_of(step.row);
     if (row.reads[operand]) return false;
@@ -252,10 +253,12 @@ std::shared_ptr<const DifferentiatedGroup::Backward> DifferentiatedGroup::backwa
   return backwards_.emplace_back(std::move(made));
 }
 
-// The derivative of one run.
+// The derivative of one run of the group.
 struct DifferentiatedGroup::Derivative {
   std::shared_ptr<const DifferentiatedGroup> group;
-  Values numbers;  // the arguments of the run that are computed numbers, else None; empty if there are none
+  // For each argument of the run: its value if it is a computed number, otherwise None. Empty if there are no computed
+  // numbers.
+  Values numbers;
 
   void operator()(const Context& context) const {
     uint64_t needs = 0, given = 0;
@@ -340,7 +343,7 @@ bool DifferentiatedGroup::run(const std::shared_ptr<const DifferentiatedGroup>& 
                               Values& results) {
   const size_t count = self->forward_.arguments.size();
   static const Tensor none;
-  SmallVector<Tensor, 8> held;  // so that results do not reuse the memory of these arguments
+  SmallVector<Tensor, 8> held;  // these references prevent results from reusing the memory of these arguments
   Values numbers;
   SmallVector<const Tensor*, 8> inputs;
   for (size_t i = 0; i < count; ++i) {

@@ -2,14 +2,14 @@
 //
 // Note [Derivatives of groups]
 // A group of pointwise operators is recorded as one node of the autograd graph, and its backward pass is one chain
-// (Note [Chains]). The chain calls the same kernels as the derivatives of the operators. It computes intermediate
-// values of the group again instead of reading them from memory, if it can compute them from values that the operators
-// would save too. The node saves nothing that the operators would not save. An intermediate value that the backward
-// pass cannot compute again is an additional output of the node.
+// (Note [Chains]). The chain calls the same kernels as the derivatives of the operators. It recomputes intermediate
+// values of the group instead of reading them from memory, if it can compute them from values that the operators would
+// also save. The node saves nothing that the operators would not save. An intermediate value that the backward pass
+// cannot recompute is an additional output of the node.
 //
-// If an operator of the group, or a later one that reads its arguments or results, works in place, the operators run
-// one by one. A node of a single operator checks only its own saved tensors, and only if its gradient is needed, so
-// that errors are those of the operators.
+// If an operator of the group works in place, or a later in-place operator reads the arguments or results of the group,
+// the operators run one by one. A node of a single operator checks only its own saved tensors, and only if its gradient
+// is needed, so that the errors are the same as without fusion.
 //
 // If the backward pass is recorded (create_graph), or if its gradients have another dtype than the group, the steps run
 // one by one as differentiable tensor expressions.
@@ -28,8 +28,8 @@ class DifferentiatedGroup {
 
   // Returns false if the operators have to run one by one.
   bool is_supported() const { return is_supported_; }
-  // Runs the group, records its derivative and appends its outputs to `results`. Returns false, and does nothing, if
-  // the operators have to run one by one.
+  // Runs the group, records its derivative and appends its outputs to `results`. If the operators have to run one by
+  // one, does nothing and returns false.
   static bool run(const std::shared_ptr<const DifferentiatedGroup>& self, Arguments arguments, Values& results);
 
  private:
@@ -44,12 +44,12 @@ class DifferentiatedGroup {
     size_t operand = 0;
     bool operator==(const Input&) const = default;
   };
-  // The steps of the backward pass. The arguments are those of the group, the saved results of its steps, and the
-  // gradients of the node's outputs.
+  // The steps of the backward pass. The arguments are the arguments of the group, the saved results of its steps, and
+  // the gradients of the node's outputs.
   struct Backward {
-    uint64_t needs = 0, given = 0;  // the inputs that need a gradient, and the outputs that have one
+    uint64_t needs = 0, given = 0;  // needs: inputs that need a gradient; given: outputs that have one
     FusedGroup group;
-    std::vector<std::pair<int, StepOperand>> gradients;  // numbers of inputs, and where their gradients are
+    std::vector<std::pair<int, StepOperand>> gradients;  // indices of inputs, and the locations of their gradients
   };
 
   bool is_step(int value) const { return value >= int(forward_.arguments.size()); }
@@ -69,7 +69,7 @@ class DifferentiatedGroup {
   mutable std::vector<std::shared_ptr<const Backward>> backwards_;
 };
 
-// Returns a number with bit i set if argument i needs a gradient; 0 if nothing is recorded.
+// Returns a number in which bit i is set if argument i needs a gradient, or 0 if nothing is recorded.
 uint64_t needed_gradients(const FusedGroup& group, const Value* const* arguments);
 
 // Like run_fused, for arguments that need gradients.

@@ -1,6 +1,6 @@
 // Files of programs, in the safetensors format.
 //
-// They consist of the length of the header (8 bytes, little-endian), the header, and the elements. The header is
+// A file consists of the length of the header (8 bytes, little-endian), the header, and the elements. The header is
 // JSON. It maps each name to its dtype, shape and range of bytes, and "__metadata__" to strings. Source:
 // https://github.com/huggingface/safetensors
 #include <charconv>

@@ -1,10 +1,11 @@
 // Folding of batch_norm into convolutions.
 //
 // Note [Folding]
-// batch_norm in evaluation mode is an affine map of each channel, so the preceding convolution can compute it: its
-// weights are multiplied by the channel's scale, and its bias is adjusted. This changes results by rounding errors
-// similar to those of the convolution. It applies to a convolution whose result only the batch_norm reads, with
-// parameters and running statistics from the program's state. The folded weights are cached: Note [Prepared weights].
+// batch_norm in evaluation mode is an affine map of each channel, so the preceding convolution can compute it: the
+// weights of each channel are multiplied by the scale of the channel, and the bias is adjusted. Results change by
+// rounding errors similar to those of the convolution. This applies to a convolution whose result only the batch_norm
+// reads. The parameters and running statistics must belong to the program's state. The folded weights are cached: Note
+// [Prepared weights].
 #include "program/merged_product.h"
 #include "program/passes.h"
 

@@ -32,7 +32,7 @@ bool run_fused(const FusedGroup& group, const Value* const* arguments, Values& r
     plan->run(arguments, results);
   } catch (const Error&) {
     results.clear();
-    return false;  // the operators raise the error again, with name and line
+    return false;  // the operators raise the error again, with their name and source line
   }
   return true;
 }

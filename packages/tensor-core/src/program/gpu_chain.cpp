@@ -15,7 +15,7 @@ namespace {
 
 using cuda::CudaModule, cuda::type_name, cuda::kMaxTensors, cuda::kMaxInputs;
 
-// Returns the module with this source, which is created if necessary.
+// Returns the module with this source. Creates it if it does not exist.
 CudaModule& module_of(const std::string& source) {
   static std::mutex mutex;
   static auto* modules = new std::map<std::string, std::unique_ptr<CudaModule>>;
@@ -44,14 +44,14 @@ class GpuChain::Builder {
 
  private:
   using Operands = SmallVector<int, 8>;
-  static constexpr size_t kMaxLength = 100;  // statements of a kernel; longer ones take seconds to compile
+  static constexpr size_t kMaxLength = 100;  // maximum number of statements; longer kernels take seconds to compile
 
   const ChainStep& step(int value) const { return steps_[size_t(value) - inputs_.size()]; }
 
   bool is_number(int value) const { return value < int(inputs_.size()) && !inputs_[size_t(value)].example; }
 
   // Finds the operands of the kernel that would compute a value, tensors first. If the kernel would have too many
-  // operands or statements, the step's own operands are written to memory, beginning with the one that has most.
+  // operands or statements, operands of the step are written to memory, beginning with the operand that needs most.
   void find_operands(int value) {
     const ChainStep& s = step(value);
     for (;;) {
@@ -78,7 +78,7 @@ class GpuChain::Builder {
     const Operands& operands = operands_[size_t(value)];
     return operands.size() == 1 && operands[0] == value;
   }
-  // Adds the values that a kernel computes for a value: itself and its operands, unless they are in memory.
+  // Adds the values that a kernel computes for a value: the value itself and its operands, unless they are in memory.
   void add_computed(int value, std::vector<int>& computed) const {
     if (is_in_memory(value) || std::ranges::count(computed, value)) return;
     computed.push_back(value);
@@ -91,7 +91,7 @@ class GpuChain::Builder {
     return computed.size();
   }
 
-  // Adds the kernel that computes a value. From now on, other kernels read the value from memory.
+  // Adds the kernel that computes a value. Kernels that are added later read the value from memory.
   void write(int value) {
     Operands& operands = operands_[size_t(value)];
     if (is_in_memory(value)) return;
@@ -144,7 +144,7 @@ class GpuChain::Builder {
     text << "));\n";
   }
 
-  // The derivative takes the gradient, all operands and the result. Those that it does not read can have any value.
+  // The derivative takes the gradient, all operands and the result. Arguments that it does not read can have any value.
   static void add_derivative_operands(std::ostringstream& text, const ChainStep& s) {
     const PointwiseRow& row = row_of(s.op);
     text << "v" << s.operands[0];
@@ -156,7 +156,7 @@ class GpuChain::Builder {
   std::span<const ChainInput> inputs_;
   std::span<const ChainStep> steps_;
   std::vector<Operands>
-      operands_;  // for each value, the operands of a kernel that computes it; itself if it is in memory
+      operands_;  // for each value, the operands of a kernel that computes it; only the value itself if it is in memory
 };
 
 GpuChain::GpuChain(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,

@@ -1,8 +1,9 @@
 // Chains of pointwise operators on a GPU. Note [Chains] in operators/pointwise/chain.h.
 //
 // Each result that is written to memory is computed by one kernel from the inputs and earlier results. The kernel's
-// source names the rows; intermediate values are rounded as in memory, so results are identical to those of the
-// operators. If a result needs more operands than a kernel has, an intermediate value is written to memory as well.
+// source names the pointwise operators. Intermediate values are rounded as if they were stored in memory, so results
+// are identical to those of the operators. If a result needs more operands than a kernel can have, an intermediate
+// value is also written to memory.
 #pragma once
 
 #include <span>
@@ -14,7 +15,7 @@ namespace flambeau::program {
 
 class GpuChain {
  public:
-  // `inputs`, `steps` and `outputs` are those of ChainPlan. The steps must be pointwise ones and conversions of masks.
+  // `inputs`, `steps` and `outputs`: as for ChainPlan. The steps must be pointwise steps and conversions of masks.
   // `dtype`: the dtype of all tensors except masks.
   GpuChain(std::span<const ChainInput> inputs, std::span<const ChainStep> steps, std::span<const int> outputs,
            Dtype dtype);
@@ -25,9 +26,9 @@ class GpuChain {
  private:
   class Builder;
   struct Kernel {
-    int value;                  // the number of the value that it computes
-    SmallVector<int, 8> reads;  // the numbers of its operands
-    Dtype dtype;                // the dtype of its result
+    int value;                  // the index of the value that the kernel computes
+    SmallVector<int, 8> reads;  // the indices of the kernel's operands
+    Dtype dtype;                // the dtype of the kernel's result
     cuda::CudaModule* module;   // never deleted
   };
 

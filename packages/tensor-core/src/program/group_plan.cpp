@@ -38,7 +38,7 @@ bool GroupPlan::serves(Arguments arguments) const {
   return true;
 }
 
-// One run of a plan.
+// The data of one run of a plan.
 class GroupPlan::Run {
  public:
   Run(const GroupPlan& plan, Arguments arguments) : plan_(plan), arguments_(arguments) {}

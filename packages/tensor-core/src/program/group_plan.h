@@ -13,7 +13,7 @@ class GroupPlan {
 
   GroupPlan(const FusedGroup& group, Arguments arguments);
 
-  // Returns true if the plan was made for arguments of this layout.
+  // Returns true if the plan was made for the layout of these arguments.
   bool serves(Arguments arguments) const;
   // Returns false if the operators have to run one by one.
   bool has_chain() const { return chain_ || gpu_chain_; }
@@ -24,8 +24,8 @@ class GroupPlan {
   static Scalar number_of(const Value& value);
 
  private:
-  // The properties of an argument on which a plan depends. The last four are set only for tensors on the CPU or a GPU
-  // that need no gradient.
+  // The properties of an argument on which a plan depends. The last four members are set only for tensors on the CPU or
+  // a GPU that need no gradient.
   struct Layout {
     enum Kind : uint8_t { Other, Number, Tensor } kind = Other;
     Device device = {};
@@ -52,7 +52,7 @@ class GroupPlan {
   };
   struct Output {
     Source source;  // not None if the result is computed before the chain
-    int value = 0;  // if `source` is None: number of the result among the values of the chain
+    int value = 0;  // if `source` is None: index of the result among the values of the chain
     Dtype dtype = {};
     Shape shape = {};
     SmallVector<int, 4> reusable;  // arguments whose memory the result can reuse if nothing else refers to them
@@ -72,8 +72,8 @@ class GroupPlan {
   Device device_;
   Dtype dtype_ = Dtype::float32;
   Shape shape_;
-  std::unique_ptr<const ChainPlan> chain_;     // on the CPU
-  std::unique_ptr<const GpuChain> gpu_chain_;  // on a GPU
+  std::unique_ptr<const ChainPlan> chain_;     // set if the group runs on the CPU
+  std::unique_ptr<const GpuChain> gpu_chain_;  // set if the group runs on a GPU
 };
 
 }  // namespace flambeau::program

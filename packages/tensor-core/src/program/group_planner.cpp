@@ -1,4 +1,4 @@
-// Choice of the chain that runs a group of operators. Note [Fusion]
+// Selection of the chain that runs a group of operators. Note [Fusion]
 #include <limits>
 
 #include "operators/layers/normalization.h"
@@ -8,7 +8,7 @@
 
 namespace flambeau::program {
 
-// Chooses the steps of a chain, or finds that no chain can run the group.
+// Selects the steps of a chain, or finds that no chain can run the group.
 class GroupPlan::Planner {
  public:
   Planner(GroupPlan& plan, const FusedGroup& group, Arguments arguments)
@@ -28,14 +28,14 @@ class GroupPlan::Planner {
   }
 
  private:
-  // The kind of a value of the group: a tensor of the common dtype, a mask or a number.
+  // The type of a value of the group: a tensor of the common dtype, a mask or a number.
   enum class Kind : uint8_t { Elements, Mask, Number };
 
   struct PlannedValue {
     Kind kind = Kind::Elements;
     Shape shape = {};
     Source source = {};  // for a value that is known before the chain
-    int step = -1;       // otherwise the step of the chain that computes it
+    int step = -1;       // otherwise the index of the chain's step that computes it
     bool is_per_row = false;
   };
 
@@ -68,7 +68,7 @@ class GroupPlan::Planner {
   }
   bool is_on_gpu() const { return !(plan_.device_ == DeviceType::Cpu); }
 
-  // Chooses the chain's shape: that of the step with the most elements, where a reduction counts with the shape of its
+  // Selects the chain's shape: the shape of the step with the most elements. A reduction counts with the shape of its
   // input. Smaller results are computed before the chain or have one element per row.
   bool choose_shape() {
     std::vector<Shape> shapes;
@@ -105,15 +105,15 @@ class GroupPlan::Planner {
     return std::get<flambeau::Tensor>(*arguments_[size_t(&layout - plan_.layouts_.data())]).is_contiguous();
   }
 
-  // Returns true for an expanded number, such as the gradient of the operand of a sum.
+  // Returns true for an expanded number. For example, the gradient of the operand of a sum is an expanded number.
   static bool is_constant(const Layout& layout) {
     for (size_t d = 0; d < layout.shape.size(); ++d)
       if (layout.shape[d] > 1 && layout.strides[d] != 0) return false;
     return true;
   }
 
-  // Stores the number of dimensions of a row. Returns false if another function of rows has another number, or if the
-  // step's dimensions are not the last ones.
+  // Stores the number of dimensions of a row. Returns false if another function of rows has a different number, or if
+  // the dimensions of the step are not the last ones.
   bool find_rows(const FusedStep& step, const Shape& shape) {
     const size_t count = step.dims.size();
     if (count == 0 || count > shape.size() || (row_dims_ && count != row_dims_)) return false;
@@ -131,7 +131,7 @@ class GroupPlan::Planner {
   bool check_rows() {
     length_ = product(Shape(plan_.shape_.end() - row_dims_, plan_.shape_.end()));
     rows_ = length_ ? product(plan_.shape_) / length_ : 0;
-    // Reject rows that the operator would reduce in blocks: a chain adds the elements in another order.
+    // Rejects rows that the operator would reduce in blocks, because a chain adds the elements in another order.
     return length_ > 1 && block_length(rows_, length_, 1) == length_;
   }
 
@@ -153,7 +153,8 @@ class GroupPlan::Planner {
     return values_[o.is_step ? group_.arguments.size() + size_t(o.number) : size_t(o.number)];
   }
 
-  // Returns the kind of a row's result, or nothing if the operator would convert or reject these operands.
+  // Returns the type of a pointwise operator's result, or nothing if the operator would convert or reject these
+  // operands.
   std::optional<Kind> result_kind(const FusedStep& step) const {
     const PointwiseRow& row = row_of(step.row);
     int elements = 0, masks = 0, first = row.domain == Domain::Select;
@@ -288,8 +289,8 @@ class GroupPlan::Planner {
     return true;
   }
 
-  // Adds a step and returns its number, or returns the number of an equal step. An output of the group always gets a
-  // new step, since each output has its own memory.
+  // Adds a step and returns its index, or returns the index of an equal step. An output of the group always gets a new
+  // step, because each output has its own memory.
   int add_step(const ChainStep& step) {
     const int number = int(values_.size() - group_.arguments.size());
     const bool is_output = std::ranges::count(group_.outputs, number) > 0;
@@ -299,7 +300,7 @@ class GroupPlan::Planner {
     return int(steps_.size()) - 1;
   }
 
-  // Returns the number of a value in the chain: that of its step, or -1 - i for input i, which finish() replaces.
+  // Returns the number of a value in the chain: the index of its step, or -1 - i for input i, which finish() replaces.
   // Returns nothing if the operand has one element per row but does not broadcast along the rows.
   std::optional<int> operand_in_chain(const StepOperand& o, bool per_row) {
     const PlannedValue& p = value(o);
@@ -369,7 +370,7 @@ class GroupPlan::Planner {
     }
     return found;
   }
-  // Returns true if a step after `step` reads the argument. For a function of rows, `step` itself counts too, because
+  // Returns true if a step after `step` reads the argument. For a function of rows, `step` itself also counts, because
   // its result must not overlap its operand.
   bool is_read_after(int step, int argument) const {
     const auto reads = [&](const Source& source) {
@@ -387,7 +388,7 @@ class GroupPlan::Planner {
   GroupPlan& plan_;
   const FusedGroup& group_;
   Arguments arguments_;
-  size_t row_dims_ = 0;  // number of the last dimensions, which functions of rows reduce or normalise
+  size_t row_dims_ = 0;  // number of last dimensions that functions of rows reduce or normalise
   int64_t rows_ = 0, length_ = 0;
   std::vector<PlannedValue> values_;  // the arguments, then the results of the steps
   std::vector<ChainStep> steps_;

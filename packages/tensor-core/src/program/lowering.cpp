@@ -14,8 +14,8 @@ namespace {
 using Argument = Program::Body::Argument;
 using Arguments = std::vector<Argument>;
 
-// Returns true for rows whose results have another dtype than their operands, and for rows without a definition for
-// real numbers.
+// Returns true for pointwise operators whose results have another dtype than their operands, and for operators without
+// a definition for real numbers.
 bool is_excluded(PointwiseOp row) {
   return row == op::conj_physical || row == op::_frexp_exponent || row == op::_frexp_mantissa;
 }
@@ -36,14 +36,14 @@ struct Lowered {
 };
 using Rule = std::optional<Lowered> (*)(const Arguments&);
 
-// Lowers an operator with the arguments (x, y, alpha) to `row`, without alpha, if alpha is 1. Otherwise returns
-// nothing. `swapped`: exchange x and y.
+// Lowers an operator with the arguments (x, y, alpha) to the pointwise operator `row`, without alpha, if alpha is 1.
+// Otherwise returns nothing. `swapped`: exchange x and y.
 std::optional<Lowered> without_factor(PointwiseOp row, const Arguments& a, bool swapped = false) {
   if (number(a[2]) != 1.0) return std::nullopt;
   return swapped ? Lowered{row, {a[1], a[0]}} : Lowered{row, {a[0], a[1]}};
 }
 
-// Returns the row that the operator pow() would run for this exponent, and nothing if both operands are numbers.
+// Returns the pointwise operator that pow() would run for this exponent, or nothing if both operands are numbers.
 std::optional<Lowered> power_of(const Arguments& a) {
   const std::optional<double> y = number(a[1]);
   if (!y) return Lowered{op::pow, {a[0], a[1]}};
@@ -58,7 +58,7 @@ std::optional<Lowered> power_of(const Arguments& a) {
   return Lowered{op::pow, {a[0], a[1]}};
 }
 
-// The rules for operators that are computed by a single row, but only for some arguments.
+// The rules for operators that a single pointwise operator computes, but only for some arguments.
 const std::map<std::string_view, Rule>& rules() {
   static const std::map<std::string_view, Rule> all = {
       {"add", [](const Arguments& a) { return without_factor(op::add, a); }},

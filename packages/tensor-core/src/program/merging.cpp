@@ -26,7 +26,7 @@ bool can_follow(const FusedStep& step) {
 }
 
 // Returns the steps of an instruction if the first step reads the register `product`, and each later step reads the
-// result of the step before it, but of no other step. Otherwise returns nothing.
+// result of the previous step and of no other step. Otherwise returns nothing.
 std::optional<Chain> chain_of(const Instruction& instruction, int product) {
   Chain chain;
   if (instruction.group) {
@@ -64,7 +64,7 @@ bool changes_memory(const Instruction& instruction) {
 }
 
 // Returns the index of the first instruction that reads the result of instruction `product`. Returns the number of
-// instructions if there is none, or if an instruction before it writes to memory, which the product may read.
+// instructions if no instruction reads it, or if an earlier instruction writes to memory, which the product may read.
 size_t first_reader(const std::vector<Instruction>& all, size_t product) {
   const int result = all[product].results[0];
   for (size_t i = product + 1; i < all.size(); ++i) {
@@ -103,7 +103,7 @@ bool merge(Body& body, size_t at, const std::vector<int>& uses, const PackedByte
   merged->steps = std::move(chain->steps);
   merged->arguments = std::move(chain->arguments);
   merged->result = chain->result;
-  // Replace the register by an empty constant, because the product's result is not stored before the steps run.
+  // Replaces the register with an empty constant, because the product's result is not stored before the steps run.
   merged->arguments[size_t(merged->result)] = {};
   out.merged = merged;
   body.instructions[reader] = std::move(out);
@@ -116,8 +116,8 @@ bool is_any_product(const Instruction& instruction) {
          (instruction.merged ? !instruction.merged->after : !instruction.group && is_product(instruction));
 }
 
-// Returns the number of groups of a merged conv2d. Returns nothing for other instructions, or if the program computes
-// the number.
+// Returns the number of groups of a merged conv2d. Returns nothing for other instructions, and if the program computes
+// this number.
 std::optional<int64_t> groups_of(const Instruction& instruction) {
   if (!instruction.merged || instruction.merged->product.function->name != "conv2d") return std::nullopt;
   const int64_t* const groups = std::get_if<int64_t>(&instruction.merged->product.arguments[6].value);
@@ -131,8 +131,8 @@ bool is_read_as_input(const Instruction& instruction, int result) {
 
 }  // namespace
 
-// Pairs each convolution without groups with the convolution with groups that is the only reader of its result. A run
-// then checks whether the latter is depthwise, because sizes are unknown here.
+// Pairs a convolution without groups with a convolution with groups that is the only reader of its result. At each run,
+// the program checks whether the latter is depthwise, because sizes are unknown here.
 void pair_convolutions(Body& body) {
   const std::vector<int> uses = count_uses(body);
   std::vector<Instruction>& all = body.instructions;
@@ -152,10 +152,10 @@ void pair_convolutions(Body& body) {
 
 void merge_epilogues(Body& body, const PackedBytes& packed) {
   const std::vector<int> uses = count_uses(body);
-  for (size_t i = body.instructions.size(); i-- > 0;) {  // backwards: of two added products, the later one is merged
+  for (size_t i = body.instructions.size(); i-- > 0;) {  // backwards: if two products are added, merge the later one
     Instruction& instruction = body.instructions[i];
     if (!is_any_product(instruction) || merge(body, i, uses, packed) || instruction.merged) continue;
-    Instruction alone;  // a merged product without `after`, for the sake of its prepared weights
+    Instruction alone;  // a merged product without `after`, which is merged only to use prepared weights
     alone.results = instruction.results;
     alone.arguments = instruction.arguments;
     alone.merged = merged_of(instruction, packed);

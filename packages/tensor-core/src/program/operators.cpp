@@ -28,7 +28,7 @@ void run_row_in_place(const Operator& self, const Value* const* arguments, Value
   results.emplace_back(pointwise_(self.row, operands));
 }
 
-// Returns true if a derivative may need the value that the first argument has before it is overwritten.
+// Returns true if a derivative may need the value of the first argument from before it is overwritten.
 bool records_first_argument(const Operator& self, const Value* const* arguments) {
   if (!recording_enabled()) return false;
   for (int i = 0; i < self.arity; ++i)
@@ -36,8 +36,8 @@ bool records_first_argument(const Operator& self, const Value* const* arguments)
   return false;
 }
 
-// Runs the in-place operator `name_`: computes `name` and writes the result to the first argument. bindings/calls does
-// the same for Python.
+// Runs the in-place operator `name_`: computes `name` and writes the result to the first argument. The code in
+// bindings/calls does the same for Python.
 void run_in_place(const Operator& self, const Value* const* arguments, Values& results) {
   const Tensor to = As<const Tensor&>::get(*arguments[0]);
   require<TypeError>(to.defined(), "expected a tensor as the first argument of an in-place operator");
@@ -94,7 +94,7 @@ void run_record(const Operator& self, const Value* const* arguments, Values& res
   std::visit([&](auto&& result) { store(results, std::forward<decltype(result)>(result)); }, (*self.recorded)(source));
 }
 
-// Runs a factory on the device that the argument after its dtype names. Note [Factories]
+// Runs a factory on the device in the argument that follows its dtype. Note [Factories]
 void run_factory(const Operator& self, const Value* const* arguments, Values& results) {
   const std::span<const uint8_t> kinds = self.recorded->kinds();
   const Tensor* const like = kinds[0] == kTensor ? std::get_if<Tensor>(arguments[0]) : nullptr;
@@ -131,7 +131,8 @@ void add_record(std::vector<Operator>& all, const flambeau::Operator& record) {
 
 using Table = std::map<std::string, Operator, std::less<>>;
 
-void add(Table& table, Operator o) { table.emplace(o.name, std::move(o)); }  // the first operator with a name is kept
+// If two operators have the same name, the first one is kept.
+void add(Table& table, Operator o) { table.emplace(o.name, std::move(o)); }
 
 void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
   Operator o;
@@ -141,7 +142,8 @@ void add_row(Table& table, const PointwiseRow& row, const std::string& name) {
   o.row = row.op;
   o.run = run_row;
   add(table, o);
-  if (table.find(name)->second.run != run_row) return;  // a composite with the row's name is run like other operators
+  // A composite with the name of a pointwise operator is run like other operators.
+  if (table.find(name)->second.run != run_row) return;
   o.name += '_';
   o.run = run_row_in_place;
   add(table, o);
@@ -179,7 +181,7 @@ const Table& table() {
   return *once;
 }
 
-// Operators of extensions, the newest first. Never freed, because programs point to them.
+// Operators of extensions, the newest first. They are never freed, because programs point to them.
 struct Registered {
   Operator op;
   const Registered* next;

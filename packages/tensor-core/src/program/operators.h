@@ -1,7 +1,7 @@
 // The operators that programs can call, by their names.
 //
-// Pointwise rows and operators with a record (Note [Operators]) need no entry. In-place operators need none either:
-// `name_` computes `name` and writes the result to its first argument. Other operators are listed as op("name",
+// Pointwise operators and operators with a record (Note [Operators]) need no entry. In-place operators also need no
+// entry: `name_` computes `name` and writes the result to its first argument. Other operators are listed as op("name",
 // function) in operators_<family>.cpp. If they exist in Python, they have the same name and parameters there. The types
 // of the C++ function's parameters determine how arguments are converted.
 #pragma once
@@ -14,19 +14,19 @@ namespace flambeau::program {
 struct Operator {
   std::string name;
   int arity = 0;
-  uint32_t optional = 0;  // bit i is set if argument i, a tensor or a list of tensors, may be or contain None
+  uint32_t optional = 0;  // bit i is set if argument i, a tensor or a list of tensors, may be None or contain None
   void (*function)() = nullptr;
   void (*run)(const Operator&, const Value* const* arguments, Values& results) = nullptr;
   const OperatorFunction* recorded = nullptr;  // for an operator with a record
   const Operator* inner = nullptr;             // for `name_`: the operator `name`
-  bool is_row = false;                         // true if it computes `row`, in place or not
+  bool is_row = false;                         // true if it computes the pointwise operator `row`, in place or not
   PointwiseOp row = {};
   const Program::Function* registered = nullptr;  // for an operator of an extension
-  bool orders_others = false;                     // true if other instructions must not be moved across it
+  bool orders_others = false;                     // true if other instructions must not be moved across this operator
 };
 using Family = std::vector<Operator>;
 
-// Returns the operator with this name, or null if there is none.
+// Returns the operator with this name, or null if it does not exist.
 const Operator* find(std::string_view name);
 
 inline void store(Values& results, Tensor t) { results.emplace_back(std::move(t)); }
@@ -65,7 +65,7 @@ void require_defined(const Value& v, bool optional) {
   }
 }
 
-// optional: the positions of the arguments that may be None where a tensor is expected.
+// `optional`: the positions of tensor arguments that may be None.
 template <class R, class... Args>
 Operator op(const char* name, R (*function)(Args...), std::initializer_list<int> optional = {}) {
   Operator o;

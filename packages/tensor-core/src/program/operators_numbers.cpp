@@ -7,7 +7,7 @@ namespace flambeau::program {
 
 namespace {
 
-bool is_integer(const Value& v) { return v.index() == 1 || v.index() == 2; }  // bool or int64_t
+bool is_integer(const Value& v) { return v.index() == 1 || v.index() == 2; }  // true for a bool or an int64_t
 
 int64_t floor_quotient(int64_t a, int64_t b) {
   require<ValueError>(b != 0, "division of a size by 0");
@@ -73,7 +73,7 @@ void require_relation(bool condition, const Value& a, const Value& b, std::strin
 }  // namespace
 
 Family number_operators() {
-  // Overflow wraps around; sizes that fit into memory do not overflow.
+  // Overflow wraps around. Sizes of tensors that fit in memory do not overflow.
   const auto plus = [](const Value& a, const Value& b) {
     return combined(a, b, [](int64_t x, int64_t y) { return int64_t(uint64_t(x) + uint64_t(y)); }, std::plus<double>());
   };

@@ -2,11 +2,11 @@
 //
 // Note [Training programs]
 // flambeau.compile captures a training step as one program. The backward pass and the step of an optimizer are single
-// instructions that do what they do in eager mode: the forward operators of the program record the same graph.
+// instructions, which run as in eager mode, because the forward operators of the program record the same graph.
 // Gradients, parameters and the optimizer's state are tensors of the program's state. Options of an optimizer, such as
 // the learning rate, are numbers of the state, which the caller reads at each run.
 //
-// A run cannot be undone after its first change. Therefore the program begins with checks of everything that it depends
+// The first change by a run cannot be undone. Therefore the program begins with checks of everything that it depends
 // on: which leaves have gradients, and which tensors of the optimizer's state exist.
 #include <algorithm>
 #include <span>
@@ -33,7 +33,7 @@ const Tensor& gradient_of(const Tensor& t) {
   return meta ? meta->grad : none;
 }
 
-// exists: for each leaf, true if it must have a gradient, false if it must not, or None if both are allowed.
+// `exists`: for each leaf, true if it must have a gradient, false if it must not have one, or None if both are allowed.
 void require_gradients(const Tensors& leaves, std::vector<std::optional<bool>> exists) {
   require<ValueError>(leaves.size() == exists.size(), "expected a boolean for each of ", leaves.size(), " leaves");
   for (size_t i = 0; i < leaves.size(); ++i) {
@@ -74,8 +74,8 @@ void require_state(std::string_view name, std::vector<double> given, std::vector
                               i < exists.size() && exists[i] ? "use" : "do not use", " the state ", rule.states[i]);
 }
 
-// gradients: None means the gradients of the parameters. states: for each parameter its step number, its scalars and
-// its state tensors, as far as the rule uses them.
+// `gradients`: None means the gradients of the parameters. `states`: for each parameter its step number, its scalars
+// and its state tensors, if the rule uses them.
 void step_optimizer(std::string_view name, std::vector<double> given, const Tensors& parameters,
                     std::optional<Tensors> gradients, const Tensors& states) {
   const OptimizerRule& rule = rule_of(name);

@@ -59,8 +59,8 @@ bool allocates_result(const Instruction& instruction) {
   return names.contains(instruction.function->name) || (!writes(instruction) && lowered(instruction, operands));
 }
 
-// Assigns the result of `relu_(%1)` to a new register if nothing else shares the memory of %1. Then the operator can
-// be fused as if it were `relu(%1)`.
+// If nothing else shares the memory of register %1, assigns the result of `relu_(%1)` to a new register. Then the
+// operator can be fused as if it were `relu(%1)`.
 void name_in_place_results(Body& body) {
   std::map<int, int> names;         // for each register that was changed in place: the register of its current value
   std::map<int, bool> has_aliases;  // for registers with new memory: whether a view of it may exist
@@ -89,12 +89,12 @@ void name_in_place_results(Body& body) {
   for (Argument& output : body.outputs) rename(output, names);
 }
 
-// An incomplete group: the positions of its instructions, and the registers that they compute.
+// An incomplete group: the indices of its instructions, and the registers that they compute.
 struct OpenGroup {
   std::vector<size_t> members;
   std::set<int> results;  // registers that members compute
-  // True if an instruction outside of the group reads a result; that instruction runs after the group, which is then
-  // complete
+  // True if an instruction outside the group reads a result. This instruction runs after the group, so the group is
+  // then complete.
   bool is_read = false;
 };
 
@@ -102,10 +102,11 @@ constexpr size_t kMaxSteps = 48;
 
 class Fuser {
  public:
-  // Operators that can join groups: all, or only pointwise ones, whose groups run as one for gradients, too.
+  // The operators that can join groups: all operators, or only pointwise ones, whose groups also run as one if
+  // gradients are needed.
   enum class Members : uint8_t { All, Pointwise };
 
-  // boundaries: if not null, receives the operators that are not fused.
+  // `boundaries`: if not null, the operators that are not fused are appended to it.
   explicit Fuser(Body& body, std::vector<Boundary>* boundaries = nullptr, Members members = Members::All)
       : body_(body), boundaries_(boundaries), members_(members) {}
 
@@ -127,7 +128,7 @@ class Fuser {
       std::vector<OpenGroup> read = joins ? take_read(instruction, groups) : std::vector<OpenGroup>();
       mark_read(instruction, groups);
       if (!joins) continue;
-      if (writes(instruction)) close_all();  // other groups may read the memory that it changes
+      if (writes(instruction)) close_all();  // other groups may read the memory that the instruction changes
       OpenGroup& home = groups.emplace_back(merged(read));
       home.members.push_back(i);
       home.results.insert(instruction.results[0]);
@@ -142,8 +143,8 @@ class Fuser {
     return step && (members_ == Members::All || step->kind == FusedStep::Pointwise);
   }
 
-  // Appends to `boundaries_` the operators that compute operands of an instruction but are not in its group, with the
-  // reasons.
+  // Considers the operators that compute operands of an instruction but are not in its group. Appends them and the
+  // reasons to `boundaries_`.
   void explain(size_t i, bool joins, const std::vector<OpenGroup>& groups) {
     const Instruction& whole = body_.instructions[i];
     const Instruction& consumer = whole.merged ? whole.merged->product : whole;
@@ -187,7 +188,7 @@ class Fuser {
     return name + (has_step(instruction) ? " has no fused kernel for these arguments" : " has no fused kernel");
   }
 
-  // Removes and returns the groups that compute operands of an instruction and that it can join.
+  // Removes and returns the groups that compute operands of an instruction and that the instruction can join.
   static std::vector<OpenGroup> take_read(const Instruction& instruction, std::vector<OpenGroup>& groups) {
     std::vector<OpenGroup> read;
     size_t members = 0;
@@ -219,7 +220,7 @@ class Fuser {
   }
 
   void replace(const std::vector<OpenGroup>& groups) {
-    std::map<size_t, const OpenGroup*> at;  // groups by the position of their last member
+    std::map<size_t, const OpenGroup*> at;  // key: index of the last member
     std::set<size_t> members;
     for (const OpenGroup& g : groups)
       if (g.members.size() > 1) {
@@ -248,12 +249,13 @@ class Fuser {
     if (changes_state) return;
     std::vector<Argument> operands;
     if (instruction.results.size() == 1 && lowered(instruction, operands))
-      overwritten_.insert(instruction.arguments[0].number);  // nothing else shares its memory: name_in_place_results
+      overwritten_.insert(instruction.arguments[0].number);  // shares no memory: see name_in_place_results
     else
       last_overwrite_ = i;
   }
 
-  // Returns true if no instruction overwrites what the backward pass of a group, or of earlier operators, may read.
+  // Returns true if no instruction overwrites a value that the backward pass of a group, or of earlier operators, may
+  // read.
   bool can_record(const OpenGroup& open, const FusedGroup& group) const {
     return open.members.back() >= last_overwrite_ &&
            std::ranges::none_of(group.steps, [](const FusedStep& step) { return step.written >= 0; }) &&
@@ -266,8 +268,8 @@ class Fuser {
   Instruction fused(const OpenGroup& open, const std::map<int, int>& uses) {
     auto group = std::make_shared<FusedGroup>();
     Instruction out;
-    std::map<int, int> step_of;  // the step that computes a register
-    std::map<int, int> inside;   // uses of a register in the group
+    std::map<int, int> step_of;  // for each register, the step that computes it
+    std::map<int, int> inside;   // for each register, the number of uses in the group
     for (const size_t i : open.members) {
       Instruction& instruction = body_.instructions[i];
       each_register(instruction, [&](int r) { ++inside[r]; });
@@ -299,7 +301,7 @@ class Fuser {
     return out;
   }
 
-  // Fuses the pointwise operators of a group that also contains others, for runs that need gradients.
+  // Fuses the pointwise operators of a group that also contains other operators, for runs that need gradients.
   void fuse_pointwise(FusedGroup& group, const std::vector<int>& results) const {
     const auto is_pointwise = [](const FusedStep& step) { return step.kind == FusedStep::Pointwise; };
     if (!group.can_record || std::ranges::all_of(group.steps, is_pointwise)) return;
@@ -342,7 +344,7 @@ namespace {
 
 void find_last_uses(Instruction& instruction, std::set<int>& later);
 
-// Finds the registers that `inner`, a part of `outer`, is the last instruction to use. Adds them to those of `outer`.
+// Finds the registers whose last use is in `inner`, a part of `outer`. Adds them to the last uses of `outer`.
 void find_inner_last_uses(Instruction& outer, Instruction& inner, std::set<int>& later) {
   find_last_uses(inner, later);
   outer.last.insert(outer.last.end(), inner.last.begin(), inner.last.end());

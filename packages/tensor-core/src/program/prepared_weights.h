@@ -1,8 +1,8 @@
 // Weights of a merged product in the form that the product reads.
 //
 // Note [Prepared weights]
-// A program caches folded and packed weights for one state of the parameters (Note [Kept values]). After in-place
-// changes, optimizer steps, load_state_dict and replacements of tensors the state differs, and the weights are prepared
+// A program caches folded and packed weights for one state of the parameters (Note [Kept values]). In-place changes,
+// optimizer steps, load_state_dict and replacements of tensors change the state, and then the weights are prepared
 // again. Nothing is cached for parameters that are not private. The packed weights of a program take at most
 // kMaxPackedBytes.
 #pragma once
@@ -36,8 +36,8 @@ class WeightCache {
   WeightCache& operator=(const WeightCache&) = delete;
   ~WeightCache();
 
-  // Returns the weights for the current state of the tensors: the cached ones, or the result of prepare(pack), which is
-  // then cached. If a tensor is not private, returns the result of prepare(false) and caches nothing. Tensors may be
+  // Returns the weights for the current state of the tensors: the cached weights, or the result of prepare(pack), which
+  // is then cached. If a tensor is not private, returns the result of prepare(false) and caches nothing. Tensors may be
   // undefined.
   template <class F>
   std::shared_ptr<const PreparedWeights> get(std::span<const Tensor> tensors, bool pack, F&& prepare) {
@@ -47,7 +47,7 @@ class WeightCache {
         return std::make_shared<PreparedWeights>(prepare(false));
       }
     if (auto known = current(tensors, pack)) return known;
-    States states = states_of(tensors);  // taken first, so that no later change is missed
+    States states = states_of(tensors);  // read first, so that no later change is missed
     const uint64_t uncounted = uncounted_changes();
     auto made = std::make_shared<PreparedWeights>(prepare(pack));
     made->is_packed = pack;
@@ -56,7 +56,7 @@ class WeightCache {
 
  private:
   struct State {
-    Tensor tensor;  // keeps the tensor alive, so that no other gets its address
+    Tensor tensor;  // keeps the tensor alive, so that no other tensor gets its address
     const void* data = nullptr;
     uint32_t version = 0;
     Shape shape = {}, strides = {};

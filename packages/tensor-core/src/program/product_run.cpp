@@ -24,7 +24,7 @@ const Tensor& tensor_of(const Value& v) {
 }
 
 Tensor panel_memory(int64_t elements, Dtype dtype) {
-  constexpr int64_t kSlack = 64;  // elements that packing may write beyond the panels
+  constexpr int64_t kSlack = 64;  // packing may write this many elements beyond the panels
   return empty({elements + kSlack}, dtype);
 }
 
@@ -58,8 +58,8 @@ std::optional<double> EpilogueBuilder::number(const StepOperand& o) const {
   return std::nullopt;
 }
 
-// Returns the bounds of a step that clamps the result, or nothing for other steps. A step with a NaN as bound is not a
-// clamp, since it replaces every element by NaN.
+// Returns the bounds of a step that clamps the result, or nothing for other steps. A step with NaN as a bound is not a
+// clamp, because it replaces every element with NaN.
 std::optional<Bounds> EpilogueBuilder::limits_of(const FusedStep& step) const {
   if (!is_result(step.operands[0])) return std::nullopt;
   if (step.row == op::relu) return Bounds{.lowest = 0};

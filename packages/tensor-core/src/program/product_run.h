@@ -14,7 +14,7 @@ using Arguments = const Value* const*;
 bool fits(const Tensor& t);
 inline bool is_real(Dtype dtype) { return dtype == Dtype::float32 || dtype == Dtype::float64; }
 
-// Returns the tensor of an argument; undefined for None and other values.
+// Returns the tensor of an argument, or an undefined tensor for None and other values.
 const Tensor& tensor_of(const Value& v);
 
 // Returns memory for packed weights.
@@ -27,8 +27,8 @@ class EpilogueBuilder {
   EpilogueBuilder(const MergedProduct& merged, Arguments operands, const Shape& shape, Dtype dtype)
       : merged_(merged), operands_(operands), shape_(shape), dtype_(dtype) {}
 
-  // Returns nothing if an epilogue cannot run the steps, for example because the shape or dtype of an operand is not
-  // the result's.
+  // Returns nothing if an epilogue cannot run the steps, for example because an operand has another shape or dtype than
+  // the result.
   std::optional<Epilogue> build() const;
 
  private:

@@ -19,7 +19,7 @@ class Run {
  public:
   Run(const Body& body, const Values& inputs, const Values& state)
       : body_(body), state_(state), registers_(size_t(body.registers)) {
-    if (inputs.size() != body.inputs.size())  // check first, because building the text takes time
+    if (inputs.size() != body.inputs.size())  // checked before building the text, because that takes time
       require<TypeError>(false, "the program takes ", body.inputs.size(), " inputs (", joined(body.inputs), "), got ",
                          inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) registers_[size_t(body.input_registers[i])] = inputs[i];
@@ -56,7 +56,7 @@ class Run {
   }
 
  private:
-  static constexpr size_t kInlineArguments = 16;  // number of arguments for which a call needs no heap memory
+  static constexpr size_t kInlineArguments = 16;  // maximum number of arguments for which a call needs no heap memory
 
   // Returns false if operators that were merged ran one by one.
   bool run(const Body::Instruction& instruction) {
@@ -66,8 +66,8 @@ class Run {
     return true;
   }
 
-  // Appends the tensors of an argument to `operands`, unless they are there already. Results of operators in the same
-  // step do not exist yet and are skipped.
+  // Appends the tensors of an argument to `operands`, unless they are already there. Skips results of operators in the
+  // same step, which do not exist yet.
   void note(const Body::Argument& argument, std::vector<ProfiledStep::Operand>& operands) {
     for (const Body::Argument& item : argument.items) note(item, operands);
     if (argument.kind == Body::Argument::List) return;

@@ -27,14 +27,14 @@ struct ConvolutionGeometry {
   int64_t taps() const { return group_channels() * product(kernel); }
   int64_t positions() const { return product(out); }
   int64_t reach(int i) const { return dilation[i] * (kernel[i] - 1); }  // distance from the first tap to the last
-  bool plain() const {  // true for a 1x1 convolution, whose image already is the matrix
+  bool plain() const {  // true for a 1x1 convolution, for which the image is already the matrix
     return product(kernel) == 1 && product(stride) == 1 && padding == Sizes{0, 0, 0};
   }
   bool covers_image() const {  // true if the kernel covers the image: one position, a product of flat images
     return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0};
   }
-  // With stride 1, the convolution that computes the input's gradient from the output's: weights flipped, and channels
-  // and filters exchanged.
+  // Returns the convolution with stride 1 that computes the gradient of the input from the gradient of the output: with
+  // flipped weights, and with channels and filters exchanged.
   ConvolutionGeometry flipped() const {
     ConvolutionGeometry g = *this;
     std::swap(g.channels, g.filters);

@@ -20,7 +20,7 @@ class SparseMatrix {
     m.rows_without_taps_ = rows;
     return m;
   }
-  // Rows are added in order: the taps of a row, then end_row().
+  // Rows are added in order. For each row, call add() for its taps, then end_row().
   void add(int64_t column, double weight) {
     index_.push_back(int32_t(column));
     weight_.push_back(weight);
@@ -50,7 +50,7 @@ class SparseMatrix {
   std::vector<double> weight_;
 };
 
-// One matrix for each of the last dimensions, or null for a dimension that is not resampled.
+// One matrix for each of the last dimensions. The matrix is null for a dimension that is not resampled.
 struct Resampling {
   std::vector<std::unique_ptr<SparseMatrix>> axes;
 };

@@ -1,5 +1,5 @@
-// Error messages of samplers for invalid arguments. On the CPU they are raised at once, on a GPU at the next
-// synchronisation (cuda/runtime/report.cpp).
+// Error messages of samplers for invalid arguments. On the CPU, the errors are raised immediately; on a GPU, at the
+// next synchronisation (cuda/runtime/report.cpp).
 #pragma once
 
 #include <cstdint>
