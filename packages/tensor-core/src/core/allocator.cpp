@@ -100,7 +100,8 @@ struct alignas(kAlignment) Chunk {
 // All chunks with blocks of one size.
 class Chunks {
  public:
-  FreeBlock* take(size_t bytes) {  // returns null if there is not enough memory
+  // Returns null if there is not enough memory.
+  FreeBlock* take(size_t bytes) {
     if (!open_ && !add()) return nullptr;
     Chunk& chunk = *open_;
     FreeBlock* block = chunk.free;
@@ -158,7 +159,8 @@ std::atomic<Counter*> counters{nullptr};
 // Bytes of threads that are about to end and no longer have a counter.
 std::atomic<size_t> uncounted_small{0}, uncounted_large{0};
 
-void add(std::atomic<size_t>& total, size_t bytes) {  // computes modulo 2**64
+// Computes modulo 2**64.
+void add(std::atomic<size_t>& total, size_t bytes) {
   total.store(total.load(std::memory_order_relaxed) + bytes, std::memory_order_relaxed);
 }
 

@@ -131,7 +131,7 @@ int initial_threads() {
 }
 
 std::atomic<int> threads{0};  // 0 until the environment has been read
-Pool* pool = nullptr;         // created at first use, and again in a forked child
+Pool* pool = nullptr;         // null until the pool is first used, and in a forked child
 std::mutex* pool_mutex = new std::mutex;
 
 // The child process has none of its parent's threads. The parent's pool and mutex are replaced but not destroyed,

@@ -204,7 +204,7 @@ Tensor from_storage(Ref<Storage> storage, const Shape& shape, const Shape& strid
   impl->shape = shape;
   impl->strides = strides;
   impl->offset = offset;
-  Tensor t{Ref<TensorImpl>::adopt(impl)};  // takes ownership before the following code may throw
+  Tensor t{Ref<TensorImpl>::adopt(impl)};  // ownership is taken before the following code may throw
   impl->update_geometry();
   return t;
 }

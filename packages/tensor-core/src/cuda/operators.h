@@ -27,7 +27,8 @@ void pointwise(const PointwiseRow& row, int derivative, const Tensor& out, const
                Dtype in);
 void add(const Tensor& out, const Tensor& x, const Tensor& y);
 void subtract(const Tensor& out, const Tensor& x, const Tensor& y);
-Tensor conjugate(const Tensor& t);  // returns t itself if it is real
+// Returns the conjugate of a tensor, or t itself if it is real.
+Tensor conjugate(const Tensor& t);
 // Converts a number, or the elements of a tensor on the same GPU, to the dtype `in` and then to the dtype of `to`.
 void convert_elements(const Operand& from, Dtype in, const Tensor& to);
 

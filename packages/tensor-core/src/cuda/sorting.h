@@ -13,7 +13,8 @@ inline constexpr int64_t kMaxBlockRow = 2048;  // longest row that one block sor
 // position of the element whose rank is given by `ranks`, (rows, 1). `ranks` (rows) is int64, and ranks are less than
 // `length`.
 Tensor select(const Tensor& in, int64_t rows, int64_t length, const Tensor& ranks, int64_t chosen, bool descending);
-Tensor run_starts(const Tensor& sorted);  // returns a mask that is true for elements that differ from the previous one
+// Returns a mask that is true for elements that differ from the previous element.
+Tensor run_starts(const Tensor& sorted);
 void search(const Tensor& sequence, const Tensor& sorter, const Tensor& values, int64_t length, int64_t queries,
             bool right, const Tensor& out);
 

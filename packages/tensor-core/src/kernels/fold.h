@@ -1,5 +1,5 @@
-// Reduction of a row over a fixed tree. The order of additions depends on the row's length alone, not on the
-// instruction set.
+// Reduction of a row with a fixed tree. The order of additions depends only on the row's length, not on the instruction
+// set.
 #pragma once
 
 #include <cstdint>

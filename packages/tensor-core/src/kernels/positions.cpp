@@ -44,7 +44,8 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
       if (Join::join(in[k], in[i]) != in[i]) i = k;
     return i;
   }
-  if (length < 512) {  // finds the best value of every lane with its position, then the first of these best values
+  // Finds the best value of every lane with its position, then the first of these best values.
+  if (length < 512) {
     V best[kUnroll], most[kUnroll];
     IndexOf<V> index[kUnroll] = {}, first[kUnroll];
     for (int64_t j = 0; j < kUnroll; ++j) best[j] = in[j];
@@ -61,7 +62,8 @@ int64_t arg_reduce_row(const V* in, int64_t length) {
     return first[0];
   }
   const V best = extreme_of_row<Join>(in, length);
-  for (; i + kLanes <= length; i += kLanes) {  // skips blocks without the value, with vector code
+  // Skips blocks that do not contain the value, with vector instructions.
+  for (; i + kLanes <= length; i += kLanes) {
     int32_t found = 0;
     for (int64_t j = 0; j < kLanes; ++j) found += (in[i + j] == best) | (in[i + j] != in[i + j]);
     if (found) break;

@@ -119,8 +119,8 @@ inline constexpr int64_t kShortOrderRows = 16, kShortOrderMaxLength = 64;
 struct Table {
   const char* name;
   PointwiseKernel pointwise[kPointwiseSlots][kComputeCount];
-  // Operands: grad, then the values that the derivative reads, in order. The last index is that of an inexact type, see
-  // derivative_of. The entry is null if the tensor expression has to be used.
+  // Operands: grad, then the values that the derivative reads, in order. The last index is the index of an inexact
+  // type, see derivative_of. The entry is null if the tensor expression has to be used.
   PointwiseKernel derivative[kPointwiseSlots][kMaxOperands][4];
   bool returns_real[kPointwiseSlots];         // true if complex operands have a real result
   CastKernel cast[kDtypeCount][kDtypeCount];  // [to][from]

@@ -6,8 +6,10 @@
 namespace flambeau::kernels {
 
 struct TwisterTable {
-  void (*twist)(uint32_t* state);                                   // computes the next 624 words of the state in place
-  void (*temper)(uint32_t* out, const uint32_t* state, int64_t n);  // converts n words of the state to output words
+  // Computes the next 624 words of the state in place.
+  void (*twist)(uint32_t* state);
+  // Converts n words of the state to output words.
+  void (*temper)(uint32_t* out, const uint32_t* state, int64_t n);
   // Compute uniform numbers in [low, high), each from the lower 24 bits of one word, or the lower 53 bits of two.
   void (*uniform)(float* out, const uint32_t* words, int64_t n, float low, float high);
   void (*uniform_double)(double* out, const uint32_t* words, int64_t n, double low, double high);

@@ -43,8 +43,8 @@ int quota_in(const fs::path& folder) {
   return file >> quota >> period ? processors_of(std::strtod(quota.c_str(), nullptr), period) : 0;
 }
 
-// Does the same for a control group of version 1, which has a file for each number. A quota of -1 means that no quota
-// is set.
+// Like quota_in(), for a control group of version 1, which has a file for each number. A quota of -1 means that no
+// quota is set.
 int first_version_quota_in(const fs::path& folder) {
   double quota = 0, period = 0;
   std::ifstream(folder / "cpu.cfs_quota_us") >> quota;

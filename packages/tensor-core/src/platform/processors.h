@@ -5,8 +5,8 @@
 
 namespace flambeau::platform {
 
-// Returns the number of processors that this process may use: the number of the computer's processors or, on Linux, the
-// smaller of two numbers: the processors that the affinity mask allows, and the quotas of control groups (rounded up).
+// Returns the number of processors that this process may use. This is the number of the computer's processors. On
+// Linux, the affinity mask and the quotas of control groups (rounded up) can reduce it.
 int available_processors();
 
 // Returns the size in bytes of a core's second-level cache, or 0 if the system does not report it.

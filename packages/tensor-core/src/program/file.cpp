@@ -102,7 +102,8 @@ class Header {
     return out;
   }
 
-  uint32_t code_unit() {  // reads the four digits after \u
+  // Reads the four digits after \u.
+  uint32_t code_unit() {
     uint32_t out = 0;
     if (left_.size() < 4) fail();
     const auto [end, error] = std::from_chars(left_.data(), left_.data() + 4, out, 16);
@@ -110,7 +111,8 @@ class Header {
     left_.remove_prefix(4);
     return out;
   }
-  void escape(std::string& out) {  // reads the part of an escape sequence after the backslash
+  // Reads the part of an escape sequence after the backslash.
+  void escape(std::string& out) {
     if (left_.empty()) fail();
     const char c = left_.front();
     left_.remove_prefix(1);

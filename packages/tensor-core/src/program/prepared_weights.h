@@ -56,7 +56,7 @@ class WeightCache {
 
  private:
   struct State {
-    Tensor tensor;  // keeps the tensor alive, so that no other tensor gets its address
+    Tensor tensor;  // a reference, so that no other tensor gets the same address
     const void* data = nullptr;
     uint32_t version = 0;
     Shape shape = {}, strides = {};

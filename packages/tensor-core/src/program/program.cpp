@@ -19,7 +19,8 @@ class Run {
  public:
   Run(const Body& body, const Values& inputs, const Values& state)
       : body_(body), state_(state), registers_(size_t(body.registers)) {
-    if (inputs.size() != body.inputs.size())  // checked before building the text, because that takes time
+    // This check comes before the text is built, because building it takes time.
+    if (inputs.size() != body.inputs.size())
       require<TypeError>(false, "the program takes ", body.inputs.size(), " inputs (", joined(body.inputs), "), got ",
                          inputs.size());
     for (size_t i = 0; i < inputs.size(); ++i) registers_[size_t(body.input_registers[i])] = inputs[i];
@@ -28,7 +29,8 @@ class Run {
   }
 
   Values outputs() {
-    const RecordingModes restored(recording_modes());  // restored at the end, because set_grad_mode changes them
+    // The modes are restored at the end, because set_grad_mode changes them.
+    const RecordingModes restored(recording_modes());
     for (const Body::Instruction& instruction : body_.instructions) run(instruction);
     Values out;
     out.reserve(body_.outputs.size());

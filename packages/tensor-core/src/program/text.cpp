@@ -50,14 +50,16 @@ class Reader {
   void expect(char c) {
     if (!take(c)) fail("expected '", std::string(1, c), "' at '", left_.substr(0, 20), "'");
   }
-  std::string_view word() {  // reads up to a character that no name or number contains
+  // Reads up to a character that no name or number contains.
+  std::string_view word() {
     skip();
     const size_t end = std::min(left_.find_first_of(" ,()[]='#"), left_.size());
     const std::string_view out = left_.substr(0, end);
     left_.remove_prefix(end);
     return out;
   }
-  std::string quoted() {  // reads a string after its opening quote
+  // Reads a string after its opening quote.
+  std::string quoted() {
     std::string out;
     while (!left_.empty() && left_.front() != '\'') {
       char c = left_.front();
@@ -85,7 +87,8 @@ class Reader {
       fail("%", digits, " is not a valid value");
     return out;
   }
-  int read_register() {  // reads a register that has been computed
+  // Reads a register that has been computed.
+  int read_register() {
     const int n = number_of(word().substr(1));
     if (!defined_.contains(n)) fail("%", n, " is used before anything is assigned to it");
     return n;
@@ -127,7 +130,8 @@ class Reader {
     fail("'", text, "' is not a valid value");
   }
 
-  Argument list() {  // reads a list after its opening bracket
+  // Reads a list after its opening bracket.
+  Argument list() {
     Argument out{Argument::List};
     bool computed = false;
     if (++depth_ > kDeepest) fail("lists are nested too deeply");

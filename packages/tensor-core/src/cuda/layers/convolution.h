@@ -6,7 +6,8 @@
 
 namespace flambeau::cuda {
 
-bool convolves(const ConvolutionGeometry& g);  // returns true if all sizes fit the kernels' 31-bit integers
+// Returns true if all sizes fit the kernels' 31-bit integers.
+bool convolves(const ConvolutionGeometry& g);
 Tensor convolution_forward(const ConvolutionGeometry& g, const Tensor& input, const Tensor& weight, const Tensor& bias);
 // If `bias` is defined, it is added to the channels of the result, as in transposed convolutions.
 Tensor convolution_input_gradient(const ConvolutionGeometry& g, const Tensor& grad, const Tensor& weight,

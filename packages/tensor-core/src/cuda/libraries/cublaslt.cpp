@@ -111,9 +111,8 @@ int64_t alignment(const void* p) {
   return int64_t(1) << std::min(8, std::countr_zero(reinterpret_cast<uintptr_t>(p) | 256));
 }
 
-size_t workspace_of(int device) {  // returns the size that NVIDIA recommends
-  return properties(device).major >= 9 ? size_t(32) << 20 : size_t(4) << 20;
-}
+// Returns the size of the workspace that NVIDIA recommends.
+size_t workspace_of(int device) { return properties(device).major >= 9 ? size_t(32) << 20 : size_t(4) << 20; }
 
 // All properties of a product on which the choice of its algorithm depends. `right` is the layout of the library's
 // first operand, and `left` is the layout of its second operand.

@@ -7,7 +7,8 @@
 namespace flambeau::cuda {
 
 void factor_lu(const Tensor& a, const Tensor& pivots, const Tensor& info);
-void factor_cholesky(const Tensor& a, const Tensor& info);  // computes the upper factor from the upper triangle
+// Computes the upper factor from the upper triangle.
+void factor_cholesky(const Tensor& a, const Tensor& info);
 // Replaces b by the solution X of A X = B for triangular A. `a` may have any strides; with a batch stride of 0, all
 // systems have the same A.
 void solve_triangles(const Tensor& a, const Tensor& b, bool upper, bool unit);

@@ -252,7 +252,8 @@ class Allocator {
     }
     blocks.insert(block);
   }
-  static Block* absorb(Block* block) {  // merges a block with the following one, and returns it
+  // Merges a block with the following one, and returns it.
+  static Block* absorb(Block* block) {
     Block* gone = block->after;
     block->size += gone->size;
     block->after = gone->after;

@@ -89,7 +89,8 @@ uint64_t sum_of(std::string_view code) {
   return digest.number();
 }
 
-std::string read_cached(const fs::path& path) {  // returns an empty string if no complete file exists
+// Returns the contents of a cached file, or an empty string if no complete file exists.
+std::string read_cached(const fs::path& path) {
   const std::string file = contents(path);
   Header header, expected;
   if (file.size() < sizeof(Header)) return {};

@@ -37,7 +37,7 @@ struct Graph {
   int64_t pool = 0;
   unsigned long long capture = 0;  // the driver's number of the capture
   GraphExecutableHandle* executable = nullptr;
-  EventHandle* launched = nullptr;  // recorded after the last launch; the driver runs launches in order
+  EventHandle* launched = nullptr;  // an event after the last launch; the driver runs launches in order
   std::vector<NumbersOfGraph> numbers{};
   std::vector<Ref<Storage>> pinned{};  // host memory that each replay reads or writes
 };
@@ -227,7 +227,8 @@ void launch_graph(Graph* graph) {
 }
 void destroy_graph(Graph* graph) {
   require_graph(graph);
-  const Driver& d = activate(graph->device);  // raises in a forked process, because the graph belongs to the parent
+  // Raises an error in a forked process, because the graph belongs to the parent.
+  const Driver& d = activate(graph->device);
   {
     const std::lock_guard lock(mutex);
     std::erase(graphs, graph);

@@ -17,7 +17,8 @@ std::vector<const char*> by_generation(const char* of_13, const char* of_12);
 void* find_symbol(void* library, const char* name);
 // Returns the folder of the installed headers.
 const std::string& include_folder();
-const std::string& kernel_folder();  // returns the parent of the folder `device` with the kernels
+// Returns the parent of the folder `device` with the kernels.
+const std::string& kernel_folder();
 
 // A library and the functions of the library that are used. A derived structure has a member for each function.
 class OpenedLibrary {

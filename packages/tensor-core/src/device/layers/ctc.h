@@ -103,7 +103,7 @@ struct Ctc {
       shares[s] = way == log_zero() ? T(0) : T(exp(way + of_loss - from[mine]));
       if (mine == a.blank) of_blank += shares[s];
     }
-    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // has a barrier, which makes all shares visible
+    of_blank = join_block<CtcSum, kCtcThreads>(of_blank);  // the barrier in join_block makes all shares visible
     if (threadIdx.x == 0) to[a.blank] -= of_blank * scale;
     for (int64_t i = threadIdx.x; i < states / 2; i += kCtcThreads) {
       const int64_t mine = label(2 * i + 1);

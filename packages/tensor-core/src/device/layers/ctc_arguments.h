@@ -17,7 +17,7 @@ struct CtcArguments {
   void *alpha, *beta;  // (batch, steps, states)
   void* losses;        // (batch)
   const void* scale;   // factor of each loss
-  void* grad;          // has the shape of logs
+  void* grad;          // with the shape of logs
   // (batch, states, 2). For each label of a target: the index of the next equal label, or -1; and 1 if no earlier label
   // is equal, otherwise 0.
   int32_t* chains;

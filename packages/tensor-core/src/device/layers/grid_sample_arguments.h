@@ -13,7 +13,7 @@ struct GridArguments {
   int32_t* index;                           // (taps, batch, points); -1 outside the image
   void *weight, *slope;      // (taps, batch, points); (dims, taps, batch, points), null if no gradient is needed
   const void *image, *grad;  // (batch, channels, pixels), (batch, channels, points)
-  void* out;                 // has the shape of grad, or of the grid
+  void* out;                 // with the shape of grad, or of the grid
 };
 
 }  // namespace flambeau::cuda

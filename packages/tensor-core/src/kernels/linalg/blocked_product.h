@@ -1,7 +1,7 @@
 // Products of matrices that fill tiles.
 //
 // Note [Gemm]
-// The algorithm is that of Goto and van de Geijn (2008). The innermost kernel keeps a tile of C, R rows by two vectors,
+// The algorithm is from Goto and van de Geijn (2008). The innermost kernel keeps a tile of C, R rows by two vectors,
 // in registers, broadcasts elements of A and streams rows of B. B is packed into panels as wide as the tile, A into
 // panels of kRows rows. A is not packed if its rows are contiguous and B has few columns. B is not packed if its rows
 // are contiguous and A has few rows. B may also be a matrix that is not stored, whose panels are gathered: Note

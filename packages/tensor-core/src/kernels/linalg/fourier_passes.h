@@ -35,7 +35,8 @@ FLAMBEAU_INLINE E operator-(const E& a, const E& b) {
   return {a.real - b.real, a.imaginary - b.imaginary};
 }
 template <class E>
-FLAMBEAU_INLINE E times_minus_i(const E& a) {  // multiplies by -i
+// Multiplies by -i.
+FLAMBEAU_INLINE E times_minus_i(const E& a) {
   return {a.imaginary, -a.real};
 }
 template <class E, class T>

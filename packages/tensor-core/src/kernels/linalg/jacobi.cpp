@@ -104,7 +104,8 @@ void eigen(int64_t n, bool upper, void* matrix, void* eigenvalues, void* eigenve
 }
 
 template <class T>
-T inner(const T* x, const T* y, int64_t n) {  // returns x^H y
+// Returns x^H y.
+T inner(const T* x, const T* y, int64_t n) {
   T total(0);
   for (int64_t i = 0; i < n; ++i) total += Parts<T>::conjugate(x[i]) * y[i];
   return total;

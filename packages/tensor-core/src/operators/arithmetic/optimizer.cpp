@@ -48,7 +48,8 @@ void begin(const OptimizerRule& rule, const std::vector<OptimizerTarget>& target
 // Returns a complex tensor as a view of its real and imaginary parts, which are updated like real numbers.
 Tensor parts(const Tensor& t) { return is_complex(t.dtype()) ? view_as_real(t) : t; }
 
-Tensor in_working_dtype(const Tensor& t) {  // returns a contiguous float32 or float64 tensor, t itself if possible
+// Returns a contiguous float32 or float64 tensor: t itself if possible, otherwise a copy.
+Tensor in_working_dtype(const Tensor& t) {
   return contiguous(to(t, t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32));
 }
 

@@ -42,7 +42,7 @@ struct Flat {
   int64_t plane() const { return (size[1] + 2 * padding[1]) * row(); }
   int64_t volume() const { return (size[0] + 2 * padding[0]) * plane(); }
   int64_t columns() const { return (out[0] - 1) * plane() + out[1] * row(); }
-  int64_t image_size() const {  // includes the elements after the last row that taps read
+  int64_t image_size() const {  // number of elements, including those that taps read after the last row
     return channels * volume() + (offsets.empty() ? 0 : offsets.back() % row()) + 2 * kDirectSlack;
   }
 

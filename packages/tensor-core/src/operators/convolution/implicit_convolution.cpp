@@ -45,7 +45,7 @@ void multiply_windows(const Geometry& g, const T* images, const T* weights, cons
   const bool by_lines = together == 1 && positions >= wanted * kMinColumns;
   const int64_t shares = std::clamp<int64_t>(wanted, 1, std::max<int64_t>(1, by_lines ? lines : filters / kMinFilters));
   const int64_t rows = kernels::products().panel_rows;
-  const auto first_filter = [&](int64_t share) {  // returns a multiple of the panel's height
+  const auto first_filter = [&](int64_t share) {  // the first filter of a share: a multiple of the panel's height
     return by_lines ? 0 : share == shares ? filters : filters * share / shares / rows * rows;
   };
   parallel_items(

@@ -81,7 +81,7 @@ class WinogradSample {
 
   static Geometry one_channel(Geometry g) {
     g.channels = g.filters = 1;
-    g.stride[2] = 2;  // makes PaddedImage store even and odd columns separately
+    g.stride[2] = 2;  // with stride 2, PaddedImage stores even and odd columns separately
     return g;
   }
 

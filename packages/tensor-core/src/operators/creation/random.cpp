@@ -117,7 +117,7 @@ void uniform_floats(const Tensor& out, int digits, double low, double high, Gene
 }  // namespace
 
 void fill_uniform(const Tensor& t, double low, double high, Generator* generator) {
-  if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // fills both parts
+  if (is_complex(t.dtype())) return fill_uniform(view_as_real(t), low, high, generator);  // real and imaginary parts
   require_floating(t, "uniform_");
   const auto [largest, digits] = dtype_limits(t.dtype());
   require(std::abs(low) <= largest, "uniform_: from=", low, " is out of bounds for ", t.dtype());
@@ -166,7 +166,7 @@ void fill_exponential(const Tensor& t, double rate, Generator* generator) {
         if (cuda::runs_on_gpu(out)) return fill_on_gpu(cuda::Distribution::Exponential, out, generator, {1 / rate});
         fill(out, generator, [&](const uint32_t* words, auto* to, int64_t n) {
           using V = std::decay_t<decltype(*to)>;
-          constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // used if the uniform number rounds to 1
+          constexpr V smallest = std::numeric_limits<V>::epsilon() / 4;  // for uniform numbers that are rounded to 1
           open_unit(words, to, n);
           apply(op::log, to, n);
           const V scale = V(1 / rate);

@@ -36,7 +36,7 @@ Tensor sample_each(Kind, const Tensor& first, const Tensor& second, Dtype dtype,
     for (int64_t i = begin; i < end; ++i) {
       ElementStream stream(drawn.seed, drawn.offset, uint64_t(i));
       const double value = Kind::one(stream, x[i], y[i]);
-      to[i] = value < least ? least : value;  // keeps NaN
+      to[i] = value < least ? least : value;  // NaN stays NaN
     }
   });
   return flambeau::to(out, dtype);

@@ -222,7 +222,7 @@ TensorPair adaptive_max_pool(int dims, const Tensor& input, const std::vector<st
   std::vector<Windows::Axis> windows;
   for (int i = 0; i < dims; ++i) {
     Windows::Axis w{input.size(i - dims), 1, {}, {}};
-    w.start.reserve(size_t(sizes[size_t(i)]));  // raises an error at once if the size is too large
+    w.start.reserve(size_t(sizes[size_t(i)]));  // an error is raised immediately if the size is too large
     for (int64_t o = 0; o < sizes[size_t(i)]; ++o) {
       w.start.push_back(adaptive_start(o, w.size, sizes[size_t(i)]));
       w.count.push_back(adaptive_end(o, w.size, sizes[size_t(i)]) - w.start.back());

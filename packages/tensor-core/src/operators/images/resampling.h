@@ -19,7 +19,8 @@ namespace flambeau {
 // Each thread caches the maps that it used last, with the matrices in the kernels' format. The key of a map consists of
 // the numbers that determine it.
 using MapKey = SmallVector<int64_t, 24>;
-std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);  // returns null if it is not cached
+// Returns the cached map with this key, or null if it is not cached.
+std::shared_ptr<const Resampling> recent_map(const char* name, const MapKey& key);
 void keep_map(const char* name, const MapKey& key, const std::shared_ptr<const Resampling>& map);
 
 // Applies the map to the last dimensions of a tensor, one for each of map->axes. Integers are computed in int64.

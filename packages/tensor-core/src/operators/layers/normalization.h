@@ -13,7 +13,8 @@ inline Dtype normalization_type(const Tensor& t) {
   return t.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
 }
 inline Tensor prepared(const Tensor& t, Dtype type) { return t.defined() ? contiguous(to(t, type)) : t; }
-inline const char* bytes_at(const Tensor& t, int64_t element) {  // returns null for an undefined tensor
+// Returns the address of an element, or null for an undefined tensor.
+inline const char* bytes_at(const Tensor& t, int64_t element) {
   return t.defined() ? t.bytes() + element * item_size(t.dtype()) : nullptr;
 }
 inline double value_at(const Tensor& t, int64_t i, double otherwise) {

@@ -30,7 +30,8 @@ struct Batch {
   }
 };
 
-Tensor copy_of(const Tensor& t) {  // returns a contiguous copy
+// Returns a contiguous copy.
+Tensor copy_of(const Tensor& t) {
   Tensor out = empty(t.shape(), t.dtype());
   copy_values(out, t);
   return out;
@@ -96,7 +97,8 @@ void exchange(const Batch& out, const Tensor& pivots, bool back) {
   });
 }
 
-Tensor broadcast_copy(const Tensor& a, const Tensor& b) {  // returns a copy of B, repeated for every pair of matrices
+// Returns a copy of B, repeated for every pair of matrices.
+Tensor broadcast_copy(const Tensor& a, const Tensor& b) {
   const Shape batch = broadcast(batch_shape(a), batch_shape(b));
   return copy_of(expand(b, joined(batch, {b.size(-2), b.size(-1)})));
 }

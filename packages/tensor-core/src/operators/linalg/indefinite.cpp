@@ -118,7 +118,8 @@ struct Indefinite {
     void exchange(int64_t i, int64_t j) const {
       if (i != j) std::swap_ranges((*this)[i], (*this)[i] + columns, (*this)[j]);
     }
-    void subtract(int64_t i, T factor, int64_t j) const {  // computes b_i -= factor b_j
+    // Computes b_i -= factor b_j.
+    void subtract(int64_t i, T factor, int64_t j) const {
       for (int64_t c = 0; c < columns; ++c) (*this)[i][c] -= factor * (*this)[j][c];
     }
   };

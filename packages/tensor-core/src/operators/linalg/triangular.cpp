@@ -1,4 +1,4 @@
-// Triangular systems, Cholesky factorizations, and linear systems that are solved with these.
+// Triangular systems, Cholesky factorizations, and linear systems that are solved with their factors.
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 

@@ -78,7 +78,7 @@ Tensor margin_losses(const ScoreRows& r, int64_t p, double margin, const Tensor&
 
 // Returns the gradient of the scores. Let v[j] = max(0, margin - x[y] + x[j]). Then d loss / d x[j] = p v[j]**(p - 1)
 // w[y] / C for j != y, where w are the weights and C is the number of classes. d loss / d x[y] is minus the sum of
-// these.
+// these derivatives.
 Tensor margin_gradient(const Tensor& scores, const Tensor& labels, int64_t p, double margin, const Tensor& weight,
                        const Tensor& grad) {
   const int64_t classes = scores.size(1);

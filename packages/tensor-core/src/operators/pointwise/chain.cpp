@@ -26,7 +26,7 @@ int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * uni
 // The location of the value of an input or of a step while a block is processed.
 struct ChainPlan::Location {
   enum Kind : uint8_t { Number, Input, Copied, Output, Buffer } kind = Buffer;
-  int number = -1;  // index of the output or, for other kinds, of the buffer
+  int number = -1;  // index of the output or, for the other locations, of the buffer
   int layout = -1;  // for a copied input: index in layouts_
   int64_t item = 0;
   bool is_constant = false;  // true for a copied input that is the same in each block

@@ -10,8 +10,8 @@ namespace flambeau {
 // Minimum number of elements for which run_looked_up() may be faster than run_kernel().
 inline constexpr int64_t kMinElements = 2048;
 
-// Does the same as run_kernel(), but with a lookup table, if that is faster. Otherwise returns false and does nothing.
-// Results do not depend on the number of threads.
+// Does the same as run_kernel(), but with a lookup table, and returns true, if that is faster. Otherwise does nothing
+// and returns false. Results do not depend on the number of threads.
 bool run_looked_up(PointwiseOp op, PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands,
                    int count, Dtype in);
 

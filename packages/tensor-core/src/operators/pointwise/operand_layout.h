@@ -35,7 +35,8 @@ struct OperandLayout {
   int64_t row() const { return size[last]; }
   int64_t step() const { return stride[last]; }
   bool is_constant() const { return last == 0 && stride[0] == 0; }
-  int64_t period() const {  // returns the number of elements after which the tensor repeats, or 0
+  // Returns the number of elements after which the tensor repeats, or 0 if it does not repeat.
+  int64_t period() const {
     int64_t elements = last > 0 && stride[0] == 0;
     for (int d = 1; d <= last; ++d) elements *= size[d];
     return elements;

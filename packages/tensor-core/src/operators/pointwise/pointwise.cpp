@@ -20,7 +20,7 @@ bool takes_complex(PointwiseOp op) { return kernels::table().pointwise[int(op)][
 
 Dtype result_type(const Operand* operands, int count) {
   // The dtypes of tensors with dimensions, of tensors without dimensions, and of Python numbers. The second and the
-  // third dtype matter only if their category is higher than that of the dtypes before them.
+  // third dtype matter only if their category is higher than the categories of the dtypes before them.
   Dtype dtypes[3];
   bool present[3] = {false, false, false};
   for (int k = 0; k < count; ++k) {
@@ -44,7 +44,7 @@ Dtype result_type(const Operand* operands, int count) {
     if (!any)
       result = dtypes[level];
     else if (is_floating(result) && is_complex(dtypes[level]))
-      // Operands of lower priority change only the category; the precision stays that of `result`.
+      // Operands of lower priority change only the category. `result` keeps its precision.
       result = to_complex(result);
     else if (category(dtypes[level]) > category(result))
       result = dtypes[level];

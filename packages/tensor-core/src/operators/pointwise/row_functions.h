@@ -14,8 +14,8 @@ constexpr bool is_reduction(RowFunction f) { return f >= RowFunction::Reduction;
 
 struct RowStep {
   RowFunction function = {};
-  kernels::Reduce reduction = {};  // used for Reduction
-  double eps = 0;                  // used for the normalisations
+  kernels::Reduce reduction = {};  // for Reduction
+  double eps = 0;                  // for the normalisations
   bool together = false;           // normalise several rows at a time, as the operator does for many short rows
   int weight = -1, bias = -1;      // for the normalisations: indices into ChainMemory::weights, or -1
 

@@ -20,9 +20,8 @@ struct alignas(64) Buffers {
   char bytes[kMaxPointers][kBlockBytes + kSlack];
 };
 
-int64_t block_of(Dtype in, Dtype from) {  // returns the number of elements in a block
-  return kBlockBytes / std::max(item_size(number_type(in)), item_size(from));
-}
+// Returns the number of elements in a block.
+int64_t block_of(Dtype in, Dtype from) { return kBlockBytes / std::max(item_size(number_type(in)), item_size(from)); }
 
 // Handles the common case: all tensors are contiguous and have the shape of the output and the dtype of the kernel.
 void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const Operand* operands, int count,

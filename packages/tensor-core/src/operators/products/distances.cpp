@@ -39,7 +39,8 @@ Tensor distances_of_rows(const Tensor& input, double p) {
   const Tensor out = empty({n * (n - 1) / 2}, type);
   const auto distances = kernels::networks().distances[type == Dtype::float64];
   const int64_t size = item_size(type);
-  const auto after = [&](int64_t i) {  // computes the distances between row i and the rows after it
+  // Computes the distances between row i and the rows after it.
+  const auto after = [&](int64_t i) {
     distances(rows.bytes() + i * m * size, rows.bytes() + (i + 1) * m * size, n - i - 1, m, p,
               out.bytes() + (i * (n - 1) - i * (i - 1) / 2) * size);
   };

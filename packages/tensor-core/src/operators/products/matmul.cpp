@@ -11,7 +11,8 @@ namespace flambeau {
 
 namespace {
 
-kernels::Matrix matrix_of(const Tensor& t) {  // returns the matrix of the last two dimensions
+// Returns the matrix of the last two dimensions.
+kernels::Matrix matrix_of(const Tensor& t) {
   const int d = t.dim();
   return {t.bytes(), t.strides()[d - 2], t.strides()[d - 1]};
 }

@@ -63,7 +63,7 @@ IntegerBounds representable_bounds(int64_t low, int64_t high, Dtype dtype) {
     return result;
   };
   const int digits = dtype == Dtype::float64 ? 53 : dtype == Dtype::float32 ? 24 : dtype == Dtype::float16 ? 11 : 8;
-  const auto gap = [digits](int64_t value) {  // returns the distance between numbers of the dtype near `value`
+  const auto gap = [digits](int64_t value) {  // the distance between numbers of the dtype near `value`
     int exponent = 0;
     for (uint64_t left = uint64_t(std::abs(value)); left >>= 1;) ++exponent;
     return int64_t(1) << (exponent - digits + 1);

@@ -37,7 +37,7 @@ IntegerBounds representable_bounds(int64_t low, int64_t high, Dtype dtype);
 // Fills a tensor with uniform integers in [low, low + range). A range of 0 means 2**64.
 void fill_integers(PyTorchStream& stream, const Tensor& out, int64_t low, uint64_t range);
 void fill_whole_numbers(PyTorchStream& stream, const Tensor& out);  // as random_() does without bounds
-Tensor permutation(PyTorchStream& stream, int64_t n);               // returns an int64 tensor
+Tensor permutation(PyTorchStream& stream, int64_t n);               // an int64 tensor
 // Returns the slopes of rrelu: uniform numbers in [low, high) where x <= 0, and 1 elsewhere. x is contiguous.
 Tensor negative_slopes(PyTorchStream& stream, const Tensor& x, double low, double high);
 // Draws `draws` indices for each row of the weights, which are contiguous.

@@ -132,7 +132,7 @@ Tensor standard_gamma(PyTorchStream& stream, const Tensor& concentration) {
     const T* alphas = concentration.data<T>();
     return sample_each<T>(stream, concentration.shape(), [=](Draws& d, int64_t i) {
       const T value = gamma_one(d, alphas[i]);
-      return value < std::numeric_limits<T>::min() ? std::numeric_limits<T>::min() : value;  // keeps NaN
+      return value < std::numeric_limits<T>::min() ? std::numeric_limits<T>::min() : value;  // NaN stays NaN
     });
   });
 }

@@ -41,8 +41,10 @@ Tensor reshape_reduced(const Tensor& flat, const ReductionLayout& l, const Tenso
 // in the autograd graph, if it differs from the name of the reduction.
 Tensor reduction(kernels::Reduce row, const Tensor& t, const OptionalDims& dims, bool keepdim, Dtype type,
                  const char* node = nullptr);
-void require_order(const Tensor& t, const char* name);  // raises an error for complex numbers
-void require_any(const Tensor& t, const char* name);    // raises an error if there are no elements
+// Raises an error for complex numbers.
+void require_order(const Tensor& t, const char* name);
+// Raises an error if there are no elements.
+void require_any(const Tensor& t, const char* name);
 
 // Computes a reduction in the dtype of its accumulator, without recording.
 Tensor reduce(kernels::Reduce op, const Tensor& t, const OptionalDims& dims, bool keepdim);

@@ -76,7 +76,8 @@ template <class I, class Read>
 void distribute(Read&& item, I* to, int64_t n, int shift, int width, int64_t chunks, uint32_t* counts) {
   const int64_t radix = int64_t(1) << width, step = (n + chunks - 1) / chunks;
   const auto digit = [shift, mask = uint32_t(radix - 1)](I value) { return uint32_t(value >> shift) & mask; };
-  const auto over = [n, step](int64_t chunk, auto&& body) {  // calls body(i) for the items of a chunk
+  // Calls body(i) for the items of a chunk.
+  const auto over = [n, step](int64_t chunk, auto&& body) {
     const int64_t end = std::min(n, (chunk + 1) * step);
     for (int64_t begin = chunk * step; begin < end; begin += kItemsPerPoll) {
       poll_signals();

@@ -51,7 +51,7 @@ Unique runs(int64_t n, const Shape& shape, Dtype dtype, bool inverse, bool count
   each_chunk(1, n, [&](int64_t begin, int64_t end) {
     int64_t begun = run;
     for (int64_t i = begin; i < end; ++i) {
-      first[begun] = i;  // is overwritten unless a run starts here
+      first[begun] = i;  // the next iteration overwrites this unless a run starts here
       begun = std::min(begun + starts_run(i), count);
     }
     run = begun;

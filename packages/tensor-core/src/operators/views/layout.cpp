@@ -50,7 +50,7 @@ Tensor resize_(const Tensor& self, const Shape& shape, MemoryFormat format) {
   for (int64_t s : shape) require(s >= 0, "resize_: negative size in ", shape);
   require_strides(shape);
   const Shape strides = strides_in(format, shape);
-  const Tensor whole = empty_strided(shape, strides, self.dtype());  // raises an error if the size is too large
+  const Tensor whole = empty_strided(shape, strides, self.dtype());  // this raises an error if the size is too large
   const int64_t item = item_size(self.dtype()), before = int64_t(self.storage().bytes()),
                 needed = int64_t(whole.storage().bytes()) + self.offset() * item;
   wait_for_operators();

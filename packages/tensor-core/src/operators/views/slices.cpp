@@ -143,7 +143,7 @@ const Operator diagonal_operator({.signature = "diagonal(input, offset=0, dim1=0
 
 namespace {
 
-// Returns a copy of t in which the elements of the view part(copy) are replaced by those of src.
+// Returns a copy of t. In the copy, the elements of `src` replace the elements of the view part(copy).
 template <class F>
 Tensor replace_part(const Tensor& t, const Tensor& src, F&& part) {
   const Tensor out = clone(t), region = part(out);

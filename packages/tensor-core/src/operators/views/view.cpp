@@ -11,8 +11,8 @@ namespace flambeau {
 
 namespace {
 
-// Returns the kind of a view of `viewed`. If `viewed` is itself a view that must not be changed in place, the same
-// holds for its views.
+// Returns the ViewKind of a view of `viewed`. If `viewed` is itself a view that must not be changed in place, its views
+// must not be changed in place either.
 ViewKind kind_of_view(const TensorImpl& viewed) {
   if (viewed.base && viewed.view_kind != ViewKind::Recorded) return viewed.view_kind;
   if (grad_enabled()) return ViewKind::Recorded;
