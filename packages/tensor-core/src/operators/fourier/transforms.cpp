@@ -21,34 +21,35 @@ constexpr Transform kAlongOne[] = {
     {"ifft(input, n=None, dim=-1, norm=None)", "ifft", Fourier::Complex, true, "Compute the inverse of ``fft``.",
      "scipy.fft.ifft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'; f(5), 3"},
     {"rfft(input, n=None, dim=-1, norm=None)", "rfft", Fourier::RealToHalf, false,
-     "Compute the first n // 2 + 1 values of the transform of a real input; the others are their conjugates.\n\n>>> "
+     "Compute the first n // 2 + 1 values of the transform of a real input; the other values are conjugates of "
+     "these.\n\n>>> "
      "flambeau.fft.rfft(flambeau.tensor([1.0, 2.0, 1.0, 0.0])).shape\nflambeau.Size([3])",
      "scipy.fft.rfft(input, n, dim, norm)", "f(5); f(3, 4), 6, 0, 'ortho'"},
     {"irfft(input, n=None, dim=-1, norm=None)", "irfft", Fourier::HalfToReal, true,
-     "Compute the inverse of ``rfft``: n real values, by default 2 * (input.size(dim) - 1).",
+     "Compute the inverse of ``rfft``: n real values. By default, n is 2 * (input.size(dim) - 1).",
      "scipy.fft.irfft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'"},
     {"hfft(input, n=None, dim=-1, norm=None)", "hfft", Fourier::HalfToReal, false,
-     "Compute the real spectrum of a signal that is Hermitian in time, from its first half.",
+     "Compute the real spectrum of a signal that is Hermitian in time; input is the first half of the signal.",
      "scipy.fft.hfft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'"},
     {"ihfft(input, n=None, dim=-1, norm=None)", "ihfft", Fourier::RealToHalf, true,
-     "Compute the inverse of ``hfft``: the first half of the Hermitian signal with a real spectrum.",
+     "Compute the inverse of ``hfft``: the first half of the Hermitian signal whose real spectrum is input.",
      "scipy.fft.ihfft(input, n, dim, norm)", "f(5); f(3, 4), 6, 0, 'ortho'"},
 };
 constexpr Transform kOverSeveral[] = {
     {"fftn(input, s=None, dim=None, norm=None)", "fftn", Fourier::Complex, false,
-     "Compute the discrete Fourier transform over ``dim``. Default: all dimensions, or as many of the last ones as "
-     "``s`` has sizes.",
+     "Compute the discrete Fourier transform over ``dim``: by default all dimensions or, with ``s``, the last len(s) "
+     "dimensions.",
      "scipy.fft.fftn(input, s, dim, norm)", "c(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
     {"ifftn(input, s=None, dim=None, norm=None)", "ifftn", Fourier::Complex, true, "Compute the inverse of ``fftn``.",
      "scipy.fft.ifftn(input, s, dim, norm)", "c(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
     {"rfftn(input, s=None, dim=None, norm=None)", "rfftn", Fourier::RealToHalf, false,
-     "Compute ``fftn`` of a real input, but only the first half along the last of ``dim``.",
+     "Compute ``fftn`` of a real input, but only the first half along the last dimension in ``dim``.",
      "scipy.fft.rfftn(input, s, dim, norm)", "f(3, 4); f(3, 4), (4, 3), (0, 1), 'ortho'"},
     {"irfftn(input, s=None, dim=None, norm=None)", "irfftn", Fourier::HalfToReal, true,
      "Compute the inverse of ``rfftn``.", "scipy.fft.irfftn(input, s, dim, norm)",
      "c(3, 4); c(3, 4), (4, 5), (0, 1), 'ortho'"},
     {"hfftn(input, s=None, dim=None, norm=None)", "hfftn", Fourier::HalfToReal, false,
-     "Compute the real spectrum over ``dim`` of a Hermitian signal, from its first half along the last of them.",
+     "Compute the real spectrum over ``dim`` of a Hermitian signal; input is its first half along the last of them.",
      "scipy.fft.hfftn(input, s, dim, norm)", "c(3, 4); c(3, 4), (4, 5), (0, 1), 'ortho'"},
     {"ihfftn(input, s=None, dim=None, norm=None)", "ihfftn", Fourier::RealToHalf, true,
      "Compute the inverse of ``hfftn``.", "scipy.fft.ihfftn(input, s, dim, norm)",
