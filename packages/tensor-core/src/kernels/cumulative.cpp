@@ -222,8 +222,8 @@ void scan_blocks(char* out_bytes, const char* in_bytes, char* before_bytes, int6
   for (; b < blocks; ++b) scan_group<Op, T, 1>(out + b * n, in + b * n, from(b), n, running);
 }
 
-// Computes log(sum(exp(x))) of the preceding elements as m + log(s), where m is their maximum and s is the sum of exp(x
-// - m).
+// Computes log(sum(exp(x))) of the preceding elements as m + log(s), where m is their maximum and s is the sum of
+// exp(x - m).
 template <class T>
 void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
   T* out = reinterpret_cast<T*>(out_bytes);

@@ -9,7 +9,7 @@ namespace flambeau::kernels::scalar {
 
 namespace {
 
-// Which codes are not finite numbers, and what numbers that are too large become.
+// The codes of a format that are not finite numbers, and the results for numbers that are too large.
 enum class Specials : uint8_t {
   Ieee,            // the largest exponent encodes infinity and NaN; large numbers become infinity
   FiniteSigned,    // only the two codes with all other bits set are NaN; large numbers become the largest

@@ -51,7 +51,7 @@ class GpuChain::Builder {
   bool is_number(int value) const { return value < int(inputs_.size()) && !inputs_[size_t(value)].example; }
 
   // Finds the operands of the kernel that would compute a value, tensors first. If the kernel would have too many
-  // operands or statements, operands of the step are written to memory, beginning with the operand that needs most.
+  // operands or statements, operands of the step are written to memory, the largest first.
   void find_operands(int value) {
     const ChainStep& s = step(value);
     for (;;) {

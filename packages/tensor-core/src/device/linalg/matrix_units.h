@@ -2,8 +2,8 @@
 //
 // Note [Matrix units]
 // A warp multiplies a matrix of 16 x 16 two-byte elements (`left`) by a matrix of 16 x 8 (`right`) and adds the product
-// to 16 x 8 float32 elements (`sums`). Lane l holds the elements that the PTX ISA specifies for mma.m16n8k16. With g =
-// l / 4 and t = l % 4, these are:
+// to 16 x 8 float32 elements (`sums`). Lane l holds the elements that the PTX ISA specifies for mma.m16n8k16.
+// These are, with g = l / 4 and t = l % 4:
 //   left    words 0 to 3: k = 2 t, 2 t + 1 of rows g and g + 8, then k = 2 t + 8, 2 t + 9 of the same rows
 //   right   words 0, 1:   k = 2 t, 2 t + 1, then k = 2 t + 8, 2 t + 9, of column g
 //   sums    columns 2 t, 2 t + 1 of row g, then of row g + 8

@@ -1,4 +1,4 @@
-// Householder reflectors 1 - tau v v^H, with LAPACK's signs: the steps that are no matrix products. Note [Elimination]
+// Householder reflectors 1 - tau v v^H, with LAPACK's signs: the steps that are not matrix products. Note [Elimination]
 // in src/cuda/linalg/elimination.cpp. A module invokes FLAMBEAU_REFLECTORS(T), which defines the kernels
 //
 //   panel      factors some columns into R and the vectors below its diagonal; one block per matrix

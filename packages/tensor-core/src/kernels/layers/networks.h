@@ -123,7 +123,7 @@ struct NetworkTable {
   void (*max_windows[3])(const MaxWindows& w, const char* in, char* out, int64_t* indices);
   void (*max_equal_windows[3])(const EqualWindows& w, const char* in, char* out, int64_t* indices);
 
-  // out[r] = the p-norm of row - rows[r], for r < count. All rows have n elements
+  // out[r] = the p-norm of row - rows[r], for r < count. All rows have n elements.
   void (*distances[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, char* out);
   // sums += grads[r] * the derivative of distances[r] with respect to `row`, for each r < count
   void (*distance_slopes[2])(const char* row, const char* rows, int64_t count, int64_t n, double p, const char* grads,

@@ -176,7 +176,7 @@ Tensor dirichlet_points(const Tensor& concentration, Generator* generator) {
   } else {
     point = to(softmax(standard_log_gamma(concentration, generator), -1, {}), dtype);
   }
-  // The largest sample. Samples are kept away from 0 and from 1, where a density can be zero or infinite.
+  // Samples are kept away from 0 and from 1, where a density can be zero or infinite. The largest sample is 1 - last.
   const double last = dtype == Dtype::float64   ? 0x1p-53
                       : dtype == Dtype::float32 ? 0x1p-24
                       : dtype == Dtype::float16 ? 0x1p-11

@@ -58,7 +58,7 @@ void run_direct(PointwiseKernel kernel, const Tensor& output, Dtype from, const 
 // limit is higher if an operand repeats, because filling such a block with it is faster than filling each row.
 constexpr int64_t kShortRow = 64, kShortRepeating = 768;
 
-// The order in which a kernel visits its operands. layouts[0] is the layout of the output.
+// A kernel with its operands and their layouts. layouts[0] is the layout of the output.
 struct KernelPlan {
   PointwiseKernel kernel;
   Dtype in, from;
