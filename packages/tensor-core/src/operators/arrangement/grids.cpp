@@ -30,7 +30,8 @@ Tensors meshgrid(const Tensors& given, bool swapped) {
 const Operator meshgrid_operator(
     {.signature = "meshgrid(*tensors, indexing='ij')",
      .forms = kFunction,
-     .doc = R"(Create coordinate grids of vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
+     .doc =
+         R"(Create coordinate grids from vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
 
 Raises RuntimeError for tensors of more than one dimension or of different dtypes, and for another ``indexing``.
 
@@ -55,7 +56,7 @@ const Operator cartesian_prod_operator(
     {.signature = "cartesian_prod(*tensors)",
      .forms = kFunction,
      .doc =
-         R"(Return the Cartesian product of vectors, ``(product of sizes, vectors)``; a single vector is not changed.
+         R"(Return the Cartesian product of vectors as rows; a single vector is returned unchanged.
 
 >>> flambeau.cartesian_prod(flambeau.tensor([1, 2]), flambeau.tensor([3, 4]))
 tensor([[1, 3],

@@ -145,7 +145,7 @@ Tensor repeated(const Tensor& t, const std::optional<std::variant<Tensor, int64_
 const Operator repeat_interleave_operator(
     {.signature = "repeat_interleave(input, repeats=None, dim=None, *, output_size=None)",
      .forms = kFunction | kMethod,
-     .doc = R"(Repeat each slice along a dimension, or of the flattened input.
+     .doc = R"(Repeat each slice along a dimension or, without dim, each element of the flattened input.
 
 Args:
     repeats: a number, or a tensor with one number for each slice. Without it, input contains the numbers, and the
@@ -229,7 +229,7 @@ Tensor diag_embed(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
 const Operator diag_embed_operator(
     {.signature = "diag_embed(input, offset=0, dim1=-2, dim2=-1)",
      .forms = kFunction | kMethod,
-     .doc = "Create matrices with the last dimension as a diagonal and zeros elsewhere. Gradient: the diagonal.",
+     .doc = "Create matrices with the last dimension as a diagonal and zeros elsewhere. Gradient: input.",
      .forward = diag_embed,
      .reference = "np.array([np.diag(row, offset) for row in input]) if input.ndim == 2 else np.diag(input, offset)",
      .samples = "f(3); f(2, 3); f(2, 3), 1"});
@@ -280,7 +280,7 @@ const Operator diagflat_operator(
 const Operator diag_operator(
     {.signature = "diag(input, diagonal=0)",
      .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "Return a copy of the diagonal of a matrix, or for a vector the matrix with this diagonal.",
+     .doc = "Return a copy of the diagonal of a matrix or, for a vector, a matrix with this diagonal.",
      .forward =
          [](const Tensor& t, int64_t diagonal) {
            require(t.dim() == 1 || t.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ", t.dim(), "D");

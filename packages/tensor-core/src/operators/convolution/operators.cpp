@@ -34,7 +34,7 @@ const Operator convolution_operator({
         "convolution(input, weight, bias: Tensor | None, stride, padding, dilation, transposed, output_padding, "
         "groups)",
     .forms = kFunction | kLowerPrecision,
-    .doc = R"(Convolve 1 to 3 spatial dimensions; ``weight`` says how many.
+    .doc = R"(Convolve 1 to 3 spatial dimensions; the shape of ``weight`` determines their number.
 
 Args:
     input: ``(N, C, *)`` or ``(C, *)``.

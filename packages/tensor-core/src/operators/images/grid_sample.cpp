@@ -265,7 +265,8 @@ Args:
     grid: ``(N, h, w, 2)`` or ``(N, d, h, w, 3)``; x, the last dimension of the image, comes first.
     mode: ``"bilinear"`` (trilinear in 3-D), ``"nearest"`` or ``"bicubic"`` (2-D).
     padding_mode: values outside the image: ``"zeros"``, its ``"border"`` or its ``"reflection"``.
-    align_corners: if True, -1 and 1 are the centres of the corner pixels, otherwise their outer edges. None warns.
+    align_corners: if True, -1 and 1 are the centres of the corner pixels, otherwise their outer edges. None is like
+        False, but issues a warning.
 Returns: ``(N, C, h, w)`` or ``(N, C, d, h, w)``.
 Raises: ValueError for an unknown mode; RuntimeError for shapes that do not match.
 Gradient: input and grid, any order. Source: Jaderberg et al. 2015, arXiv:1506.02025.)",

@@ -281,7 +281,7 @@ Args:
     align_corners: if True, the centres of the corner pixels of input and output coincide, otherwise their outer edges.
     recompute_scale_factor: if True, use the quotient of the rounded sizes as the scale.
     antialias: if True, ``"bilinear"`` and ``"bicubic"`` average over the input area of an output.
-Returns: with ``scale_factor=2`` and ``mode="linear"``, ``[0, 0.25, 0.75, 1]`` of ``[0, 1]``.
+Returns: the resized tensor; with ``scale_factor=2`` and ``mode="linear"``, ``[0, 1]`` becomes ``[0, 0.25, 0.75, 1]``.
 Raises: ValueError for arguments that exclude each other; NotImplementedError for a mode that does not support the
     number of dimensions.
 Gradient: any order. Source of the cubic kernel: Keys 1981, doi:10.1109/TASSP.1981.1163711.)",

@@ -195,10 +195,10 @@ const Operator nn_pad_operator(
 
 Args:
     pad: pairs of amounts before and after, the last dimension first.
-    mode: ``"constant"``, ``"reflect"`` (without the edge), ``"replicate"`` (the edge) or ``"circular"``; all but the
-        first pad the last one to three dimensions of an input with a channel dimension.
+    mode: ``"constant"``, ``"reflect"`` (without the edge), ``"replicate"`` (the edge) or ``"circular"``. All modes
+        except ``"constant"`` require a channel dimension and pad one to three dimensions after it.
     value: value for the mode ``"constant"``, 0 by default.
-Returns: with ``(1, 1)`` and the value 7, ``[7, 0, 1, 2, 7]`` of ``[0, 1, 2]``.
+Returns: the padded tensor; with ``pad=(1, 1)`` and the value 7, ``[0, 1, 2]`` becomes ``[7, 0, 1, 2, 7]``.
 Raises: RuntimeError for invalid amounts; NotImplementedError for an unknown mode.
 Gradient: any order.)",
      .forward = pad,

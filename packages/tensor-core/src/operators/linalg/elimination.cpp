@@ -362,7 +362,8 @@ const Operator lu_unpack_operator({.signature = "lu_unpack(LU_data, LU_pivots, u
 Args:
     LU_data: ``(*, m, n)``.
     LU_pivots: ``(*, min(m, n))``, int32.
-    unpack_data, unpack_pivots: if False, L and U, or P, are empty.
+    unpack_data: if False, L and U are empty.
+    unpack_pivots: if False, P is empty.
 Returns: a named tuple ``(P, L, U)``.
 Gradient: LU_data.)",
                                    .forward =
@@ -418,7 +419,7 @@ The diagonal of D consists of blocks of size 1 and 2.
 
 Args:
     A: ``(*, n, n)``; only its lower triangle is read.
-    hermitian: whether a complex A is Hermitian (True) or symmetric.
+    hermitian: if True, a complex A is Hermitian, otherwise symmetric.
 Returns: a named tuple ``(LD, pivots)``. LD contains D and, below it, L in LAPACK's compact form. pivots,
     ``(*, n)``, int32: the rows that were exchanged, counted from 1; negative for blocks of size 2.
 Raises: LinAlgError if D has a zero block. No gradient. Source: Bunch, Kaufman 1977.)",

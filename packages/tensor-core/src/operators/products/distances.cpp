@@ -322,7 +322,7 @@ Tensor renorm(const Tensor& input, double p, int64_t dim, double maxnorm) {
 const Operator renorm_operator(
     {.signature = "renorm(input, p, dim, maxnorm)",
      .forms = kFunction | kMethod | kInPlace | kOut | kExactOut,
-     .doc = R"(Scale down slices along ``dim`` whose p-norm is larger than ``maxnorm``, so that it becomes ``maxnorm``.
+     .doc = R"(Scale down slices along ``dim`` whose p-norm is larger than ``maxnorm``; their norm becomes ``maxnorm``.
 
 Raises RuntimeError for fewer than two dimensions, p <= 0 or a negative ``maxnorm``. Gradient: input.)",
      .forward = renorm,
@@ -348,7 +348,7 @@ const Operator cdist_operator(
 Args:
     x1, x2: floating tensors of the same dtype; leading dimensions are broadcast.
     p: from 0 (the number of coordinates that differ) to inf.
-    compute_mode: whether to compute Euclidean distances by a matrix product, which is faster and less exact:
+    compute_mode: when to compute Euclidean distances by a matrix product, which is faster and less exact:
         use_mm_for_euclid_dist_if_necessary (beyond 25 rows), use_mm_for_euclid_dist, donot_use_mm_for_euclid_dist.
 Raises: RuntimeError for invalid shapes, dtypes or a negative p; ValueError for another mode.
 Gradient: both operands, any order; 0 where the distance is 0.

@@ -250,7 +250,7 @@ const Operator var_operator(
     {.signature = "var(input, dim=None, unbiased=None, keepdim=False, *, correction=None)",
      .forms = kFunction | kMethod | kOut,
      .doc =
-         R"(Compute the variance in two passes, with the divisor n - correction (default: 1).
+         R"(Compute the variance in two passes, with the divisor n - correction (default correction: 1).
 
 unbiased=False, or var(input, False), sets the correction to 0.
 

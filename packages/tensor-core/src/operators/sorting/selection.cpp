@@ -364,7 +364,7 @@ const Operator median_operator(
      .doc =
          R"(Return the median of all elements or, along a dimension, the medians as (values, indices).
 
-For an even number of elements, the median is the lower of the two middle elements. If any element is NaN, it is NaN.
+For an even number of elements, the median is the lower of the two middle elements. It is NaN if any element is NaN.
 Gradient: input; without dim, divided evenly among the elements that are equal to the median.)",
      .forward = median_of<false>,
      .fields = "values, indices",
