@@ -151,7 +151,7 @@ class Chunks {
 // thread reuses the counter with its contents.
 struct Counter {
   std::atomic<size_t> small{0}, large{0};
-  std::atomic<bool> flush{false};  // another thread has requested that this thread empty its free lists
+  std::atomic<bool> flush{false};  // true if another thread has requested that this thread empty its free lists
   std::atomic<bool> owned{true};
   Counter* next = nullptr;
 };
@@ -326,7 +326,7 @@ class SharedCache {
     if (trimming_) return wake_.notify_one();
     sigset_t all, former;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &former);  // leave signals to other threads
+    pthread_sigmask(SIG_SETMASK, &all, &former);  // signals are left to other threads
     try {
       std::thread([this] { trim(); }).detach();
       trimming_ = true;

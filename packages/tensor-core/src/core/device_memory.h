@@ -13,7 +13,7 @@ struct DeviceMemory {
   // Copies elements between tensors of any dtype, layout and device, at least one of which is on a GPU.
   bool (*copy)(const Tensor& to, const Tensor& from);
   bool (*fill)(const Tensor& t, Scalar value);
-  std::optional<Scalar> (*item)(const Tensor& t);  // Returns the value of a tensor with one element.
+  std::optional<Scalar> (*item)(const Tensor& t);  // value of a tensor with one element
 };
 extern DeviceMemory device_memory;
 

@@ -32,7 +32,8 @@ constexpr int64_t kPollInterval = 50'000'000;  // nanoseconds
 
 int64_t now() { return std::chrono::steady_clock::now().time_since_epoch().count(); }
 
-void forget_other_threads() {  // called in a forked child, which has no other threads
+// Called in a forked child, which has no other threads.
+void forget_other_threads() {
   inside = call_state.inside_operator;
   waiting = 0;
 }

@@ -31,7 +31,7 @@ struct Job {
   int64_t tasks;
   std::atomic<int64_t> next{0};
   std::atomic<int64_t> running{0};     // number of workers that execute this job
-  std::atomic<bool> cancelled{false};  // set after an error, such as one that a signal handler raises
+  std::atomic<bool> cancelled{false};  // true after an error, such as one that a signal handler raises
   std::exception_ptr error;
   std::mutex error_mutex;
 

@@ -22,7 +22,8 @@ std::string_view next_part(std::string_view& text, char separator) {
   return part;
 }
 
-Signature::Parameter parse_parameter(std::string_view part) {  // name[|name][: annotation][=default]
+// Parses a parameter of the form name[|name][: annotation][=default].
+Signature::Parameter parse_parameter(std::string_view part) {
   Signature::Parameter p;
   std::string_view name = next_part(part, '=');
   p.fallback = trimmed(part);

@@ -40,7 +40,7 @@ struct ModuleKey {  // key of a module
   int count;
   const Operand* operands;
 
-  static constexpr uint64_t kTypes = kDtypeCount + 1;  // the dtypes, and the type Number
+  static constexpr uint64_t kTypes = kDtypeCount + 1;  // number of dtypes, plus one for the type Number
   uint64_t key() const {
     uint64_t k = uint64_t(function.number) * 8 + uint64_t(derivative + 1);
     k = (k * kTypes + uint64_t(in)) * kTypes + uint64_t(out);

@@ -11,7 +11,8 @@ namespace flambeau::cuda {
 
 inline constexpr std::initializer_list<const char*> kPointwiseKernels = {"vectors", "elements", "packs", "rows",
                                                                          "strided"};
-inline constexpr size_t kMaxTensors = kPointers - 1, kMaxInputs = kNumbers - 1;  // operands of a kernel
+// Maximum numbers of tensors and of all operands of a kernel.
+inline constexpr size_t kMaxTensors = kPointers - 1, kMaxInputs = kNumbers - 1;
 
 // Computes `out` with a module made by FLAMBEAU_POINTWISE. `in`: the dtype of the computation. Operands after the first
 // kMaxTensors must be numbers. If the module copies elements, `is_copy` allows tiled kernels for transposed tensors.

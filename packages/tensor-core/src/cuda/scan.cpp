@@ -35,7 +35,7 @@ Tensor scan(Scan op, const Tensor& in, int64_t outer, int64_t length, int64_t in
   CudaModule& module = module_of(op, in.dtype());
   Tensor totals;
   if (plan.parts > 1) {
-    constexpr int64_t kLargestState = 16;  // bytes: a double and a position, or two doubles
+    constexpr int64_t kLargestState = 16;  // in bytes; a double and a position, or two doubles
     totals = empty({outer * plan.parts * inner * kLargestState}, Dtype::uint8);
     a.totals = totals.device_bytes();
     a.totals_only = 1;

@@ -75,7 +75,7 @@ FLAMBEAU_INLINE int64_t start_lanes(Part* lanes, int64_t n, F f) {
 }
 template <class Join, int64_t from, int64_t to, class Part>
 FLAMBEAU_INLINE void halve_lanes(Part* lanes) {
-  if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // without a branch
+  if constexpr (from == 4 && to == 1 && std::is_arithmetic_v<Part> && sizeof(Part) >= 4) {  // this case needs no branch
     typedef Part Four __attribute__((vector_size(4 * sizeof(Part)), aligned(sizeof(Part)), may_alias));
     Four all = *reinterpret_cast<const Four*>(lanes);
     all = Join::join(all, shuffled<2, 3, 0, 1>(all, all));

@@ -28,7 +28,7 @@ int open_unnamed(const char*& function) {
   // The file needs its name only until it is open. On macOS, a name has at most 31 characters.
   static std::atomic<unsigned> count{0};
   const std::string name = "/flambeau-" + std::to_string(getpid()) + "-" + std::to_string(count++);
-  const int descriptor = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);  // closed by exec
+  const int descriptor = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);  // exec closes it
   if (descriptor >= 0) shm_unlink(name.c_str());
   return descriptor;
 #endif

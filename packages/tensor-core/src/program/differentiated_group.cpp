@@ -215,7 +215,7 @@ class DifferentiatedGroup::Builder {
   const DifferentiatedGroup& group_;
   const std::vector<FusedStep>& steps_;
   size_t arguments_;
-  std::vector<bool> needs_gradient_, required_, available_;  // for each value
+  std::vector<bool> needs_gradient_, required_, available_;  // one element for each value
   std::vector<std::optional<StepOperand>> places_, gradients_;
 };
 

@@ -40,7 +40,7 @@ class DifferentiatedGroup {
   // without fusion.
   struct Input {
     int argument;
-    int step = -1;  // -1 for all reads
+    int step = -1;  // -1: all steps that read the argument
     size_t operand = 0;
     bool operator==(const Input&) const = default;
   };
@@ -57,7 +57,7 @@ class DifferentiatedGroup {
   std::shared_ptr<const Backward> backward(uint64_t needs, uint64_t given) const;
 
   // Values are numbered: first the arguments, then the results of the steps.
-  FusedGroup forward_;  // the group; its outputs are followed by the additional ones
+  FusedGroup forward_;  // the group; the additional outputs follow its own outputs
   size_t results_ = 0;  // number of outputs of the group
   uint64_t needs_ = 0;  // arguments that need a gradient
   std::vector<Input> inputs_;

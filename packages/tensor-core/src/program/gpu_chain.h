@@ -29,7 +29,7 @@ class GpuChain {
     int value;                  // the index of the value that the kernel computes
     SmallVector<int, 8> reads;  // the indices of the kernel's operands
     Dtype dtype;                // the dtype of the kernel's result
-    cuda::CudaModule* module;   // never deleted
+    cuda::CudaModule* module;   // the module is never deleted
   };
 
   std::vector<Kernel> kernels_;

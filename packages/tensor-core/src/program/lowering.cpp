@@ -195,7 +195,7 @@ bool has_step(const Program::Body::Instruction& instruction) {
 }
 
 std::optional<FusedStep> lowered(const Program::Body::Instruction& instruction, Arguments& operands) {
-  if (!instruction.function) return std::nullopt;  // an instruction with several operators
+  if (!instruction.function) return std::nullopt;  // the instruction consists of several operators
   FusedStep step;
   if (is_inference_norm(instruction)) {
     step.kind = FusedStep::Channels;

@@ -15,7 +15,7 @@ using Argument = Body::Argument;
 using Instruction = Body::Instruction;
 
 bool writes(const Instruction& instruction) {
-  if (!instruction.function) return false;  // an instruction with several operators
+  if (!instruction.function) return false;  // the instruction consists of several operators
   const std::string& name = instruction.function->name;
   return instruction.function->registered || instruction.function->orders_others || name == "set_at" ||
          name == "write_out" || (name.size() > 1 && name.back() == '_' && name[name.size() - 2] != '_');

@@ -158,7 +158,7 @@ class Run {
     const size_t count = instruction.arguments.size();
     SmallVector<const Value*, kInlineArguments> arguments;
     Values lists;                                       // lists that are created for this call
-    if (instruction.makes_lists) lists.reserve(count);  // reserved, because pointers to the lists are stored
+    if (instruction.makes_lists) lists.reserve(count);  // memory is reserved, because pointers to the lists are stored
     for (const Body::Argument& argument : instruction.arguments) {
       if (argument.kind == Body::Argument::List) lists.push_back(value_of(argument));
       arguments.push_back(argument.kind == Body::Argument::List ? &lists.back() : found(argument));

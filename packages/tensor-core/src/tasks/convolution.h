@@ -30,9 +30,8 @@ struct ConvolutionGeometry {
   bool plain() const {  // true for a 1x1 convolution, for which the image is already the matrix
     return product(kernel) == 1 && product(stride) == 1 && padding == Sizes{0, 0, 0};
   }
-  bool covers_image() const {  // true if the kernel covers the image: one position, a product of flat images
-    return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0};
-  }
+  // Returns true if the kernel covers the image. The only output position is then a product of flat images.
+  bool covers_image() const { return kernel == size && product(out) == 1 && padding == Sizes{0, 0, 0}; }
   // Returns the convolution with stride 1 that computes the gradient of the input from the gradient of the output: with
   // flipped weights, and with channels and filters exchanged.
   ConvolutionGeometry flipped() const {

@@ -11,7 +11,7 @@ namespace flambeau {
 enum class Cell : uint8_t;  // flambeau/operators/recurrent.h
 
 struct RecurrentWalk {
-  std::vector<int64_t> sizes, offsets;  // number of rows at each time step, and their offset
+  std::vector<int64_t> sizes, offsets;  // sizes: number of rows at each time step; offsets: index of its first row
   bool backwards;
   int64_t gates, size, outputs, batch;  // size: of a gate's vector; outputs: of the hidden state
   bool separate;

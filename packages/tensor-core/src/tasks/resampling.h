@@ -11,7 +11,7 @@ class SparseMatrix {
  public:
   SparseMatrix(int64_t columns, int64_t rows, bool uniform) : columns_(columns), uniform_(uniform) {
     ends_.reserve(size_t(rows));
-    index_.reserve(size_t(2 * rows));  // an estimate
+    index_.reserve(size_t(2 * rows));  // an estimate of the number of taps
     weight_.reserve(size_t(2 * rows));
   }
   // Returns a matrix without taps that allocates nothing, for meta tensors.

@@ -20,7 +20,7 @@ int64_t row_bytes(Dtype dtype, int64_t depth, int64_t width) {
 // Returns the number of rows of a tile whose rows have `bytes` bytes, such that the tiles of a block fit in 48 KiB of
 // shared memory. Returns 0 if even the smallest tiles are too large.
 int64_t tile_rows(int64_t bytes, bool derivative) {
-  const int64_t most = derivative ? 256 : 512;  // largest number of bytes of a row for 32 rows
+  const int64_t most = derivative ? 256 : 512;  // maximum number of bytes of a row in tiles of 32 rows
   return bytes <= most ? 32 : bytes <= 2 * most ? 16 : 0;
 }
 
@@ -72,8 +72,8 @@ constexpr int64_t kSharedBytes = 48 << 10;
 MatrixTiles forward_tiles(Dtype dtype, const AttentionArguments& a) {
   const bool half = item_size(dtype) == 2, general = a.mask.data || !(float(a.scale) > 0);
   MatrixTiles t{units_size(a.depth), units_size(a.width), 4, high_tiles(a, half ? 128 : general ? 0 : 64), 64, general};
-  if (!half && t.high == 2) t.others = 32;         // to leave enough registers for the queries
-  const int64_t query_rows = half ? t.rows() : 0;  // in shared memory
+  if (!half && t.high == 2) t.others = 32;         // this leaves enough registers for the queries
+  const int64_t query_rows = half ? t.rows() : 0;  // number of rows in shared memory
   while (query_rows * t.depth + t.others * (t.depth + t.width) > kSharedBytes / item_size(dtype)) t.others /= 2;
   return t;
 }
@@ -130,7 +130,7 @@ CudaModule& join_module(Dtype dtype) {
 
 struct AttentionPlan {
   CudaModule& module;
-  int64_t tile, key_tile;  // number of rows of a tile of queries, and of a tile of keys in the kernel by keys
+  int64_t tile, key_tile;  // tile: rows of a tile of queries; key_tile: rows of a tile of keys, for by_keys
   unsigned threads;
 };
 AttentionPlan plan_of(int device, Dtype dtype, const AttentionArguments& a, AttentionPass pass) {

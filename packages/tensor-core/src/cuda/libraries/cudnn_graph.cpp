@@ -73,7 +73,7 @@ enum Attribute {
   kPlanHandle = 400,
   kPlanConfiguration = 401,
   kPlanWorkspace = 402,
-  kConvolutionAlpha = 700,  // and the other attributes of the forward operation
+  kConvolutionAlpha = 700,  // the other attributes of the forward operation follow
   kConvolutionBeta = 701,
   kConvolutionDescriptor = 702,
   kConvolutionWeight = 703,

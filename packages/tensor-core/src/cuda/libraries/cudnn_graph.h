@@ -131,8 +131,10 @@ class CudnnGraph {
 
   // Add operations that compute in float32.
   void multiply_matrices(const GraphTensor& left, const GraphTensor& right, const GraphTensor& out);
-  void reduce(int mode, const GraphTensor& in, const GraphTensor& out);  // over dimensions that have size 1 in `out`
-  void reinterpret(const GraphTensor& in, const GraphTensor& out);       // changes the sizes and the strides
+  // Reduces the dimensions that have size 1 in `out`.
+  void reduce(int mode, const GraphTensor& in, const GraphTensor& out);
+  // Changes the sizes and the strides.
+  void reinterpret(const GraphTensor& in, const GraphTensor& out);
   // Adds a pointwise operation that computes in a type. The mode kIndex returns the indices along the dimension `dim`.
   void apply(int mode, std::initializer_list<GraphTensor> inputs, const GraphTensor& out, int type = cudnn::kReal32,
              const int64_t* dim = nullptr);

@@ -166,7 +166,7 @@ class Allocator {
     const auto found = now.status ? captures_.find(now.number) : captures_.end();
     return found == captures_.end() ? 0 : found->second;
   }
-  Pool& pool_of(Owner owner) {  // usually the same as in the previous call
+  Pool& pool_of(Owner owner) {  // the pool is usually the same as in the previous call
     if (!last_pool_ || last_owner_ != owner) last_owner_ = owner, last_pool_ = &pools_[owner];
     return *last_pool_;
   }
@@ -363,7 +363,7 @@ class Allocator {
   std::map<Owner, Pool> pools_;
   Owner last_owner_;
   Pool* last_pool_ = nullptr;
-  std::map<unsigned long long, int64_t> captures_;  // captures in progress, by the driver's capture numbers
+  std::map<unsigned long long, int64_t> captures_;  // captures in progress; the keys are the driver's capture numbers
   std::set<int64_t> graphs_;                        // graphs with private memory
   int64_t last_graph_ = 0;
   std::vector<Pending> pending_;

@@ -31,7 +31,7 @@ class Digest {
       first_ = (first_ ^ byte) * 0x100000001B3ull;
       second_ = (second_ ^ (byte + 0x5Bu)) * 0x100000001B3ull;
     }
-    first_ = (first_ ^ 0x1FF) * 0x100000001B3ull;  // marks the end of each text
+    first_ = (first_ ^ 0x1FF) * 0x100000001B3ull;  // this marks the end of each text
     second_ = (second_ ^ 0x2FF) * 0x100000001B3ull;
   }
   std::string text() const {
@@ -236,7 +236,7 @@ FunctionHandle* CudaModule::load(int device, int number) {
   const std::lock_guard lock(loading);
   auto* own = &functions_[size_t(device) * names_.size()];
   if (FunctionHandle* found = own[number].load()) return found;
-  ModuleHandle* const module = load_module(device, name_, source_);  // never unloaded
+  ModuleHandle* const module = load_module(device, name_, source_);  // the module is never unloaded
   const Driver& d = activate(device);
   for (size_t i = 0; i < names_.size(); ++i) {
     FunctionHandle* function = nullptr;

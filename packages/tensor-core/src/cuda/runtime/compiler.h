@@ -33,7 +33,7 @@ class CudaModule {
 
   const std::string name_, source_;
   const std::vector<const char*> names_;
-  std::vector<std::atomic<FunctionHandle*>> functions_;  // all kernels of device 0, then of device 1, ...
+  std::vector<std::atomic<FunctionHandle*>> functions_;  // kernels of device 0, then of device 1, and so on
 };
 
 // Returns the folder in which compiled code is cached, or an empty string if no folder is available.

@@ -99,7 +99,8 @@ void move_generator(const RandomPosition& position) {
   Generator& g = default_generator();
   if (position.stream) g.set_pytorch_stream(std::make_unique<PyTorchStream>(*position.stream));
   if (g.seed() == position.seed)
-    g.reserve(int64_t(position.offset - g.offset()));  // unlike set_state(), is not reported by require_unset()
+    // Unlike set_state(), this call is not reported by require_unset().
+    g.reserve(int64_t(position.offset - g.offset()));
   else
     g.set_state(position.seed, position.offset);
 }
@@ -109,7 +110,7 @@ void move_generator(const RandomPosition& position) {
 void write_numbers(const Driver& d, const Tensor& to, std::initializer_list<uint64_t> numbers, StreamHandle* stream) {
   auto address = DevicePointer(to.device_bytes());
   for (const uint64_t number : numbers)
-    for (const uint64_t half : {number, number >> 32}) {  // the lower half first
+    for (const uint64_t half : {number, number >> 32}) {  // the lower half is written first
       check(d.cuMemsetD32Async(address, unsigned(half), 1, stream), "setting the random number offsets of a graph");
       address += sizeof(unsigned);
     }
@@ -174,7 +175,7 @@ Graph* begin_capture(int device, StreamHandle* stream) {
   require(stream,
           "CUDA graphs must be captured on a non-default stream; use flambeau.cuda.graph or flambeau.cuda.stream");
   auto graph = std::make_unique<Graph>(Graph{device, stream});
-  add_generator(graph.get(), nullptr);  // allocates memory: if this fails, no capture has begun
+  add_generator(graph.get(), nullptr);  // this allocates memory: if it fails, no capture has begun
   check(activate(device).cuStreamBeginCapture_v2(stream, kRelaxed), "starting to capture a graph");
   graph->capture = capture_status(device, stream).number;
   graph->pool = begin_pool(device, graph->capture);

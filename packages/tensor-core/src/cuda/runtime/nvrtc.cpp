@@ -91,7 +91,8 @@ Compilation compile(const std::string& name, const std::string& source, const st
   for (const std::string& option : options) texts.push_back(option.c_str());
   Compilation out;
   out.succeeded = n.nvrtcCompileProgram(program, int(texts.size()), texts.data()) == 0;
-  out.log = text_of(program, n.nvrtcGetProgramLogSize, n.nvrtcGetProgramLog).c_str();  // without the final zero byte
+  // c_str() drops the final zero byte.
+  out.log = text_of(program, n.nvrtcGetProgramLogSize, n.nvrtcGetProgramLog).c_str();
   if (out.succeeded)
     out.code = to_binary ? text_of(program, n.nvrtcGetCUBINSize, n.nvrtcGetCUBIN)
                          : text_of(program, n.nvrtcGetPTXSize, n.nvrtcGetPTX);

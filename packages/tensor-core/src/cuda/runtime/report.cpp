@@ -24,7 +24,8 @@ Reports& reports() {
 
 Report* pinned_report(int device) {  // in pinned memory, to which the GPU writes directly
   void* memory = nullptr;
-  check(activate(device).cuMemHostAlloc(&memory, sizeof(Report), 3), "allocating pinned memory");  // portable, mapped
+  // The flags 3 mean portable and mapped.
+  check(activate(device).cuMemHostAlloc(&memory, sizeof(Report), 3), "allocating pinned memory");
   return new (memory) Report{};
 }
 

@@ -27,7 +27,7 @@ struct Divider {
 
 struct PointwiseArguments {
   int64_t count;
-  char* pointers[kPointers];    // [0] is the output
+  char* pointers[kPointers];    // pointers[0] is the output
   double numbers[kNumbers][2];  // scalar operands: real and imaginary part, or the bits of an integer
 };
 

@@ -34,7 +34,7 @@ struct RowArguments {
 // elements if elements are combined.
 struct BlockArguments {
   char *blocks, *values;   // blocks: the indexed tensor; values: contiguous, read from it or written to it
-  const int64_t* offsets;  // in elements; if null, offset k is rows[k] * step
+  const int64_t* offsets;  // offsets in elements; if null, offset k is rows[k] * step
   const uint32_t* rows;
   int64_t step;
   // For each offset, the position of its values before the offsets were sorted. Null: the offsets were not sorted.

@@ -14,8 +14,8 @@ struct MatrixScores {
   using Values = float[kHigh][kColumns / 8][4];
 
   const AttentionArguments& a;
-  const int64_t mask, first;  // offset of the matrix's mask; the warp's first row
-  const float factor;         // converts scores to exponents of 2
+  const int64_t mask, first;  // mask: offset of the matrix's mask; first: the warp's first row
+  const float factor;         // a factor that converts scores to exponents of 2
 
   MatrixScores(const AttentionArguments& a, int64_t batch, int64_t first)
       : a(a),

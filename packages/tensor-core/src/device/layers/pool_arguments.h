@@ -20,7 +20,7 @@ struct MaxPoolArguments {
   char* out;
   int64_t* indices;
   int64_t count;     // number of threads with results
-  Divider by[3];     // sizes of the result; for the derivative, the width is divided by kPixels
+  Divider by[3];     // sizes of the result; in the derivative, the width is divided by kPixels
   Divider steps[3];  // strides; for adaptive windows, the sizes of the image
   // For fractional pooling, which has windows of equal size at random positions: uniform samples for each plane. If
   // `reversed_samples`, the last dimension's sample is first. Null for other pooling operators.

@@ -10,7 +10,7 @@ namespace flambeau::cuda {
 // the others have the dtype of the layer.
 struct CellArguments {
   int64_t rows, size;
-  void* gates;  // contributions of the input; overwritten with the activated gates
+  void* gates;  // contributions of the input, which the activated gates overwrite
   // own: contributions of the hidden state, with the shape of gates, wide. bias: added to each row of own.
   const void *own, *bias;
   void *state, *memory;   // wide: cell and hidden state of the previous step, which the states of this step overwrite

@@ -10,7 +10,7 @@ template <class T, int kRows, int kColumns>
 struct UnitTile {
   static constexpr int kChunk = 16 / sizeof(T), kDepth = 4 * kChunk;
   static constexpr int kHigh = kRows / 2 / 16, kWide = kColumns / 4 / 8;
-  static constexpr int kBlocks = 0;  // no minimum of blocks per multiprocessor
+  static constexpr int kBlocks = 0;  // there is no minimum number of blocks per multiprocessor
   using Left = MatrixRows<T, kRows, kDepth>;
   using Right = MatrixRows<T, kColumns, kDepth>;
   float sums[kHigh][kWide][4];

@@ -182,7 +182,7 @@ struct Dropout : OneByOne<Dropout<T>, 1, T> {
 template <class D, class T>
 void draw(const DrawArguments& a) {
   constexpr int kPart = 16 / D::kCounters,
-                kMade = D::kCounters / D::kWords;  // threads per group; adjacent elements per thread
+                kMade = D::kCounters / D::kWords;  // kPart: threads per group; kMade: adjacent elements per thread
   const int64_t thread = int64_t(blockIdx.x) * blockDim.x + threadIdx.x, group = thread / kPart;
   const int part = int(thread % kPart);
   const int64_t first = (group * 64 + part * D::kCounters) / D::kWords;

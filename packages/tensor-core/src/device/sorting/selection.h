@@ -78,7 +78,7 @@ struct Selection {
   }
   // counts_before returns the number of elements less than the result in the preceding threads, and, in the upper half
   // of the word, the number of elements equal to the result.
-  static constexpr unsigned kHalf = 16;  // bits of half a word
+  static constexpr unsigned kHalf = 16;  // number of bits of half a word
   static unsigned counts_before(const SelectionArguments& a, const Tile& t, unsigned& total) {
     __shared__ unsigned room[kWarps];
     unsigned own = 0;

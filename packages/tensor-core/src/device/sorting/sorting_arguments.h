@@ -44,7 +44,7 @@ struct SelectionArguments {
   int shift;                   // position of the 8-bit digit, in bits
   uint64_t* prefixes;          // for each row: the known digits of the result
   int64_t* ranks;              // for each row: the rank among the elements with these digits
-  unsigned long long* counts;  // (rows, 256), zero between passes
+  unsigned long long* counts;  // (rows, 256); the counts are zero between passes
   int64_t *less, *equal;       // (rows, tiles): number of elements that are less than the result, or equal to it
   // (rows, chosen): positions of the elements up to the rank: first the smaller elements, then the equal ones, both in
   // the order of the row.

@@ -24,7 +24,7 @@ struct Report {
 };
 
 struct Reporter {
-  Report* report;  // in memory that the host can read
+  Report* report;  // the memory of the report, which the host can also read
   int operation;
 };
 

@@ -21,7 +21,7 @@ void split_columns(const char* row, int64_t n, char* even_data, char* odd_data) 
   constexpr int L = S::kLanes;
   const T* const x = reinterpret_cast<const T*>(row);
   T *const even = reinterpret_cast<T*>(even_data), *const odd = reinterpret_cast<T*>(odd_data);
-  const auto split = [&](int64_t i) {  // 2 * L columns from 2 * i on
+  const auto split = [&](int64_t i) {  // for 2 * L columns, beginning with column 2 * i
     const auto a = S::load(x + 2 * i), b = S::load(x + 2 * i + L);
     S::store(even + i, every_second<0>(a, b));
     S::store(odd + i, every_second<1>(a, b));

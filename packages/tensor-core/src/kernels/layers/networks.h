@@ -85,7 +85,7 @@ struct WinogradTiles {
 inline constexpr int64_t kPoints = 128;  // maximum number of points in a block
 inline constexpr int kMaxTaps = 16;
 template <class T>
-struct Taps {  // taps of a block of points; an index of -1 reads a zero
+struct Taps {  // taps of a block of points; a tap with the index -1 reads 0
   int32_t index[kMaxTaps][kPoints];
   T weight[kMaxTaps][kPoints];
   T slope[3][kMaxTaps][kPoints];  // derivatives of the weights with respect to the grid's coordinates, x first

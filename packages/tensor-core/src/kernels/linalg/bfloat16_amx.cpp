@@ -186,7 +186,7 @@ void pack_adjacent(Word* to, int64_t panel, const Lines& x, int64_t count, int64
 // Returns the operand at `x` for `count` lines, up to kBlock. Copies terms that cannot be read in place to `memory`.
 Left left_of(const Lines& x, int64_t count, int64_t terms, Word* memory) {
   const int64_t whole = terms / kStep, pairs = rounded_up(terms, kStep) / 2;
-  if (x.term != 1) {  // in words, which are then transposed
+  if (x.term != 1) {  // words are read, which are then transposed
     Word* const words = memory + kBlock * pairs;
     pack_words(words, x, count, terms);
     transpose(memory, pairs, words, kBlock, pairs, count);

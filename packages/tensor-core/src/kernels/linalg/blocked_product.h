@@ -65,7 +65,7 @@ class BlockedProduct {
         panel_terms_(panel_terms) {
     const int64_t passes = std::max<int64_t>(1, (k + kDepth<T> - 1) / kDepth<T>);
     pass_ = (k + passes - 1) / passes;
-    block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // fewer terms allow more rows
+    block_terms_ = passes <= 2 ? pass_ : std::min(k, 4 * pass_);  // with fewer terms, a block can have more rows
     block_rows_ = row_block();
     if (as.column == 1) panels_a_ = panels_a;
     packs_a_ = !panels_a_ && (as.column != 1 || n > 256);  // with fewer columns, packing takes longer than it saves
@@ -235,7 +235,7 @@ class BlockedProduct {
 
   int64_t pass_, block_terms_, block_rows_;  // terms that are summed in registers; terms and rows of a block
   const int64_t panel_terms_;
-  const T* panels_a_ = nullptr;  // panels of all of A, with panel_terms_ terms each
+  const T* panels_a_ = nullptr;  // panels of all rows of A; each panel has panel_terms_ terms
   bool packs_a_;
   T *packed_a_ = nullptr, *packed_b_ = nullptr;
   Range rows_, columns_, terms_;  // ranges of the block

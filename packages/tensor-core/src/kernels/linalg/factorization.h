@@ -8,7 +8,7 @@ namespace flambeau::kernels {
 
 struct Triangle {  // a triangular matrix inside another: element (i, j) at data + i * row + j * column
   const void* data;
-  int64_t row, column;  // in elements
+  int64_t row, column;  // distances in elements
   bool upper, unit;     // upper: use the upper triangle instead of the lower; unit: the diagonal elements count as 1
 };
 

@@ -27,7 +27,7 @@ struct FourierJob {
   FourierPlan plan;  // plan of the complex transform; for real signals of even length, it has half the length
   int64_t length;    // length of the signal
   FourierSide in, out;
-  bool inverse;  // exp(+2 pi i ...), without the factor 1 / length
+  bool inverse;  // true: exp(+2 pi i ...), without the factor 1 / length
   double scale;
   const void* roots = nullptr;  // exp(-2 pi i j / length), for the additional step of an even real length
   // If not 0, element k of transform t is multiplied by exp(-2 pi i j / twist), j = k t, after the transform. This

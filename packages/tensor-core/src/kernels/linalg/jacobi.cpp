@@ -28,7 +28,7 @@ struct Rotation {
   // `coupling` is the off-diagonal element, whose modulus is `size`.
   Rotation(T coupling, Real<T> size, Real<T> low, Real<T> high) : phase(coupling / T(size)) {
     const Real<T> cotangent = (high - low) / (2 * size);
-    const Real<T> a = std::fabs(cotangent), root = a < Real<T>(1e9) ? std::sqrt(1 + a * a) : a;  // avoids overflow
+    const Real<T> a = std::fabs(cotangent), root = a < Real<T>(1e9) ? std::sqrt(1 + a * a) : a;  // this avoids overflow
     const Real<T> t = std::copysign(1 / (a + root), cotangent);
     c = 1 / std::sqrt(t * t + 1);
     s = t * c;
@@ -88,7 +88,7 @@ void eigen(int64_t n, bool upper, void* matrix, void* eigenvalues, void* eigenve
         if (size <= negligible) continue;
         rotated = true;
         const Rotation<T> turn(coupling, size, Parts<T>::real(a[p * n + p]), Parts<T>::real(a[q * n + q]));
-        turn(a + p * n, a + q * n, n, turn.phase);  // rotates the rows, then the columns
+        turn(a + p * n, a + q * n, n, turn.phase);  // first the rows are rotated, then the columns
         for (int64_t i = 0; i < n; ++i) turn(a + i * n + p, a + i * n + q, 1, Parts<T>::conjugate(turn.phase));
         if (v) turn(v + p * n, v + q * n, n, Parts<T>::conjugate(turn.phase));
       }

@@ -22,7 +22,7 @@ void narrow(int64_t m, int64_t n, int64_t k, T alpha, const T* a, const Matrix& 
   std::memset(rows, 0, size_t(k) * sizeof(rows[0]));
   for (int64_t p = 0; p < k; ++p)
     for (int64_t j = 0; j < n; ++j) rows[p][j] = b[p * bs.row + j * bs.column];
-  constexpr int64_t kUnroll = 4;  // independent sums
+  constexpr int64_t kUnroll = 4;  // number of independent sums
   for (int64_t first = 0; first < m; first += kUnroll) {
     const T* of[kUnroll];
     for (int64_t i = 0; i < kUnroll; ++i) of[i] = a + (first + i < m ? first + i : m - 1) * as.row;

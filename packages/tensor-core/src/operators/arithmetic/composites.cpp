@@ -244,7 +244,8 @@ Tensor isclose(const Tensor& x, const Tensor& y, double rtol, double atol, bool 
   if (equal_nan && is_inexact(x.dtype())) close = logical_or(close, logical_and(isnan(x), isnan(y)));
   if (rtol == 0 && atol == 0) return close;
   const bool whole = !is_inexact(x.dtype());
-  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;  // exact for these integers
+  // This dtype represents these integers exactly.
+  const Dtype exact = item_size(x.dtype()) <= 2 ? Dtype::float32 : Dtype::float64;
   const Tensor a = whole ? to(x, exact) : x, b = whole ? to(y, exact) : y;
   const Tensor difference = abs(sub(a, b)), allowed = add(mul(abs(b), rtol), atol);
   const Tensor near = le(difference, allowed);

@@ -74,7 +74,7 @@ Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lo
   require(category(dtype) == Category::Integer && item_size(dtype) >= 4, "\"", name, "\" not implemented for '", dtype,
           "'");
   const Device device = OnDevice::current();
-  const OnDevice cpu(DeviceType::Cpu);  // the number of results depends on the mask
+  const OnDevice cpu(DeviceType::Cpu);  // on the CPU, because the number of results depends on the mask
   const Tensor whole = ones({rows, columns}, Dtype::bool_);
   return to(to(contiguous(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1)), dtype), device);
 }

@@ -58,7 +58,7 @@ void each_sample(const Geometry& g, bool unfolds, int64_t sums, F&& f) {
 
 bool convolves_bfloat16(const Geometry& g, Dtype dtype) {
   constexpr int64_t kMinFilters = 8;                // half of the lines of a tile
-  constexpr double kMaxUnfolded = double(1 << 24);  // elements of a matrix (taps, positions): 32 MiB
+  constexpr double kMaxUnfolded = double(1 << 24);  // maximum number of elements of a matrix (taps, positions): 32 MiB
   return multiplies_bfloat16(dtype, g.group_filters(), g.positions(), g.taps()) && kernels::uses_amx() &&
          !g.covers_image() && g.group_filters() >= kMinFilters &&
          double(g.taps()) * double(g.positions()) <= kMaxUnfolded;

@@ -34,7 +34,7 @@ ConvolutionGeometry convolution_geometry(int dims, const Tensor& input, const Te
 
 // Additional steps of a forward convolution of contiguous tensors in compiled programs.
 struct ConvolutionFinish {
-  Tensor out;                          // memory for the result; undefined to allocate it
+  Tensor out;                          // memory for the result; if undefined, it is allocated
   const Epilogue* epilogue = nullptr;  // steps that are applied to the result. Note [Epilogues]
   const void* panels = nullptr;        // the weights of each group, packed as rows: Note [Packed matrices]
 

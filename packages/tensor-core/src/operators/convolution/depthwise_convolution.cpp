@@ -16,7 +16,7 @@ using Geometry = ConvolutionGeometry;
 template <class T>
 void convolve_channels(const Geometry& g, const T* input, const T* weights, const T* bias, T* out,
                        const ConvolutionFinish& finish) {
-  constexpr int64_t kShare = 100000;  // multiply-adds that justify an additional thread
+  constexpr int64_t kShare = 100000;  // number of multiply-adds that justify an additional thread
   const PaddedImage padded(g);
   const std::vector<int32_t> taps = padded.taps();
   const std::optional<Bounds> limits = finish.limits();

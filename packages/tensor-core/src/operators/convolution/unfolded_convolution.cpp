@@ -34,7 +34,7 @@ class Unfolded {
         columns_(in_place ? 1 : g.taps() * most * g.positions() * int64_t(sizeof(T))),
         rows_(alone ? 1 : g.group_filters() * most * g.positions() * int64_t(sizeof(T))) {}
 
-  bool can_write_to_out() const { return alone; }  // returns true if a product can write to the output directly
+  bool can_write_to_out() const { return alone; }  // true if a product can write to the output directly
 
   // Returns the images as a matrix (taps, count * positions). Does not copy an image that already has this form.
   const T* unfold(const T* input, int64_t group, int64_t first, int64_t count) {

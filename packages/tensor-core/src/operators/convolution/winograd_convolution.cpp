@@ -164,7 +164,7 @@ Tensor winograd_forward(const Geometry& g, const Tensor& input, const Tensor& pa
         sample.run(input.data<T>() + n * g.channels * product(g.size), out.data<T>() + n * g.filters * g.positions());
     };
     if (g.batch < num_threads())
-      run(0, g.batch);  // the threads share each sample
+      run(0, g.batch);  // all threads work on the same sample
     else
       parallel_items(g.batch, 1, run);
   });

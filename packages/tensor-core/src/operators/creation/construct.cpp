@@ -96,7 +96,7 @@ Tensor arange(Scalar start, Scalar end, Scalar step, std::optional<Dtype> dtype)
   require(std::isfinite(start.real()) && std::isfinite(end.real()) && std::isfinite(step.real()),
           "unsupported range: ", start, " -> ", end);
   const bool whole = category(type) == Category::Integer;
-  if (type == Dtype::int64 && !integral) {  // as in PyTorch, which converts the arguments first
+  if (type == Dtype::int64 && !integral) {  // as in PyTorch, the arguments are converted first
     require<ValueError>(step.integer() != 0, "step must be nonzero: ", step, " as int64 is 0");
     return arange(Scalar(start.integer()), Scalar(end.integer()), Scalar(step.integer()), type);
   }
@@ -143,7 +143,7 @@ Tensor linspace(Scalar start, Scalar end, int64_t steps, Dtype dtype) {
   Tensor out = empty({steps}, dtype);
   const double first = rounded(start, dtype).real(), last = rounded(end, dtype).real();
   double step = steps > 1 ? (last - first) / double(steps - 1) : 0;
-  if (dtype == Dtype::float32 && steps > 1)  // rounded as in PyTorch, so that the elements are the same
+  if (dtype == Dtype::float32 && steps > 1)  // the values are rounded as in PyTorch, so that the elements are the same
     step = double(float(last - first) / float(steps - 1));
   const double half = double(steps == 1 ? 1 : steps / 2);
   // The first half is computed from the start and the rest from the end, so that the last value is exact.

@@ -134,7 +134,7 @@ const Operator multinomial_operator(
 
 Without replacement, the indices are in the order in which they are drawn.
 Raises RuntimeError for weights that are negative, not finite, or all 0 in a row.
-Source for sampling without replacement: Efraimidis and Spirakis 2006.)",
+Source: Efraimidis and Spirakis 2006, for sampling without replacement.)",
      .forward = multinomial});
 
 }  // namespace flambeau

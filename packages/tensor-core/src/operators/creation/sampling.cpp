@@ -83,8 +83,8 @@ Tensor poisson(const Tensor& rate, Generator* generator) {
 
 const Operator poisson_operator({.signature = "poisson(input, generator=None)",
                                  .forms = kFunction,
-                                 .doc = "Draw Poisson random numbers with the rates in input.\n\nGradient: 0.\nSource, "
-                                        "for rates of at least 10: Hoermann 1993 (PTRS).",
+                                 .doc = "Draw Poisson random numbers with the rates in input.\n\nGradient: 0.\nSource: "
+                                        "Hoermann 1993 (PTRS), for rates of at least 10.",
                                  .forward = poisson});
 
 Tensor binomial(const Tensor& count, const Tensor& prob, Generator* generator) {
@@ -116,7 +116,7 @@ const Operator binomial_operator(
 count and prob are broadcast and have the same floating dtype.
 
 Gradient: 0.
-Source, for at least 10 expected successes: Hoermann 1993 (BTRS).)",
+Source: Hoermann 1993 (BTRS), for at least 10 expected successes.)",
      .forward = binomial});
 
 Tensor standard_gamma(const Tensor& concentration, Generator* generator) {

@@ -50,7 +50,7 @@ std::shared_ptr<const Value> cached_by_length(int64_t length, Make make) {
     const std::lock_guard lock(mutex);
     if (const auto found = all.find(length); found != all.end()) return (last = *found).second;
   }
-  const auto made = std::make_shared<const Value>(make());  // without the lock, because make() may release the GIL
+  const auto made = std::make_shared<const Value>(make());  // the lock is not held, because make() may release the GIL
   const std::lock_guard lock(mutex);
   if (all.size() >= kMaxCached) all.clear();
   return (last = *all.emplace(length, made).first).second;

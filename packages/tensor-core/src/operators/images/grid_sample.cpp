@@ -205,7 +205,7 @@ namespace {
 
 template <int Rank>
 Tensor grid_sampler_of(const Tensor& input, const Tensor& grid, int64_t mode, int64_t padding, bool align_corners) {
-  if (input.dim() && grid.dim()) check_batch_sizes(input, grid);  // first, as in PyTorch
+  if (input.dim() && grid.dim()) check_batch_sizes(input, grid);  // this check comes first, as in PyTorch
   require(Rank == 0 || (input.dim() == Rank && grid.dim() == Rank), "grid_sampler_", Rank - 2, "d(): expected ", Rank,
           "D input and grid, but got input with sizes ", input.shape(), " and grid with sizes ", grid.shape());
   return grid_sampler(input, grid, {mode, padding, align_corners});

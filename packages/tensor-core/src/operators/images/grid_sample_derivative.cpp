@@ -126,7 +126,7 @@ TensorPair grid_sample_gradients_with_history(const Tensor& grad, const Tensor& 
                 count = batch ? grid.numel() / grid.size(-1) / batch : 0;
   const size_t dims = size_t(image.dim() - 2);
   const Tensor points = reshape(grid, {batch, 1, count, int64_t(dims)});
-  std::vector<int64_t> sizes;  // x comes first
+  std::vector<int64_t> sizes;  // the size along x comes first
   std::vector<std::vector<Tap>> lines;
   size_t combinations = 1;
   for (size_t d = 0; d < dims; ++d) {

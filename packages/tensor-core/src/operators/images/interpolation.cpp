@@ -179,7 +179,7 @@ using Factor = std::variant<double, std::vector<double>>;
 struct Mode {
   std::string_view name;
   Interpolation kernel;
-  int dims;  // number of spatial dimensions that the mode supports; 0 for any
+  int dims;  // number of spatial dimensions that the mode supports; 0 for any number
 };
 constexpr Mode kModes[] = {
     {"nearest", Interpolation::Nearest, 0},  {"nearest-exact", Interpolation::NearestExact, 0},
@@ -202,7 +202,7 @@ List list_per_dimension(const std::variant<T, List>& given, int dims) {
 
 struct Target {
   Shape size;
-  std::vector<double> scales;  // 0 if the scale follows from the sizes
+  std::vector<double> scales;  // a scale is 0 if it follows from the sizes
 };
 
 Shape spatial(const Tensor& input) {

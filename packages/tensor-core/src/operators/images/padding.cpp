@@ -154,7 +154,7 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
     paddings.dims.push_back(p);
   }
   if (dims == 0) return clone(input);
-  const bool on_gpu = cuda::runs_on_gpu(input) && dims <= 3;  // computed as a map with one tap for each position
+  const bool on_gpu = cuda::runs_on_gpu(input) && dims <= 3;  // the GPU applies a map with one tap for each position
   const Tensor out = on_gpu ? resample(kNodes[size_t(mode)], map_of(paddings), detach(input))
                             : laid_out(padded(input, paddings), result_format(input));
   if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);

@@ -23,7 +23,7 @@ constexpr const char kByteMask[] =
 
 bool is_mask(const Tensor& index) { return index.dtype() == Dtype::bool_ || index.dtype() == Dtype::uint8; }
 
-bool only_masks(const Tensors& given) {  // if true, no element is selected twice
+bool only_masks(const Tensors& given) {  // if this is true, no element is selected twice
   for (const Tensor& index : given)
     if (index.defined() && !is_mask(index)) return false;
   return true;

@@ -35,7 +35,7 @@ struct Channels {
   // The contiguous values in one of three orders: the original one, (C, N, ...), or (N, ..., C) for channels-last
   // formats. Columns have the dtype of the computation; otherwise, the values have the dtype of the tensor.
   Tensor values;
-  Dtype type;  // of the computation
+  Dtype type;  // dtype of the computation
   ChannelLayout layout;
   MemoryFormat format;
   bool moved;
@@ -414,7 +414,7 @@ void batch_norm_backward(const Context& c, double eps, bool training) {
 
 Normalized batch_norm(const Tensor& input, const Tensor& running_mean, const Tensor& running_var, const Tensor& weight,
                       const Tensor& bias, bool training, double momentum, double eps) {
-  if (input.dim() == 1 && input.numel() == 0)  // as in PyTorch: nothing to normalise
+  if (input.dim() == 1 && input.numel() == 0)  // as in PyTorch, an empty vector is copied
     return {clone(input), zeros({0, 2}, Dtype::float64)};
   check_batch_norm(input, {&running_mean, &running_var, &weight, &bias},
                    running_mean.defined() && running_var.defined(), training);

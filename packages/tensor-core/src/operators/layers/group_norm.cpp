@@ -69,7 +69,7 @@ Gradients group_backward(const GroupGeometry& g, const Tensor& grad, const Tenso
   const int64_t bytes = g.layout.inner * item_size(conversion.computed), inner = g.layout.inner;
   Gradients out;
   out.input = empty(x.shape(), x.dtype());
-  Tensor sums = zeros({2, g.layout.batch, g.layout.channels}, Dtype::float64);  // sums of grad and of grad * h
+  Tensor sums = zeros({2, g.layout.batch, g.layout.channels}, Dtype::float64);  // the sums of grad and of grad * h
   double *grads = sums.data<double>(), *products = grads + g.layout.batch * g.layout.channels;
   const auto* m = reinterpret_cast<const kernels::Moments*>(statistics.bytes());
   const auto& table = kernels::networks();
@@ -117,7 +117,7 @@ Gradients group_backward_on_gpu(const GroupGeometry& g, const Tensor& grad, cons
   const Shape shape{g.layout.batch, g.layout.channels};
   const Tensor grads = empty(shape, type), products = empty(shape, type);
   cuda::channel_sums(grads, products, grad, x, statistics, g.members(), 1, grads.numel(), g.layout.inner);
-  const auto mean_of = [&](const Tensor& sums) {  // mean over each group
+  const auto mean_of = [&](const Tensor& sums) {  // the mean over each group
     const Tensor each = reshape(weight.defined() ? sums * weight : sums, {g.rows(), g.members()});
     return contiguous(sum(each, Shape{1}, false, std::nullopt) * Scalar(1.0 / double(g.length())));
   };

@@ -83,7 +83,7 @@ struct ChannelLayout {
   int64_t grain(int64_t length) const { return std::max<int64_t>(1, 16384 / (length + 1)); }
 };
 
-inline Shape channel_shape(const Tensor& x) {  // of a vector with one element for each channel
+inline Shape channel_shape(const Tensor& x) {  // shape of a vector with one element for each channel, which broadcasts
   Shape shape(size_t(x.dim()), 1);
   shape[1] = x.size(1);
   return shape;

@@ -36,13 +36,16 @@ void over_columns(int64_t columns, double work, F&& body) {  // work: multiply-a
                  [&](int64_t begin, int64_t end) { body(begin * kGroup, end == groups ? columns : end * kGroup); });
 }
 
-void exchange_rows(const Block& a, int64_t first, int64_t last, int64_t i, int64_t j);  // in the columns [first, last)
-void solve(int64_t n, int64_t columns, const kernels::Triangle& a, const Block& b);     // computes B = A^-1 B
+// Exchanges the rows i and j in the columns [first, last).
+void exchange_rows(const Block& a, int64_t first, int64_t last, int64_t i, int64_t j);
+// Computes B = A^-1 B.
+void solve(int64_t n, int64_t columns, const kernels::Triangle& a, const Block& b);
 // These functions work in place. They return 0 on success. Otherwise lu() returns the number of the first step, counted
 // from 1, in which the diagonal element of U is 0, and cholesky() the size of the first leading minor that is not
 // positive.
-int64_t lu(int64_t m, int64_t n, const Block& a, int32_t* pivots);  // pivots count from 0
-int64_t cholesky(int64_t n, const Block& a);                        // computes the upper factor
+int64_t lu(int64_t m, int64_t n, const Block& a, int32_t* pivots);  // pivots are counted from 0
+// Computes the upper factor.
+int64_t cholesky(int64_t n, const Block& a);
 void qr(int64_t m, int64_t n, const Block& a, char* tau);
 // Computes C = Q C or, if `adjoint`, C = Q^H C. `fresh`: C is initially the identity, so a block of reflectors does not
 // change the columns to the left of the block.

@@ -50,7 +50,8 @@ Tensor square_factors(const char* function, const Tensor& lu) {
   return contiguous(lu);
 }
 
-Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {  // checks that each row has a pivot
+// Checks that each row has a pivot.
+Tensor pivots_of(const char* function, const Tensor& lu, const Tensor& pivots) {
   require_pivots(function, pivots);
   require(pivots.shape() == joined(batch_shape(lu), {lu.size(-1)}), function, ": expected ", lu.size(-1),
           " pivots for each matrix of ", lu.shape(), ", got shape ", pivots.shape());

@@ -134,8 +134,8 @@ Tensor lu_solve(const Tensor& lu, const Tensor& pivots, const Tensor& b, bool ad
   if (!cuda::runs_on_gpu(order)) require_in_range(order, out.m);
   const Tensor factors = adjoint ? transpose(conj(lu), -1, -2) : lu;
   if (!adjoint) exchange(out, order, false);
-  solve_into(factors, out, false, !adjoint);  // solves with L, or with U^H
-  solve_into(factors, out, true, adjoint);    // solves with U, or with L^H
+  solve_into(factors, out, false, !adjoint);  // solution with L or, if `adjoint`, with U^H
+  solve_into(factors, out, true, adjoint);    // solution with U or, if `adjoint`, with L^H
   if (adjoint) exchange(out, order, true);
   return out.tensor;
 }

@@ -147,7 +147,7 @@ class Schur {
     requires kReal
   {
     double x = at(hi, hi), y = at(hi - 1, hi - 1), w = at(hi, hi - 1) * at(hi - 1, hi);
-    if (tries % 10 == 0) {  // an exceptional shift from time to time, because the usual shifts may cycle
+    if (tries % 10 == 0) {  // from time to time an exceptional shift, because the usual shifts may cycle
       const double s = size_of(at(hi, hi - 1)) + size_of(at(hi - 1, hi - 2));
       x = y = at(hi, hi) + 0.75 * s;
       w = -0.4375 * s * s;

@@ -105,7 +105,7 @@ Tensor svd_middle(const Svd& f, const Svd& grad) {
 Tensor svd_gradient(const Svd& f, const Svd& grad) {
   const int64_t m = f.u.size(-2), k = f.s.size(-1), n = f.vh.size(-1);
   if (!grad.u.defined() && !grad.vh.defined()) return matmul(f.u * unsqueeze(grad.s, -2), f.vh);
-  if (f.s.numel() == 0) return matmul(f.u, f.vh);  // an empty tensor with the shape of A
+  if (f.s.numel() == 0) return matmul(f.u, f.vh);  // the product is an empty tensor with the shape of A
   Tensor right = matmul(svd_middle(f, grad), f.vh);
   if (grad.vh.defined() && n > k) {
     const Tensor scaled = grad.vh / unsqueeze(f.s, -1);

@@ -333,7 +333,7 @@ void gemm_bfloat16_batch(const kernels::Batch& batch, int64_t m, int64_t n, int6
       if (rounds) round_sums(to, dtype, product, m * n);
     }
   };
-  if (batch.count < num_threads()) return run(0, batch.count);  // the threads share each product
+  if (batch.count < num_threads()) return run(0, batch.count);  // all threads work on the same product
   parallel_items(batch.count, thread_share(bfloat16_work(m, n, k)), run);
 }
 
@@ -352,7 +352,7 @@ void gemm_batch(const kernels::Batch& batch, int64_t m, int64_t n, int64_t k, Ma
     kernels::table().gemm_batch[dtype == Dtype::float64](part, m, n, k, item(a, batch.a, begin),
                                                          item(b, batch.b, begin), c + begin * batch.c * size, n);
   };
-  if (batch.count < num_threads()) return one_by_one(0, batch.count);  // the threads share each product
+  if (batch.count < num_threads()) return one_by_one(0, batch.count);  // all threads work on the same product
   const int64_t share = thread_share(double(m) * double(n) * double(k));
   if (is_floating(dtype) && n > 1 && contraction_block(m, n, k) == k)
     parallel_items(batch.count, share, at_once);

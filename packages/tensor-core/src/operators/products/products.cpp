@@ -148,7 +148,7 @@ Tensor kron(const Tensor& a, const Tensor& b) {
   }
   if (const Tensor out = small_kron(a, b, first, second, result)) return out;
   Tensor x = reshape(a, shape_a), y = reshape(b, shape_b);
-  if (dims && x.numel() * y.numel() > kLarge) {  // reorder dimensions, to multiply complete rows
+  if (dims && x.numel() * y.numel() > kLarge) {  // the dimensions are reordered, so that complete rows are multiplied
     shape_a.back() = shape_b.back();
     shape_b[shape_b.size() - 2] = shape_a[shape_a.size() - 2];
     x = contiguous(expand(x, shape_a));

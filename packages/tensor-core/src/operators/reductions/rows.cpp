@@ -32,7 +32,7 @@ Tensor product_of_others_of_any_order(const Tensor& x, const Shape& dims) {
   for (int reduced = 0; reduced < 2; ++reduced)
     for (int i = 0; i < x.dim(); ++i)
       if (int(mask >> i & 1) == reduced) order.push_back(i);
-  const Tensor moved = permute(x, order);  // kept dimensions are first
+  const Tensor moved = permute(x, order);  // the kept dimensions come first
   const int64_t n = reduced_count(x, dims);
   for (int i = 0; i < x.dim(); ++i)
     if (!(mask >> i & 1)) square.push_back(x.shape()[i]);

@@ -163,7 +163,7 @@ TensorPair sorted_pair(const Tensor& t, int64_t dim, bool descending, bool with_
     };
     if (count == 0) return;
     const GilRelease release(input.numel() > kGilGrain);
-    if (count < num_threads())  // the threads share each row
+    if (count < num_threads())  // all threads work on the same row
       sort_rows(0, count);
     else
       parallel_items(count, std::max<int64_t>(1, 4096 / n), sort_rows);

@@ -14,7 +14,7 @@ void set_storage(const Tensor& self, const Tensor& source, const Shape& shape, c
           "set_: the storage of a tensor that requires grad cannot be replaced");
   require(self.dtype() == source.dtype(), "set_: expected a source of dtype ", self.dtype(), ", got ", source.dtype());
   NoRecording off;
-  const Tensor view = as_strided(source, shape, strides, offset);  // checks the bounds
+  const Tensor view = as_strided(source, shape, strides, offset);  // as_strided() checks the bounds
   wait_for_operators();
   TensorImpl &to = *self.impl(), &from = *view.impl();
   count_uncounted_change();
