@@ -14,25 +14,27 @@ from .module import Module
 
 
 class MultiheadAttention(Module):
-    """Attention of several heads: ``concat(softmax(q @ k.T / sqrt(d)) @ v of each head) @ w_out``.
+    """Multi-head attention: ``concat(softmax(q @ k.T / sqrt(d)) @ v of each head) @ w_out``.
 
     Args:
-        embed_dim: E, the size of query and output, which ``num_heads`` divides.
+        embed_dim: E, the size of query and output, a multiple of ``num_heads``.
         num_heads: number of heads, each of size ``d = embed_dim / num_heads``.
         dropout: the probability of dropping a weight while training.
         bias: if False, the projections have no biases.
         add_bias_kv: if True, append a learned key and value.
         add_zero_attn: if True, append a key and value of zeros.
-        kdim, vdim: the sizes of keys and values, ``embed_dim`` if None.
+        kdim, vdim: the sizes of keys and values. None means ``embed_dim``.
         batch_first: batches are ``(N, L, *)`` instead of ``(L, N, *)``.
         device, dtype: device and dtype of the parameters.
-    Shapes: query ``(L, N, E)``, key ``(S, N, kdim)``, value ``(S, N, vdim)``, or all without N; to ``(L, N, E)`` and
-        the weights ``(N, L, S)``, or None. ``key_padding_mask`` ``(N, S)`` and ``attn_mask`` ``(L, S)`` or
-        ``(N * num_heads, L, S)``: boolean masks are True for masked elements; floating masks are added to the scores.
+    Shapes: query ``(L, N, E)``, key ``(S, N, kdim)``, value ``(S, N, vdim)``, or all without N. The results
+        are the output ``(L, N, E)``, and the weights ``(N, L, S)`` or None. ``key_padding_mask`` is ``(N, S)``;
+        ``attn_mask`` is ``(L, S)`` or ``(N * num_heads, L, S)``. Boolean masks are True for masked elements; floating
+        masks are added to the scores.
     Parameters: ``in_proj_weight`` ``(3 * E, E)`` (or ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight``),
         initialised with `init.xavier_uniform_`; ``in_proj_bias``, ``out_proj.weight``, ``out_proj.bias``, ``bias_k``,
         ``bias_v``.
-    Raises: ValueError for sizes that are not positive; AssertionError for heads that do not divide ``embed_dim``.
+    Raises: ValueError for sizes that are not positive; AssertionError if ``num_heads`` does not divide
+        ``embed_dim``.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
 
     >>> x = fb.zeros(5, 2, 8)

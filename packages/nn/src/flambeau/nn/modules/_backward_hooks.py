@@ -1,4 +1,4 @@
-"""Calls of a module's backward hooks, when gradients reach the module's outputs and then its inputs."""
+"""Backward hooks of modules. They run when gradients reach the outputs of a module, and then its inputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Gradients = tuple[Tensor | None, ...]
 
 
 class BackwardHookFunction(Function):
-    """Identity on tensors; in the backward pass ``on_backward`` receives, and may replace, their gradients."""
+    """Identity function of tensors. In the backward pass, ``on_backward`` receives and may replace the gradients."""
 
     @staticmethod
     def forward(ctx: Any, on_backward: Callable[[Gradients], Gradients], *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -35,9 +35,9 @@ class BackwardHookFunction(Function):
 class Boundary:
     """The identity nodes around one call of a module.
 
-    Gradients reach the output node first. It runs the pre-hooks and stores the resulting gradients. The input node
-    runs the hooks with the gradients of both. If no input needs a gradient, there is no input node, and the output
-    node runs all hooks.
+    Gradients reach the output node first. This node runs the pre-hooks and stores the resulting gradients. The input
+    node runs the hooks with the gradients of the inputs and of the outputs. If no input needs a gradient, there is no
+    input node, and the output node runs all hooks.
     """
 
     def __init__(self, module: Any, pre_hooks: tuple[Hook, ...], hooks: tuple[Hook, ...]) -> None:

@@ -32,7 +32,10 @@ class Caller(Tree):
     _hooks: Hooks | None = None  # see Note [Hooks]
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Compute the output. Every subclass defines this method. Call the module instead, which also runs hooks."""
+        """Compute the output. Every subclass defines this method.
+
+        Call the module itself instead of this method: ``module(x)`` also runs the hooks.
+        """
         raise NotImplementedError(FORWARD_MISSING.format(name=type(self).__name__))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -44,7 +47,7 @@ class Caller(Tree):
             add_layer_path(error, cast("Module", self))
             raise
 
-    _call_impl = __call__  # overrides of __call__ in libraries call it by this name
+    _call_impl = __call__  # libraries that override __call__ call the original method by this name
 
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:
@@ -54,19 +57,20 @@ class Caller(Tree):
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
     ) -> RemovableHandle:
-        """Call ``hook(module, args)`` before ``forward``; a value it returns replaces the arguments.
+        """Call ``hook(module, args)`` before ``forward``. A value that the hook returns replaces the arguments.
 
-        With ``with_kwargs`` it is called as ``hook(module, args, kwargs)`` and may return both.
+        With ``with_kwargs``, the call is ``hook(module, args, kwargs)``, and the hook may return a pair of new
+        arguments and keyword arguments.
         """
         return self._own_hooks().add_forward_pre(hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False, always_call: bool = False
     ) -> RemovableHandle:
-        """Call ``hook(module, args, output)`` after ``forward``; a value it returns replaces the output.
+        """Call ``hook(module, args, output)`` after ``forward``. A value that the hook returns replaces the output.
 
-        With ``with_kwargs`` it is called as ``hook(module, args, kwargs, output)``; with ``always_call`` also when
-        ``forward`` raises.
+        With ``with_kwargs``, the call is ``hook(module, args, kwargs, output)``. With ``always_call``, the hook also
+        runs if ``forward`` raises an exception.
         """
         return self._own_hooks().add_forward(hook, prepend, with_kwargs, always_call)
 
@@ -80,8 +84,8 @@ class Caller(Tree):
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call ``hook(module, grad_input, grad_output)`` after the gradients of the inputs are computed.
 
-        Both are tuples, with None for values that are not tensors or need no gradient. A returned tuple replaces
-        ``grad_input``.
+        Both gradients are tuples, with None for values that are not tensors or need no gradient. A returned tuple
+        replaces ``grad_input``.
         Raises: RuntimeError if the module has a hook from `register_backward_hook`.
         """
         if self._own_hooks().node:

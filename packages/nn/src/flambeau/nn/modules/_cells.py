@@ -14,7 +14,9 @@ from .module import Module
 
 
 class RNNCellBase(Module):
-    """Base class of recurrent cells: the parameters of ``num_chunks`` gates, drawn from ``±1/sqrt(hidden_size)``.
+    """Base class of recurrent cells, with the parameters of ``num_chunks`` gates.
+
+    The parameters are initialised with uniform random numbers in ``±1/sqrt(hidden_size)``.
 
     >>> issubclass(nn.LSTMCell, nn.RNNCellBase)
     True
@@ -70,8 +72,8 @@ class RNNCellBase(Module):
 class RNNCell(RNNCellBase):
     """One step of `RNN`: ``h = tanh(w_ih @ x + b_ih + w_hh @ h + b_hh)``.
 
-    Shapes: input ``(N, input_size)`` or ``(input_size,)``, state ``(N, hidden_size)`` or ``(hidden_size,)``, zeros if
-        None; to the next state.
+    Shapes: input ``(N, input_size)`` or ``(input_size,)``, state ``(N, hidden_size)`` or ``(hidden_size,)``, or
+        None for zeros. The result is the next state.
 
     >>> tuple(nn.RNNCell(10, 20)(fb.zeros(3, 10)).shape)
     (3, 20)

@@ -15,7 +15,7 @@ from .utils import options_of
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """``-log softmax(x)[target]``, from logits.
+    """Cross-entropy of logits ``x``: ``-log softmax(x)[target]``.
 
     Args:
         weight: ``(C,)``, a factor for each class.
@@ -60,7 +60,9 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class NLLLoss(_WeightedLoss):
-    """``-x[target]``, from log-probabilities such as those of `LogSoftmax`. Arguments as in `CrossEntropyLoss`.
+    """Negative log-likelihood ``-x[target]`` of log-probabilities ``x``, for example the output of `LogSoftmax`.
+
+    The arguments are described in `CrossEntropyLoss`.
 
     >>> nn.NLLLoss()(fb.tensor([[-0.1, -2.0], [-1.5, -0.3]]), fb.tensor([0, 1]))
     tensor(0.2000)
@@ -87,7 +89,7 @@ class NLLLoss(_WeightedLoss):
 
 
 class NLLLoss2d(NLLLoss):
-    """`NLLLoss` under an older name, which was meant for images.
+    """Deprecated name of `NLLLoss`, which was meant for images.
 
     >>> nn.NLLLoss2d()(fb.zeros(1, 3, 2, 2), fb.zeros(1, 2, 2, dtype=fb.int64))
     tensor(0.)
@@ -177,7 +179,7 @@ class LinearCrossEntropyLoss(_WeightedLoss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """``sum over classes c != y of max(0, margin - x[y] + x[c])**p / C``, a hinge loss for one class of many.
+    """Multi-class hinge loss: ``sum over classes c != y of max(0, margin - x[y] + x[c])**p / C``.
 
     >>> nn.MultiMarginLoss()(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([2]))
     tensor(0.2333)
@@ -211,7 +213,9 @@ class MultiMarginLoss(_WeightedLoss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """``sum over labels y and other classes c of max(0, 1 - (x[y] - x[c])) / C``; targets list labels, then -1.
+    """Multi-label hinge loss: ``sum over labels y and other classes c of max(0, 1 - (x[y] - x[c])) / C``.
+
+    Each row of the targets lists the labels; -1 marks their end.
 
     >>> nn.MultiLabelMarginLoss()(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([[2, -1, 0]]))
     tensor(0.2333)

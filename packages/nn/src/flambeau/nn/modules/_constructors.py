@@ -1,4 +1,4 @@
-"""Names of inherited constructors in error messages."""
+"""Class names in error messages about the arguments of inherited constructors."""
 
 from __future__ import annotations
 

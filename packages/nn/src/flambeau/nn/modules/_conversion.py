@@ -19,10 +19,10 @@ NO_DATA = (
 
 
 class Convertible(Tree):
-    """The part of `Module` that replaces the values of all its tensors."""
+    """The part of `Module` that converts the values of all its tensors."""
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Replace each parameter's value and gradient, and each buffer, by the result of ``fn``."""
+        """Replace the value and gradient of each parameter, and each buffer, with the result of ``fn``."""
         for module in self._modules.values() if recurse else ():
             if module is not None:
                 module._apply(fn)
@@ -38,9 +38,10 @@ class Convertible(Tree):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move to a device, convert to a floating or complex dtype, or both; for a tensor, to its device and dtype.
+        """Move to a device, convert to a floating or complex dtype, or both.
 
-        Parameters stay the same objects, so an optimizer keeps working. Integers and booleans keep their dtype.
+        The argument may also be a tensor, whose device and dtype are used. Parameters stay the same objects, so an
+        optimizer keeps working. Integers and booleans keep their dtype.
         ``memory_format`` applies to parameters and buffers with four or five dimensions.
 
         Raises: TypeError for a dtype that is neither floating nor complex.
@@ -85,7 +86,7 @@ class Convertible(Tree):
 
     def cpu(self) -> Self:
         """Move to the CPU."""
-        return Convertible.to(self, device="cpu")  # not the method of a subclass, which may call this one
+        return Convertible.to(self, device="cpu")  # not self.to: an override may call cpu()
 
     def cuda(self, device: int | str | None = None) -> Self:
         """Move to a GPU, the current one by default."""
@@ -119,7 +120,7 @@ def _convert_parameter(parameter: Parameter, fn: Callable[[Tensor], Tensor]) -> 
 
 
 def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> tuple[Any, Any]:
-    """Sort the arguments of ``Module.to`` into a device and a dtype."""
+    """Return the device and the dtype that the arguments of ``Module.to`` specify."""
     for argument in args:
         if isinstance(argument, Tensor):
             device, dtype = argument.device, argument.dtype

@@ -26,7 +26,9 @@ def is_foreign(state: dict[str, Any]) -> bool:
 
 
 def translated(module: Any, state: dict[str, Any]) -> dict[str, Any]:
-    """Convert the attributes to those of a flambeau module, in which registered values are also plain attributes.
+    """Convert the attributes of a PyTorch module to the attributes of a flambeau module.
+
+    In a flambeau module, registered values are also plain attributes.
 
     Raises: RuntimeError if the module has hooks, which cannot be converted.
     """

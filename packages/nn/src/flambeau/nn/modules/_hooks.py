@@ -1,12 +1,12 @@
-"""The hooks around a call of a module: their tables, and a call that runs them.
+"""Hooks that run before and after a call of a module: tables of hooks, and the call that runs them.
 
 Note [Hooks]: for a module without hooks, a call only makes two checks: ``_hooks`` is None until the module's first hook
 is registered, and `GLOBAL_HOOKS` is empty until the first global hook is registered. Otherwise `call_with_hooks` runs
-the global hooks and then the module's own. Backward hooks load `_backward_hooks`, which watches the gradients at the
-module's inputs and outputs.
+the global hooks and then the hooks of the module. For backward hooks, `call_with_hooks` imports `_backward_hooks`,
+which watches the gradients at the inputs and outputs of the module.
 
-`calling_forward_by` replaces the call of ``forward`` between the hooks. While it is in use, `GLOBAL_HOOKS` is not
-empty, so that `call_with_hooks` handles every call.
+`calling_forward_by` replaces the call of ``forward`` between the hooks. While one of these contexts is active,
+`GLOBAL_HOOKS` is not empty, so that `call_with_hooks` handles every call.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Hook = Callable[..., Any]
 
 
 class Hooks:
-    """Tables of hooks in the order in which they run, and their options, by the id of the handle."""
+    """Tables of hooks, in the order in which the hooks run, and their options. The keys are the ids of the handles."""
 
     def __init__(self) -> None:
         self.forward_pre: OrderedDict[int, Hook] = OrderedDict()
@@ -36,7 +36,7 @@ class Hooks:
         self.backward: OrderedDict[int, Hook] = OrderedDict()
         # Hooks of the last operation, from `register_backward_hook`.
         self.node: OrderedDict[int, Hook] = OrderedDict()
-        # Options contain True for the hooks that have them.
+        # A table of an option contains True for each hook that has the option.
         self.with_kwargs: dict[int, bool] = {}
         self.always_call: dict[int, bool] = {}
 
@@ -56,7 +56,7 @@ class Hooks:
 
     @property
     def full_or_node(self) -> OrderedDict[int, Hook]:
-        """The table of backward hooks in use: a module cannot have hooks in both."""
+        """The table of backward hooks that is not empty; a module cannot have hooks in both tables."""
         return self.node or self.backward
 
     @full_or_node.setter
@@ -64,11 +64,11 @@ class Hooks:
         self.backward, self.node = table, OrderedDict()
 
     def registered(self) -> bool:
-        """Return whether there is a hook. Only the tables count, because options of removed hooks remain."""
+        """Return whether any hook is registered. Options are not checked, because options of removed hooks remain."""
         return any((self.forward_pre, self.forward, self.backward_pre, self.backward, self.node))
 
     def options(self, option: str, kind: str) -> dict[int, bool]:
-        """Return ``{handle id: True}`` for the registered hooks of a ``kind`` that have an ``option``."""
+        """Return ``{handle id: True}`` for each hook in the table ``kind`` that has the ``option``."""
         chosen = getattr(self, option)
         return {identity: True for identity in getattr(self, kind) if identity in chosen}
 
@@ -81,20 +81,20 @@ class Hooks:
         return both
 
 
-# The global hooks, which run for every module. `GLOBAL_HOOKS` is empty until one may be registered, then contains them.
+# The global hooks, which run for every module. `GLOBAL_HOOKS` is empty, or contains `OF_ALL_MODULES` as its only item.
 OF_ALL_MODULES = Hooks()
 GLOBAL_HOOKS: list[Hooks] = []
 
 
 def hooks_everywhere() -> Hooks:
-    """Return the tables of global hooks, so that a hook can be added. From then on, every call checks them."""
+    """Return the tables of global hooks, to which the caller may add a hook. From then on, every call checks them."""
     if not GLOBAL_HOOKS:
         GLOBAL_HOOKS.append(OF_ALL_MODULES)
     return OF_ALL_MODULES
 
 
 def hook_table(hooks_of: Callable[[Any], Hooks], name: str) -> Any:
-    """Return a property for a table of ``hooks_of(owner)``. A program may change the table or assign another one."""
+    """Return a property that reads and replaces the table ``name`` of ``hooks_of(owner)``."""
 
     def read(owner: Any) -> OrderedDict[int, Hook]:
         table: OrderedDict[int, Hook] = getattr(hooks_of(owner), name)
@@ -108,7 +108,7 @@ def _table_everywhere(name: str) -> Any:
 
 
 class ModuleWithHookTables(ModuleType):
-    """The type of the module ``nn.modules.module``: it has the tables of `GLOBAL_HOOKS` under PyTorch's names."""
+    """Type of the Python module ``nn.modules.module``, which has the global hook tables under PyTorch's names."""
 
     _global_forward_pre_hooks = _table_everywhere("forward_pre")
     _global_forward_hooks = _table_everywhere("forward")

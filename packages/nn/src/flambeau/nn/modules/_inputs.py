@@ -1,4 +1,4 @@
-"""A check for inputs that are given to a layer's constructor instead of its call."""
+"""A check for input tensors that are passed to a layer's constructor by mistake."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from flambeau._suggestions import nearest
 
-# Comparing every missing key with every unexpected one is quadratic. Above this number of pairs, it is skipped.
+# Each missing key is compared with each unexpected key. If there are more pairs than this, the comparison is skipped.
 MAX_COMPARED_PAIRS = 40_000
 
 # Wrappers that add a prefix to keys: data parallelism, compilation, sharding, activation checkpointing.
@@ -38,7 +38,7 @@ REASONS = {
 
 
 class _LikelyMistake(NamedTuple):
-    """A likely mistake: advice for the error message, and the keys that the mistake explains."""
+    """Advice for the error message, and the missing and unexpected keys that the mistake explains."""
 
     advice: str
     missing: set[str]
@@ -46,7 +46,7 @@ class _LikelyMistake(NamedTuple):
 
 
 def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]) -> list[str]:
-    """Return a line for each problem; the first names the mistake that explains most of the keys, if one is found."""
+    """Return a line for each problem. If a likely mistake is found, the first line describes it."""
     explained = (
         _check_nested(missing, state)
         or _check_extra_prefix(missing, unexpected)
@@ -66,7 +66,7 @@ def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]
 
 
 def loading_hint(given: object) -> str:
-    """Return a hint on how to get a state dictionary from a module or from the path of a file."""
+    """Return a hint on how to get a state dictionary from ``given``, a module or a path. Otherwise return ""."""
     if isinstance(given, str | os.PathLike):
         return f"; load the file first: load_state_dict(flambeau.load({os.fspath(given)!r}))"
     return "; write load_state_dict(other.state_dict())" if callable(getattr(given, "state_dict", None)) else ""
@@ -102,7 +102,7 @@ def _check_missing_prefix(missing: list[str], unexpected: list[str]) -> _LikelyM
 
 
 def _prefixes(shorter: Iterable[str], longer: Iterable[str]) -> Iterator[str]:
-    """Yield the prefixes that turn a shorter key into a longer one and end with a dot, the shortest first."""
+    """Yield each prefix that ends with a dot and turns a shorter key into a longer key; the shortest prefix first."""
     pairs = sorted(
         ((short, long) for short in shorter for long in longer), key=lambda pair: len(pair[1]) - len(pair[0])
     )

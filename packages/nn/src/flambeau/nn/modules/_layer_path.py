@@ -1,8 +1,8 @@
 """Notes on exceptions, with the path of the layer that raised them.
 
-Note [Layer paths]: only the parent of a module knows the module's name. An exception that leaves a module gets a note
-about this module. Each enclosing module that the exception passes looks up the path to the module of the note among its
-submodules, and prepends it to the note. Calls that raise no exception have no overhead.
+Note [Layer paths]: a module does not know its name; only its parent does. An exception that leaves a module gets a note
+about this module. Each enclosing module that the exception passes finds the module of the note among its submodules,
+and prepends the path to the note. Calls that raise no exception have no overhead.
 """
 
 from __future__ import annotations

@@ -11,9 +11,9 @@ from .module import Module
 
 
 class _Loss(Module):
-    """A loss with a ``reduction``: ``"mean"`` or ``"sum"`` over the elements, or ``"none"``.
+    """Base class of losses with a ``reduction``: ``"mean"`` or ``"sum"`` over the elements, or ``"none"``.
 
-    ``size_average`` and ``reduce`` are older spellings of it.
+    ``size_average`` and ``reduce`` are older spellings of ``reduction``.
     """
 
     reduction: str
@@ -28,7 +28,7 @@ class _Loss(Module):
 
 
 class _WeightedLoss(_Loss):
-    """A loss with a weight for each class or element, kept as a buffer so that it moves with the module."""
+    """Base class of losses with a weight for each class or element. The weight is a buffer of the module."""
 
     weight: Tensor | None
 

@@ -14,7 +14,7 @@ from .utils import options_of
 
 
 class _NormBase(Module):
-    """Normalisation with a weight, a bias and running statistics per channel.
+    """Base class of normalisation layers with a weight, a bias and running statistics for each channel.
 
     ``dimensions`` lists the allowed numbers of dimensions of the input.
     """

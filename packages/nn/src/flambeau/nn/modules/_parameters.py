@@ -1,4 +1,4 @@
-"""Containers of parameters."""
+"""Containers of parameters: `ParameterList` and `ParameterDict`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _as_parameter(value: Any) -> Any:
 
 
 class ParameterList(Module):
-    """A list whose parameters are registered, unlike those in a plain list. Tensors become parameters.
+    """List whose items are registered as parameters of the module. Tensors are converted to parameters.
 
     >>> layers = nn.ParameterList([fb.zeros(2), fb.zeros(3, 1)])
     >>> layers
@@ -103,7 +103,7 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """A dictionary whose parameters are registered. Tensors become parameters.
+    """Dictionary whose values are registered as parameters of the module. Tensors are converted to parameters.
 
     >>> table = nn.ParameterDict({"left": fb.zeros(2)})
     >>> table
@@ -162,7 +162,7 @@ class ParameterDict(Module):
         return [(key, self[key]) for key in self._keys]
 
     def copy(self) -> ParameterDict:
-        """Return a dictionary of the same values."""
+        """Return a new dictionary with the same names and values."""
         return ParameterDict(self.items())
 
     def get(self, key: str, default: Any = None) -> Any:
@@ -170,7 +170,7 @@ class ParameterDict(Module):
         return getattr(self, key) if key in self._keys else default
 
     def setdefault(self, key: str, default: Any = None) -> Any:
-        """Return the value of ``key``; if there is none, set it to ``default`` first."""
+        """Return the value of ``key``. If ``key`` does not exist, add it with the value ``default`` first."""
         if key not in self:
             self[key] = default
         return self[key]

@@ -12,7 +12,7 @@ from ._loss import _Loss
 
 
 class _MarginLoss(_Loss):
-    """A loss that is 0 beyond a ``margin``."""
+    """Base class of losses that are 0 beyond a ``margin``."""
 
     def __init__(
         self,
@@ -26,7 +26,7 @@ class _MarginLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_MarginLoss):
-    """``x`` for targets of 1, ``max(0, margin - x)`` for targets of -1, from distances ``x``.
+    """Loss of distances ``x``: ``x`` for targets of 1, and ``max(0, margin - x)`` for targets of -1.
 
     >>> nn.HingeEmbeddingLoss()(fb.tensor([0.5, 0.25]), fb.tensor([1, -1]))
     tensor(0.6250)
@@ -46,7 +46,7 @@ class HingeEmbeddingLoss(_MarginLoss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """``1 - cos(x1, x2)`` for targets of 1, ``max(0, cos(x1, x2) - margin)`` for targets of -1.
+    """Loss of cosines: ``1 - cos(x1, x2)`` for targets of 1, and ``max(0, cos(x1, x2) - margin)`` for targets of -1.
 
     >>> loss = nn.CosineEmbeddingLoss()
     >>> loss(fb.tensor([[1.0, 0.0]]), fb.tensor([[1.0, 1.0]]), fb.tensor([1]))
@@ -58,7 +58,9 @@ class CosineEmbeddingLoss(_MarginLoss):
 
 
 class MarginRankingLoss(_MarginLoss):
-    """``max(0, -y * (x1 - x2) + margin)``: for ``y = 1``, ``x1`` should be larger; for ``y = -1``, ``x2``.
+    """Ranking loss ``max(0, -y * (x1 - x2) + margin)``.
+
+    For targets ``y = 1``, ``x1`` should be greater than ``x2``; for ``y = -1``, ``x2`` should be greater than ``x1``.
 
     >>> nn.MarginRankingLoss(0.5)(fb.tensor([1.0]), fb.tensor([2.0]), fb.tensor([1]))
     tensor(1.5000)
@@ -69,13 +71,14 @@ class MarginRankingLoss(_MarginLoss):
 
 
 class TripletMarginLoss(_Loss):
-    """``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the ``p``-norm as distance.
+    """Triplet loss ``max(0, d(anchor, positive) - d(anchor, negative) + margin)`` with the ``p``-norm as distance.
 
     Args:
         margin: required difference between the two distances; positive.
         p, eps: as in `PairwiseDistance`.
-        swap: if True, use the distance from the positive to the negative where it is smaller.
-        size_average, reduce, reduction: as in every loss.
+        swap: if True, use ``d(positive, negative)`` where it is smaller than ``d(anchor, negative)``.
+        size_average, reduce: older spellings of ``reduction``.
+        reduction: ``"mean"``, ``"sum"`` or ``"none"``.
     Source: Balntas et al. 2016, doi:10.5244/C.30.119.
 
     >>> a, p, n = fb.tensor([[0.0]]), fb.tensor([[1.0]]), fb.tensor([[1.5]])

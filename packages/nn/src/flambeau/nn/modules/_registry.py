@@ -2,22 +2,23 @@
 
 Note [Registries]: PyTorch keeps registered values in three dictionaries and finds ``self.weight`` in ``__getattr__``,
 which Python calls after the usual lookup failed. Reading a registered value is therefore several times as slow as
-reading an attribute, and other attributes are slower too: Python has no fast path for classes with ``__getattr__``. A
-call of a small layer reads several. Here every registered value is also an ordinary instance attribute, and `Module`
-has no ``__getattr__``. In return each value is stored twice, and these keep the two in sync:
+reading an attribute. Other attributes are also slower, because Python has no fast path for classes with
+``__getattr__``. A call of a small layer reads several attributes. In flambeau, every registered value is also an
+ordinary instance attribute, and `Module` has no ``__getattr__``. Each value is therefore stored twice. The following
+parts keep the dictionaries and the attributes in sync:
 
-- ``__setattr__``, ``__delattr__`` and the ``register_*`` methods of `Tree` write both;
+- ``__setattr__``, ``__delattr__`` and the ``register_*`` methods of `Tree` write to both;
 - `Registry` is the type of the three dictionaries, because programs write to them (``model._modules["head"] = other``).
-  Its reference to the module is weak, so that a module is freed with the last reference to it, without the garbage
-  collector;
+  Its reference to the module is weak, so that a module is freed when the last reference to the module is deleted,
+  without the garbage collector;
 - registries are copied and pickled as dictionaries, and ``__setstate__`` makes them registries of the new module.
 
-Note [Reading through]: a program's class may define a ``__getattr__`` that calls ``super().__getattr__``, or call
-``self.__getattr__(name)``. It expects that Python calls it for every read of a registered value, and that a base class
-has the method. A class may also define a ``__setattr__`` that registers values by itself, or that replaces a registry
-by an ordinary dictionary. Such a class gets `ReadThrough` as its last base and keeps registered values in the
-registries only, as in PyTorch; other classes are not affected. `read_through` recognises the class by the names and
-strings in the code of its methods.
+Note [Reading through]: a user's class may define a ``__getattr__`` that calls ``super().__getattr__``, or it may call
+``self.__getattr__(name)``. It expects that Python calls ``__getattr__`` for every read of a registered value, and that
+a base class has this method. A class may also define a ``__setattr__`` that itself registers values, or that replaces a
+registry with an ordinary dictionary. These classes get `ReadThrough` as their last base and keep registered values only
+in the registries, as in PyTorch. Other classes are not affected. `read_through` recognises these classes by the names
+and strings in the code of their methods.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ _REGISTRIES = ("_parameters", "_buffers", "_modules")
 
 
 class Registry(dict[str, Any]):
-    """A dictionary whose entries are attributes of its module as well: see Note [Registries]."""
+    """Dictionary whose entries are also attributes of its module: see Note [Registries]."""
 
     __slots__ = ("_owner",)
 
-    _stands_for = dict  # pytrees flatten it as a dictionary
+    _stands_for = dict  # pytrees treat a registry as a dictionary
     _owner: weakref.ref[Any]
 
     @classmethod
@@ -82,7 +83,7 @@ class Registry(dict[str, Any]):
             self[name] = value
 
     def setdefault(self, name: str, default: Any = None) -> Any:
-        """Return the entry of that name; add it if there is none."""
+        """Return the entry ``name``. If it does not exist, add it with the value ``default`` first."""
         if name not in self:
             self[name] = default
         return self[name]
@@ -96,7 +97,7 @@ class Registry(dict[str, Any]):
 
 
 class ReadThrough:
-    """A base of module classes that read registered values through ``__getattr__``: see Note [Reading through]."""
+    """Base of module classes that read registered values through ``__getattr__``: see Note [Reading through]."""
 
     def __getattr__(self, name: str) -> Any:
         for registry in _REGISTRIES:
@@ -106,7 +107,7 @@ class ReadThrough:
 
 
 def read_through(cls: Any) -> None:
-    """Add `ReadThrough` to the bases of a class whose own methods need it: see Note [Reading through]."""
+    """Add `ReadThrough` to the bases of a class if a method of the class needs it: see Note [Reading through]."""
     if not cls._reads_through and (_names_getattr(cls) or _registers_by_itself(cls)):
         cls.__bases__ = (*cls.__bases__, ReadThrough)
         cls._reads_through = True

@@ -1,4 +1,4 @@
-"""Losses of numbers and distributions against targets of the same shape."""
+"""Losses that compare numbers or distributions with targets of the same shape."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ._loss import _Loss, _WeightedLoss
 
 
 class MSELoss(_Loss):
-    """``(x - y)**2``.
+    """Squared error ``(x - y)**2``.
 
     Raises: ValueError for shapes that would be broadcast against each other, such as ``(N, 1)`` and ``(N,)``.
 
@@ -24,7 +24,7 @@ class MSELoss(_Loss):
 
 
 class L1Loss(_Loss):
-    """``|x - y|``.
+    """Absolute error ``|x - y|``.
 
     >>> nn.L1Loss()(fb.tensor([0.0, 3.0]), fb.tensor([0.5, 0.0]))
     tensor(1.7500)
@@ -35,7 +35,7 @@ class L1Loss(_Loss):
 
 
 class SmoothL1Loss(_Loss):
-    """``(x - y)**2 / (2 * beta)`` where ``|x - y| < beta``, ``|x - y| - beta / 2`` elsewhere.
+    """Smooth L1 loss: ``(x - y)**2 / (2 * beta)`` where ``|x - y| < beta``, ``|x - y| - beta / 2`` elsewhere.
 
     Source: Girshick 2015, arXiv:1504.08083.
 
@@ -58,7 +58,7 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """``(x - y)**2 / 2`` where ``|x - y| < delta``, ``delta * (|x - y| - delta / 2)`` elsewhere.
+    """Huber loss: ``(x - y)**2 / 2`` where ``|x - y| < delta``, ``delta * (|x - y| - delta / 2)`` elsewhere.
 
     Source: Huber 1964, doi:10.1214/aoms/1177703732.
 
@@ -75,7 +75,9 @@ class HuberLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """``-(y * log(p) + (1 - y) * log(1 - p))``, from probabilities. Prefer `BCEWithLogitsLoss`.
+    """Binary cross-entropy ``-(y * log(p) + (1 - y) * log(1 - p))`` of probabilities ``p``.
+
+    Prefer `BCEWithLogitsLoss`, which is more accurate.
 
     >>> nn.BCELoss()(fb.tensor([0.9, 0.2]), fb.tensor([1.0, 0.0]))
     tensor(0.1643)
@@ -86,7 +88,7 @@ class BCELoss(_WeightedLoss):
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """The binary cross-entropy of ``sigmoid(x)``, computed accurately for any ``x``.
+    """Binary cross-entropy of ``sigmoid(x)``, computed accurately for any ``x``.
 
     Args:
         weight: multiplies each element's loss.
@@ -117,7 +119,9 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """``y * (log(y) - x)`` from log-probabilities ``x``; with ``log_target`` the target is given as its logarithm.
+    """Kullback-Leibler divergence ``y * (log(y) - x)`` of log-probabilities ``x`` from probabilities ``y``.
+
+    With ``log_target``, the target is ``log(y)``.
 
     ``reduction="batchmean"`` divides the sum by the batch size, which is the mathematical definition; ``"mean"``
     divides by the number of elements.
@@ -143,9 +147,10 @@ class KLDivLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    """``exp(x) - y * x`` (``x - y * log(x + eps)`` without ``log_input``) for counts ``y``.
+    """Negative log-likelihood of counts ``y`` with Poisson distributions: ``exp(x) - y * x`` of log rates ``x``.
 
-    ``full`` adds Stirling's approximation of ``log(y!)``.
+    Without ``log_input``, ``x`` are rates, and the loss is ``x - y * log(x + eps)``. ``full`` adds Stirling's
+    approximation of ``log(y!)``.
 
     >>> nn.PoissonNLLLoss()(fb.tensor([0.0, 1.0]), fb.tensor([1.0, 2.0]))
     tensor(0.8591)
@@ -171,9 +176,10 @@ class PoissonNLLLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """``(log(max(var, eps)) + (x - y)**2 / max(var, eps)) / 2`` for a predicted mean ``x`` and variance.
+    """Negative log-likelihood of targets ``y`` with normal distributions of mean ``x`` and variance ``var``.
 
-    ``full`` adds the constant ``log(2 * pi) / 2``. Source: Nix, Weigend 1994, doi:10.1109/ICNN.1994.374138.
+    The loss is ``(log(v) + (x - y)**2 / v) / 2`` with ``v = max(var, eps)``. ``full`` adds the constant
+    ``log(2 * pi) / 2``. Source: Nix, Weigend 1994, doi:10.1109/ICNN.1994.374138.
 
     >>> nn.GaussianNLLLoss()(fb.tensor([1.0]), fb.tensor([3.0]), fb.tensor([4.0]))
     tensor(1.1931)

@@ -1,10 +1,10 @@
-"""Saving and loading of a module's state, a dictionary of tensors by path.
+"""Saving and loading of the state of a module: a dictionary that maps paths to tensors.
 
-Note [Loading in two phases]: `Module._load_from_state_dict` checks the values of a module and appends the writes to
-a list, which ``local_metadata`` carries. The writes run after every module of the tree was checked without a
-problem. So one error reports all mismatches, and a module is either loaded completely or unchanged. Hooks that run
-after loading see the written values, and may change the lists of missing and unexpected keys or raise an error. With
-such hooks the load is a trial: the values are written, the hooks run, and if they fail or leave unmatched keys,
+Note [Loading in two phases]: `Module._load_from_state_dict` checks the values of a module and appends functions that
+write the values to a list in ``local_metadata``. These functions run only if the check of every module of the tree
+succeeds. So one error reports all mismatches, and a module is either loaded completely or unchanged. Hooks that
+run after loading see the written values, and may change the lists of missing and unexpected keys or raise an error. With
+such hooks, the load is provisional: the values are written and the hooks run. If a hook fails or unmatched keys remain,
 everything is restored from a copy (_rollback.py).
 """
 
@@ -54,7 +54,7 @@ class _IncompatibleKeys(_Keys):
 
 
 class StateHooks:
-    """Hooks of a module that run before and after its state is saved and loaded, by number."""
+    """Hooks of a module that run before and after its state is saved and loaded, by the id of the handle."""
 
     def __init__(self) -> None:
         self.before_saving: OrderedDict[int, Callable[..., Any]] = OrderedDict()
@@ -64,7 +64,10 @@ class StateHooks:
 
 
 class _WithModule:
-    """Wrapper of a hook whose first argument is the module. It stores no module, to avoid a reference cycle."""
+    """Wrapper that marks a hook whose first argument is the module.
+
+    The wrapper does not store the module, because that would be a reference cycle.
+    """
 
     def __init__(self, hook: Callable[..., Any]) -> None:
         self.hook = hook
@@ -84,10 +87,10 @@ class Stateful(Tree):
     def state_dict(
         self, *args: Any, destination: dict[str, Any] | None = None, prefix: str = "", keep_vars: bool = False
     ) -> dict[str, Any]:
-        """Return parameters and persistent buffers by path. The tensors share storage with the module's.
+        """Return a dictionary of the parameters and persistent buffers by path, which share storage with the module.
 
         Args:
-            args: the following arguments by position.
+            args: the following arguments, passed by position.
             destination: dictionary to fill; by default a new one.
             prefix: text in front of every key.
             keep_vars: if True, return the parameters themselves instead of detached tensors.
@@ -127,7 +130,7 @@ class Stateful(Tree):
         return type(self).get_extra_state is not Stateful.get_extra_state
 
     def _own_state(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield the parameters and persistent buffers that the module itself holds."""
+        """Yield the parameters and persistent buffers of this module, without submodules."""
         for name, parameter in self._parameters.items():
             if parameter is not None:
                 yield name, parameter
@@ -160,11 +163,12 @@ class Stateful(Tree):
         """Copy the values of ``state_dict`` into this module and its submodules.
 
         Args:
-            state_dict: tensors by path, as ``state_dict()`` returns them.
-            strict: if False, missing and unexpected keys are returned instead of raising an error.
+            state_dict: dictionary of tensors by path, such as a result of ``state_dict()``.
+            strict: if False, missing and unexpected keys are returned and do not raise an error.
             assign: if True, the module refers to the given tensors instead of copying their values.
         Returns: the missing and the unexpected keys.
-        Raises: RuntimeError that names every missing, unexpected and misshapen key; the module is then unchanged.
+        Raises: RuntimeError that names every missing or unexpected key and every value with a wrong shape. The module
+            is then unchanged.
 
         >>> nn.Linear(2, 3).load_state_dict(nn.Linear(2, 3).state_dict())
         <All keys matched successfully>
@@ -188,11 +192,11 @@ class Stateful(Tree):
         """Load the state of this module without submodules. Subclasses may first convert an older ``state_dict``.
 
         Args:
-            state_dict: values by path, of which those under ``prefix`` are this module's. It may be changed.
+            state_dict: values by path; the keys of this module begin with ``prefix``. The method may change it.
             prefix: the module's path and a dot.
             local_metadata: metadata of the module from `state_dict`, such as its ``version``.
             strict: if True, record missing and unexpected keys.
-            missing_keys, unexpected_keys, error_msgs: lists to which the method appends its findings.
+            missing_keys, unexpected_keys, error_msgs: lists to which the method appends problems.
         """
         hooks = self._state_hooks
         for before in tuple(hooks.before_loading.values()) if hooks else ():
@@ -258,7 +262,7 @@ class Stateful(Tree):
         return new_handle(self._own_state_hooks().after_saving, without_result)
 
     def _register_state_dict_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Register a post-hook; if it returns a dictionary, this replaces the state dictionary."""
+        """Register a post-hook. If the hook returns a dictionary, it replaces the state dictionary."""
         return new_handle(self._own_state_hooks().after_saving, hook)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
@@ -275,7 +279,7 @@ class Stateful(Tree):
         return new_handle(self._own_state_hooks().before_loading, _WithModule(hook) if with_module else hook)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(module, incompatible_keys)`` after loading; keys that it removes do not raise an error."""
+        """Call ``hook(module, incompatible_keys)`` after loading. Keys that the hook removes do not raise an error."""
         return new_handle(self._own_state_hooks().after_loading, hook)
 
 
@@ -306,7 +310,7 @@ class _Loading:
             self.afterwards += [partial(_after_loading, hook, module, self.keys) for hook in hooks]
 
     def finish(self, module: Module, strict: bool) -> _IncompatibleKeys:
-        """Write the values and run the hooks, or raise an error and leave the module as it was."""
+        """Write the values and run the hooks, or raise an error and leave the module unchanged."""
         refused = strict and any(self.keys)
         if not self.errors and self.afterwards:
             refused = self._refused_after_hooks(module, strict)
@@ -319,7 +323,7 @@ class _Loading:
         return self.keys
 
     def _refused_after_hooks(self, module: Module, strict: bool) -> bool:
-        """Load provisionally and return True if unmatched keys remain after the hooks; then nothing has changed."""
+        """Load provisionally. If unmatched keys remain after the hooks, restore the module and return True."""
         restore = snapshot(module)
         try:
             _run_actions(self.writes)
@@ -348,7 +352,7 @@ def _run_actions(actions: list[Callable[[], Any]]) -> None:
 
 
 def _is_known(key: str, prefix: str, known: set[str], modules: Mapping[str, Any]) -> bool:
-    """Return whether a key is outside this module's prefix, or names a value or submodule of the module."""
+    """Return whether ``key`` does not begin with ``prefix``, or names a value or submodule of this module."""
     if not key.startswith(prefix):
         return True
     name, dot, _ = key[len(prefix) :].partition(".")

@@ -46,7 +46,7 @@ REGISTRATION_HOOKS: dict[str, OrderedDict[int, Callable[..., Any]]] = {
 }
 
 
-# For each registry, the kind of its members and the name of their class, for error messages.
+# For error messages: what each registry contains, and the name of the class.
 _KINDS = {
     "_parameters": ("parameter", "Parameter"),
     "_modules": ("child module", "Module"),
@@ -55,7 +55,7 @@ _KINDS = {
 
 
 def _is_attribute_of(cls: type, name: str) -> bool:
-    """Return True if instances of the class have the attribute, unlike attributes of the metaclass."""
+    """Return True if the class or a base defines the attribute. Attributes of the metaclass do not count."""
     return any(name in vars(base) for base in cls.__mro__)
 
 
@@ -75,7 +75,7 @@ class Tree:
             self._refuse_arguments(args, kwargs)
         attributes, owner = vars(self), weakref.ref(self)
         for name in ("_parameters", "_buffers", "_modules"):
-            if former := attributes.get(name):  # a second call, as multiple inheritance can cause
+            if former := attributes.get(name):  # multiple inheritance can call __init__ twice
                 former.clear()
             attributes[name] = registry = Registry()
             registry._owner = owner
@@ -109,7 +109,7 @@ class Tree:
             self._set_plain(name, value)
 
     def _register_by_override(self, name: str, value: Parameter) -> None:
-        """Register a parameter with an override of `register_parameter`, by a subclass or an assignment to `Module`."""
+        """Register a parameter with `register_parameter`, which a subclass or an assignment has overridden."""
         if name not in self._parameters and name in vars(self):
             self.__delattr__(name)
         self.register_parameter(name, value)
@@ -131,7 +131,7 @@ class Tree:
             self._move_entries()
 
     def _require_absent(self, name: str, value: Any, *registries: str) -> None:
-        """Raise TypeError if one of the registries contains the name, to which ``value`` cannot be assigned."""
+        """Raise TypeError if one of the registries contains the name, because ``value`` cannot be registered there."""
         for registry in registries:
             if name in vars(self).get(registry, ()):
                 kind, expected = _KINDS[registry]
@@ -141,7 +141,10 @@ class Tree:
                 )
 
     def _move_entries(self) -> None:
-        """Move the registered values to where the class reads them, which another class may have read elsewhere."""
+        """Add or remove the attributes of the registered values, after an assignment to ``__class__``.
+
+        A class that reads through its registries has no such attributes: see Note [Reading through].
+        """
         attributes = vars(self)
         for registry in self._registries():
             for name, value in registry.items():
@@ -158,14 +161,14 @@ class Tree:
         registry.update(entries)
 
     def _enter(self, kind: str, name: str, value: Any) -> None:
-        """Store ``value`` in the registry ``kind`` and in the attribute, and remove it from the other registries."""
+        """Store ``value`` in the registry ``kind`` and the attribute, and remove ``name`` from the other registries."""
         for hook in tuple(REGISTRATION_HOOKS[kind].values()):
             replaced = hook(self, name, value)
             value = value if replaced is None else replaced
         registry: dict[str, Any] = getattr(self, kind)
         attributes = vars(self)
         if name not in registry:
-            if kind != "_modules":  # a module may have the name of an attribute of the class, which hides it
+            if kind != "_modules":  # a module may have the name of a class attribute, which hides the module
                 self._check_name(name, type(value).__name__, replaces=attributes)
             for other in (self._parameters, self._buffers, self._modules):
                 dict.pop(other, name, None)
@@ -187,12 +190,12 @@ class Tree:
             raise KeyError(f"attribute {name!r} already exists")
 
     def _has_attribute(self, name: str) -> bool:
-        """Like hasattr(), but does not call __getattr__, which may read a module that is not registered yet."""
+        """Return hasattr(self, name), but do not call __getattr__, which may read a module that is not registered yet."""
         if not hasattr(type(self), "__getattr__"):
             return hasattr(self, name)
         try:
             object.__getattribute__(self, name)
-        except AttributeError:  # also raised by a property that has no value yet
+        except AttributeError:  # a property that has no value yet also raises it
             return False
         return True
 
@@ -210,7 +213,7 @@ class Tree:
         """Add a parameter. None marks a parameter that the module does not have (as with ``bias=False``).
 
         Raises: KeyError if the name exists, is empty or contains a dot; TypeError if ``param`` is not a Parameter;
-        ValueError if it is the result of a computation.
+        ValueError if ``param`` is the result of a computation.
         """
         self._check_name(name, "parameter", replaces=self._parameters)
         if param is not None and not isinstance(param, Parameter):
@@ -228,8 +231,8 @@ class Tree:
         """Add a tensor that is part of the module's state without being trained, such as a running mean.
 
         Args:
-            name: the attribute's name.
-            tensor: its value; None reserves the name without an entry in ``state_dict()``.
+            name: the name of the attribute.
+            tensor: the buffer. None reserves the name without an entry in ``state_dict()``.
             persistent: if False, ``state_dict()`` does not contain the buffer.
         Raises: KeyError if the name exists, is empty or contains a dot; TypeError if ``tensor`` is not a Tensor.
         """
@@ -248,7 +251,7 @@ class Tree:
             self._non_persistent_buffers_set.add(name)
 
     def register_module(self, name: str, module: Module | None) -> None:
-        """Add a child module under a name. The same as ``add_module``."""
+        """Add a child module with the given name. The method is the same as ``add_module``."""
         given: Any = module
         if given is not None and not isinstance(given, Tree):
             from ._hints import not_a_module
@@ -260,8 +263,8 @@ class Tree:
     add_module = register_module
 
     def __getstate__(self) -> dict[str, Any]:
-        # A shallow copy must not share its registries with the original: see Note [Registries]. It must not have a
-        # compiled forward either, which would call the original.
+        # A shallow copy must not share its registries with the original: see Note [Registries]. The copy must also not
+        # have a compiled forward, which would call the original.
         return {
             name: value.copy() if name in _REGISTRY_NAMES else value
             for name, value in vars(self).items()
@@ -278,7 +281,7 @@ class Tree:
     def named_modules(
         self, memo: set[Any] | None = None, prefix: str = "", remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Module]]:
-        """Yield every module of the tree with its path, this one first (under ``prefix``), each once.
+        """Yield this module and all submodules with their paths, each module once. All paths begin with ``prefix``.
 
         >>> [path for path, _ in nn.Sequential(nn.Linear(1, 1), nn.ReLU()).named_modules()]
         ['', '0', '1']
@@ -294,11 +297,11 @@ class Tree:
                 yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
     def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
-        """Yield every module of the tree, this one first, each once."""
+        """Yield this module and all submodules at any depth, each module once."""
         return (module for _, module in self.named_modules(remove_duplicate=remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield the direct submodules with their names, each once."""
+        """Yield the names and values of the direct submodules, each module once."""
         seen: set[Module] = set()
         for name, module in self._modules.items():
             if module is not None and module not in seen:
@@ -306,7 +309,7 @@ class Tree:
                 yield name, module
 
     def children(self) -> Iterator[Module]:
-        """Yield the direct submodules, each once."""
+        """Yield the direct submodules, each module once."""
         return (module for _, module in self.named_children())
 
     def _named_members(
@@ -331,21 +334,24 @@ class Tree:
     def named_parameters(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Parameter]]:
-        """Yield the parameters with their paths: this module's, then (with ``recurse``) its submodules', each once."""
+        """Yield the parameters of this module and, with ``recurse``, of its submodules, with their paths.
+
+        With ``remove_duplicate``, a parameter that has several paths is yielded once.
+        """
         return self._named_members(lambda module: module._parameters.items(), prefix, recurse, remove_duplicate)
 
     def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """Yield the parameters, each once, in the order of registration, for example for an optimizer."""
+        """Yield each parameter once, in the order of registration, for example for an optimizer."""
         return (parameter for _, parameter in self.named_parameters(recurse=recurse))
 
     def named_buffers(
         self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
     ) -> Iterator[tuple[str, Tensor]]:
-        """Yield the buffers with their paths, each once."""
+        """Yield the buffers with their paths. With ``remove_duplicate``, each buffer is yielded once."""
         return self._named_members(lambda module: module._buffers.items(), prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """Yield the buffers, each once."""
+        """Yield each buffer once."""
         return (buffer for _, buffer in self.named_buffers(recurse=recurse))
 
     # Finding by path
@@ -353,7 +359,7 @@ class Tree:
     def get_submodule(self, target: str) -> Module:
         """Return the module at a dotted path such as ``"encoder.2.fc1"``; this module for the empty path.
 
-        Raises: AttributeError naming the step that fails.
+        Raises: AttributeError that names the first component of the path that does not exist.
         """
         module = cast("Module", self)
         for name in target.split(".") if target else ():
@@ -365,7 +371,8 @@ class Tree:
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Replace the module at a dotted path. Unless ``strict``, a module that does not exist is added.
 
-        Raises: ValueError for the empty path or an object that is not a module; AttributeError naming the failing step.
+        Raises: ValueError if the path is empty or ``module`` is not a module; AttributeError that names the first
+        component of the path that does not exist.
 
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU()))
         >>> model.set_submodule("1.0", nn.Tanh())
@@ -385,7 +392,7 @@ class Tree:
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
-        """Return the parameter at a dotted path. Raises: AttributeError naming the step that fails."""
+        """Return the parameter at a dotted path. Raises: AttributeError if a component of the path does not exist."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if module._parameters.get(name) is None:
@@ -393,7 +400,10 @@ class Tree:
         return module._parameters[name]  # type: ignore[return-value]
 
     def get_buffer(self, target: str) -> Tensor:
-        """Return the buffer at a dotted path, or None. Raises: AttributeError naming the step that fails."""
+        """Return the buffer at a dotted path, or None for a buffer that is None.
+
+        Raises: AttributeError if a component of the path does not exist.
+        """
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if name not in module._buffers:

@@ -17,7 +17,7 @@ from .utils import options_of
 
 
 class _Activation(Module):
-    """A function without parameters; ``shown`` are the options that ``repr`` prints."""
+    """Base class of activations without parameters. ``shown`` lists the options that ``repr`` prints."""
 
     shown: ClassVar[tuple[str, ...]] = ()
 
@@ -26,7 +26,7 @@ class _Activation(Module):
 
 
 class _Inplace(_Activation):
-    """An activation that can overwrite its input."""
+    """Base class of activations that can overwrite their input."""
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -74,7 +74,8 @@ class PReLU(Module):
     """``x`` where positive, ``weight * x`` elsewhere, with a learned slope.
 
     Args:
-        num_parameters: 1, or the number of channels (dimension 1 of the input) for one slope each.
+        num_parameters: 1 for a single slope, or the number of channels (dimension 1 of the input) for one slope per
+            channel.
         init: initial slope.
         device, dtype: device and dtype of the slope.
     Source: He et al. 2015, arXiv:1502.01852.
@@ -105,7 +106,10 @@ class PReLU(Module):
 
 
 class RReLU(_Inplace):
-    """A leaky ReLU whose slope is drawn from ``[lower, upper]`` for each element while training, else their mean.
+    """Leaky ReLU with random slopes.
+
+    In training mode, the slope of each element is drawn from ``[lower, upper]``. In evaluation mode, the slope is the
+    mean of ``lower`` and ``upper``.
 
     Source: Xu et al. 2015, arXiv:1505.00853.
 
@@ -211,7 +215,7 @@ class CELU(ELU):
 
 
 class SELU(_Inplace):
-    """`ELU` with the scale and the alpha that keep mean 0 and variance 1.
+    """``scale * elu(x, alpha)``, with constants that preserve mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
 
@@ -372,7 +376,7 @@ class Hardswish(_Inplace):
 
 
 class _Shrink(_Activation):
-    """A function that is 0 on ``[-lambd, lambd]``."""
+    """Base class of functions that are 0 on ``[-lambd, lambd]``."""
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -409,7 +413,7 @@ class Softshrink(_Shrink):
 
 
 class _AlongDim(_Activation):
-    """A function over the dimension ``dim``. If it is None, the dimension is guessed, with a warning."""
+    """Base class of functions over ``dim``. If ``dim`` is None, a warning is issued and the dimension is guessed."""
 
     shown: ClassVar[tuple[str, ...]] = ("dim",)
 
@@ -466,7 +470,9 @@ class Softmax2d(_Activation):
 
 
 class GLU(_Activation):
-    """``a * sigmoid(b)`` of the two halves of ``dim``. Source: Dauphin et al. 2016, arXiv:1612.08083.
+    """``a * sigmoid(b)``, where ``a`` and ``b`` are the two halves of the input along ``dim``.
+
+    Source: Dauphin et al. 2016, arXiv:1612.08083.
 
     >>> nn.GLU()(fb.tensor([1.0, 2.0, 0.0, 0.0]))
     tensor([0.5000, 1.0000])

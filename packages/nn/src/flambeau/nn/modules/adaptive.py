@@ -14,24 +14,24 @@ from .module import Module
 
 
 class _ASMoutput(NamedTuple):
-    """The log-probability of each target (``output``), and the mean of their negatives (``loss``)."""
+    """The log-probability of each target (``output``), and the negative mean of the log-probabilities (``loss``)."""
 
     output: Tensor
     loss: Tensor
 
 
 class AdaptiveLogSoftmaxWithLoss(Module):
-    """Adaptive softmax: each cluster of rare classes has one logit, and a smaller layer for the classes in it.
+    """Adaptive softmax: each cluster of rare classes has one logit, and a smaller layer for its classes.
 
     Args:
         in_features: size of the input's last dimension.
         n_classes: number of classes, which must be sorted by decreasing frequency.
         cutoffs: first class of each cluster of rare classes, in increasing order.
         div_value: the hidden size of cluster i, counted from 1, is ``in_features / div_value**i``.
-        head_bias: True adds a bias to the layer of the frequent classes.
+        head_bias: if True, the layer of the frequent classes has a bias.
         device, dtype: device and dtype of the parameters.
-    Shapes: input ``(N, in_features)`` or ``(in_features,)`` and target ``(N,)`` or ``()``; to a pair of ``output``
-        ``(N,)`` and ``loss`` ``()``.
+    Shapes: input ``(N, in_features)`` or ``(in_features,)`` and target ``(N,)`` or ``()``. The result is a pair:
+        ``output`` ``(N,)`` or ``()``, and ``loss`` ``()``.
     Raises: ValueError for cutoffs that are not increasing positive integers below ``n_classes``; RuntimeError for a
         class index out of range.
     Source: Grave et al. 2016, arXiv:1609.04309.
@@ -100,7 +100,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             )
 
     def _of_targets(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the log-probability of each row's target."""
+        """Return the log-probability of the target of each row of ``input``."""
         head = F.log_softmax(self.head(input), 1)
         in_head = target.clone()
         within = zeros_like(head[:, 0])
@@ -115,7 +115,7 @@ class AdaptiveLogSoftmaxWithLoss(Module):
         return within + head.gather(1, in_head.unsqueeze(1)).squeeze(1)
 
     def log_prob(self, input: Tensor) -> Tensor:
-        """Return the log-probabilities of all classes: ``(N, in_features)`` to ``(N, n_classes)``."""
+        """Return the log-probabilities of all classes, ``(N, n_classes)``, for an input ``(N, in_features)``."""
         head = F.log_softmax(self.head(input), 1)
         short = self.shortlist_size
         clusters = [

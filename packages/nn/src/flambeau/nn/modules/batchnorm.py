@@ -38,18 +38,18 @@ class _BatchNorm(BatchStatistics, _NormBase):
 class BatchNorm1d(_BatchNorm):
     """Normalise each feature of ``(N, C)`` or channel of ``(N, C, L)``.
 
-    ``y = (x - mean) / sqrt(var + eps) * weight + bias``. While training, mean and (biased) variance are those of the
-    batch, and ``running_mean`` and ``running_var`` (unbiased) move towards them by ``momentum``; in evaluation the
-    running statistics are used.
+    ``y = (x - mean) / sqrt(var + eps) * weight + bias``. In training mode, the layer uses the mean and the (biased)
+    variance of the batch, and updates ``running_mean`` and ``running_var`` with the mean and the unbiased variance of
+    the batch. In evaluation mode, the layer uses the running statistics.
 
     Args:
         num_features: C.
         eps: added to the variance.
-        momentum: weight of the current batch in the running statistics; None for their plain average.
-        affine: False leaves ``weight`` and ``bias`` out.
-        track_running_stats: False always uses the statistics of the batch.
+        momentum: weight of the current batch in the running statistics. None gives all batches the same weight.
+        affine: if False, the layer has no ``weight`` and ``bias``.
+        track_running_stats: if False, the layer always uses the statistics of the batch.
         device, dtype: device and dtype of parameters and statistics.
-        bias: False leaves only the bias out.
+        bias: if False, the layer has a ``weight`` but no ``bias``.
     Raises: ValueError for an input of the wrong number of dimensions or, while training, with one value per channel.
     Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
 
@@ -62,7 +62,7 @@ class BatchNorm1d(_BatchNorm):
 
 
 class BatchNorm2d(_BatchNorm):
-    """Normalise each channel of ``(N, C, H, W)``. Arguments and behaviour are those of `BatchNorm1d`.
+    """Normalise each channel of ``(N, C, H, W)``. See `BatchNorm1d` for the arguments.
 
     >>> tuple(nn.BatchNorm2d(3).eval()(fb.zeros(1, 3, 2, 2)).shape)
     (1, 3, 2, 2)
@@ -72,7 +72,7 @@ class BatchNorm2d(_BatchNorm):
 
 
 class BatchNorm3d(_BatchNorm):
-    """Normalise each channel of ``(N, C, D, H, W)``. Arguments and behaviour are those of `BatchNorm1d`.
+    """Normalise each channel of ``(N, C, D, H, W)``. See `BatchNorm1d` for the arguments.
 
     >>> nn.BatchNorm3d(3)(fb.zeros(2, 3, 8, 8, 8)).shape
     flambeau.Size([2, 3, 8, 8, 8])
@@ -84,14 +84,14 @@ class BatchNorm3d(_BatchNorm):
 class SyncBatchNorm(_BatchNorm):
     """`BatchNorm1d` for any number of dimensions, with the statistics of the batches of all processes.
 
-    While training, mean and variance are computed over the batches of all processes of the group, which may have
-    different sizes; gradients are those of the concatenated batch. In evaluation, in a single process or without a
-    group, it equals plain batch normalisation. Arguments as in `BatchNorm1d`; ``process_group`` is the group to
-    synchronise with, by default all processes. Tensors may be on GPUs or on the CPU.
+    In training mode, mean and variance are computed over the batches of all processes of the group, which may have
+    different sizes. Gradients are the same as for the concatenated batch. In evaluation mode, in a single process or
+    without a group, the layer is the same as plain batch normalisation. Most arguments are described in `BatchNorm1d`;
+    ``process_group`` is the group to synchronise with, by default all processes. Tensors may be on GPUs or on the CPU.
 
-    Raises: ValueError for an input of fewer than two dimensions, for other numbers of channels, and, while training,
-        with one value per channel in all processes together.
-    Gradient: defined for all inputs, only of first order.
+    Raises: ValueError for an input of fewer than two dimensions or another number of channels, and, in training mode,
+        if each channel has a single value in all processes together.
+    Gradient: defined for all inputs, only first-order.
 
     >>> nn.SyncBatchNorm(1)(fb.tensor([[1.0], [3.0]])).detach()
     tensor([[-1.0000],
@@ -138,7 +138,7 @@ class SyncBatchNorm(_BatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: Module, process_group: Any = None) -> Module:
-        """Replace every batch normalisation in ``module`` by one of this class with the same state.
+        """Replace every batch normalisation layer in ``module`` with a layer of this class that has the same state.
 
         Args:
             module: a batch normalisation layer, or a module that contains such layers at any depth.

@@ -1,4 +1,4 @@
-"""Interleaving groups of channels."""
+"""A layer that interleaves groups of channels."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def _kind(value: object) -> str:
 
 
 def _pairs(modules: Iterable[Any]) -> Iterator[tuple[str, Module]]:
-    """Yield the pairs of key and module in ``modules``, with a check of each pair."""
+    """Yield the pairs of key and module in ``modules``, after a check of each pair."""
     hint = '; write ModuleDict({"name": module})'
     for index, entry in enumerate(modules):
         element = f"ModuleDict update sequence element #{index}"
@@ -30,7 +30,7 @@ def _pairs(modules: Iterable[Any]) -> Iterator[tuple[str, Module]]:
 
 
 class _Numbered(Module):
-    """Submodules under the names "0", "1", ...: the base class of `Sequential` and `ModuleList`."""
+    """Base class of `Sequential` and `ModuleList`, whose submodules have the names "0", "1", ..."""
 
     def __len__(self) -> int:
         return len(self._modules)
@@ -42,14 +42,14 @@ class _Numbered(Module):
         return any(module is held for held in self)
 
     def _get_abs_string_index(self, index: int) -> str:
-        """Return the name at a position, counted from the end if negative."""
+        """Return the name of the module at ``index``. Negative indices count from the end."""
         position = operator.index(index)
         if not -len(self) <= position < len(self):
             raise IndexError(f"index {position} is out of range for {type(self).__name__} of length {len(self)}")
         return list(self._modules)[position]
 
     def _fill(self, modules: Iterable[Module]) -> None:
-        """Replace all submodules by ``modules``, numbered from 0."""
+        """Replace all submodules with ``modules``, numbered from 0."""
         given: list[Any] = list(modules)
         for module in given:
             if not isinstance(module, Module):
@@ -102,7 +102,7 @@ class _Numbered(Module):
         return self
 
     def insert(self, index: int, module: Module) -> Self:
-        """Insert a module before the one at ``index``. The indices of the following modules increase by 1."""
+        """Insert a module before the module at ``index``. The indices of the following modules increase by 1."""
         held = list(self)
         held.insert(index, module)
         self._fill(held)
@@ -124,7 +124,9 @@ class _Numbered(Module):
 class Sequential(_Numbered):
     """Apply modules one after the other: ``Sequential(a, b)(x)`` is ``b(a(x))``.
 
-    Args: modules, or one dictionary of modules by name. Indexing, slicing and the methods of a list work on it.
+    Args: modules, or one dictionary of modules by name.
+
+    A Sequential supports indexing, slicing and the methods of a list.
 
     >>> nn.Sequential(nn.Linear(4, 8), nn.ReLU())
     Sequential(
@@ -158,7 +160,7 @@ class Sequential(_Numbered):
 
 
 class ModuleList(_Numbered):
-    """A list whose modules are registered, unlike those in a plain list. It has no ``forward``.
+    """List whose items are registered as submodules. It has no ``forward``.
 
     >>> layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
     >>> layers
@@ -186,7 +188,7 @@ class ModuleList(_Numbered):
 
 
 class ModuleDict(Module):
-    """A dictionary whose modules are registered. It has no ``forward``.
+    """Dictionary whose values are registered as submodules. It has no ``forward``.
 
     >>> heads = nn.ModuleDict({"class": nn.Linear(4, 10), "box": nn.Linear(4, 2)})
     >>> heads["box"].out_features, "class" in heads
@@ -253,7 +255,7 @@ class ModuleDict(Module):
 
 
 class Container(Module):
-    """Module with the given submodules. It is deprecated and warns: subclass `Module` instead. See `Module`."""
+    """Module with the given submodules. Deprecated: subclass `Module` instead. The constructor warns."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()

@@ -90,7 +90,10 @@ class _ConvNd(Module):
 
     @property
     def _reversed_padding_repeated_twice(self) -> tuple[int, ...]:
-        """Return the padding in the format of `functional.pad`; for ``"same"``, the end gets the odd element."""
+        """Return the padding in the format of `functional.pad`.
+
+        For ``"same"`` with an odd number of elements, the end gets one more element than the start.
+        """
         if self.padding == "valid":
             return (0,) * (2 * self.dimensions)
         if self.padding == "same":
@@ -128,18 +131,18 @@ class Conv2d(_ConvNd):
 
     Args:
         in_channels, out_channels: numbers of channels; both divisible by ``groups``.
-        kernel_size, stride, dilation: one int or one for each dimension.
-        padding: amount added at each side, as an int or one for each dimension; or ``"valid"`` (no padding) or
+        kernel_size, stride, dilation: an int, or one int for each dimension.
+        padding: amount added at each side, as an int or one int for each dimension; or ``"valid"`` (no padding) or
             ``"same"`` (the output has the input's size; requires stride 1).
         groups: the channels are split into this many groups that do not mix.
-        bias: False leaves the bias out.
-        padding_mode: kind of padding: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
+        bias: if False, the layer has no bias.
+        padding_mode: ``"zeros"``, ``"reflect"``, ``"replicate"`` or ``"circular"``.
         device, dtype: device and dtype of the parameters.
     Shapes: ``(N, in_channels, H, W)`` or ``(in_channels, H, W)``; an output side has
         ``(side + 2 * padding - dilation * (kernel_size - 1) - 1) // stride + 1`` pixels.
     Parameters: ``weight`` ``(out_channels, in_channels / groups, *kernel_size)`` and ``bias`` ``(out_channels,)``, both
         uniform in ``±1/sqrt(in_channels / groups * kernel_height * kernel_width)``.
-    Raises: ValueError for channels that ``groups`` does not divide and for unknown paddings.
+    Raises: ValueError if ``groups`` does not divide the numbers of channels, or if a padding is unknown.
 
     >>> tuple(nn.Conv2d(3, 16, 3, padding=1)(fb.zeros(1, 3, 8, 8)).shape)
     (1, 16, 8, 8)
@@ -235,12 +238,13 @@ class ConvTranspose1d(_ConvTransposeNd):
 
 
 class ConvTranspose2d(_ConvTransposeNd):
-    """Transposed convolution: maps the shape of a `Conv2d` output back to the shape of its input.
+    """Transposed convolution, which maps the shape of the output of a `Conv2d` back to the shape of the input.
 
     Args:
         in_channels, out_channels, kernel_size, stride, groups, bias, dilation: as in `Conv2d`.
-        padding: pixels cut off at each side of the output.
-        output_padding: pixels added at one side of the output; selects one of the sizes that the stride allows.
+        padding: number of pixels removed at each side of the output.
+        output_padding: number of pixels added at one side of the output. It selects one of the output sizes that the
+            stride allows.
         padding_mode: ``"zeros"``.
     Shapes: ``(N, in_channels, H, W)`` or ``(in_channels, H, W)``; an output side has
         ``(side - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1`` pixels. ``forward``

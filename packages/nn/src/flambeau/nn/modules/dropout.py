@@ -32,7 +32,7 @@ class _DropoutNd(Module):
 
 
 class Dropout(_DropoutNd):
-    """While training, set each value to zero with probability ``p`` and multiply the others by ``1 / (1 - p)``.
+    """In training mode, set each value to 0 with probability ``p`` and multiply the others by ``1 / (1 - p)``.
 
     Raises: ValueError for ``p`` outside [0, 1].
     Source: Srivastava et al. 2014, JMLR 15.
@@ -75,7 +75,7 @@ class Dropout3d(_DropoutNd):
 
 
 class AlphaDropout(_DropoutNd):
-    """Dropout for `SELU`: dropped values are set to SELU's negative limit; mean and variance are kept.
+    """Dropout for `SELU`: dropped values are set to SELU's negative limit; mean and variance are preserved.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
 

@@ -1,4 +1,4 @@
-"""Layers that change the shape."""
+"""Layers that reshape their input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .module import Module
 
 
 class Flatten(Module):
-    """Join the dimensions from ``start_dim`` to ``end_dim`` into one; by default all but the batch.
+    """Flatten the dimensions from ``start_dim`` to ``end_dim`` into one; by default all dimensions except the batch.
 
     >>> tuple(nn.Flatten()(fb.zeros(32, 1, 5, 5)).shape)
     (32, 25)
@@ -31,7 +31,7 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """Split the dimension ``dim`` into ``unflattened_size``, one of which may be -1.
+    """Split the dimension ``dim`` into dimensions of the sizes ``unflattened_size``, one of which may be -1.
 
     >>> tuple(nn.Unflatten(1, (1, 5, 5))(fb.zeros(32, 25)).shape)
     (32, 1, 5, 5)

@@ -1,4 +1,4 @@
-"""Conversion of an image's windows to columns, and back."""
+"""Layers that convert the sliding windows of an image to columns, and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .utils import Size, options_of
 
 
 class Unfold(Module):
-    """Every window of ``(N, C, H, W)`` as a column: ``(N, C * kernel_height * kernel_width, windows)``.
+    """Extract each window of ``(N, C, H, W)`` as a column: ``(N, C * kernel_height * kernel_width, windows)``.
 
     >>> tuple(nn.Unfold(2)(fb.zeros(1, 3, 4, 4)).shape)
     (1, 12, 9)
@@ -31,7 +31,7 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """The sum of columns as windows of an image of ``output_size``: the transpose of `Unfold`.
+    """Sum columns, the windows of an image, to the image of ``output_size``. This is the transpose of `Unfold`.
 
     >>> nn.Fold((3, 3), (2, 2))(fb.ones(1, 4, 4)).squeeze()
     tensor([[1., 2., 1.],

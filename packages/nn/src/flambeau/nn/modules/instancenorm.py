@@ -1,4 +1,4 @@
-"""Layers that normalise each channel of each sample by itself."""
+"""Layers that normalise each channel of each sample separately."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ class InstanceNorm1d(_InstanceNorm):
         num_features: C.
         eps: added to the variance.
         momentum: weight of the current batch in the running statistics.
-        affine: True learns ``weight`` and ``bias``.
-        track_running_stats: True keeps running statistics, which evaluation then uses.
+        affine: if True, the layer has the parameters ``weight`` and ``bias``.
+        track_running_stats: if True, the layer has running statistics, which it uses in evaluation mode.
         device, dtype: device and dtype of parameters and statistics.
-        bias: False leaves only the bias out.
+        bias: if False, the layer has a ``weight`` but no ``bias``.
     Raises: ValueError for an input of the wrong number of dimensions or channels.
     Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.
 

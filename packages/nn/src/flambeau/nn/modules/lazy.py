@@ -26,11 +26,12 @@ from .utils import Size
 
 
 class LazyModuleMixin(Module):
-    """Mixin in front of a layer's class that delays its initialisation until the first input is known.
+    """Mixin that delays the initialisation of a layer until the first call. It must precede the layer's class.
 
-    A subclass registers `UninitializedParameter` in ``__init__`` and gives them a shape in ``initialize_parameters``,
-    which gets the arguments of the first call. After that call the module's class is ``cls_to_become``. Before it, the
-    parameters can be converted, saved and loaded, but not passed to an optimizer.
+    A subclass registers instances of `UninitializedParameter` in ``__init__`` and sets their shapes in
+    ``initialize_parameters``, which receives the arguments of the first call. After the first call, the class of the
+    module is ``cls_to_become``. Before the first call, the parameters can be converted, saved and loaded, but not
+    passed to an optimizer.
 
     >>> layer = nn.LazyLinear(3)
     >>> layer
@@ -47,7 +48,7 @@ class LazyModuleMixin(Module):
         self._initialize_hook = self.register_forward_pre_hook(_initialize, with_kwargs=True)
 
     def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
-        """Set the shapes of the parameters from the arguments of the first call. Every subclass defines it."""
+        """Set the shapes of the parameters from the arguments of the first call. Every subclass defines this."""
         raise NotImplementedError(f"initialize_parameters is not implemented for {type(self).__name__}")
 
     def has_uninitialized_params(self) -> bool:

@@ -15,7 +15,7 @@ from .utils import options_of
 
 
 class Identity(Module):
-    """Return the input. Takes, and ignores, any arguments, so that it can stand in for another layer.
+    """Return the input. The constructor ignores all arguments, so that the layer can replace any other layer.
 
     >>> nn.Identity()(fb.tensor([1.0, 2.0]))
     tensor([1., 2.])
@@ -29,11 +29,11 @@ class Identity(Module):
 
 
 class Linear(Module):
-    """``y = x @ weight.T + bias``.
+    """Linear layer: ``y = x @ weight.T + bias``.
 
     Args:
         in_features, out_features: sizes of the last dimension of input and output.
-        bias: False leaves the bias out.
+        bias: if False, the layer has no bias.
     Shapes: ``(*, in_features)`` to ``(*, out_features)``.
     Parameters: ``weight`` ``(out_features, in_features)`` and ``bias`` ``(out_features,)``, both uniform in
         ``±1/sqrt(in_features)``.
@@ -71,7 +71,7 @@ class Linear(Module):
 
 
 class Bilinear(Module):
-    """``y[k] = x1 @ weight[k] @ x2 + bias[k]``.
+    """Bilinear layer: ``y[k] = x1 @ weight[k] @ x2 + bias[k]``.
 
     Shapes: ``(*, in1_features)`` and ``(*, in2_features)`` to ``(*, out_features)``.
     Parameters: ``weight`` ``(out_features, in1_features, in2_features)`` and ``bias`` ``(out_features,)``, both uniform
@@ -124,9 +124,9 @@ class Bilinear(Module):
 
 
 def reset_weight_and_bias(weight: Tensor, bias: Tensor | None) -> None:
-    """Initialise a linear or convolutional layer: ``U(-1/sqrt(fan_in), 1/sqrt(fan_in))`` for both.
+    """Fill the weight and bias of a layer with random numbers from ``U(-1/sqrt(fan_in), 1/sqrt(fan_in))``.
 
-    Kaiming's uniform bound with ``a = sqrt(5)`` is the same ``1/sqrt(fan_in)``.
+    With ``a = sqrt(5)``, the bound of `init.kaiming_uniform_` is ``1/sqrt(fan_in)``.
     """
     if weight.numel() > 0:
         init.kaiming_uniform_(weight, a=math.sqrt(5))
@@ -137,4 +137,4 @@ def reset_weight_and_bias(weight: Tensor, bias: Tensor | None) -> None:
 
 
 class NonDynamicallyQuantizableLinear(Linear):
-    """`Linear` under the class name that PyTorch gives the output projection of `MultiheadAttention`."""
+    """Subclass of `Linear` for the output projection of `MultiheadAttention`, with the same name as in PyTorch."""

@@ -1,4 +1,4 @@
-"""The base class of every layer and model, and registration of global hooks.
+"""The base class of all layers and models, and the registration of global hooks.
 
 `Module` has four parts:
 
@@ -50,11 +50,11 @@ _global_module_registration_hooks = REGISTRATION_HOOKS["_modules"]
 
 
 class Module(Caller, Stateful, Convertible):
-    """A computation with parameters: subclass it, assign layers in ``__init__``, compute in ``forward``.
+    """Base class of layers and models. A subclass assigns layers in ``__init__`` and computes in ``forward``.
 
-    Parameters, buffers and modules assigned to attributes are registered, so that ``parameters()``, ``state_dict()``,
-    ``to()`` and ``train()`` reach them at any depth. An exception raised in ``forward`` carries the layer's path
-    as a note: ``in Model.encoder.2.fc1 (Linear(in_features=64, out_features=10, bias=True))``.
+    Parameters, buffers and modules that are assigned to attributes are registered, so that ``parameters()``,
+    ``state_dict()``, ``to()`` and ``train()`` find them at any depth. An exception raised in ``forward`` gets a note
+    with the path of the layer: ``in Model.encoder.2.fc1 (Linear(in_features=64, out_features=10, bias=True))``.
 
     >>> class Scale(nn.Module):
     ...     def __init__(self):
@@ -81,7 +81,7 @@ class Module(Caller, Stateful, Convertible):
     # Modes
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode, which dropout and batch normalisation depend on, in the whole tree."""
+        """Set training mode for this module and all submodules, such as dropout and batch normalisation."""
         if not isinstance(mode, bool):
             raise ValueError(f"training mode is expected to be boolean, got {mode!r}")
         self.training = mode
@@ -90,11 +90,11 @@ class Module(Caller, Stateful, Convertible):
         return self
 
     def eval(self) -> Self:
-        """Set evaluation mode in the whole tree."""
+        """Set evaluation mode for this module and all submodules."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Set whether gradients are computed for the parameters of the whole tree."""
+        """Set whether gradients are computed for the parameters of this module and all submodules."""
         for parameter in self.parameters():
             parameter.requires_grad_(requires_grad)
         return self
@@ -110,7 +110,7 @@ class Module(Caller, Stateful, Convertible):
                 parameter.grad.zero_()
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call ``fn`` with every module of the tree, children first, for example for a custom initialisation."""
+        """Call ``fn`` with all submodules and then with this module, for example for a custom initialisation."""
         for module in self.children():
             module.apply(fn)
         fn(self)
@@ -119,7 +119,7 @@ class Module(Caller, Stateful, Convertible):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Compile ``forward`` in place. Copies of the module are not compiled.
 
-        The arguments are those of ``flambeau.compile``.
+        The arguments are passed to ``flambeau.compile``.
         """
         vars(self)["forward"] = flambeau.compile(self.forward, *args, **kwargs)
 
@@ -159,12 +159,12 @@ class Module(Caller, Stateful, Convertible):
 
 
 def indent(text: str, spaces: int = 2) -> str:
-    """Indent every line but the first; blank lines stay blank."""
+    """Indent every line except the first. Blank lines stay empty."""
     first, *rest = text.split("\n")
     return "\n".join([first, *(" " * spaces + line if line.strip() else "" for line in rest)])
 
 
-_addindent = indent  # the name by which programs that print summaries of models import it
+_addindent = indent  # programs that print summaries of models import this private name of PyTorch
 
 
 # Global hooks
@@ -173,9 +173,9 @@ sys.modules[__name__].__class__ = ModuleWithHookTables
 
 
 def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Register a hook as `Module.register_forward_pre_hook` does, for every module.
+    """Register a hook that runs for every module, as with `Module.register_forward_pre_hook`.
 
-    It runs before the hooks of a single module.
+    Global hooks run before the hooks of a module.
 
     >>> handle = nn.modules.module.register_module_forward_pre_hook(lambda module, inputs: print(type(module).__name__))
     >>> _ = nn.Sequential(nn.ReLU())(fb.ones(1))
@@ -189,7 +189,7 @@ def register_module_forward_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
 def register_module_forward_hook(
     hook: Callable[..., Any], *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
-    """Register a hook as `Module.register_forward_hook` does, for every module.
+    """Register a hook that runs for every module, as with `Module.register_forward_hook`.
 
     >>> def show(module, inputs, output):
     ...     print(type(module).__name__)
@@ -203,7 +203,7 @@ def register_module_forward_hook(
 
 
 def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Register a hook as `Module.register_full_backward_pre_hook` does, for every module.
+    """Register a hook that runs for every module, as with `Module.register_full_backward_pre_hook`.
 
     >>> def show(module, grad_output):
     ...     print(grad_output[0])
@@ -216,7 +216,7 @@ def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Removabl
 
 
 def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Register a hook as `Module.register_full_backward_hook` does, for every module.
+    """Register a hook that runs for every module, as with `Module.register_full_backward_hook`.
 
     >>> def show(module, grad_input, grad_output):
     ...     print(grad_output[0])
@@ -229,7 +229,7 @@ def register_module_full_backward_hook(hook: Callable[..., Any]) -> RemovableHan
 
 
 def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Register a hook as `Module.register_backward_hook` does, for every module.
+    """Register a hook that runs for every module, as with `Module.register_backward_hook`.
 
     >>> def show(module, grad_input, grad_output):
     ...     print(grad_output[0])
@@ -242,7 +242,7 @@ def register_module_backward_hook(hook: Callable[..., Any]) -> RemovableHandle:
 
 
 def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, parameter)`` at every registration. A returned parameter replaces the given one.
+    """Call ``hook(module, name, parameter)`` when any module registers a parameter. A returned value replaces it.
 
     >>> handle = nn.modules.module.register_module_parameter_registration_hook(lambda module, name, value: print(name))
     >>> _ = nn.Linear(2, 2)
@@ -254,7 +254,7 @@ def register_module_parameter_registration_hook(hook: Callable[..., Any]) -> Rem
 
 
 def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, buffer)`` at every registration. A returned buffer replaces the given one.
+    """Call ``hook(module, name, buffer)`` when any module registers a buffer. A returned value replaces the buffer.
 
     >>> handle = nn.modules.module.register_module_buffer_registration_hook(lambda module, name, value: print(name))
     >>> _ = nn.BatchNorm1d(2)
@@ -267,7 +267,7 @@ def register_module_buffer_registration_hook(hook: Callable[..., Any]) -> Remova
 
 
 def register_module_module_registration_hook(hook: Callable[..., Any]) -> RemovableHandle:
-    """Call ``hook(module, name, submodule)`` at every registration. A returned module replaces the given one.
+    """Call ``hook(module, name, submodule)`` when any module registers a submodule. A returned value replaces it.
 
     >>> handle = nn.modules.module.register_module_module_registration_hook(lambda module, name, value: print(name))
     >>> _ = nn.Sequential(nn.ReLU())

@@ -24,8 +24,8 @@ class LayerNorm(Module):
     Args:
         normalized_shape: the sizes of the last dimensions; an int for one dimension.
         eps: added to the (biased) variance.
-        elementwise_affine: False leaves ``weight`` and ``bias`` out.
-        bias: False leaves only the bias out.
+        elementwise_affine: if False, the layer has no ``weight`` and ``bias``.
+        bias: if False, the layer has a ``weight`` but no ``bias``.
         device, dtype: device and dtype of the parameters.
     Shapes: ``(*, *normalized_shape)``; ``weight`` (ones) and ``bias`` (zeros) have the shape ``normalized_shape``.
     Source: Ba, Kiros, Hinton 2016, arXiv:1607.06450.
@@ -68,12 +68,12 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """``y = x / sqrt(mean(x**2) + eps) * weight`` over the last dimensions.
+    """Normalise by the root mean square over the last dimensions: ``y = x / sqrt(mean(x**2) + eps) * weight``.
 
     Args:
         normalized_shape: the sizes of the last dimensions; an int for one dimension.
-        eps: the machine epsilon of the input's dtype if None.
-        elementwise_affine: False leaves ``weight`` out.
+        eps: added to the mean of the squares. None means the machine epsilon of the input's dtype.
+        elementwise_affine: if False, the layer has no ``weight``.
         device, dtype: device and dtype of the weight.
     Source: Zhang, Sennrich 2019, arXiv:1910.07467.
 
@@ -112,7 +112,7 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """Normalise each of ``num_groups`` groups of the channels of ``(N, num_channels, *)``.
+    """Normalise ``num_groups`` groups of channels of ``(N, num_channels, *)`` separately.
 
     Args:
         num_groups: number of groups: 1 for all channels together, ``num_channels`` for each channel separately.
@@ -120,7 +120,7 @@ class GroupNorm(Module):
         eps: added to the (biased) variance.
         affine: if True, the layer has a ``weight`` and a ``bias`` with one value per channel.
         device, dtype: device and dtype of the parameters.
-        bias: False leaves only the bias out.
+        bias: if False, the layer has a ``weight`` but no ``bias``.
     Raises: ValueError if ``num_groups`` does not divide ``num_channels``.
     Source: Wu, He 2018, arXiv:1803.08494.
 
@@ -200,7 +200,7 @@ class LocalResponseNorm(Module):
 class CrossMapLRN2d(LocalResponseNorm):
     """`LocalResponseNorm` of ``(N, C, H, W)``.
 
-    Raises: ValueError for an input that is not of four dimensions.
+    Raises: ValueError for an input that does not have four dimensions.
 
     >>> nn.CrossMapLRN2d(3)(fb.ones(1, 4, 2, 2)).shape
     flambeau.Size([1, 4, 2, 2])

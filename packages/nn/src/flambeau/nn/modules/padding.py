@@ -12,7 +12,7 @@ from .utils import Size, repeated
 
 
 class _PadNd(Module):
-    """Padding of the last ``dimensions`` dimensions; a negative amount removes values."""
+    """Base class of layers that pad the last ``dimensions`` dimensions. A negative amount removes values."""
 
     dimensions: ClassVar[int]
     mode: ClassVar[str]
@@ -41,7 +41,7 @@ class _ConstantPadNd(_PadNd):
 
 
 class ConstantPad1d(_ConstantPadNd):
-    """Put ``value`` before and after the last dimension.
+    """Pad the last dimension with ``value``.
 
     Args:
         padding: an amount for both sides, or (left, right).
@@ -55,7 +55,7 @@ class ConstantPad1d(_ConstantPadNd):
 
 
 class ConstantPad2d(_ConstantPadNd):
-    """Put ``value`` around an image. ``padding``: one amount, or (left, right, top, bottom).
+    """Pad an image with ``value``. ``padding``: one amount, or (left, right, top, bottom).
 
     >>> nn.ConstantPad2d(1, 9.0)(fb.zeros(1, 3, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10])
@@ -65,7 +65,7 @@ class ConstantPad2d(_ConstantPadNd):
 
 
 class ConstantPad3d(_ConstantPadNd):
-    """Put ``value`` around a volume. ``padding``: one amount, or (left, right, top, bottom, front, back).
+    """Pad a volume with ``value``. ``padding``: one amount, or (left, right, top, bottom, front, back).
 
     >>> nn.ConstantPad3d(1, 9.0)(fb.zeros(1, 3, 8, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10, 10])
@@ -80,7 +80,7 @@ class _ZeroPadNd(_PadNd):
 
 
 class ZeroPad1d(_ZeroPadNd):
-    """Put zeros before and after the last dimension.
+    """Pad the last dimension with zeros.
 
     >>> nn.ZeroPad1d(1)(fb.zeros(1, 3, 8)).shape
     flambeau.Size([1, 3, 10])
@@ -90,7 +90,7 @@ class ZeroPad1d(_ZeroPadNd):
 
 
 class ZeroPad2d(_ZeroPadNd):
-    """Put zeros around an image.
+    """Pad an image with zeros.
 
     >>> nn.ZeroPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10])
@@ -100,7 +100,7 @@ class ZeroPad2d(_ZeroPadNd):
 
 
 class ZeroPad3d(_ZeroPadNd):
-    """Put zeros around a volume.
+    """Pad a volume with zeros.
 
     >>> nn.ZeroPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10, 10])
@@ -116,7 +116,7 @@ class _ReflectionPadNd(_PadNd):
 class ReflectionPad1d(_ReflectionPadNd):
     """Pad ``(N, C, L)`` or ``(C, L)`` with its reflection at the edge. The edge value is not repeated.
 
-    Raises: RuntimeError for an amount that is not smaller than the input.
+    Raises: RuntimeError for an amount that is not smaller than the size of the padded dimension.
 
     >>> nn.ReflectionPad1d(2)(fb.arange(3.0).reshape(1, 3))
     tensor([[2., 1., 0., 1., 2., 1., 0.]])
@@ -126,7 +126,7 @@ class ReflectionPad1d(_ReflectionPadNd):
 
 
 class ReflectionPad2d(_ReflectionPadNd):
-    """`ReflectionPad1d` around an image.
+    """`ReflectionPad1d` for images.
 
     >>> nn.ReflectionPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10])
@@ -136,7 +136,7 @@ class ReflectionPad2d(_ReflectionPadNd):
 
 
 class ReflectionPad3d(_ReflectionPadNd):
-    """`ReflectionPad1d` around a volume.
+    """`ReflectionPad1d` for volumes.
 
     >>> nn.ReflectionPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10, 10])
@@ -160,7 +160,7 @@ class ReplicationPad1d(_ReplicationPadNd):
 
 
 class ReplicationPad2d(_ReplicationPadNd):
-    """`ReplicationPad1d` around an image.
+    """`ReplicationPad1d` for images.
 
     >>> nn.ReplicationPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10])
@@ -170,7 +170,7 @@ class ReplicationPad2d(_ReplicationPadNd):
 
 
 class ReplicationPad3d(_ReplicationPadNd):
-    """`ReplicationPad1d` around a volume.
+    """`ReplicationPad1d` for volumes.
 
     >>> nn.ReplicationPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10, 10])
@@ -184,7 +184,7 @@ class _CircularPadNd(_PadNd):
 
 
 class CircularPad1d(_CircularPadNd):
-    """Pad ``(N, C, L)`` or ``(C, L)`` with the values from its other end.
+    """Pad each end of ``(N, C, L)`` or ``(C, L)`` with the values at the other end.
 
     >>> nn.CircularPad1d(1)(fb.arange(3.0).reshape(1, 3))
     tensor([[2., 0., 1., 2., 0.]])
@@ -194,7 +194,7 @@ class CircularPad1d(_CircularPadNd):
 
 
 class CircularPad2d(_CircularPadNd):
-    """`CircularPad1d` around an image.
+    """`CircularPad1d` for images.
 
     >>> nn.CircularPad2d(1)(fb.zeros(1, 3, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10])
@@ -204,7 +204,7 @@ class CircularPad2d(_CircularPadNd):
 
 
 class CircularPad3d(_CircularPadNd):
-    """`CircularPad1d` around a volume.
+    """`CircularPad1d` for volumes.
 
     >>> nn.CircularPad3d(1)(fb.zeros(1, 3, 8, 8, 8)).shape
     flambeau.Size([1, 3, 10, 10, 10])

@@ -1,4 +1,4 @@
-"""Moving values between channels and spatial positions."""
+"""Layers that move values between channels and spatial positions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from .utils import options_of
 
 
 class PixelShuffle(Module):
-    """``(*, C * r**2, H, W)`` to ``(*, C, H * r, W * r)`` with the factor r. Source: Shi et al. 2016, arXiv:1609.05158.
+    """Rearrange ``(*, C * r**2, H, W)`` to ``(*, C, H * r, W * r)``, where r is the ``upscale_factor``.
+
+    Source: Shi et al. 2016, arXiv:1609.05158.
 
     >>> nn.PixelShuffle(2)(fb.arange(4.0).reshape(1, 4, 1, 1))
     tensor([[[[0., 1.],
@@ -31,7 +33,9 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """``(*, C, H * r, W * r)`` to ``(*, C * r**2, H, W)`` with the factor r; the inverse of `PixelShuffle`.
+    """Rearrange ``(*, C, H * r, W * r)`` to ``(*, C * r**2, H, W)``, where r is the ``downscale_factor``.
+
+    This is the inverse of `PixelShuffle`.
 
     >>> nn.PixelUnshuffle(2)(fb.zeros(1, 3, 4, 4)).shape
     flambeau.Size([1, 12, 2, 2])

@@ -103,7 +103,7 @@ class _MaxUnpoolNd(Module):
 
 
 class MaxUnpool1d(_MaxUnpoolNd):
-    """`MaxUnpool2d` along a sequence.
+    """`MaxUnpool2d` for sequences.
 
     >>> x, indices = nn.MaxPool1d(2, return_indices=True)(fb.zeros(1, 3, 8))
     >>> nn.MaxUnpool1d(2)(x, indices).shape
@@ -117,7 +117,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
 class MaxUnpool2d(_MaxUnpoolNd):
     """Write each maximum at its original position and zeros elsewhere.
 
-    Args: those of the `MaxPool2d` with ``return_indices=True`` that computed the values and the positions.
+    Args: the arguments of the `MaxPool2d` (with ``return_indices=True``) that computed the values and positions.
     Shapes: ``forward`` takes values, positions and, if the pooling discarded pixels, the ``output_size``.
     Raises: ValueError for an ``output_size`` that cannot be the size of the pooling's input.
 
@@ -132,7 +132,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
-    """`MaxUnpool2d` through a volume.
+    """`MaxUnpool2d` for volumes.
 
     >>> x, indices = nn.MaxPool3d(2, return_indices=True)(fb.zeros(1, 3, 8, 8, 8))
     >>> nn.MaxUnpool3d(2)(x, indices).shape
@@ -252,7 +252,7 @@ class _LPPoolNd(Module):
 
 
 class LPPool1d(_LPPoolNd):
-    """``sum(x**p)**(1 / p)`` of each window of ``(N, C, L)`` or ``(C, L)``, with ``p`` the ``norm_type``.
+    """``sum(x**p)**(1 / p)`` of each window of ``(N, C, L)`` or ``(C, L)``, where ``p`` is ``norm_type``.
 
     >>> nn.LPPool1d(2, 2)(fb.ones(1, 3, 8)).shape
     flambeau.Size([1, 3, 4])
@@ -307,9 +307,10 @@ class AdaptiveAvgPool1d(_AdaptivePoolNd):
 
 
 class AdaptiveAvgPool2d(_AdaptivePoolNd):
-    """The means of windows that divide an image into ``output_size`` parts, one number or one for each dimension.
+    """The means of windows that divide an image into ``output_size`` parts.
 
-    None keeps the size of a dimension. Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
+    ``output_size`` is one number, or one number for each dimension. None keeps the size of a dimension.
+    Shapes: ``(N, C, H, W)`` or ``(C, H, W)``.
 
     >>> nn.AdaptiveAvgPool2d(1)(fb.arange(4.0).reshape(1, 1, 2, 2)).item()
     1.5
@@ -350,7 +351,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     """Max pooling over windows that divide an image into ``output_size`` parts.
 
-    With ``return_indices`` it also returns the indices of the maxima.
+    With ``return_indices``, the layer also returns the indices of the maxima.
 
     >>> nn.AdaptiveMaxPool2d(2)(fb.zeros(1, 3, 8, 8)).shape
     flambeau.Size([1, 3, 2, 2])

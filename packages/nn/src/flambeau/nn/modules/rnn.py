@@ -26,12 +26,12 @@ GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3}
 
 
 class RNNBase(Module):
-    """Base class of `RNN`, `LSTM` and `GRU`: their parameters, and their handling of batches and packed sequences.
+    """Base class of `RNN`, `LSTM` and `GRU`, with the parameters and the handling of batches and packed sequences.
 
-    Parameters: for each layer k ``weight_ih_lk`` ``(gates * hidden_size, inputs)``, ``weight_hh_lk``
-    ``(gates * hidden_size, outputs)``, ``bias_ih_lk`` and ``bias_hh_lk`` ``(gates * hidden_size,)``, with ``proj_size``
-    also ``weight_hr_lk``; those of the other direction end in ``_reverse``. All are uniform in
-    ``±1/sqrt(hidden_size)``.
+    Parameters: each layer k has ``weight_ih_lk`` ``(gates * hidden_size, inputs)``, ``weight_hh_lk``
+    ``(gates * hidden_size, outputs)``, ``bias_ih_lk`` and ``bias_hh_lk`` ``(gates * hidden_size,)``, and, with
+    ``proj_size``, ``weight_hr_lk``. The names for the backward direction end with ``_reverse``. All parameters are
+    uniform in ``±1/sqrt(hidden_size)``.
 
     >>> issubclass(nn.LSTM, nn.RNNBase)
     True
@@ -99,7 +99,7 @@ class RNNBase(Module):
             init.uniform_(parameter, -bound, bound)
 
     def flatten_parameters(self) -> None:
-        """Do nothing. PyTorch's method creates a memory layout for cuDNN."""
+        """Do nothing. In PyTorch, this method creates a memory layout for cuDNN."""
 
     @property
     def _all_weights(self) -> list[list[str]]:
@@ -210,7 +210,7 @@ class RNNBase(Module):
             name = f"hidden[{index}]" if len(state) > 1 else "hidden"
             self.check_hidden_size(part, shape, f"Expected {name} size {{}}, got {{}}")
 
-    # Public methods of PyTorch's classes, which forward() of subclasses may call. batch_sizes is that of a
+    # These methods are public in PyTorch, and forward() of subclasses may call them. batch_sizes is the attribute of a
     # PackedSequence, or None.
 
     def check_input(self, input: Tensor, batch_sizes: Tensor | None) -> None:
@@ -221,7 +221,7 @@ class RNNBase(Module):
         self._check_features(input)
 
     def get_expected_hidden_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
-        """Return the shape of the first state of this input."""
+        """Return the shape of the hidden state for this input."""
         return self._state_shapes(self._batch_of(input, batch_sizes))[0]
 
     def check_hidden_size(
@@ -237,7 +237,7 @@ class RNNBase(Module):
         self._check_state(self._state_tensors(hidden), self._batch_of(input, batch_sizes))
 
     def permute_hidden(self, hx: Any, permutation: Tensor | None) -> Any:
-        """Return the state with the samples of the batch in another order."""
+        """Return the state with the samples of the batch in the order of ``permutation``."""
         if permutation is None:
             return hx
         return self._as_hidden(tuple(part.index_select(1, permutation) for part in self._state_tensors(hx)))
@@ -293,17 +293,18 @@ class RNN(RNNBase):
 
     Args:
         input_size, hidden_size: sizes of the input and the state at each time step.
-        num_layers: number of stacked layers; each receives the outputs of the one below.
+        num_layers: number of stacked layers; each layer receives the outputs of the previous layer.
         nonlinearity: ``"tanh"`` or ``"relu"``.
-        bias: False leaves the biases out.
+        bias: if False, the layers have no biases.
         batch_first: batches are ``(N, L, *)`` instead of ``(L, N, *)``.
         dropout: dropout probability between layers.
         bidirectional: if True, also process the sequence backwards; the outputs of both directions are concatenated.
         device, dtype: device and dtype of the parameters.
     Shapes: input ``(L, N, input_size)``, ``(L, input_size)`` or a `PackedSequence`, and the first state
-        ``(num_layers * directions, N, hidden_size)``; to outputs ``(L, N, directions * hidden_size)`` and the last
-        state.
-    Raises: ValueError or RuntimeError if the sizes do not match. Parameters are those of `RNNBase`.
+        ``(num_layers * directions, N, hidden_size)``. The results are the outputs
+        ``(L, N, directions * hidden_size)`` and the last state.
+    Parameters: see `RNNBase`.
+    Raises: ValueError or RuntimeError if the sizes do not match.
 
     >>> output, state = nn.RNN(3, 5, num_layers=2)(fb.zeros(7, 4, 3))
     >>> tuple(output.shape), tuple(state.shape)
@@ -341,7 +342,7 @@ class LSTM(RNNBase):
 
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in `RNN`.
-        proj_size: if not 0, ``h`` is projected to this size by a matrix.
+        proj_size: if not 0, a matrix projects ``h`` to this size.
     Shapes: as in `RNN`; the state is a pair of ``h`` and ``c``.
     Source: Hochreiter, Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; projections: Sak, Senior, Beaufays 2014,
         arXiv:1402.1128.
@@ -370,7 +371,7 @@ class LSTM(RNNBase):
         super().__init__("LSTM", input_size, hidden_size, *options)
 
     def get_expected_cell_size(self, input: Tensor, batch_sizes: Tensor | None) -> tuple[int, int, int]:
-        """Return the shape of the cell state of this input."""
+        """Return the shape of the cell state for this input."""
         return self._state_shapes(self._batch_of(input, batch_sizes))[1]
 
     def _state_tensors(self, hx: Any) -> State:
@@ -392,7 +393,7 @@ class GRU(RNNBase):
         n = tanh(w_in @ x + b_in + r * (w_hn @ h + b_hn))
         h = (1 - z) * n + z * h
 
-    Arguments and shapes are those of `RNN`. Source: Cho et al. 2014, arXiv:1406.1078.
+    See `RNN` for the arguments and shapes. Source: Cho et al. 2014, arXiv:1406.1078.
 
     >>> output, state = nn.GRU(3, 5, batch_first=True, bidirectional=True)(fb.zeros(4, 7, 3))
     >>> tuple(output.shape), tuple(state.shape)

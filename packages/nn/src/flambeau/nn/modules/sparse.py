@@ -14,7 +14,7 @@ from .module import Module
 
 
 class _EmbeddingBase(Module):
-    """A weight of ``num_embeddings`` rows of ``embedding_dim`` values, drawn from the normal distribution."""
+    """Base class of embedding layers, with a weight ``(num_embeddings, embedding_dim)`` of normal random numbers."""
 
     unusual: ClassVar[dict[str, Any]]  # default values of options; repr shows options with other values
 
@@ -45,7 +45,7 @@ class _EmbeddingBase(Module):
             self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Initialise the table again; the row of ``padding_idx`` becomes zeros."""
+        """Initialise the table again. The row ``padding_idx`` is set to zeros."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
             with no_grad():
@@ -89,12 +89,12 @@ class Embedding(_EmbeddingBase):
     """Look up rows of a table by index.
 
     Args:
-        num_embeddings, embedding_dim: rows and width of the table.
+        num_embeddings, embedding_dim: numbers of rows and columns of the table.
         padding_idx: index of a row of zeros that is not trained; negative indices count from the end.
         max_norm: if given, rows that are looked up and have a larger norm are scaled to this norm, in place.
         norm_type: order p of this norm.
         scale_grad_by_freq: if True, divide the gradient of a row by the number of times the row is looked up.
-        sparse: if True, the table gets a sparse gradient that contains the rows looked up.
+        sparse: if True, the table gets a sparse gradient that contains only the rows that are looked up.
         device, dtype: device and dtype of the table.
     Shapes: indices ``(*)`` to ``(*, embedding_dim)``.
     Parameters: ``weight`` ``(num_embeddings, embedding_dim)``, standard normal.
@@ -172,9 +172,10 @@ class EmbeddingBag(_EmbeddingBase):
         num_embeddings, embedding_dim, max_norm, norm_type, scale_grad_by_freq, sparse: as in `Embedding`.
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
         include_last_offset: if True, the offsets have an additional last entry, the end of the last bag.
-        padding_idx: index of a row that is left out of every bag.
+        padding_idx: index of a row that is not added to any bag.
         device, dtype: device and dtype of the table.
-    Shapes: bags ``(B, N)``, or indices ``(N,)`` with the offsets ``(B,)`` where bags begin, to ``(B, embedding_dim)``.
+    Shapes: bags ``(B, N)``, or indices ``(N,)`` and the offsets ``(B,)`` at which the bags begin. The result is
+        ``(B, embedding_dim)``.
 
     >>> nn.EmbeddingBag.from_pretrained(fb.eye(3), mode="sum")(fb.tensor([[0, 2]]))
     tensor([[1., 0., 1.]])

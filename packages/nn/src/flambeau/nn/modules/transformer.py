@@ -23,18 +23,19 @@ Activation = Callable[[Tensor], Tensor]
 
 
 class SwiGLU(Module):
-    """Gated feed-forward network: ``y = down_proj(silu(gate_proj(x)) * up_proj(x))``, three linear layers.
+    """Gated feed-forward network of three linear layers: ``y = down_proj(silu(gate_proj(x)) * up_proj(x))``.
 
-    It replaces the two linear layers and the ReLU of a transformer's feed-forward part. PyTorch has no such class.
+    It replaces the two linear layers and the ReLU of a transformer layer. PyTorch does not have this class.
 
     Args:
         in_features: size of the input's last dimension.
-        hidden_features: size between the layers. 2/3 of the size without a gate leaves the number of weights the same.
-        out_features: size of the output's last dimension; ``in_features`` if None.
-        bias: False leaves all biases out.
+        hidden_features: size between the layers. With 2/3 of the size of a network without gate, the number of weights
+            is the same.
+        out_features: size of the output's last dimension. None means ``in_features``.
+        bias: if False, the layers have no biases.
         device, dtype: device and dtype of the parameters.
     Shapes: ``(*, in_features)`` to ``(*, out_features)``.
-    Parameters: those of three `Linear`, ``gate_proj``, ``up_proj`` and ``down_proj``.
+    Parameters: the weights and biases of the `Linear` layers ``gate_proj``, ``up_proj`` and ``down_proj``.
     Source: Shazeer 2020, arXiv:2002.05202.
 
     >>> tuple(nn.SwiGLU(8, 16)(fb.zeros(5, 3, 8)).shape)
@@ -129,7 +130,7 @@ class TransformerEncoderLayer(_Layer):
 
     Args:
         d_model: size of the last dimension of input and output.
-        nhead: heads of the attention.
+        nhead: number of attention heads.
         dim_feedforward: size between the linear layers.
         dropout: the probability of dropping a value while training.
         activation: activation between the linear layers: ``"relu"``, ``"gelu"`` or a function.
@@ -167,7 +168,7 @@ class TransformerEncoderLayer(_Layer):
 class TransformerDecoderLayer(_Layer):
     """Self-attention and attention to a memory, followed by two linear layers at each position.
 
-    Arguments are those of `TransformerEncoderLayer`. Shapes: target ``(T, N, d_model)`` and memory ``(S, N, d_model)``,
+    See `TransformerEncoderLayer` for the arguments. Shapes: target ``(T, N, d_model)`` and memory ``(S, N, d_model)``,
     or both without N.
 
     >>> layer = nn.TransformerDecoderLayer(d_model=8, nhead=2, dim_feedforward=16)
@@ -223,7 +224,7 @@ def _attend(
 
 
 class TransformerEncoder(Module):
-    """``num_layers`` copies of a layer, one after the other.
+    """Stack of ``num_layers`` copies of a layer.
 
     Args:
         encoder_layer: the layer to copy.
@@ -297,7 +298,7 @@ def _supports_nested_tensors(layer: Module) -> bool:
 
 
 class TransformerDecoder(Module):
-    """``num_layers`` copies of a layer, one after the other, each with the same memory. See `TransformerEncoder`.
+    """Stack of ``num_layers`` copies of a decoder layer, which all attend to the same memory. See `TransformerEncoder`.
 
     >>> layer = nn.TransformerDecoderLayer(8, nhead=2, batch_first=True)
     >>> nn.TransformerDecoder(layer, 2)(fb.zeros(1, 5, 8), fb.zeros(1, 6, 8)).shape
@@ -337,13 +338,14 @@ class TransformerDecoder(Module):
 
 
 class Transformer(Module):
-    """An encoder, and a decoder that attends to the encoder's output.
+    """Transformer: an encoder, and a decoder that attends to the encoder's output.
 
     Args:
         num_encoder_layers, num_decoder_layers: numbers of layers; other arguments as in `TransformerEncoderLayer`.
         custom_encoder, custom_decoder: modules that replace the encoder or the decoder.
-    Shapes: source ``(S, N, d_model)`` and target ``(T, N, d_model)``, or both without N; to ``(T, N, d_model)``.
-    Raises: RuntimeError if the batch sizes of source and target differ, or their numbers of features.
+    Shapes: source ``(S, N, d_model)`` and target ``(T, N, d_model)``, or both without N. The result has the shape of
+        the target.
+    Raises: RuntimeError if source and target have different batch sizes or a last dimension other than ``d_model``.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
 
     >>> model = nn.Transformer(d_model=8, nhead=2, num_encoder_layers=1, num_decoder_layers=1, dim_feedforward=16)

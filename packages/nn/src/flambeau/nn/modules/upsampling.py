@@ -18,7 +18,7 @@ class Upsample(Module):
     """Resize the spatial dimensions of ``(N, C, *)``, one to three of them.
 
     Args:
-        size: size of the output, one number or one for each dimension. Give either this or ``scale_factor``.
+        size: size of the output: one number, or one number for each dimension. Give either this or ``scale_factor``.
         scale_factor: size of the output divided by the size of the input.
         mode: ``"nearest"``, ``"nearest-exact"``, ``"linear"``, ``"bilinear"``, ``"bicubic"``, ``"trilinear"`` or
             ``"area"``.

@@ -1,4 +1,4 @@
-"""Conversion of sizes that are one number or one for each dimension, and formatting of options for ``repr``."""
+"""Conversion of sizes (one number, or one number for each dimension), and formatting of options for ``repr``."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _quadruple = _ntuple(4, "_quadruple")
 
 
 def _reverse_repeat_tuple(sizes: Sequence[int], times: int) -> tuple[int, ...]:
-    """Repeat each size ``times`` times, the last size first: symmetric padding in the order of `functional.pad`."""
+    """Repeat each size ``times`` times, in reverse order, as `functional.pad` expects a symmetric padding."""
     return tuple(size for size in reversed(sizes) for _ in range(times))
 
 
 def _list_with_default(out_size: int | Sequence[int | None], defaults: Sequence[int]) -> int | list[int]:
-    """Replace each None in ``out_size`` by the default at the same position, counted from the end."""
+    """Replace each None in ``out_size`` with the default at the same position, counted from the end."""
     if isinstance(out_size, int):
         return out_size
     if len(defaults) <= len(out_size):
