@@ -1,4 +1,4 @@
-"""The choice between the implementations of ``nn.functional.scaled_dot_product_attention``."""
+"""Selection of the implementation of ``nn.functional.scaled_dot_product_attention``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Block masks: the blocks of the attention scores to compute, and a function that masks single elements in them."""
+"""Block masks: the blocks of attention scores to compute, and a function that masks single elements in these blocks."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ def _sliced(batch: Tensor, head: Tensor, token_q: Tensor, token_kv: Tensor) -> T
 class BlockMask:
     """Attention mask in blocks of ``BLOCK_SIZE`` queries and keys.
 
-    Each row of blocks contains partial, full and masked blocks. In partial blocks, ``mask_mod`` decides about each
-    element. Their column indices are the first ``kv_num_blocks`` entries of the row of ``kv_indices``. In full blocks,
-    no element is masked. ``full_kv_num_blocks`` and ``full_kv_indices`` list them in the same way. All other blocks are
-    masked completely. ``q_num_blocks``,
-    ``q_indices``, ``full_q_num_blocks`` and ``full_q_indices`` describe the same blocks by column. `create_block_mask`
-    creates a mask from a function.
+    Each row of blocks contains partial, full and masked blocks. In a partial block, ``mask_mod`` decides for each
+    element whether it is masked. The column indices of the partial blocks are the first ``kv_num_blocks`` entries of a
+    row of ``kv_indices``. In a full block, no element is masked. ``full_kv_num_blocks`` and ``full_kv_indices`` list
+    the full blocks in the same way. All other blocks are masked completely. ``q_num_blocks``, ``q_indices``,
+    ``full_q_num_blocks`` and ``full_q_indices`` list the same blocks by column. `create_block_mask` creates a mask from
+    a function.
 
     Attributes:
         seq_lengths: numbers of queries and keys.
-        kv_num_blocks, full_kv_num_blocks: ``(B, H, rows)``, int32; the latter may be None.
-        kv_indices, full_kv_indices: ``(B, H, rows, columns)``, int32; the latter may be None.
+        kv_num_blocks, full_kv_num_blocks: ``(B, H, rows)``, int32; ``full_kv_num_blocks`` may be None.
+        kv_indices, full_kv_indices: ``(B, H, rows, columns)``, int32; ``full_kv_indices`` may be None.
         BLOCK_SIZE: numbers of queries and of keys in a block.
         mask_mod: function of the indices of batch, head, query and key; returns True if the query attends to the key.
 
@@ -103,13 +103,13 @@ class BlockMask:
         seq_lengths: tuple[int, int] | None = None,
         compute_q_blocks: bool = True,
     ) -> BlockMask:
-        """Create a mask from its blocks by row.
+        """Create a mask from lists of the blocks in each row.
 
         Args:
             kv_num_blocks, kv_indices, full_kv_num_blocks, full_kv_indices, mask_mod: as in `BlockMask`.
             BLOCK_SIZE: numbers of queries and of keys in a block, or one number for both.
-            seq_lengths: numbers of queries and keys; by default the blocks times ``BLOCK_SIZE``.
-            compute_q_blocks: if True, also compute the description by column.
+            seq_lengths: numbers of queries and keys; by default the numbers of blocks times ``BLOCK_SIZE``.
+            compute_q_blocks: if True, also compute the lists by column, such as ``q_indices``.
         Raises: RuntimeError if ``kv_indices`` has fewer than 2 dimensions. AssertionError if only one of
             ``full_kv_num_blocks`` and ``full_kv_indices`` is given.
         """
@@ -140,11 +140,11 @@ class BlockMask:
         return 100 * (1 - blocks * self.BLOCK_SIZE[0] * self.BLOCK_SIZE[1] / self.numel())
 
     def partial_blocks(self) -> Tensor:
-        """Return the partial blocks, to whose elements ``mask_mod`` applies: ``(B, H, rows, columns)``, bool."""
+        """Return True for each block in which ``mask_mod`` masks single elements: ``(B, H, rows, columns)``, bool."""
         return ordered_to_dense(self.kv_num_blocks, self.kv_indices)
 
     def full_blocks(self) -> Tensor | None:
-        """Return the full blocks, in which no element is masked: ``(B, H, rows, columns)``, bool, or None."""
+        """Return True for each block in which no element is masked: ``(B, H, rows, columns)``, bool, or None."""
         if self.full_kv_num_blocks is None or self.full_kv_indices is None:
             return None
         return ordered_to_dense(self.full_kv_num_blocks, self.full_kv_indices)
@@ -164,7 +164,7 @@ class BlockMask:
         return self._columns
 
     def __getitem__(self, index: Any) -> BlockMask:
-        """Return the blocks of some batches, heads and rows. The caller has to set ``mask_mod`` of the result.
+        """Return the mask of the selected batches, heads and rows of blocks. Set ``mask_mod`` of the result before use.
 
         >>> from flambeau.nn.attention.flex_attention import create_block_mask
         >>> create_block_mask(lambda b, h, q, kv: q >= kv, 2, 4, 256, 256, device="cpu")[0, 1:3].shape
@@ -194,7 +194,7 @@ class BlockMask:
         return (*lengths, *by_rows, *by_columns, *size, self.mask_mod)
 
     def _adjust(self, new_q_len: int, new_kv_len: int) -> BlockMask:
-        """Crop or pad the mask to other lengths. Correct only if ``mask_mod`` does not depend on the lengths."""
+        """Crop or pad the mask to other lengths. ``mask_mod`` must not depend on the lengths."""
         rows = math.ceil(new_q_len / self.BLOCK_SIZE[0])
         columns = math.ceil(new_kv_len / self.BLOCK_SIZE[1])
         full = self.full_blocks()
@@ -230,14 +230,14 @@ def ordered_to_dense(count: Tensor, indices: Tensor) -> Tensor:
     """Convert lists of column indices to a mask ``(..., rows, columns)``: True at the first ``count`` of each row."""
     columns = indices.shape[-1]
     listed = flambeau.arange(columns, device=indices.device) < count[..., None]
-    # Entries beyond count are written to an extra column, which is then cut off.
+    # Entries beyond count are written to an extra column, which is then removed.
     at = flambeau.where(listed, indices.long(), columns)
     dense = flambeau.zeros(*indices.shape[:-1], columns + 1, dtype=flambeau.bool, device=indices.device)
     return dense.scatter(-1, at, True)[..., :columns]
 
 
 def dense_to_ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
-    """Return each row's number of True elements, and its column indices, sorted so that True elements are first."""
+    """Return the number of True elements of each row, and its column indices, those of True elements first."""
     count = dense.sum(-1, dtype=flambeau.int32)
     return count, dense.to(flambeau.int32).argsort(-1, descending=True, stable=True).to(flambeau.int32)
 
@@ -249,7 +249,7 @@ def _map_pair(pair: Pair, change: Callable[[Tensor], Tensor]) -> Pair:
 
 
 def _transposed(count: Tensor | None, indices: Tensor | None) -> Pair:
-    """Convert a description of blocks by row to one by column."""
+    """Convert lists of blocks by row to lists by column."""
     if count is None or indices is None:
         return None, None
     return dense_to_ordered(ordered_to_dense(count, indices).transpose(-2, -1).contiguous())

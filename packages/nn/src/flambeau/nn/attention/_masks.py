@@ -16,7 +16,7 @@ __all__ = ["and_masks", "create_block_mask", "create_mask", "vmap_over_indices",
 
 
 def and_masks(*mask_mods: MaskMod) -> MaskMod:
-    """Return a ``mask_mod`` that is True where all of the given ones are True.
+    """Return a ``mask_mod`` that is True where all given functions are True.
 
     >>> from flambeau.nn.attention.flex_attention import and_masks, create_mask
     >>> window = and_masks(lambda b, h, q, kv: q >= kv, lambda b, h, q, kv: q - kv < 2)
@@ -29,7 +29,7 @@ def and_masks(*mask_mods: MaskMod) -> MaskMod:
 
 
 def or_masks(*mask_mods: MaskMod) -> MaskMod:
-    """Return a ``mask_mod`` that is True where at least one of the given ones is True.
+    """Return a ``mask_mod`` that is True where at least one given function is True.
 
     >>> either = nn.attention.flex_attention.or_masks(lambda b, h, q, k: q == k, lambda b, h, q, k: k == 0)
     >>> nn.attention.flex_attention.create_mask(either, 1, 1, 3, 3).squeeze()
@@ -127,8 +127,8 @@ def create_block_mask(
         Q_LEN, KV_LEN: numbers of queries and keys.
         device: by default the current GPU if available, otherwise the CPU.
         BLOCK_SIZE: numbers of queries and of keys in a block, or one number for both.
-        separate_full_blocks: if True, store blocks without a masked element separately. ``mask_mod`` is not evaluated
-            for them again.
+        separate_full_blocks: if True, store blocks without a masked element separately, so that attention does not
+            evaluate ``mask_mod`` for these blocks.
 
     >>> from flambeau.nn.attention.flex_attention import create_block_mask
     >>> print(create_block_mask(lambda b, h, q, kv: q >= kv, None, None, 512, 512, device="cpu"))

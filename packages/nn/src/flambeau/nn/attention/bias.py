@@ -72,7 +72,7 @@ def causal_upper_left(*size: int) -> CausalBias:
 
 
 def causal_lower_right(*size: int) -> CausalBias:
-    """Return the mask in which the last query attends to all keys, and each earlier query to one key fewer.
+    """Return the mask in which the last query attends to all keys, and each query to one key fewer than the next query.
 
     Use it for queries that follow cached keys.
 

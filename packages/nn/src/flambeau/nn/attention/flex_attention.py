@@ -220,7 +220,7 @@ def _expand_heads(tensor: Tensor, batches: int, groups: int) -> Tensor:
 
 
 class _QueryRange(NamedTuple):
-    """A range of queries, the keys to compute for them, and their mask ``(B, H, queries, keys)``; None for no mask."""
+    """Range of queries, the keys of their scores, and the mask ``seen``: ``(B, H, queries, keys)`` or None."""
 
     queries: slice
     keys: slice | Tensor
@@ -229,7 +229,7 @@ class _QueryRange(NamedTuple):
 
 
 def _parts(query: Tensor, key: Tensor, block_mask: BlockMask | None) -> Iterator[_QueryRange]:
-    """Yield one part for each row of blocks, or a single part if there is no block mask."""
+    """Yield one range of queries for each row of blocks, or a single range if there is no block mask."""
     batches, heads, length = query.shape[:3]
     if block_mask is None:
         index_grids = index_grids_of(
@@ -301,7 +301,7 @@ def _attend_part(
     if part.seen is not None:
         scores = scores.masked_fill(~part.seen, -math.inf)
     blind = scores.isneginf().all(-1, keepdim=True)
-    safe = scores.masked_fill(blind, 0.0)  # avoids NaN in the derivative
+    safe = scores.masked_fill(blind, 0.0)  # rows of only -inf have a derivative of NaN
     output = safe.softmax(-1).masked_fill(blind, 0.0).to(query.dtype) @ values
     lse = safe.logsumexp(-1).masked_fill(blind[..., 0], -math.inf) if wanted.lse else None
     return output, lse, _row_max(scores) if wanted.max_scores else None

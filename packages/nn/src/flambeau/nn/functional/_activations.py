@@ -113,7 +113,7 @@ def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """Apply `elu` with the scale and the alpha that keep mean 0 and variance 1.
+    """Apply ``scale * elu(x, alpha)``, with constants that preserve mean 0 and variance 1.
 
     Source: Klambauer et al. 2017, arXiv:1706.02515.
 
@@ -190,7 +190,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """Replace each element that is not greater than ``threshold`` by ``value``.
+    """Replace each element that is not greater than ``threshold`` with ``value``.
 
     >>> nn.functional.threshold(fb.tensor([-1.0, 0.0, 2.0]), 0.5, 9.0)
     tensor([9., 9., 2.])
@@ -213,7 +213,10 @@ def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
 def rrelu(
     input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """Apply `leaky_relu` with a slope drawn from ``[lower, upper]`` for each element in training, else their mean.
+    """Apply `leaky_relu` with random slopes.
+
+    In training, the slope of each element is drawn from ``[lower, upper]``. Otherwise, the slope is the mean of
+    ``lower`` and ``upper``.
 
     Raises: RuntimeError if a limit is not finite or ``lower`` is greater than ``upper``.
     Source: Xu et al. 2015, arXiv:1505.00853.

@@ -94,8 +94,8 @@ def _upsample(
 ) -> Tensor:
     """Interpolate with arguments of PyTorch's schemas.
 
-    ``args`` begin with ``align_corners`` if ``aligns`` is True. Then follow the scale factors: a list (the overload
-    ``vec``), or one argument for each dimension.
+    If ``aligns`` is True, ``args`` begin with ``align_corners``. The next arguments are the scale factors: a list (the
+    overload ``vec``), or one argument for each dimension.
     """
     rest = [*args, *named.values()]
     aligned = rest.pop(0) if aligns else None
@@ -163,11 +163,11 @@ def _multi_head_attention(
     average_attn_weights: bool = True,
     mask_type: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Apply multi-head attention as PyTorch's inference path does: batches first, mask types encoded as numbers.
+    """Apply multi-head attention with the arguments of PyTorch's inference operator: the batch is the first dimension.
 
     Args:
-        mask_type: 0 for a mask of queries and keys, 1 for a mask of batches and keys, 2 for a mask of batches, heads,
-            queries and keys.
+        mask_type: 0 if the dimensions of ``mask`` are queries and keys; 1 if they are batches and keys; 2 if they are
+            batches, heads, queries and keys.
     """
     weights, biases = qkv_weight.chunk(3), qkv_bias.chunk(3)
     q, k, v = (
@@ -207,7 +207,7 @@ def _encoder_layer(
     mask: Tensor | None = None,
     mask_type: int | None = None,
 ) -> Tensor:
-    """Apply a layer of a transformer's encoder, without dropout."""
+    """Apply a transformer encoder layer, without dropout."""
     activation = functional.gelu if use_gelu else functional.relu
 
     def attended(x: Tensor) -> Tensor:
@@ -230,7 +230,7 @@ def _encoder_layer(
     return second(src + fed_forward(src))
 
 
-_UPSAMPLINGS = {  # mode; True if align_corners is an argument
+_UPSAMPLINGS = {  # the mode, and True if align_corners is an argument
     "_upsample_bicubic2d_aa": ("bicubic", True),
     "_upsample_bilinear2d_aa": ("bilinear", True),
     **{f"_upsample_nearest_exact{dims}d": ("nearest-exact", False) for dims in (1, 2, 3)},

@@ -33,9 +33,9 @@ def scaled_dot_product_attention(
             floating mask is added to the scores.
         dropout_p: probability of dropping a weight. Dropout is always applied: pass 0 outside training.
         is_causal: if True, query i attends to the keys up to i.
-        scale: factor on the scores, ``1 / sqrt(E)`` by default.
-        enable_gqa: if True, keys and values may have fewer heads (the third dimension from the end) than queries; each
-            of their heads serves several query heads.
+        scale: factor for the scores, ``1 / sqrt(E)`` by default.
+        enable_gqa: if True, keys and values may have fewer heads (the third dimension from the end) than queries. Then
+            several query heads share one head of keys and values.
     Returns: ``(*, L, V)``; zeros for a query whose keys are all masked.
     Raises: RuntimeError if shapes or dtypes do not match, or if both a mask and ``is_causal`` are given.
     Gradient: defined for query, key, value and a floating mask, to any order.
@@ -69,7 +69,7 @@ def _on_query_device(query: Tensor, mask: Tensor) -> Tensor:
 def _by_shared_head(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """Group the heads of queries and masks by the key head that they share.
+    """Reshape queries and masks so that their heads are grouped by the key head that they share.
 
     The results are views, except if keys and values have different numbers of heads.
     """
@@ -143,10 +143,12 @@ def multi_head_attention_forward(
         need_weights: if True, also return the attention weights, averaged over the heads if ``average_attn_weights``.
         attn_mask: ``(L, S)`` or ``(N * num_heads, L, S)``. A boolean mask is True for masked elements; a floating mask
             is added.
-        use_separate_proj_weight: use ``q_proj_weight``, ``k_proj_weight``, ``v_proj_weight`` instead of one weight.
+        use_separate_proj_weight: if True, use ``q_proj_weight``, ``k_proj_weight`` and ``v_proj_weight`` instead of
+            ``in_proj_weight``.
         static_k, static_v: ``(N * num_heads, S, E / num_heads)``, used without projection.
         is_causal: a hint that ``attn_mask`` is the causal mask. ``attn_mask`` must be given.
-    Returns: ``(L, N, E)`` and the weights ``(N, L, S)`` (or ``(N, num_heads, L, S)``), or None.
+    Returns: the output ``(L, N, E)``, and the weights ``(N, L, S)``, or ``(N, num_heads, L, S)`` if not averaged. The
+        weights are None without ``need_weights``.
     Source: Vaswani et al. 2017, arXiv:1706.03762.
 
     >>> attention = nn.MultiheadAttention(4, 2)
@@ -287,7 +289,7 @@ def _thirds(bias: Tensor | None) -> tuple[Tensor | None, ...]:
 def _in_projection_packed(
     q: Tensor, k: Tensor, v: Tensor, w: Tensor, b: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Project query, key and value by the three parts of one weight and one bias. Other packages call this."""
+    """Project query, key and value with the three parts of ``w`` and ``b``. Other packages call this function."""
     return _in_projection(q, k, v, *w.chunk(3), *_thirds(b))
 
 
@@ -302,7 +304,7 @@ def _in_projection(
     b_k: Tensor | None = None,
     b_v: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Project query, key and value by a weight and a bias each. Other packages call this."""
+    """Project query, key and value with separate weights and biases. Other packages call this function."""
     return flambeau.linear(q, w_q, b_q), flambeau.linear(k, w_k, b_k), flambeau.linear(v, w_v, b_v)
 
 

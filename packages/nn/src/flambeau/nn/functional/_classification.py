@@ -48,7 +48,7 @@ def nll_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Compute ``-x[target]`` of log-probabilities ``x``. Arguments as in `cross_entropy`.
+    """Compute ``-x[target]`` of log-probabilities ``x``. The arguments are described in `cross_entropy`.
 
     >>> nn.functional.nll_loss(fb.tensor([[-0.1, -2.0], [-1.5, -0.3]]), fb.tensor([0, 1]))
     tensor(0.2000)
@@ -74,9 +74,9 @@ def linear_cross_entropy(
 
     Args:
         input: ``(N, in)`` or ``(in,)``.
-        linear_weight: ``(C, in)``, or ``(C, *places, in)`` for logits ``(N, C, *places)`` of a batch.
+        linear_weight: ``(C, in)``, or ``(C, *d, in)`` for logits ``(N, C, *d)`` of a batch.
         target: class indices or probabilities, as `cross_entropy` takes them for these logits.
-        linear_bias: ``(C, *places)`` or None.
+        linear_bias: ``(C,)`` or ``(C, *d)``, or None.
         weight, reduction, label_smoothing: as in `cross_entropy`.
         ignore_index: targets with this value do not contribute, -100 by default. Not allowed with probabilities.
         options: accepted for compatibility, without effect.

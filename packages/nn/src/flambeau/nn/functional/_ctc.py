@@ -21,14 +21,14 @@ def ctc_loss(
     """Compute the negative log-likelihood of each target, summed over all alignments with the time steps.
 
     Args:
-        log_probs: ``(T, N, C)`` or ``(T, C)``, log-probabilities such as those of `log_softmax`.
+        log_probs: ``(T, N, C)`` or ``(T, C)``, log-probabilities, for example a result of `log_softmax`.
         targets: ``(N, S)``, or all targets concatenated in one dimension; integers other than ``blank``.
         input_lengths, target_lengths: ``(N,)``, the number of valid steps and labels of each sequence.
         blank: class index of the blank label.
         reduction: ``"mean"`` (each loss is first divided by its target's length), ``"sum"`` or ``"none"``.
         zero_infinity: if True, the loss of a target without a possible alignment is 0 instead of infinity.
     Raises: RuntimeError for lengths or labels outside their range.
-    Gradient: with respect to the logits, assuming ``log_probs = log_softmax(logits)``; only of first order.
+    Gradient: with respect to the logits, assuming ``log_probs = log_softmax(logits)``; only first-order.
     Source: Graves et al. 2006, doi:10.1145/1143844.1143891.
 
     >>> steps = fb.full((2, 1, 2), 0.5).log()

@@ -50,7 +50,9 @@ def dropout1d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Drop whole channels of ``(N, C, H, W)``; other numbers of dimensions warn, and 3 mean ``(N, C, L)``.
+    """Drop whole channels of ``(N, C, H, W)``.
+
+    Other numbers of dimensions cause a warning. A tensor with 3 dimensions is treated as ``(N, C, L)``.
 
     >>> nn.functional.dropout2d(fb.ones(2, 3, 8, 8), training=False).shape
     flambeau.Size([2, 3, 8, 8])
@@ -68,7 +70,7 @@ def dropout2d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
 
 
 def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Drop whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``; other numbers of dimensions warn.
+    """Drop whole channels of ``(N, C, D, H, W)`` or ``(C, D, H, W)``. Other numbers of dimensions cause a warning.
 
     >>> nn.functional.dropout3d(fb.ones(2, 3, 8, 8, 8), training=False).shape
     flambeau.Size([2, 3, 8, 8, 8])

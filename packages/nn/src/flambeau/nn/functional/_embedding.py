@@ -11,9 +11,9 @@ _MODES = {"sum": 0, "mean": 1, "max": 2}
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
-    """Return tensors with 1 at the index along a new last dimension and 0 elsewhere.
+    """Return one-hot vectors: for each index in ``tensor``, a vector with 1 at this index and 0 elsewhere.
 
-    The new dimension has size ``num_classes``, by default the largest index plus 1.
+    The vectors are a new last dimension of size ``num_classes``, by default the largest index plus 1.
 
     >>> nn.functional.one_hot(fb.tensor([0, 2]))
     tensor([[1, 0, 0],
@@ -40,7 +40,7 @@ def embedding(
         max_norm: if given, rows that are looked up and have a larger norm are scaled to this norm, in place.
         norm_type: order p of this norm.
         scale_grad_by_freq: if True, divide the gradient of a row by the number of times the row is looked up.
-        sparse: if True, a leaf ``weight`` gets a sparse gradient that contains the rows looked up.
+        sparse: if True, a leaf ``weight`` gets a sparse gradient that contains only the rows that are looked up.
     Returns: ``(*input.shape, width)``.
     Raises: IndexError for an index out of range; in the backward pass RuntimeError for ``scale_grad_by_freq``
         with ``sparse``.
@@ -86,9 +86,9 @@ def embedding_bag(
         weight: ``(rows, width)``.
         max_norm, norm_type, scale_grad_by_freq, sparse: as in `embedding`.
         mode: ``"sum"``, ``"mean"`` or ``"max"``.
-        per_sample_weights: factors on the rows, with the shape of ``input``; only with ``"sum"``.
+        per_sample_weights: factors for the rows, with the shape of ``input``; only with ``"sum"``.
         include_last_offset: if True, ``offsets`` has an additional last entry, the end of the last bag.
-        padding_idx: index of a row that is left out of every bag.
+        padding_idx: index of a row that is not added to any bag.
     Returns: ``(B, width)``; zeros for an empty bag.
     Raises: ValueError for incompatible arguments; RuntimeError or IndexError for indices out of range.
     Gradient: defined for weight and per_sample_weights.

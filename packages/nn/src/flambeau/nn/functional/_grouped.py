@@ -16,7 +16,7 @@ def grouped_mm(
     bias: Tensor | None = None,
     out_dtype: dtype | None = None,
 ) -> Tensor:
-    """Multiply groups of rows or columns of a matrix by a matrix each.
+    """Compute G matrix products, whose operands are groups of rows or columns of a matrix, or items of a batch.
 
     Each 2-D matrix is divided into G groups along one dimension. Group i ends before the position ``offs[i]``.
 

@@ -70,7 +70,7 @@ def fold(
     padding: int | Sequence[int] = 0,
     stride: int | Sequence[int] = 1,
 ) -> Tensor:
-    """Add the columns that `unfold` returns at the positions of their windows: ``(N, C, *output_size)``.
+    """Sum the columns that `unfold` returns at the positions of their windows. Returns: ``(N, C, *output_size)``.
 
     >>> nn.functional.fold(fb.ones(1, 4, 4), (3, 3), (2, 2)).squeeze()
     tensor([[1., 2., 1.],

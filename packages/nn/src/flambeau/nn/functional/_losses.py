@@ -30,7 +30,7 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Compute ``|x - y|`` of input ``x`` and target ``y``, times ``weight``; a mean divides by the sum of weights.
+    """Compute ``|x - y| * weight`` of input ``x`` and target ``y``. The mean divides by the sum of the weights.
 
     Args:
         input, target: tensors of the same shape; different shapes are broadcast with a warning.
@@ -56,7 +56,7 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """Compute ``(x - y)**2`` of input ``x`` and target ``y``. Arguments as in `l1_loss`.
+    """Compute ``(x - y)**2`` of input ``x`` and target ``y``. The arguments are described in `l1_loss`.
 
     >>> nn.functional.mse_loss(fb.tensor([1.0, 3.0]), fb.zeros(2))
     tensor(5.)
@@ -116,7 +116,8 @@ def huber_loss(
 ) -> Tensor:
     """Compute ``d**2 / 2`` if ``d = |x - y|`` is below ``delta``, else ``delta * (d - delta / 2)``.
 
-    The mean of weighted losses divides by their number, but `l1_loss` and `mse_loss` divide by the sum of the weights.
+    The mean of weighted losses divides by the number of elements. `l1_loss` and `mse_loss` divide by the sum of the
+    weights.
 
     Raises: RuntimeError for a ``delta`` that is not positive.
 
@@ -277,7 +278,7 @@ def gaussian_nll_loss(
         var: a number, or a tensor of the input's shape; its last dimension may also be missing or of size 1.
         full: if True, add ``log(2 * pi) / 2``.
         eps: lower limit of the variance. The gradient with respect to ``var`` ignores the limit.
-    Raises: ValueError for another size of ``var`` or a negative one.
+    Raises: ValueError if ``var`` has another shape or a negative element.
 
     >>> nn.functional.gaussian_nll_loss(fb.tensor([1.0]), fb.tensor([3.0]), fb.tensor([4.0]))
     tensor(1.1931)

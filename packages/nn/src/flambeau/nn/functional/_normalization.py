@@ -24,7 +24,7 @@ def batch_norm(
         running_mean, running_var: ``(C,)``. Training updates them in place; evaluation uses them. None is
             allowed in training.
         weight, bias: ``(C,)`` or None.
-        momentum: weight of the batch in the running statistics.
+        momentum: weight of the batch's statistics when the running statistics are updated.
     Raises: ValueError for a single value per channel in training.
     Gradient: defined for input, weight and bias, to any order. Source: Ioffe, Szegedy 2015, arXiv:1502.03167.
 
@@ -97,7 +97,7 @@ def instance_norm(
     Args:
         input: ``(N, C, *)``.
         running_mean, running_var: ``(C,)`` or None; updated with the mean over the samples.
-        use_input_stats: if True, normalise with the input's statistics, otherwise with the running ones.
+        use_input_stats: if True, normalise with the input's statistics, otherwise with the running statistics.
     Raises: ValueError if a channel has a single value.
     Source: Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022.
 

@@ -164,7 +164,9 @@ def affine_grid_generator(theta: Tensor, size: Any, align_corners: bool) -> Tens
 
 @overridable
 def norm_except_dim(v: Tensor, pow: int = 2, dim: int = 0) -> Tensor:
-    """Return the norm over all dimensions except ``dim``, kept with size 1; over all dimensions for ``dim=-1``.
+    """Return the norm over all dimensions except ``dim``, or over all dimensions for ``dim=-1``.
+
+    Unless ``dim`` is -1, the reduced dimensions are kept with size 1.
 
     Args:
         v: floating or complex tensor.

@@ -22,7 +22,7 @@ _WITH_INDICES = """Return the maxima of `{pool}` and their indices, regardless o
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: OptionalSize) -> Tensor:
-    """Average over windows that divide ``(..., H, W)`` into ``output_size`` parts; None keeps a size.
+    """Average over windows that divide ``(..., H, W)`` into ``output_size`` parts. None keeps the size of a dimension.
 
     >>> nn.functional.adaptive_avg_pool2d(fb.arange(4.0).reshape(1, 2, 2), 1)
     tensor([[[1.5000]]])
@@ -139,12 +139,12 @@ def adaptive_max_pool3d(
 
 
 def _with_indices(pool: Callable[..., Any], position: int, example: str) -> Callable[..., tuple[Tensor, Tensor]]:
-    """Wrap a pooling function to always return indices.
+    """Return a pooling function that always returns indices.
 
     Args:
-        pool: the function.
-        position: position of its argument ``return_indices``.
-        example: arguments for which the maximum of the only window has the index 3.
+        pool: the pooling function to call.
+        position: position of the argument ``return_indices`` of ``pool``.
+        example: arguments for the docstring's example; the maximum of the only window must have the index 3.
     """
 
     @wraps(pool)
@@ -176,7 +176,7 @@ def _repeat_for_dims(value: Size, dims: int) -> tuple[int, ...]:
     return sizes * dims if len(sizes) == 1 else sizes
 
 
-# Power-average pools
+# Power-average pooling
 
 
 def lp_pool1d(
@@ -226,7 +226,7 @@ def _root(mean: Tensor, count: int, power: float) -> Tensor:
     return (mean.sign() * mean.abs().relu() * count).pow(1.0 / power)
 
 
-# Pools of random windows
+# Pooling over random windows
 
 
 def fractional_max_pool2d(
@@ -299,7 +299,7 @@ def _fractional(
     for option, given in (("kernel_size", kernel_size), ("output_size", windows)):
         if not isinstance(given, int) and len(given) != dims:
             raise RuntimeError(f"{name}: {option} must either be a single int or a tuple of {dims} ints, got {given}")
-    if samples is not None and samples.ndim == 3:  # ignore the entries for further samples of a batch
+    if samples is not None and samples.ndim == 3:  # ignore entries beyond the batch size
         samples = samples[: 1 if input.ndim == dims + 1 else input.shape[0]]
     pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d
     return pool(input, kernel_size, windows, samples)

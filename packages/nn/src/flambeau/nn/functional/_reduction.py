@@ -41,7 +41,8 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
 def same_size(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Return both tensors, broadcast with a warning if their shapes differ.
 
-    Raises: ValueError if both would have to be expanded, as with ``(N, 1)`` and ``(N,)``. As ``torch``, warn instead.
+    Raises: ValueError if both would have to be expanded, as with ``(N, 1)`` and ``(N,)``. If flambeau is used under the
+        name ``torch``, there is only a warning.
     """
     if input.shape == target.shape:
         return input, target

@@ -17,7 +17,7 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         size: size of the output image, ``(N, C, H, W)`` or ``(N, C, D, H, W)``.
         align_corners: as in `grid_sample`.
     Returns: ``(N, H, W, 2)`` or ``(N, D, H, W, 3)``.
-    Raises: ValueError for another theta or size; NotImplementedError for other numbers of dimensions.
+    Raises: ValueError if ``theta`` or ``size`` is invalid; NotImplementedError for other numbers of dimensions.
 
     >>> theta = fb.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
     >>> nn.functional.affine_grid(theta, (1, 1, 2, 2), align_corners=True).shape

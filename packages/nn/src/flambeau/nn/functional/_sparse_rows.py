@@ -1,4 +1,7 @@
-"""Embedding lookups with a sparse gradient of the rows looked up. Loaded at the first use of ``sparse=True``."""
+"""Embedding lookups with sparse gradients, which contain only the selected rows.
+
+The module is imported when ``sparse=True`` is first used.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ NO_FREQUENCIES = "{name}: scale_grad_by_freq not supported with sparse gradients
 
 
 def takes_sparse(weight: Tensor) -> bool:
-    """Return whether ``weight`` is a leaf that requires grad. The result of a computation gets a dense gradient."""
+    """Return whether ``weight`` gets a sparse gradient: it must be a leaf that requires grad."""
     wanted = weight.requires_grad and weight.is_leaf and flambeau.is_grad_enabled()
     if wanted:
         release(weight)
@@ -22,7 +25,7 @@ def takes_sparse(weight: Tensor) -> bool:
 
 
 def embedding(input: Tensor, weight: Tensor, padding: int, scale_grad_by_freq: bool) -> Tensor:
-    """Look up the rows ``weight[input]``; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
+    """Look up the rows ``weight[input]``. The gradient of ``weight``, a leaf, contains only the selected rows."""
     if not takes_sparse(weight):
         return flambeau.embedding(weight, input, padding, scale_grad_by_freq)
     table = weight.detach()
@@ -53,7 +56,7 @@ def embedding_bag(
     padding: int,
     scale_grad_by_freq: bool,
 ) -> Tensor:
-    """Compute sums or means over bags of rows; the gradient of a leaf ``weight`` is a sparse tensor of the rows."""
+    """Compute sums or means over bags of rows. The gradient of ``weight``, a leaf, contains only the selected rows."""
     options = (include_last_offset, mode, per_sample_weights, padding, scale_grad_by_freq)
     if not takes_sparse(weight):
         return _core._embedding_bag(weight, input, offsets, *options)
@@ -83,7 +86,7 @@ def embedding_bag(
 
     made = recorded("EmbeddingBag", result.detach(), inputs=(weight,), saved=(input,), derivative=derivative)
     if per_sample_weights is not None and per_sample_weights.requires_grad:
-        return made + (result - result.detach())  # adds the gradient of per_sample_weights
+        return made + (result - result.detach())  # the added term is 0, but has the gradient of per_sample_weights
     return made
 
 
