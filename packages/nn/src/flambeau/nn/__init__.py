@@ -107,7 +107,7 @@ __all__ = [
 vars(_layers)["__all__"] = ["Module", *(name for name, module in _HOME.items() if module.startswith("modules."))]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ does not report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name in _SUBMODULES:

@@ -1,4 +1,4 @@
-"""Functions that `flambeau.fx` does not trace into. They are marked here, so that marking does not load fx."""
+"""Functions that `flambeau.fx` does not trace into. Marking a function with `wrap` does not import fx."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from typing import Any, TypeVar
 
 F = TypeVar("F", bound="str | Callable[..., Any]")
 
-# The variables of the module that marked a function, by their id and the function's name.
+# For each marked function: the global variables of the module that marked it. The key is their id and the function's
+# name.
 wrapped: dict[tuple[int, str], dict[str, Any]] = {}
 
 
 def wrap(fn_or_name: F) -> F:
-    """Mark a function whose calls become nodes of a graph. Call it at the top of a module, or use it as a decorator.
+    """Mark a function, so that tracing records each of its calls as one node and does not trace into the function.
+
+    Call ``wrap`` at the top level of a module, or use it as a decorator.
 
     Args:
-        fn_or_name: the function, or the name of one that the module's code calls, such as ``"len"``.
+        fn_or_name: the function, or the name of a function that the code of the module calls, such as ``"len"``.
     Returns: the argument.
-    Raises: NotImplementedError if it is called in a function; RuntimeError if the argument is neither a function nor a
-        name.
+    Raises: NotImplementedError if ``wrap`` is called inside a function; RuntimeError if the argument is neither a
+        function nor a name.
 
     >>> @fb.fx.wrap
     ... def positive(x):

@@ -120,7 +120,8 @@ def summary(model: Module, *inputs: Any, **kwargs: Any) -> Summary:
 def _row(path: str, module: Module, seen: set[int]) -> Row:
     """Return a module's row with its parameter counts and bytes; the shapes are added when the module is called.
 
-    Tensors whose id is in ``seen`` were counted in an earlier row. The ids of the others are added to it.
+    Tensors whose id is in ``seen`` were counted in an earlier row and are skipped. The ids of the other tensors are
+    added to ``seen``.
     """
     row = Row(path, type(module).__name__)
     for tensor in [*module._parameters.values(), *module._buffers.values()]:

@@ -29,7 +29,7 @@ _size_any_opt_t: TypeAlias = _scalar_or_tuple_any_t[int | None]
 _size_2_opt_t: TypeAlias = _scalar_or_tuple_2_t[int | None]
 _size_3_opt_t: TypeAlias = _scalar_or_tuple_3_t[int | None]
 
-# Factors of resizing.
+# Scale factors of resizing layers.
 _ratio_any_t: TypeAlias = _scalar_or_tuple_any_t[float]
 _ratio_2_t: TypeAlias = _scalar_or_tuple_2_t[float]
 _ratio_3_t: TypeAlias = _scalar_or_tuple_3_t[float]

@@ -56,13 +56,13 @@ _LINEAR = {
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """Return the factor on the standard deviation that keeps a signal's size through a nonlinearity.
+    """Return the factor for the standard deviation of weights that preserves the size of activations.
 
     Args:
         nonlinearity: ``"linear"`` (or a convolution), ``"sigmoid"``, ``"tanh"``, ``"relu"``, ``"leaky_relu"`` or
             ``"selu"``.
         param: the negative slope of ``"leaky_relu"``, 0.01 by default.
-    Raises: ValueError for another name or a slope that is not a number.
+    Raises: ValueError for an unknown name or a slope that is not a number.
 
     >>> nn.init.calculate_gain("leaky_relu", 0.0) == nn.init.calculate_gain("relu")
     True
@@ -103,7 +103,7 @@ def calculate_fan(tensor: Tensor) -> tuple[int, int]:
 
 @overridable
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
-    """Draw from the uniform distribution on [a, b).
+    """Fill ``tensor`` with random numbers from the uniform distribution on [a, b).
 
     >>> weight = fb.empty(100, 100)
     >>> nn.init.uniform_(weight, -1, 1) is weight
@@ -115,7 +115,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
 
 @overridable
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
-    """Draw from the normal distribution.
+    """Fill ``tensor`` with random numbers from the normal distribution.
 
     >>> weight = fb.empty(100, 100)
     >>> nn.init.normal_(weight, std=0.02) is weight
@@ -170,7 +170,8 @@ def eye_(tensor: Tensor) -> Tensor:
 def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """Fill a convolution weight of three to five dimensions so that the convolution returns its input unchanged.
 
-    In each of the ``groups`` groups, the number of channels passed on is the smaller of its input and output channels.
+    If a group has different numbers of input and output channels, the convolution passes on the first channels, as many
+    as the smaller number.
 
     Raises: ValueError for other numbers of dimensions, or if ``groups`` does not divide the number of output channels.
 
@@ -196,11 +197,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
 def trunc_normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
 ) -> Tensor:
-    """Draw from the normal distribution, restricted to ``[a, b]``.
+    """Fill ``tensor`` with random numbers from the normal distribution, restricted to ``[a, b]``.
 
-    The function draws rejected numbers again: from the normal distribution, or from the uniform distribution if less
-    than 0.3 of the normal distribution lies between the limits. If a limit is more than 150 ``std`` from the mean, the
-    uniform distribution covers only the part where the density is not negligible.
+    Numbers are drawn from the normal distribution, or from the uniform distribution if less than 0.3 of the normal
+    distribution lies between the limits. Rejected numbers are drawn again. If a limit is more than 150 ``std`` from the
+    mean, the uniform distribution covers only the part where the density is not negligible.
 
     >>> bool((nn.init.trunc_normal_(fb.empty(100)).abs() <= 2).all())
     True
@@ -209,7 +210,7 @@ def trunc_normal_(
         raise NotImplementedError(
             f"trunc_normal_ does not support complex tensors, got a tensor of dtype {tensor.dtype}"
         )
-    mean, std, a, b = (float(number) for number in (mean, std, a, b))  # raises before the tensor changes
+    mean, std, a, b = (float(number) for number in (mean, std, a, b))  # a wrong type raises before the tensor changes
     if not a - 2 * std <= mean <= b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -251,7 +252,7 @@ def _uniform_by_density(like: Tensor, mean: float, std: float, a: float, b: floa
 
 
 def _distant_tail(like: Tensor, mean: float, std: float, a: float, b: float, options: dict[str, Any]) -> Tensor:
-    """Draw the distance from the limit that is next to the mean, in units of ``std``."""
+    """Draw the distance from the limit that is closest to the mean, in units of ``std``."""
     scale, nearest = abs(std), a if mean < a else b
     distance = min(abs(nearest - mean) / scale, 1e100)  # beyond this, all results equal the limit
     # The logarithm of the density falls by 50 within `width`. A number whose density is smaller is never accepted.
@@ -267,7 +268,10 @@ def _distant_tail(like: Tensor, mean: float, std: float, a: float, b: float, opt
 def _accepted(
     like: Tensor, low: float, high: float, log_density: Callable[[Tensor], Tensor], options: dict[str, Any]
 ) -> Tensor:
-    """Accept uniform numbers with a probability proportional to the density (rejection sampling, von Neumann 1951)."""
+    """Draw numbers by rejection sampling (von Neumann 1951).
+
+    A uniform number is accepted with a probability proportional to its density; rejected numbers are drawn again.
+    """
 
     def rejected(candidates: Tensor) -> Tensor:
         return flambeau.empty_like(like).uniform_(**options).log_() > log_density(candidates)
@@ -299,14 +303,15 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Any = None) -> Tenso
         rows, columns = tensor.flatten(1).shape
         drawn = tensor.detach().new_empty(rows, columns).normal_(0, 1, **_generator_option(generator))
         q, r = flambeau.linalg.qr(drawn if rows >= columns else drawn.T)
-        q = q * r.diagonal().sign()  # makes the distribution uniform over orthogonal matrices
+        q = q * r.diagonal().sign()  # with these signs, q is uniformly distributed over the orthogonal matrices
         return tensor.copy_((q if rows >= columns else q.T).reshape(tensor.shape) * gain)
 
 
 def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any = None) -> Tensor:
-    """Draw a matrix from ``N(0, std**2)``, and set a fraction ``sparsity`` of each column to 0.
+    """Fill a matrix with random numbers from ``N(0, std**2)``, and set a fraction ``sparsity`` of each column to 0.
 
-    Raises: ValueError unless it has 2 dimensions. Source: Martens 2010, "Deep learning via Hessian-free optimization".
+    Raises: ValueError unless ``tensor`` has 2 dimensions.
+    Source: Martens 2010, "Deep learning via Hessian-free optimization".
 
     >>> weight = fb.empty(100, 100)
     >>> nn.init.sparse_(weight, sparsity=0.5) is weight
@@ -324,7 +329,7 @@ def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Any =
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """Draw from ``U(-a, a)`` with ``a = gain * sqrt(6 / (fan_in + fan_out))``.
+    """Fill ``tensor`` with random numbers from ``U(-a, a)`` with ``a = gain * sqrt(6 / (fan_in + fan_out))``.
 
     Source: Glorot, Bengio 2010, AISTATS.
 
@@ -337,7 +342,7 @@ def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Any = None) ->
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Tensor:
-    """Draw from ``N(0, std**2)`` with ``std = gain * sqrt(2 / (fan_in + fan_out))``.
+    """Fill ``tensor`` with random numbers from ``N(0, std**2)`` with ``std = gain * sqrt(2 / (fan_in + fan_out))``.
 
     Source: Glorot, Bengio 2010, AISTATS.
 
@@ -352,12 +357,12 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> 
 def kaiming_uniform_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
-    """Draw from ``U(-b, b)`` with ``b = gain * sqrt(3 / fan)``.
+    """Fill ``tensor`` with random numbers from ``U(-b, b)`` with ``b = gain * sqrt(3 / fan)``.
 
     Args:
         tensor: a weight of at least 2 dimensions.
-        a: the negative slope of a leaky ReLU behind the layer.
-        mode: ``"fan_in"`` keeps the size of activations, ``"fan_out"`` that of gradients.
+        a: the negative slope of the leaky ReLU after the layer.
+        mode: ``"fan_in"`` preserves the size of activations, ``"fan_out"`` the size of gradients.
         nonlinearity: see `calculate_gain`.
         generator: the source of random numbers.
     Source: He et al. 2015, arXiv:1502.01852.
@@ -375,7 +380,9 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu", generator: Any = None
 ) -> Tensor:
-    """Draw from ``N(0, std**2)`` with ``std = gain / sqrt(fan)``; arguments as in `kaiming_uniform_`.
+    """Fill ``tensor`` with random numbers from ``N(0, std**2)`` with ``std = gain / sqrt(fan)``.
+
+    The arguments are described in `kaiming_uniform_`.
 
     >>> weight = fb.empty(100, 100)
     >>> nn.init.kaiming_normal_(weight) is weight
@@ -409,7 +416,7 @@ def _generator_option(generator: Any) -> dict[str, Any]:
 
 
 def _deprecated_alias(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Return the function under its deprecated name without the underscore; a call warns."""
+    """Return a function with the deprecated name, without the underscore, that warns and calls ``function``."""
     name = function.__name__.removesuffix("_")
 
     @functools.wraps(function)
@@ -422,7 +429,7 @@ def _deprecated_alias(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return older
 
 
-# Names that libraries import although PyTorch declares them private
+# Libraries import these names, although they are private in PyTorch.
 _no_grad_fill_, _no_grad_zero_ = constant_, zeros_
 _no_grad_normal_, _no_grad_trunc_normal_, _no_grad_uniform_ = normal_, trunc_normal_, uniform_
 

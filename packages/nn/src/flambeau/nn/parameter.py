@@ -1,4 +1,4 @@
-"""Tensors that a module registers when they are assigned to one of its attributes."""
+"""Tensors that a module registers when they are assigned to an attribute of the module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter
 
 
 class _ParameterMeta(type):
-    """The type of Parameter. Sparse tensors and instances of classes with ``__torch_dispatch__`` may be parameters."""
+    """Metaclass of Parameter.
+
+    isinstance(x, Parameter) is also True for sparse tensors and instances of classes with ``__torch_dispatch__`` that
+    are marked as parameters by ``_is_param``.
+    """
 
     def __instancecheck__(cls, instance: Any) -> bool:
         if type.__instancecheck__(cls, instance):
@@ -24,12 +28,12 @@ class _ParameterMeta(type):
 
 
 class Parameter(Tensor, metaclass=_ParameterMeta):
-    """A tensor that a module trains: assigned to a module's attribute, it is added to ``module.parameters()``.
+    """Trainable tensor. When it is assigned to an attribute of a module, it is added to ``module.parameters()``.
 
-    It shares storage with ``data`` and is a leaf of the autograd graph.
+    The parameter shares storage with ``data`` and is a leaf of the autograd graph.
 
     Args:
-        data: any floating tensor, strided or sparse; an empty one if None.
+        data: any floating tensor, strided or sparse. None creates an empty tensor.
         requires_grad: False freezes the parameter.
     Raises: RuntimeError if ``data`` is not floating and ``requires_grad`` is True.
 
@@ -77,7 +81,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 
 
 def _not_a_tensor(kind: type, data: Any) -> str:
-    """Return the message for data of another type, with the corrected call."""
+    """Return the error message for data that is not a tensor, with the corrected call."""
     message = f"{kind.__name__}: data must be a Tensor, got {typename(data)}"
     if isinstance(data, int | float | list | tuple):
         example = repr(data) if len(repr(data)) <= 40 else "..."
@@ -97,10 +101,10 @@ def _rebuild_parameter(
 
 
 class Buffer(Tensor):
-    """A tensor that belongs to a module's state but is not trained, such as a running mean.
+    """Tensor that belongs to the state of a module but is not trained, such as a running mean.
 
-    Assigned to a module's attribute, it is added to ``module.buffers()``; ``persistent=False`` keeps it out of
-    ``state_dict()``.
+    When it is assigned to an attribute of a module, it is added to ``module.buffers()``. With ``persistent=False``, it
+    is not part of ``state_dict()``.
 
     >>> layer = nn.Identity()
     >>> layer.scale = nn.Buffer(fb.ones(2))
@@ -142,7 +146,7 @@ trying to load an uninitialized parameter into an initialized one. Call `forward
 accessing their attributes."""
 
 
-# Methods of a tensor without a shape. Conversions change the dtype or the device of the tensor that it becomes.
+# Methods that do not need a shape. Conversions change the dtype or device that the tensor has after `materialize`.
 _SHAPELESS = {
     *("__hash__", "copy_", "get_device", "is_complex", "is_floating_point", "requires_grad_", "size"),
     *("to", "cpu", "cuda", "bfloat16", "bool", "char", "double", "float", "half", "int", "long", "short"),
@@ -185,7 +189,7 @@ class UninitializedTensorMixin(Tensor):
         self._forget = weakref.finalize(self, cls._remove)
         if cls._count == 0:
             cls.__torch_function__ = classmethod(_refuse_function)  # type: ignore[assignment]
-            super(UninitializedTensorMixin, cls).__init_subclass__()  # registers the class again
+            super(UninitializedTensorMixin, cls).__init_subclass__()  # register the class again, now with an override
         cls._count += 1
 
     @classmethod
@@ -199,8 +203,8 @@ class UninitializedTensorMixin(Tensor):
         """Convert this object to an ordinary parameter or buffer with uninitialised values.
 
         Args:
-            shape: sizes.
-            device, dtype: unchanged if None.
+            shape: the new shape.
+            device, dtype: the new device and dtype; unchanged if None.
         """
         data = empty(shape, device=device or self.device, dtype=dtype or self.dtype)
         self._forget()
@@ -210,7 +214,7 @@ class UninitializedTensorMixin(Tensor):
 
     @property
     def shape(self) -> Size:
-        """Shape of the tensor; not known yet, so reading it raises RuntimeError."""
+        """Shape of the tensor. Reading it raises RuntimeError, because the shape is not known yet."""
         raise RuntimeError(NO_SHAPE_YET)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:

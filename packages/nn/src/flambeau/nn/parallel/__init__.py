@@ -1,4 +1,4 @@
-"""Data parallelism: a module runs on several GPUs of one process, or in several processes, on parts of the batch."""
+"""Data parallelism: copies of a module process parts of the batch on several GPUs or in several processes."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ does not report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name == "DistributedDataParallel":  # defined in flambeau-distributed

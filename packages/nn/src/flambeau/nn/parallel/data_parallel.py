@@ -22,15 +22,16 @@ def _index(device: Any) -> int:
 
 
 class DataParallel(Module):
-    """Data parallelism over the GPUs of this process: split the batch, run a copy of the module on each, and gather.
+    """Data parallelism over the GPUs of this process: each GPU runs a copy of the module on a part of the batch.
 
-    The parameters and buffers of ``module`` are on the first GPU. Each call copies them to the other GPUs. Gradients
-    are summed into the parameters of ``module``. Changes of buffers are kept only on the first GPU. Without GPUs, calls
-    are forwarded to ``module``. The keys of ``state_dict()`` have the prefix ``module.``.
+    The parameters and buffers of ``module`` are on the first GPU. Each call copies them to the other GPUs, splits the
+    batch, and gathers the results. Gradients are summed into the parameters of ``module``. Changes of buffers are kept
+    only on the first GPU. Without GPUs, calls are forwarded to ``module``. The keys of ``state_dict()`` have the prefix
+    ``module.``.
 
     Args:
         module: the module to run.
-        device_ids: GPUs to use; all of them by default.
+        device_ids: GPUs to use; by default all GPUs.
         output_device: device of the gathered results; the first GPU by default.
         dim: dimension along which batches are split.
     Raises: RuntimeError for a GPU that does not exist and, when called, for a parameter or buffer that is not on the

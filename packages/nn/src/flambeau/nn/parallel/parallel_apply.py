@@ -1,4 +1,4 @@
-"""Running modules on several GPUs, each with separate arguments."""
+"""Calls of several modules on several GPUs, with separate arguments for each module."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def parallel_apply(
     """Call modules one after another. Each call only queues GPU work, so the GPUs compute in parallel.
 
     Args:
-        modules: one for each GPU.
+        modules: one module for each GPU.
         inputs: the positional arguments of each module: a tuple or list, or a single argument.
         kwargs_tup: the keyword arguments of each module.
         devices: the GPU of each module; by default the GPU of its inputs.

@@ -18,8 +18,8 @@ M = TypeVar("M", bound=Module)
 def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[M]:
     """Copy a module to several GPUs. Autograd records the copies, so the original parameters receive the gradients.
 
-    On the GPU that already holds a parameter or buffer, the replica shares it. In-place changes of a shared buffer are
-    therefore visible in the original module.
+    A replica on the GPU of the original module shares the parameters and buffers. In-place changes of a shared buffer
+    are therefore visible in the original module.
 
     Args:
         network: the module.
@@ -36,10 +36,11 @@ def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[
 
 
 def _copy_with_tensors(network: M, tensors: dict[int, Tensor]) -> M:
-    """Copy a tree of modules with other parameters and buffers.
+    """Copy a module and its submodules, and replace the parameters and buffers.
 
     Args:
-        tensors: the replacement of each tensor, by the tensor's id.
+        network: the module.
+        tensors: for the id of each original tensor, the tensor that replaces it.
     Returns: the copy. It shares all other attributes with ``network``.
     """
     replicas: dict[int, Any] = {}

@@ -1,4 +1,4 @@
-"""Splitting arguments over GPUs and gathering the results. Both are recorded for autograd."""
+"""Functions that split arguments over GPUs and gather the results. Autograd records both operations."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _is_namedtuple(value: Any) -> bool:
 
 
 def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Sequence[Any]:
-    """Split tensors over GPUs, including those in tuples, lists and dictionaries. Other values are passed to every GPU.
+    """Split tensors over GPUs, also inside tuples, lists and dictionaries. Other values are passed to every GPU.
 
     Args:
         inputs: a tensor, or a nested structure of tensors.
         target_gpus: the GPUs.
         dim: dimension along which tensors are split.
-    Returns: the inputs of each GPU. There may be fewer of them than GPUs.
+    Returns: a list with the inputs of each GPU. It may have fewer items than there are GPUs.
 
     >>> nn.parallel.scatter([1, "two"], [0, 1])
     [[1, 'two'], [1, 'two']]

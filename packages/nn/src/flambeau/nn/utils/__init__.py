@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .init import *
     from .memory_format import *
 
-# The public names by the module that defines them. Names of modules that are not listed are imported from the modules.
+# For each module, the public names that this package also exports. Other names must be imported from their modules.
 _NAMES = {
     "clip_grad": "clip_grad_norm clip_grad_norm_ clip_grad_value_ clip_grads_with_norm_ get_total_norm",
     "convert_parameters": "parameters_to_vector vector_to_parameters",
@@ -43,7 +43,7 @@ _SUBMODULES = (
 __all__ = [*_HOME, *_SUBMODULES]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ does not report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name in _HOME:

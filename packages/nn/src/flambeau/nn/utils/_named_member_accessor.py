@@ -19,7 +19,7 @@ def set_tensor(module: Module, name: str, tensor: Tensor | None) -> None:
 
 
 def swap_tensor(module: Module, name: str, tensor: Tensor | None) -> Tensor | None:
-    """Set a parameter, a buffer or another tensor of a module, and return the former one.
+    """Set a parameter, a buffer or another tensor of a module, and return the previous tensor.
 
     >>> import flambeau
     >>> layer = flambeau.nn.Linear(2, 2)
@@ -36,7 +36,7 @@ def swap_tensor(module: Module, name: str, tensor: Tensor | None) -> Tensor | No
 
 
 def swap_submodule(module: Module, name: str, submodule: Module) -> Module:
-    """Set a submodule of a module, and return the former one."""
+    """Set a submodule of a module, and return the previous submodule."""
     _check(module, name, submodule, Module)
     former: Module | None = module._modules.get(name)
     if former is None:

@@ -20,17 +20,19 @@ def call_for_per_sample_grads(
 ) -> Callable[..., Any]:
     """Return a function that calls the module, and whose backward pass computes the gradients of each example.
 
-    The backward pass stores them in ``parameter.grad_sample``, with the examples in the first dimension, and leaves
-    ``parameter.grad`` unchanged. A second backward pass adds to them. The function calls the module inside of
-    `flambeau.func.vmap`, so each example is a batch of size 1, and dropout draws other numbers for each.
+    The backward pass stores these gradients in ``parameter.grad_sample``, with the examples in the first dimension, and
+    leaves ``parameter.grad`` unchanged. A second backward pass adds to ``grad_sample``. The function calls the module
+    inside `flambeau.func.vmap`: each example is a batch of size 1, and dropout draws different numbers for each
+    example.
 
     Args:
         module: the module.
-        batch_size: the number of examples. None means the size of the tensors among the arguments, which must agree.
+        batch_size: the number of examples. None means the batch size of the tensor arguments, which must all have the
+            same batch size.
         loss_reduction: the loss's reduction over the batch, ``"sum"`` or ``"mean"``. With ``"mean"``, the gradients are
             multiplied by the batch size.
         batch_first: if True, the examples are in the first dimension of arguments and results, else in the second.
-    Raises: RuntimeError for other arguments, and if a parameter already has a ``grad_sample``.
+    Raises: RuntimeError if an argument is invalid or a parameter already has a ``grad_sample``.
 
     >>> import flambeau as fb
     >>> model = fb.nn.Linear(4, 3)

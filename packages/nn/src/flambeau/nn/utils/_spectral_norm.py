@@ -16,7 +16,7 @@ __all__ = ["remove_spectral_norm", "spectral_norm"]
 
 
 class SpectralNorm:
-    """The hook that divides ``<name>_orig`` by its largest singular value before each call."""
+    """Hook that divides ``<name>_orig`` by its largest singular value before each call."""
 
     def __init__(self, name: str, n_power_iterations: int, dim: int, eps: float) -> None:
         if n_power_iterations <= 0:
@@ -29,7 +29,7 @@ class SpectralNorm:
         self.eps = eps
 
     def compute_weight(self, module: Module, do_power_iteration: bool) -> Tensor:
-        """Return the normalised weight; if ``do_power_iteration``, first run the power iteration."""
+        """Return the normalised weight. If ``do_power_iteration`` is True, first run the power iteration."""
         weight = getattr(module, self.name + "_orig")
         u, v = getattr(module, self.name + "_u"), getattr(module, self.name + "_v")
         matrix = matrix_of(weight, self.dim)
@@ -53,8 +53,8 @@ def spectral_norm(
     Args:
         module: the module, which is changed and returned.
         name: name of the weight parameter.
-        n_power_iterations: steps of the power iteration at each training pass.
-        eps: lower limit of norms, against division by zero.
+        n_power_iterations: steps of the power iteration in each call in training mode.
+        eps: lower limit of norms, which avoids division by zero.
         dim: dimension of the outputs. The default is 0, or 1 for transposed convolutions.
     Raises: RuntimeError if the weight is already normalised; ValueError for the weight of a lazy module.
     Source: Miyato et al. 2018, arXiv:1802.05957.

@@ -1,4 +1,4 @@
-"""Check of arguments that are one tensor or an iterable of tensors."""
+"""A check of arguments that must be one tensor or an iterable of tensors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from ..modules.module import Module
 def listed(function: str, tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """Return one tensor or an iterable of tensors as a list.
 
-    Raises: TypeError for anything else, with the corrected call for a module and for pairs of name and parameter.
+    Raises: TypeError for other types. For a module and for pairs of name and parameter, the message shows the corrected
+        call.
     """
     if isinstance(tensors, Tensor):
         return [tensors]

@@ -14,14 +14,14 @@ __all__ = ["remove_weight_norm", "weight_norm"]
 
 
 class WeightNorm:
-    """The hook that computes the weight from ``<name>_g`` and ``<name>_v`` before each call."""
+    """Hook that computes the weight from ``<name>_g`` and ``<name>_v`` before each call."""
 
     def __init__(self, name: str, dim: int | None) -> None:
         self.name = name
         self.dim = -1 if dim is None else dim
 
     def compute_weight(self, module: Module) -> Tensor:
-        """Return the weight."""
+        """Return the weight with the direction of ``<name>_v`` and the norm ``<name>_g``."""
         g, v = getattr(module, self.name + "_g"), getattr(module, self.name + "_v")
         weight: Tensor = v * (g / norm_except_dim(v, self.dim))
         return weight
@@ -31,12 +31,12 @@ class WeightNorm:
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Replace a weight by two parameters: its norm (``<name>_g``) and its direction (``<name>_v``).
+    """Replace a weight with two parameters: its norm (``<name>_g``) and its direction (``<name>_v``).
 
     Args:
         module: the module, which is changed and returned.
         name: name of the weight parameter.
-        dim: dimension along which each index has a separate norm; None for one norm of the whole weight.
+        dim: dimension along which each slice has a separate norm; None for one norm of the whole weight.
     Raises: RuntimeError if the weight is already normalised; ValueError for the weight of a lazy module.
     Source: Salimans, Kingma 2016, arXiv:1602.07868.
 

@@ -47,9 +47,9 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
-    """Scale all gradients by ``max_norm / (total_norm + 1e-6)`` if that is below 1.
+    """Scale all gradients by ``max_norm / (total_norm + 1e-6)`` if this factor is below 1.
 
-    The arguments are those of `clip_grad_norm_`.
+    ``parameters`` and ``max_norm`` are described in `clip_grad_norm_`; ``total_norm`` is the norm of all gradients.
 
     >>> weight = fb.zeros(2, requires_grad=True)
     >>> weight.grad = fb.tensor([3.0, 4.0])
@@ -70,10 +70,10 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale all gradients by one factor, so that their common norm is at most ``max_norm``.
+    """Scale all gradients by one factor, so that the norm of all their elements is at most ``max_norm``.
 
     Args:
-        parameters: one tensor or several; those without a gradient do not count.
+        parameters: one tensor or an iterable of tensors. Tensors without a gradient are ignored.
         max_norm: maximum norm after clipping.
         norm_type: order of the norm; ``inf`` for the largest magnitude.
         error_if_nonfinite: if True, raise an error instead of scaling by NaN or 0.

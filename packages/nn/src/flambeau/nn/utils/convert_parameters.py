@@ -1,4 +1,4 @@
-"""Concatenate all parameters into one vector, and split it again, for optimizers of functions of one vector."""
+"""Conversion of all parameters to one vector and back, for optimizers that expect a single vector."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["parameters_to_vector", "vector_to_parameters"]
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Return the elements of all parameters, one after the other, as one vector.
+    """Concatenate the elements of all parameters to one vector.
 
     >>> tuple(nn.utils.parameters_to_vector(nn.Linear(2, 3).parameters()).shape)
     (9,)
@@ -23,7 +23,8 @@ def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
 def vector_to_parameters(vec: Tensor, parameters: Iterable[Tensor]) -> None:
     """Set the parameters to the values in ``vec``. They become views of ``vec``.
 
-    Raises: TypeError if ``vec`` is not a Tensor; ValueError, before any change, for a wrong number of elements.
+    Raises: TypeError if ``vec`` is not a Tensor; ValueError for a wrong number of elements. The parameters are then
+        unchanged.
 
     >>> weight = fb.zeros(2, 2)
     >>> nn.utils.vector_to_parameters(fb.arange(4.0), [weight])

@@ -1,4 +1,4 @@
-"""Fusing batch normalisation in evaluation into the layer before it."""
+"""Functions that fuse batch normalisation in evaluation mode into the previous layer."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ M = TypeVar("M", bound=Module)
 
 
 def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
-    """Return a convolution that is equivalent to ``conv`` followed by the batch normalisation ``bn`` in evaluation.
+    """Return a convolution that is equivalent to ``conv`` followed by the batch normalisation ``bn``.
 
-    ``transpose`` must be True for a transposed convolution. Raises: AssertionError for modules in training.
+    Both modules must be in evaluation mode. ``transpose`` must be True for a transposed convolution.
+    Raises: AssertionError for a module in training mode.
 
     >>> conv, bn = nn.Conv2d(1, 2, 3).eval(), nn.BatchNorm2d(2).eval()
     >>> x = fb.ones(1, 1, 4, 4)
@@ -31,9 +32,11 @@ def fuse_conv_bn_eval(conv: M, bn: Module, transpose: bool = False) -> M:
 
 
 def fuse_linear_bn_eval(linear: Linear, bn: _NormBase) -> Linear:
-    """Return a linear layer that is equivalent to ``linear`` followed by the batch normalisation ``bn`` in evaluation.
+    """Return a linear layer that is equivalent to ``linear`` followed by the batch normalisation ``bn``.
 
-    Raises: AssertionError for modules in training, or if the numbers of features differ and that of ``bn`` is not 1.
+    Both modules must be in evaluation mode.
+    Raises: AssertionError for a module in training mode, or if ``bn`` has neither 1 feature nor as many features as
+        ``linear`` has outputs.
 
     >>> linear, norm = nn.Linear(3, 4).eval(), nn.BatchNorm1d(4).eval()
     >>> fused, x = nn.utils.fuse_linear_bn_eval(linear, norm), fb.ones(2, 3)
@@ -75,7 +78,7 @@ def fuse_conv_bn_weights(
         conv_w, conv_b: weight and bias of the layer; None for no bias.
         bn_rm, bn_rv, bn_eps: running mean, running variance, and the number added to the variance.
         bn_w, bn_b: weight and bias of the normalisation; None for 1 and 0.
-        transpose: if True, dimension 1 of the weight is the outputs, as in transposed convolutions.
+        transpose: if True, dimension 1 of the weight is the output channel, as in transposed convolutions.
 
     >>> conv, norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
     >>> weight, bias = nn.utils.fuse_conv_bn_weights(
@@ -103,7 +106,7 @@ def fuse_linear_bn_weights(
     bn_w: Tensor,
     bn_b: Tensor,
 ) -> tuple[Parameter, Parameter]:
-    """Return the weight and the bias of the fused layer. Arguments as in `fuse_conv_bn_weights`.
+    """Return the weight and the bias of the fused layer. The arguments are described in `fuse_conv_bn_weights`.
 
     >>> linear, norm = nn.Linear(3, 4), nn.BatchNorm1d(4)
     >>> weight, bias = nn.utils.fuse_linear_bn_weights(

@@ -1,4 +1,4 @@
-"""Making layers without initialising them."""
+"""Creation of layers without initialisation of the parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ M = TypeVar("M", bound=Module)
 
 
 def skip_init(module_cls: type[M], *args: Any, **kwargs: Any) -> M:
-    """Return ``module_cls(*args, **kwargs)`` with uninitialised parameters, into which values can be loaded.
+    """Return ``module_cls(*args, **kwargs)`` with uninitialised parameters, so that values can be loaded.
 
     The module is created on the meta device and then allocated on ``device``, by default the CPU.
 

@@ -1,4 +1,4 @@
-"""Parametrizations of weights: normalised, orthogonal, of unit spectral norm."""
+"""Parametrizations of weights: weight normalisation, spectral normalisation and orthogonal matrices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ __all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 def norm_except_dim(v: Tensor, dim: int) -> Tensor:
-    """Return the norms over all dimensions except ``dim`` (over all if -1), with reduced dimensions kept as size 1."""
+    """Return the norms over all dimensions except ``dim``, with reduced dimensions kept as size 1.
+
+    For ``dim=-1``, return the norm over all dimensions, a scalar.
+    """
     if dim == -1:
         return v.square().sum().sqrt()
     others = [d for d in range(v.ndim) if d != dim % v.ndim]
@@ -34,17 +37,17 @@ class _WeightNorm(Module):
         return weight_v * (weight_g / norm_except_dim(weight_v, self.dim))
 
     def right_inverse(self, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Return values of ``g`` and ``v`` for a weight: its norm and the weight itself."""
+        """Return values of ``g`` and ``v`` that give this weight: the norm of the weight, and the weight."""
         return norm_except_dim(weight, self.dim), weight
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Parametrize a weight by its norms (``original0``) and its direction (``original1``), which are trained instead.
+    """Replace a weight with two trained parameters: its norms (``original0``) and its direction (``original1``).
 
     Args:
         module: the module, which is changed and returned.
         name: name of the weight parameter.
-        dim: dimension along which each index has a separate norm; None for one norm of the whole weight.
+        dim: dimension along which each slice has a separate norm; None for one norm of the whole weight.
     Source: Salimans, Kingma 2016, arXiv:1602.07868.
 
     >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))
@@ -102,7 +105,7 @@ class _SpectralNorm(Module):
         return weight / (self._u.clone() @ (matrix @ self._v.clone()))
 
     def right_inverse(self, value: Tensor) -> Tensor:
-        """Return ``value``. The weight computed from it is ``value`` divided by its largest singular value."""
+        """Return ``value``. The normalised weight is then ``value`` divided by its largest singular value."""
         return value
 
 
@@ -114,8 +117,8 @@ def spectral_norm(
     Args:
         module: the module, which is changed and returned.
         name: name of the weight parameter.
-        n_power_iterations: steps of the power iteration at each training pass.
-        eps: lower limit of norms, against division by zero.
+        n_power_iterations: steps of the power iteration in each pass in training mode.
+        eps: lower limit of norms, which avoids division by zero.
         dim: dimension of the outputs. The default is 0, or 1 for transposed convolutions.
     Source: Miyato et al. 2018, arXiv:1802.05957.
 
@@ -133,7 +136,10 @@ def _output_dim(module: Module) -> int:
 
 
 class _Orthogonal(Module):
-    """Map from an unconstrained matrix to an orthogonal (or unitary) one; ``base`` stores the starting point."""
+    """Map from an unconstrained matrix to an orthogonal (or unitary) matrix.
+
+    With ``use_trivialization``, ``base`` is a constant orthogonal factor of the result.
+    """
 
     base: Tensor | None
 
@@ -183,7 +189,7 @@ class _Orthogonal(Module):
         if self.use_trivialization:
             self.base = _orthonormal(Q)
             start = flambeau.zeros_like(Q)
-            start.diagonal(dim1=-2, dim2=-1).fill_(-1)  # every map sends this matrix to the identity
+            start.diagonal(dim1=-2, dim2=-1).fill_(-1)  # every map gives the identity for this matrix
             return start
         if self.map_name != "householder":
             raise NotImplementedError(
@@ -200,7 +206,7 @@ class _Orthogonal(Module):
 
 
 def _orthonormal(X: Tensor) -> Tensor:
-    """Orthonormalise the columns of X by QR, and complete them at random to a square orthogonal matrix."""
+    """Orthonormalise the columns of X by QR, and add random columns to get a square orthogonal matrix."""
     tall = X if X.shape[-2] >= X.shape[-1] else X.mT
     rows, columns = tall.shape[-2:]
     if rows != columns:
@@ -215,15 +221,17 @@ def _orthonormal(X: Tensor) -> Tensor:
 def orthogonal(
     module: Module, name: str = "weight", orthogonal_map: str | None = None, *, use_trivialization: bool = True
 ) -> Module:
-    """Keep a weight orthogonal: its columns, or if there are more columns than rows its rows, are orthonormal.
+    """Parametrize a weight so that it is always orthogonal.
+
+    The columns of the matrix are orthonormal or, if there are more columns than rows, its rows.
 
     Args:
         module: the module, which is changed and returned.
-        name: name of the weight, which has at least two dimensions; the last two are the matrix.
+        name: name of the weight, which has at least two dimensions. The last two dimensions are the matrix.
         orthogonal_map: ``"matrix_exp"``, ``"cayley"`` or ``"householder"``. The default is ``"matrix_exp"`` for square
             and complex matrices, otherwise ``"householder"``.
         use_trivialization: if True, keep the initial weight as a fixed factor.
-    Raises: ValueError for other maps or weights of fewer dimensions.
+    Raises: ValueError for an unknown map or a weight with fewer than two dimensions.
     Source: Lezcano-Casado 2019, arXiv:1909.09501.
 
     >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))

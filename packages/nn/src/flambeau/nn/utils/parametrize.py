@@ -1,8 +1,8 @@
 """Parameters that are functions of other parameters.
 
-Note [Parametrization]: a parametrized module gets a new class, derived from its former class, in which the
-parameter's name is a property: reading it computes the value, and assigning to it calls ``right_inverse``. The trained
-parameter is ``module.parametrizations.<name>.original``.
+Note [Parametrization]: a parametrized module gets a new class, derived from its previous class. In the new class, the
+name of the parameter is a property. Reading the property computes the value, and assigning to the property calls
+``right_inverse``. The trained parameter is ``module.parametrizations.<name>.original``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _cache: dict[tuple[int, str], Tensor] = {}
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Compute every parametrized value once within the block.
+    """Compute each parametrized value only once inside the ``with`` block.
 
     >>> parametrize = nn.utils.parametrize
     >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
@@ -55,12 +55,12 @@ def cached() -> Iterator[None]:
 
 
 class ParametrizationList(ModuleList):
-    """The parametrizations of one parameter, applied one after the other to the ``original`` or several originals.
+    """Parametrizations of one parameter, which are applied one after the other to the original tensor or tensors.
 
     Args:
         modules: the parametrizations.
         original: the parameter or buffer.
-        unsafe: if True, do not check that shape and dtype are kept.
+        unsafe: if True, do not check that the parametrization preserves shape and dtype.
 
     >>> parametrize = nn.utils.parametrize
     >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
@@ -91,7 +91,10 @@ class ParametrizationList(ModuleList):
             _check_unchanged(self(), before, "Registering a parametrization may not change")
 
     def _store(self, name: str, value: Tensor, original: Tensor) -> None:
-        """Store a value to be trained. A single value reuses the existing tensor, which an optimizer may refer to."""
+        """Store ``value`` as a trained tensor.
+
+        A single value is stored in the existing tensor, because an optimizer may refer to this tensor.
+        """
         if not isinstance(original, Parameter):
             self.register_buffer(name, value)
         elif not self.is_tensor:
@@ -113,9 +116,10 @@ class ParametrizationList(ModuleList):
         return [getattr(self, self._name(index)) for index in range(self.ntensors)]
 
     def right_inverse(self, value: Tensor) -> None:
-        """Set the trained tensors such that the parametrized value becomes ``value``.
+        """Set the trained tensors so that the parametrized value is ``value``.
 
-        Raises: RuntimeError for a parametrization without ``right_inverse``; ValueError for another number of tensors.
+        Raises: RuntimeError for a parametrization without ``right_inverse``; ValueError if ``right_inverse`` returns a
+            wrong number of tensors.
         """
         with no_grad():
             inverted: Any = value
@@ -139,7 +143,7 @@ class ParametrizationList(ModuleList):
 
 
 def _inverse(module: Module, value: Any) -> Any:
-    """Return ``module.right_inverse(value)``; ``value`` if the method is missing or raises NotImplementedError."""
+    """Return ``module.right_inverse(value)``, or ``value`` if the method is missing or raises NotImplementedError."""
     if not hasattr(module, "right_inverse"):
         return value
     try:
@@ -202,13 +206,14 @@ def _parametrized_class(module: Module) -> type[Module]:
 def register_parametrization(
     module: Module, tensor_name: str, parametrization: Module, *, unsafe: bool = False
 ) -> Module:
-    """Replace ``module.<tensor_name>`` by the value of ``parametrization``, applied to a trained tensor.
+    """Replace ``module.<tensor_name>`` with the value of ``parametrization``, applied to a trained tensor.
 
     Args:
         module: the module, which is changed and returned.
         tensor_name: name of a parameter or buffer, which may be parametrized already.
-        parametrization: a module that computes the value in ``forward``; assignment requires a ``right_inverse``.
-        unsafe: if True, do not check that shape and dtype are kept.
+        parametrization: a module that computes the value in ``forward``. To allow assignments, it must have the method
+            ``right_inverse``.
+        unsafe: if True, do not check that the parametrization preserves shape and dtype.
     Raises: ValueError for an unknown name, or a parametrization that changes shape or dtype.
 
     >>> class Symmetric(nn.Module):
@@ -240,7 +245,7 @@ def register_parametrization(
 
 
 def _add(module: Module, name: str, parametrization: Module, unsafe: bool) -> None:
-    """Add a parametrization to a tensor that already has one, without changing the originals."""
+    """Add a parametrization to a tensor that is already parametrized, without changing the original tensors."""
     held = _parametrizations_of(module)[name]
     if not unsafe:
         value = getattr(module, name)
@@ -270,7 +275,7 @@ def _parametrizations_of(module: Module) -> ModuleDict:
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Return True if a module has parametrizations, or one for ``tensor_name`` if that is given.
+    """Return True if a module has any parametrization or, if ``tensor_name`` is given, one for this tensor.
 
     >>> parametrize = nn.utils.parametrize
     >>> layer = nn.utils.parametrizations.orthogonal(nn.Linear(3, 3))
@@ -284,8 +289,9 @@ def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
 
 
 def remove_parametrizations(module: Module, tensor_name: str, leave_parametrized: bool = True) -> Module:
-    """Make ``module.<tensor_name>`` an ordinary parameter with its current value, or with the value of ``original``.
+    """Make ``module.<tensor_name>`` an ordinary parameter again.
 
+    Its value is the current value or, with ``leave_parametrized=False``, the value of ``original``.
     Raises: ValueError if the tensor is not parametrized, or if ``leave_parametrized=False`` and there are several
     originals.
 
@@ -356,7 +362,7 @@ def transfer_parametrizations_and_params(
         for parametrization in held:
             register_parametrization(to_module, name, copy.deepcopy(parametrization), unsafe=True)
         for copied, parametrization in zip(_parametrizations_of(to_module)[name], held, strict=True):
-            copied.load_state_dict(parametrization.state_dict())  # registering it may have changed its buffers
+            copied.load_state_dict(parametrization.state_dict())  # registration may have changed the buffers
         for own, other in zip(_parametrizations_of(to_module)[name].originals(), held.originals(), strict=True):
             own.data = other.detach().clone()
     return to_module

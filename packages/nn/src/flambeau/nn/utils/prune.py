@@ -1,6 +1,6 @@
-"""Pruning: setting the least important weights to zero permanently.
+"""Pruning, which sets the least important weights to zero permanently.
 
-A pruned parameter is a product: ``<name>_orig``, which is trained, times the buffer ``<name>_mask``.
+A pruned parameter is the product of the trained parameter ``<name>_orig`` and the buffer ``<name>_mask``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 
 
 class BasePruningMethod(ABC):
-    """Base class of pruning methods: `compute_mask` decides which elements are kept.
+    """Base class of pruning methods. A subclass defines `compute_mask`, which decides which elements are kept.
 
     ``PRUNING_TYPE`` is ``"unstructured"`` (single values), ``"structured"`` (slices along ``dim``) or ``"global"``.
 
@@ -58,7 +58,10 @@ class BasePruningMethod(ABC):
 
     @abstractmethod
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Return 0 for pruned elements of ``t`` and 1 for others; elements pruned by ``default_mask`` stay pruned."""
+        """Return a mask with 0 for pruned elements of ``t`` and 1 for the other elements.
+
+        Elements that are 0 in ``default_mask`` stay pruned.
+        """
 
     def apply_mask(self, module: Module) -> Tensor:
         """Return the pruned parameter."""
@@ -77,7 +80,7 @@ class BasePruningMethod(ABC):
             module: the module, which is changed.
             name: name of the parameter.
             args, kwargs: arguments of the method.
-            importance_scores: scores of the parameter's shape to compare instead of its values.
+            importance_scores: tensor of the parameter's shape, whose elements are compared instead of the values.
         """
         previous = _hook_of(module, name)
         method: BasePruningMethod = cls(*args, **kwargs)
@@ -120,7 +123,7 @@ class BasePruningMethod(ABC):
         return t * self.compute_mask(scores, default)
 
     def remove(self, module: Module) -> None:
-        """Make the parameter an ordinary one again; pruned elements stay zero."""
+        """Make the pruned parameter an ordinary parameter again. Pruned elements stay zero."""
         name = self._tensor_name
         weight = self.apply_mask(module)
         for attribute in (name, name + "_mask"):
@@ -144,7 +147,7 @@ def _hook_of(module: Module, name: str) -> int | None:
 
 
 class PruningContainer(BasePruningMethod):
-    """Sequence of pruning methods for one parameter; each prunes the elements that earlier ones kept.
+    """Sequence of pruning methods for one parameter. Each method prunes elements that the earlier methods kept.
 
     >>> layer = nn.Linear(3, 2)
     >>> layer = nn.utils.prune.l1_unstructured(layer, "weight", amount=2)
@@ -160,7 +163,10 @@ class PruningContainer(BasePruningMethod):
             self.add_pruning_method(method)
 
     def add_pruning_method(self, method: BasePruningMethod) -> None:
-        """Add a method. Raises: TypeError for another type; ValueError for a method of another parameter."""
+        """Add a method.
+
+        Raises: TypeError for an object that is not a pruning method; ValueError for a method of another parameter.
+        """
         if not isinstance(method, BasePruningMethod):
             raise TypeError(f"{type(method)} is not a BasePruningMethod subclass")
         if self._pruning_methods and self._tensor_name != method._tensor_name:
@@ -201,23 +207,23 @@ def _prune_alive(method: BasePruningMethod, t: Tensor, mask: Tensor, alive: Tens
 
 
 class _Amount(BasePruningMethod):
-    """A method that prunes an ``amount``: a number of values or slices, or a fraction of them."""
+    """Base class of methods that prune an ``amount``: a number (int) or a fraction (float) of the values or slices."""
 
     def __init__(self, amount: float) -> None:
         _validate_pruning_amount_init(amount)
         self.amount: int | float = amount
 
     def _count(self, size: int) -> int:
-        """Return how many of ``size`` are pruned."""
+        """Return how many of ``size`` values or slices are pruned."""
         _validate_pruning_amount(self.amount, size)
         return _compute_nparams_toprune(self.amount, size)
 
 
-# Methods of other packages call these by PyTorch's names.
+# Pruning methods of other packages call the following functions of PyTorch.
 
 
 def _validate_pruning_amount_init(amount: Any) -> None:
-    """Raise an error unless this is a number of values or slices, or a fraction of them."""
+    """Raise TypeError or ValueError unless ``amount`` is a number (int) or a fraction (float) of values or slices."""
     if isinstance(amount, bool) or not isinstance(amount, (int, float)):
         raise TypeError(f"Invalid type for amount: {amount!r}. Must be int or float.")
     if amount < 0 or (isinstance(amount, float) and amount > 1.0):
@@ -236,7 +242,7 @@ def _compute_nparams_toprune(amount: float, tensor_size: int) -> int:
 
 
 class Identity(BasePruningMethod):
-    """Prune nothing, but store the parameter like a pruned one, with a mask of ones.
+    """Prune nothing, but store the parameter like a pruned parameter, with a mask of ones.
 
     >>> layer = nn.Linear(3, 2)
     >>> _ = nn.utils.prune.Identity.apply(layer, "weight")
@@ -255,7 +261,7 @@ class _Unstructured(_Amount):
     PRUNING_TYPE = "unstructured"
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Prune the values with the lowest scores."""
+        """Return a mask that prunes the values with the lowest scores."""
         mask = default_mask.clone()
         count = self._count(t.numel())
         if count:
@@ -281,7 +287,7 @@ class RandomUnstructured(_Unstructured):
 
 
 class L1Unstructured(_Unstructured):
-    """Prune the values of the smallest magnitude.
+    """Prune the values with the smallest magnitude.
 
     >>> layer = nn.Linear(3, 2)
     >>> _ = nn.utils.prune.L1Unstructured.apply(layer, "weight", amount=3)
@@ -301,7 +307,7 @@ class _Structured(_Amount):
         self.dim = dim
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Prune the slices along ``dim`` with the lowest scores."""
+        """Return a mask that prunes the slices along ``dim`` with the lowest scores."""
         if t.ndim <= 1:
             raise ValueError(
                 f"Structured pruning can only be applied to multidimensional tensors. Found tensor of shape "
@@ -333,7 +339,7 @@ class RandomStructured(_Structured):
 
 
 class LnStructured(_Structured):
-    """Prune the slices along ``dim`` of the smallest ``n``-norm.
+    """Prune the slices along ``dim`` with the smallest ``n``-norm.
 
     >>> layer = nn.Linear(3, 2)
     >>> _ = nn.utils.prune.LnStructured.apply(layer, "weight", amount=1, n=2, dim=0)
@@ -364,7 +370,7 @@ class CustomFromMask(BasePruningMethod):
         self.mask = mask
 
     def compute_mask(self, t: Tensor, default_mask: Tensor) -> Tensor:
-        """Return the product of both masks."""
+        """Return the product of the given mask and ``default_mask``."""
         if default_mask.shape != self.mask.shape:
             raise AssertionError(
                 f"expected a mask of shape {list(default_mask.shape)}, like the tensor, got {list(self.mask.shape)}"
@@ -373,7 +379,7 @@ class CustomFromMask(BasePruningMethod):
 
 
 def identity(module: Module, name: str) -> Module:
-    """Store a parameter like a pruned one, with a mask of ones. Returns ``module``.
+    """Store a parameter like a pruned parameter, with a mask of ones. Returns: ``module``.
 
     >>> layer = nn.utils.prune.identity(nn.Linear(3, 2), "weight")
     >>> layer.weight_mask.sum()
@@ -384,7 +390,7 @@ def identity(module: Module, name: str) -> Module:
 
 
 def random_unstructured(module: Module, name: str, amount: float) -> Module:
-    """Prune an ``amount`` of the values of a parameter at random: a number, or a fraction. Returns ``module``.
+    """Prune random values of a parameter: ``amount`` is a number (int) or a fraction (float). Returns: ``module``.
 
     >>> layer = nn.utils.prune.random_unstructured(nn.Linear(3, 2), "weight", amount=3)
     >>> layer.weight_mask.sum()
@@ -395,7 +401,9 @@ def random_unstructured(module: Module, name: str, amount: float) -> Module:
 
 
 def l1_unstructured(module: Module, name: str, amount: float, importance_scores: Tensor | None = None) -> Module:
-    """Prune an ``amount`` of the values of a parameter: those of the smallest magnitude. Returns ``module``.
+    """Prune the values of a parameter with the smallest magnitude.
+
+    ``amount`` is a number (int) or a fraction (float) of values. Returns: ``module``.
 
     >>> layer = nn.Linear(4, 1)
     >>> int((nn.utils.prune.l1_unstructured(layer, "weight", amount=3).weight == 0).sum())
@@ -406,7 +414,7 @@ def l1_unstructured(module: Module, name: str, amount: float, importance_scores:
 
 
 def random_structured(module: Module, name: str, amount: float, dim: int) -> Module:
-    """Prune an ``amount`` of the slices along ``dim`` at random. Returns ``module``.
+    """Prune random slices along ``dim``: ``amount`` is a number (int) or a fraction (float). Returns: ``module``.
 
     >>> layer = nn.utils.prune.random_structured(nn.Linear(3, 2), "weight", amount=1, dim=0)
     >>> layer.weight_mask.sum()
@@ -419,7 +427,9 @@ def random_structured(module: Module, name: str, amount: float, dim: int) -> Mod
 def ln_structured(
     module: Module, name: str, amount: float, n: float | str, dim: int, importance_scores: Tensor | None = None
 ) -> Module:
-    """Prune an ``amount`` of the slices along ``dim``: those of the smallest ``n``-norm. Returns ``module``.
+    """Prune the slices along ``dim`` with the smallest ``n``-norm.
+
+    ``amount`` is a number (int) or a fraction (float) of slices. Returns: ``module``.
 
     >>> layer = nn.utils.prune.ln_structured(nn.Linear(3, 2), "weight", amount=1, n=2, dim=0)
     >>> layer.weight_mask.sum()
@@ -430,7 +440,7 @@ def ln_structured(
 
 
 def custom_from_mask(module: Module, name: str, mask: Tensor) -> Module:
-    """Prune where ``mask`` is 0. Returns ``module``.
+    """Prune the elements of a parameter at which ``mask`` is 0. Returns: ``module``.
 
     >>> layer = nn.utils.prune.custom_from_mask(nn.Linear(3, 2), "weight", fb.eye(2, 3))
     >>> layer.weight_mask.sum()
@@ -446,12 +456,12 @@ def global_unstructured(
     importance_scores: dict[tuple[Module, str], Tensor] | None = None,
     **kwargs: Any,
 ) -> None:
-    """Prune several parameters as if they were one.
+    """Prune several parameters as if they were one parameter.
 
     Args:
-        parameters: pairs of module and name.
-        pruning_method: one for single values, such as `L1Unstructured`.
-        importance_scores: for each pair, scores to compare instead of the values.
+        parameters: pairs of module and parameter name.
+        pruning_method: a method that prunes single values, such as `L1Unstructured`.
+        importance_scores: for each pair, a tensor whose elements are compared instead of the values.
         kwargs: arguments of the method.
     Raises: TypeError for a method that does not prune single values.
 
@@ -483,7 +493,9 @@ def global_unstructured(
 
 
 def remove(module: Module, name: str) -> Module:
-    """Make a pruned parameter an ordinary one; pruned elements stay zero. Raises: ValueError if it is not pruned.
+    """Make a pruned parameter an ordinary parameter again. Pruned elements stay zero.
+
+    Raises: ValueError if the parameter is not pruned.
 
     >>> layer = nn.utils.prune.l1_unstructured(nn.Linear(3, 2), "weight", amount=2)
     >>> layer = nn.utils.prune.remove(layer, "weight")
@@ -498,7 +510,7 @@ def remove(module: Module, name: str) -> Module:
 
 
 def is_pruned(module: Module) -> bool:
-    """Return whether a parameter of the module or of one of its submodules is pruned.
+    """Return whether any parameter of the module or its submodules is pruned.
 
     >>> layer = nn.utils.prune.l1_unstructured(nn.Linear(3, 2), "weight", amount=2)
     >>> nn.utils.prune.is_pruned(layer)

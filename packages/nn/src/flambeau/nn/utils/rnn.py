@@ -1,7 +1,7 @@
-"""Sequences of different lengths as one batch: padded to the longest, or packed without padding.
+"""Batches of sequences of different lengths: padded to the longest sequence, or packed without padding.
 
-Note [Packing]: a packed batch holds the rows of time 0, then those of time 1, and so on, the longest sequence first;
-``batch_sizes`` is the number of sequences that reach each time step.
+Note [Packing]: a packed batch contains the rows of time step 0, then the rows of time step 1, and so on. In each time
+step, the longest sequence comes first. ``batch_sizes`` contains the number of sequences in each time step.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class _Fields(NamedTuple):
 
 
 class PackedSequence(_Fields):
-    """The rows of several sequences without padding, made by `pack_padded_sequence` and `pack_sequence`.
+    """Rows of several sequences without padding, created by `pack_padded_sequence` and `pack_sequence`.
 
     Args:
         data: the rows, see Note [Packing].
@@ -61,7 +61,7 @@ class PackedSequence(_Fields):
         return super().__new__(cls, data, batch_sizes, sorted_indices, unsorted_indices)
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Convert or move ``data``; the other fields keep their dtype."""
+        """Convert or move ``data``. The other fields do not change."""
         data = self.data.to(*args, **kwargs)
         return self if data is self.data else type(self)(data, *self[1:])
 
@@ -130,10 +130,10 @@ def invert_permutation(permutation: Tensor | None) -> Tensor | None:
 def pack_padded_sequence(
     input: Tensor, lengths: Tensor | Sequence[int], batch_first: bool = False, enforce_sorted: bool = True
 ) -> PackedSequence:
-    """Pack sequences that were padded to the longest.
+    """Pack sequences that are padded to the length of the longest sequence.
 
     Args:
-        input: ``(T, N, *)``, or with ``batch_first`` ``(N, T, *)``.
+        input: ``(T, N, *)``, or ``(N, T, *)`` with ``batch_first``.
         lengths: length of each sequence.
         batch_first: see ``input``.
         enforce_sorted: if True, the sequences must be sorted by length, longest first; if False, they are sorted here.
@@ -195,9 +195,9 @@ def pad_packed_sequence(
     Args:
         sequence: the packed sequences.
         batch_first: if True, return ``(N, T, *)``.
-        padding_value: value that fills up shorter sequences.
+        padding_value: value that is added at the end of shorter sequences.
         total_length: T; by default the longest length.
-    Raises: ValueError for a ``total_length`` below the longest.
+    Raises: ValueError if ``total_length`` is smaller than the longest length.
 
     >>> packed = nn.utils.rnn.pack_sequence([fb.tensor([1, 2, 3]), fb.tensor([4, 5])])
     >>> nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
@@ -233,9 +233,9 @@ def pad_sequence(
     padding_value: float = 0.0,
     padding_side: str = "right",
 ) -> Tensor:
-    """Stack sequences ``(L, *)`` of different lengths into ``(T, N, *)``, or with ``batch_first`` ``(N, T, *)``.
+    """Stack sequences ``(L, *)`` of different lengths into ``(T, N, *)``, or ``(N, T, *)`` with ``batch_first``.
 
-    Raises: RuntimeError for a side that is not ``"left"`` or ``"right"``, or no sequences.
+    Raises: RuntimeError if ``padding_side`` is not ``"left"`` or ``"right"``, or if there are no sequences.
 
     >>> nn.utils.rnn.pad_sequence([fb.ones(3), fb.ones(1)], batch_first=True)
     tensor([[1., 1., 1.],
@@ -280,7 +280,7 @@ def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> P
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """Undo `pack_sequence`.
+    """Undo `pack_sequence`: return the list of sequences.
 
     >>> packed = nn.utils.rnn.pack_sequence([fb.tensor([1, 2, 3]), fb.tensor([4, 5])])
     >>> nn.utils.rnn.unpack_sequence(packed)

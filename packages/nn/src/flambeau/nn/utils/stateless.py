@@ -43,7 +43,7 @@ def _reparametrize_module(
 def _functional_call(
     module: Module, parameters_and_buffers: dict[str, Tensor], args: Any = None, kwargs: Any = None, **options: bool
 ) -> Any:
-    """Call a module like `functional_call`, without the warning; programs written for PyTorch 1 use this name."""
+    """Call a module like `functional_call`, but without the warning. Programs for PyTorch 1 use this private name."""
     from flambeau import func
 
     return func.functional_call(module, parameters_and_buffers, () if args is None else args, kwargs, **options)
