@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def snapshot(root: Module) -> Callable[[], None]:
-    """Return a function that restores the current parameters, buffers and extra state of a module and its submodules."""
+    """Return a function that restores the current parameters, buffers and extra state of ``root`` and submodules."""
     actions: list[Callable[[], None]] = []
     copied: set[int] = set()  # a tensor may have several names
     for module in root.modules():

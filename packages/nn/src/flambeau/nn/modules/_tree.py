@@ -190,7 +190,7 @@ class Tree:
             raise KeyError(f"attribute {name!r} already exists")
 
     def _has_attribute(self, name: str) -> bool:
-        """Return hasattr(self, name), but do not call __getattr__, which may read a module that is not registered yet."""
+        """Return hasattr(self, name) without a call of __getattr__, which may read a module that is not registered."""
         if not hasattr(type(self), "__getattr__"):
             return hasattr(self, name)
         try:
