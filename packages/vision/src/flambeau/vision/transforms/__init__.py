@@ -27,11 +27,11 @@ from ._interpolation import InterpolationMode as InterpolationMode
 
 if TYPE_CHECKING:
     from . import v2 as v2
-else:  # type checkers take the public names from the imports, and report other names
+else:  # type checkers take the public names from the imports
     __all__ = ["functional", "v2", *(name for name, value in globals().items() if inspect.isclass(value))]
 
     def __getattr__(name: str) -> object:
-        if name == "v2":  # loads on first use: it derives a class from each of the others
+        if name == "v2":  # v2 is imported at first use, because it creates a class for each transform of this module
             return importlib.import_module(f"{__name__}.v2")
         raise _suggestions.unknown_attribute(__name__, name)
 

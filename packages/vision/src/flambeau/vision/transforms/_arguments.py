@@ -1,4 +1,4 @@
-"""Checks and conversions of arguments for several transforms."""
+"""Checks and conversions of arguments that several transforms use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def pair_of_sizes(size: Any, message: str) -> tuple[int, int]:
-    """Return ``(height, width)`` from one number or two.
+    """Return ``(height, width)`` from one number or two numbers.
 
     Raises: ValueError with ``message`` if there are more than two numbers.
     """
@@ -21,9 +21,9 @@ def pair_of_sizes(size: Any, message: str) -> tuple[int, int]:
 def interval(
     value: Any, name: str, center: float = 0.0, bound: tuple[float, float] | None = None
 ) -> tuple[float, float]:
-    """Return ``(center - value, center + value)`` for one number, or check two numbers for order and bounds.
+    """Return an interval: ``(center - value, center + value)`` for one number, or the two numbers of ``value``.
 
-    Raises: TypeError for other values, ValueError for numbers out of order or bounds.
+    Raises: TypeError for other values; ValueError if the first number is greater or a number is out of ``bound``.
     """
     if isinstance(value, int | float):
         if value < 0:

@@ -1,4 +1,4 @@
-"""The policies that AutoAugment's search found, as printed in its paper.
+"""The policies that AutoAugment's authors found by a search, from the paper.
 
 A policy is a list of pairs of operations. Each operation has a probability and a strength in tenths of its range.
 Source: Cubuk et al. 2018, arXiv:1805.09501, appendix.
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class AutoAugmentPolicy(Enum):
-    """Data for which a policy of AutoAugment was found.
+    """Datasets for which AutoAugment has a policy.
 
     >>> [policy.value for policy in AutoAugmentPolicy]
     ['imagenet', 'cifar10', 'svhn']

@@ -1,4 +1,4 @@
-"""Blurred and sharpened images."""
+"""Blurring and sharpening of images."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def adjust_sharpness(img: ImageT, sharpness_factor: float) -> ImageT: ...
 
 
 def adjust_sharpness(img: Any, sharpness_factor: float) -> Any:
-    """Blur (factor below 1) or sharpen (above 1) an image, as Pillow's ``ImageEnhance.Sharpness`` does.
+    """Blur an image (factor below 1) or sharpen it (factor above 1), like Pillow's ``ImageEnhance.Sharpness``.
 
     Raises: ValueError for a negative factor.
     """
@@ -101,7 +101,7 @@ def _sharpened(planes: fb.Tensor, factor: float) -> fb.Tensor:
 
 
 def _smoothed(image: fb.Tensor) -> fb.Tensor:
-    """Average each pixel, with weight 5, and its eight neighbours."""
+    """Replace each pixel with a weighted mean: weight 5 for the pixel, and weight 1 for each of its 8 neighbours."""
     weights = fb.ones(1, 1, 3, 3)
     weights[..., 1, 1] = 5.0
     batch = as_batch(image).flatten(0, 1)[:, None]
@@ -110,7 +110,7 @@ def _smoothed(image: fb.Tensor) -> fb.Tensor:
 
 
 def blend(image: fb.Tensor, other: fb.Tensor, share: float) -> fb.Tensor:
-    """Return ``share * image + (1 - share) * other`` in the dtype of ``image``, clamped between black and white."""
+    """Return ``share * image + (1 - share) * other``, clamped to 0..white, in the dtype of ``image``."""
     return (share * image + (1.0 - share) * other).clamp(0, white_value(image.dtype)).to(image.dtype)
 
 
@@ -151,7 +151,7 @@ class RandomAdjustSharpness(nn.Module):
     """Change the sharpness of an image with probability ``p``: :func:`~functional.adjust_sharpness`.
 
     Args:
-        sharpness_factor: 0 blurs the image, 1 keeps it, and 2 doubles its sharpness.
+        sharpness_factor: 0 blurs the image, 1 does not change it, and 2 doubles its sharpness.
         p: the probability.
 
     >>> image = fb.tensor([[0.5, 0.5, 0.5], [0.5, 0.6, 0.5], [0.5, 0.5, 0.5]])

@@ -1,10 +1,10 @@
 """Geometric transforms of boxes and masks.
 
 Note [Kinds of samples]: geometric functions read the ``sample_kind`` of a tensor (see ``flambeau.vision.tv_tensors``).
-They transform images and masks as plain tensors, masks always with nearest-neighbour interpolation. They transform the
-corners of boxes, and store the new image size in the result. Plain tensors, arrays and PIL images have no such
-attribute and are treated as images. A class for a geometric function sets ``maps_plane = True``; its counterpart in
-``transforms.v2`` then also transforms masks and boxes.
+They transform images and masks as plain tensors; masks are always interpolated by nearest neighbour. They transform the
+corners of boxes, and store the new image size in the result. Plain tensors, arrays and PIL images have no
+``sample_kind`` and are treated as images. A transform class that calls a geometric function sets ``maps_plane = True``;
+the class of the same name in ``transforms.v2`` then also transforms masks and boxes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Points = Callable[[np.ndarray], np.ndarray]
 
 
 def for_kinds(of_boxes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorate a function of images to also accept masks, and boxes, which are passed to ``of_boxes``.
+    """Decorate a function of images so that it also accepts masks and boxes. ``of_boxes`` transforms the boxes.
 
     See Note [Kinds of samples].
     """

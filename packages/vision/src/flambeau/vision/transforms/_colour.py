@@ -53,7 +53,7 @@ def rgb_to_grayscale(img: ImageT, num_output_channels: int = 1) -> ImageT: ...
 
 
 def rgb_to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
-    """Convert an RGB image to its luma, ``0.2989 R + 0.587 G + 0.114 B``, in one channel or three equal ones.
+    """Convert an RGB image to its luma, ``0.2989 R + 0.587 G + 0.114 B``, in one channel or three equal channels.
 
     Args:
         img: a PIL image, an array or a tensor, of 1 or 3 channels.
@@ -92,7 +92,7 @@ def to_grayscale(img: ImageT, num_output_channels: int = 1) -> ImageT: ...
 
 
 def to_grayscale(img: Any, num_output_channels: int = 1) -> Any:
-    """Convert an image to greyscale: older name of :func:`rgb_to_grayscale`."""
+    """Convert an image to greyscale. This is the older name of :func:`rgb_to_grayscale`."""
     return rgb_to_grayscale(img, num_output_channels)
 
 
@@ -163,7 +163,7 @@ def adjust_gamma(img: ImageT, gamma: float, gain: float = 1) -> ImageT: ...
 
 
 def adjust_gamma(img: Any, gamma: float, gain: float = 1) -> Any:
-    """Compute ``gain * img**gamma`` with white as 1. Raises: ValueError for a negative gamma."""
+    """Compute ``gain * img**gamma`` of values in 0..1. Raises: ValueError for a negative gamma."""
     exponent = _factor(gamma, "gamma")
     if isinstance(img, Image.Image):
         mode, colours = img.mode, img.convert("RGB")
@@ -208,11 +208,11 @@ def adjust_hue(img: Any, hue_factor: float) -> Any:
     return on_planes(img, shifted_planes)
 
 
-# Source of both: Smith 1978, Color Gamut Transform Pairs, doi:10.1145/965139.807361.
+# Source of both conversions: Smith 1978, Color Gamut Transform Pairs, doi:10.1145/965139.807361.
 
 
 def _to_hsv(image: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor, fb.Tensor]:
-    """Convert floating RGB to hue, saturation and value, each ``(..., H, W)`` in 0..1."""
+    """Convert floating RGB to hue, saturation and value, three tensors ``(..., H, W)`` in 0..1."""
     red, green, blue = image.unbind(-3)
     value = image.amax(-3)
     chroma = value - image.amin(-3)
@@ -281,7 +281,7 @@ class ColorJitter(nn.Module):
 
     Args:
         brightness, contrast, saturation: range of the factor, ``(min, max)``, or one number for
-            ``(max(0, 1 - number), 1 + number)``; 0 for none.
+            ``(max(0, 1 - number), 1 + number)``; 0 for no change.
         hue: range in fractions of the circle, ``(min, max)``, or one number for ``(-number, number)``, at most 0.5.
     Raises: TypeError or ValueError for invalid arguments.
 
@@ -303,7 +303,7 @@ class ColorJitter(nn.Module):
     def get_params(
         brightness: Bounds, contrast: Bounds, saturation: Bounds, hue: Bounds
     ) -> tuple[fb.Tensor, float | None, float | None, float | None, float | None]:
-        """Draw a random order of the four operations, and a factor for each that has bounds."""
+        """Draw a random order of the four operations, and a factor for each operation that has bounds."""
         order = fb.randperm(4)
         b, c, s, h = (
             None if bounds is None else _random.uniform(*bounds) for bounds in (brightness, contrast, saturation, hue)

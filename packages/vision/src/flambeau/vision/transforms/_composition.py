@@ -14,7 +14,7 @@ Transforms = Sequence[Callable[..., Any]]
 
 
 def _in_turn(transforms: Iterable[Callable[..., Any]], img: Any, parts: tuple[Any, ...]) -> Any:
-    """Apply transforms in sequence to an image, or to an image and the other parts of its sample."""
+    """Apply transforms in sequence to an image, or to an image and the other ``parts`` of a sample."""
     if not parts:
         for transform in transforms:
             img = transform(img)
@@ -81,7 +81,7 @@ class Lambda:
 
 
 class RandomTransforms:
-    """Base class of transforms with a list of transforms; a subclass defines ``__call__``.
+    """Base class of transforms that have a list of transforms. A subclass defines ``__call__``.
 
     Raises: TypeError if the argument is not a sequence.
 
@@ -105,7 +105,7 @@ class RandomTransforms:
 
 
 class RandomApply(nn.Module):
-    """Apply all of a list of transforms in sequence with a probability, otherwise none.
+    """Apply all transforms of a list in sequence with probability ``p``, otherwise none.
 
     Args:
         transforms: a list, or an ``nn.ModuleList``.
@@ -128,7 +128,7 @@ class RandomApply(nn.Module):
 
 
 class RandomOrder(RandomTransforms):
-    """Apply all of a list of transforms in random order.
+    """Apply all transforms of a list in random order.
 
     >>> _ = fb.manual_seed(0)
     >>> augment = RandomOrder([lambda image: image + 1, lambda image: image * 2])

@@ -20,9 +20,9 @@ _DTYPES = {"I": np.int32, "I;16": np.uint16, "F": np.float32, "1": np.uint8}
 
 
 def to_tensor(pic: Image.Image | np.ndarray) -> fb.Tensor:
-    """Convert an image to a tensor ``(C, H, W)``; uint8 becomes float in 0..1.
+    """Convert an image to a tensor ``(C, H, W)``. uint8 values are scaled to float values in 0..1.
 
-    Other dtypes keep their values and their dtype, as do PIL's modes I (int32), I;16 (uint16) and F (float32).
+    Images of other dtypes keep their values and dtype: PIL's modes I, I;16 and F give int32, uint16 and float32.
 
     Args:
         pic: a PIL image, or an array ``(H, W)`` or ``(H, W, C)``.
@@ -44,7 +44,7 @@ def pil_to_tensor(pic: Image.Image) -> fb.Tensor:
 
     As in torchvision, the channels of a pixel are adjacent in memory.
 
-    Raises: TypeError for anything but a PIL image.
+    Raises: TypeError if ``pic`` is not a PIL image.
     """
     if not isinstance(pic, Image.Image):
         raise TypeError(f"pic should be PIL Image. Got {type(pic)}")
@@ -55,7 +55,7 @@ def _as_array(pic: Any) -> np.ndarray:
     if isinstance(pic, Image.Image):
         bands = _BANDS.get(pic.mode)
         if bands is not None and pic.width and pic.height:
-            # Equals np.asarray, but takes half the time.
+            # This has the same result as np.asarray, but takes half the time.
             flat = np.frombuffer(pic.tobytes(), np.uint8)
             return flat.reshape((pic.height, pic.width) if bands == 1 else (pic.height, pic.width, bands))
         array = np.asarray(pic, dtype=_DTYPES.get(pic.mode, np.uint8))
@@ -80,13 +80,13 @@ def _planes(array: np.ndarray) -> fb.Tensor:
 
 
 def convert_image_dtype(image: fb.Tensor, dtype: fb.dtype = fb.float32) -> fb.Tensor:
-    """Convert a tensor to another dtype, and scale its values from the range of its dtype to that of the other.
+    """Convert a tensor to another dtype, and scale its values from the range of the old dtype to the new dtype's range.
 
     The range is from 0 to 1 for floating-point dtypes, and from 0 to the largest value for integer dtypes.
 
     Args:
         image: tensor of any shape.
-        dtype: floating or integer.
+        dtype: the new dtype, floating or integer.
     Raises: TypeError for an argument that is not a tensor; RuntimeError for a conversion from a floating dtype to an
         integer dtype with less precision.
 
@@ -121,8 +121,8 @@ def to_pil_image(pic: fb.Tensor | np.ndarray, mode: str | None = None) -> Image.
 
     Args:
         pic: image of 1 to 4 channels; floating tensors in 0..1 are scaled to 0..255 unless the mode is F.
-        mode: mode of the image; None selects L, LA, RGB or RGBA by the number of channels, and I, I;16 or F by the
-            dtype of a single channel.
+        mode: mode of the PIL image. None selects L, LA, RGB or RGBA from the number of channels, or I, I;16 or F from
+            the dtype of a single channel.
     Raises: TypeError for an unsupported dtype or type, ValueError for an unsupported shape or an incompatible mode.
 
     >>> to_pil_image(fb.ones(3, 4, 5)).getpixel((0, 0))
@@ -164,7 +164,7 @@ def _channels_last(pic: Any, mode: str | None) -> np.ndarray:
 
 
 class ToTensor:
-    """Convert an image to a tensor ``(C, H, W)``, and uint8 to float in 0..1: :func:`~functional.to_tensor`.
+    """Convert an image to a tensor ``(C, H, W)``, and uint8 to float values in 0..1: :func:`~functional.to_tensor`.
 
     >>> from PIL import Image
     >>> tensor = ToTensor()(Image.new("RGB", (4, 2), "red"))
@@ -217,7 +217,7 @@ class ToPILImage:
     """Convert a tensor or an array to a PIL image: :func:`~functional.to_pil_image`.
 
     Args:
-        mode: mode of the image, such as ``"RGB"``; None selects by the number of channels and the dtype.
+        mode: mode of the PIL image, such as ``"RGB"``. None selects it from the number of channels and the dtype.
 
     >>> image = ToPILImage()(fb.zeros(3, 2, 4))
     >>> image.mode, image.size

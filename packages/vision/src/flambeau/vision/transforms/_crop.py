@@ -37,7 +37,7 @@ def crop(img: ImageT, top: int, left: int, height: int, width: int) -> ImageT: .
 
 @for_kinds(lambda boxes, top, left, height, width: shifted(boxes, left, top, (height, width)))
 def crop(img: Any, top: int, left: int, height: int, width: int) -> Any:
-    """Crop an image at a position. Pixels outside of the image are zero.
+    """Crop an image to ``height`` and ``width`` at ``(left, top)``. Pixels outside the image are zero.
 
     >>> crop(fb.tensor([[1, 2], [3, 4]]), 1, 1, 2, 1)
     tensor([[4],
@@ -125,7 +125,7 @@ def resized_crop(
 
 
 def five_crop(img: Any, size: int | Sequence[int]) -> tuple[Any, Any, Any, Any, Any]:
-    """Return crops of the four corners (top left, top right, bottom left, bottom right) and the centre of an image.
+    """Return five crops of an image: top left, top right, bottom left, bottom right and centre.
 
     Raises: ValueError if the crop is larger than the image.
     """
@@ -139,9 +139,9 @@ def five_crop(img: Any, size: int | Sequence[int]) -> tuple[Any, Any, Any, Any, 
 
 
 def ten_crop(img: Any, size: int | Sequence[int], vertical_flip: bool = False) -> tuple[Any, ...]:
-    """Return the results of :func:`five_crop` for an image and for its flipped copy.
+    """Return the ten crops of :func:`five_crop` for an image and for a flipped copy of the image.
 
-    The copy is flipped horizontally, or vertically if ``vertical_flip``.
+    The copy is flipped horizontally, or vertically if ``vertical_flip`` is True.
     """
     mirrored = vflip(img) if vertical_flip else hflip(img)
     return five_crop(img, size) + five_crop(mirrored, size)
@@ -172,7 +172,7 @@ class CenterCrop(nn.Module):
 
 
 class FiveCrop(nn.Module):
-    """Crop the corners and the centre of an image, a tuple of five: :func:`~functional.five_crop`.
+    """Return crops of the four corners and the centre of an image: :func:`~functional.five_crop`.
 
     Args:
         size: height and width of the crops, or one number for both.
@@ -198,7 +198,7 @@ class FiveCrop(nn.Module):
 
 
 class TenCrop(nn.Module):
-    """Crop the corners and the centre of an image and of its mirror image: :func:`~functional.ten_crop`.
+    """Return crops of the corners and the centre of an image and of its mirror image: :func:`~functional.ten_crop`.
 
     Args:
         size: height and width of the crops, or one number for both.
@@ -292,7 +292,7 @@ def _random_region(found: tuple[int, int], size: tuple[int, int]) -> tuple[int, 
 
 
 class RandomResizedCrop(nn.Module):
-    """Crop a random part of an image, of random area and aspect ratio, and resize it.
+    """Crop an image at a random position, with random area and aspect ratio, and resize the crop.
 
     Args:
         size: size of the result, ``(height, width)`` or one number for both.
@@ -331,7 +331,7 @@ class RandomResizedCrop(nn.Module):
 
     @staticmethod
     def get_params(img: Any, scale: Sequence[float], ratio: Sequence[float]) -> tuple[int, int, int, int]:
-        """Draw top, left, height and width of a random crop. After ten unsuccessful tries, return a central crop."""
+        """Draw top, left, height and width of a random crop. After ten unsuccessful trials, return a central crop."""
         height, width = height_and_width(img)
         for _ in range(10):
             area = height * width * _random.uniform(*scale)

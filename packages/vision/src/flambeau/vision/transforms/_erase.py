@@ -1,4 +1,4 @@
-"""Erasing rectangles of an image."""
+"""Erasing of rectangles in images."""
 
 from __future__ import annotations
 
@@ -103,7 +103,10 @@ class RandomErasing(nn.Module):
     def get_params(
         img: Any, scale: Sequence[float], ratio: Sequence[float], value: list[float] | None = None
     ) -> tuple[int, int, int, int, Any]:
-        """Draw top, left, height, width and content of a rectangle; after ten failures, return the full image."""
+        """Draw top, left, height, width and content of a rectangle.
+
+        After ten unsuccessful trials, return the position and the content of the full image.
+        """
         channels, height, width = get_dimensions(img)
         for _ in range(10):
             area = height * width * _random.uniform(*scale)

@@ -71,7 +71,7 @@ class RandomAffine(nn.Module):
 
     Args:
         degrees: range of the angle, ``(min, max)``, or one number for ``(-degrees, degrees)``.
-        translate: maximum translation as fractions of width and height, 0 to 1.
+        translate: maximum translations in x and y, as fractions (0 to 1) of width and height.
         scale: minimum and maximum scale factor.
         shear: range of the angle along x, ``(min, max)`` or one number for ``(-shear, shear)``; or four numbers for the
             ranges along x and along y.
@@ -181,7 +181,7 @@ class RandomPerspective(nn.Module):
 
     @staticmethod
     def get_params(width: int, height: int, distortion_scale: float) -> tuple[list[list[int]], list[list[int]]]:
-        """Return the corners of an image, and random new positions for them."""
+        """Return the corners of an image, and random new positions of the corners."""
         far_x, far_y = int(distortion_scale * (width // 2)) + 1, int(distortion_scale * (height // 2)) + 1
         corners = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
         left, right = (0, far_x), (width - far_x, width)
@@ -242,7 +242,7 @@ class ElasticTransform(nn.Module):
         for far, smooth, side in zip(alpha, sigma, reversed(size), strict=True):
             noise = fb.rand(1, 1, *size) * 2 - 1
             if smooth > 0.0:
-                width = 2 * math.floor(8 * smooth / 2) + 1  # odd, and wide enough for 4 deviations to each side
+                width = 2 * math.floor(8 * smooth / 2) + 1  # odd, and at least 4 standard deviations to each side
                 width = min(width, 2 * min(size) - 1)
                 noise = gaussian_blur(noise, [width, width], [smooth, smooth])
             moves.append(noise * (far / side))

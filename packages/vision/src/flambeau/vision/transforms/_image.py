@@ -1,7 +1,7 @@
 """Application of tensor functions to the three types of images.
 
-An image is a PIL image, a NumPy array ``(H, W)`` or ``(H, W, C)``, or a tensor ``(..., H, W)``, of which leading
-dimensions beyond the channels are a batch.
+An image is a PIL image, a NumPy array ``(H, W)`` or ``(H, W, C)``, or a tensor ``(..., H, W)``. The third dimension of
+a tensor from the end is the channel; the dimensions before it are batch dimensions.
 """
 
 from __future__ import annotations
@@ -115,6 +115,9 @@ def as_batch(planes: fb.Tensor) -> fb.Tensor:
 
 
 def on_batch(planes: fb.Tensor, function: Callable[[fb.Tensor], fb.Tensor]) -> fb.Tensor:
-    """Apply a function of ``(N, C, H, W)`` that may change the last two dimensions to ``(..., H, W)``."""
+    """Apply ``function``, which expects ``(N, C, H, W)``, to a tensor ``(..., H, W)``.
+
+    The function may change the last two dimensions.
+    """
     result = function(as_batch(planes))
     return result.reshape(*planes.shape[:-2], *result.shape[-2:])

@@ -1,4 +1,4 @@
-"""The transforms of one image. ``transforms`` exports them unchanged, ``transforms.v2`` in a form for samples."""
+"""The transforms of single images. ``transforms`` exports these classes; ``transforms.v2`` adapts them to samples."""
 
 from ._blur import GaussianBlur as GaussianBlur
 from ._blur import RandomAdjustSharpness as RandomAdjustSharpness

@@ -19,8 +19,8 @@ __all__ = ["InterpolationMode"]
 class InterpolationMode(Enum):
     """Interpolation modes with torchvision's names.
 
-    Both nearest modes are equal for PIL images. For tensors, ``NEAREST`` uses the rounding of older versions. Box,
-    Hamming and Lanczos are the filters of Pillow.
+    ``NEAREST`` and ``NEAREST_EXACT`` are the same for PIL images. For tensors, ``NEAREST`` uses the rounding of older
+    versions. Box, Hamming and Lanczos are filters of Pillow.
 
     >>> from flambeau.vision.transforms.functional import resize
     >>> image = fb.tensor([[[0.0, 1.0]]])
@@ -50,7 +50,7 @@ _BY_NUMBER = {mode.value: name for name, mode in _PILLOW.items() if name is not 
 
 
 def interpolation_mode(interpolation: Any) -> InterpolationMode:
-    """Return the interpolation mode for a mode or for Pillow's integer constant.
+    """Return the interpolation mode for Pillow's integer constant. An :class:`InterpolationMode` is returned unchanged.
 
     Raises: TypeError for other values.
     """
@@ -77,7 +77,7 @@ def _lanczos(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.sinc(x) * np.sinc(x / 3))
 
 
-# Radius and weight function of the Pillow filters without a tensor operator.
+# Radius and weight function of those Pillow filters for which there is no tensor operator.
 _FILTERS: dict[InterpolationMode, tuple[float, Callable[[np.ndarray], np.ndarray]]] = {
     InterpolationMode.BOX: (0.5, np.ones_like),
     InterpolationMode.HAMMING: (1.0, _hamming),
@@ -87,7 +87,10 @@ _FILTERS: dict[InterpolationMode, tuple[float, Callable[[np.ndarray], np.ndarray
 
 @lru_cache(maxsize=32)
 def resampling_weights(mode: InterpolationMode, size: int, goal: int) -> fb.Tensor:
-    """Return the matrix ``(goal, size)`` that resizes one dimension with a Pillow filter, widened for shrinking."""
+    """Return the matrix ``(goal, size)`` that resizes one dimension with a Pillow filter.
+
+    The filter is widened if ``goal`` is smaller than ``size``.
+    """
     radius, weight = _FILTERS[mode]
     scale = size / goal
     stretch = max(scale, 1.0)

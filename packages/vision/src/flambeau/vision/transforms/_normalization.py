@@ -18,7 +18,7 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
 
     Args:
         tensor: ``(..., C, H, W)``, floating.
-        mean, std: one value per channel, or one for all; ``std`` without zeros.
+        mean, std: one value per channel, or one value for all channels; ``std`` must not contain zeros.
         inplace: if True, write to ``tensor``.
     Raises: TypeError if ``tensor`` is not a floating tensor; ValueError for a zero in ``std``, fewer than 3 dimensions
         or a number of channels that does not match.
@@ -47,7 +47,10 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
 def _columns(
     mean: tuple[float, ...], std: tuple[float, ...], dtype: fb.dtype, device: fb.device
 ) -> tuple[fb.Tensor, fb.Tensor]:
-    """Return mean and standard deviation as ``(C, 1, 1)``; cached, because creating them is slower than using them."""
+    """Return mean and standard deviation as tensors ``(C, 1, 1)``.
+
+    The tensors are cached, because their creation takes longer than the normalisation.
+    """
     center, scale = (fb.tensor([float(x) for x in xs], dtype=dtype, device=device).view(-1, 1, 1) for xs in (mean, std))
     if not scale.all():
         raise ValueError(f"std evaluated to zero after conversion to {dtype}, leading to division by zero: {list(std)}")
@@ -58,9 +61,9 @@ class Normalize(nn.Module):
     """Compute ``(image - mean) / std`` per channel: :func:`~functional.normalize`.
 
     Args:
-        mean, std: one value per channel, or one for all; ``std`` without zeros.
+        mean, std: one value per channel, or one value for all channels; ``std`` must not contain zeros.
         inplace: if True, write to the image.
-    Raises: ValueError if ``std`` contains a zero; when called, errors as in :func:`~functional.normalize`.
+    Raises: ValueError if ``std`` contains a zero. A call raises the errors of :func:`~functional.normalize`.
 
     >>> Normalize(mean=[0.5], std=[0.25])(fb.tensor([[[0.5, 1.0]]]))
     tensor([[[0., 2.]]])
@@ -90,7 +93,7 @@ class LinearTransformation(nn.Module):
     Args:
         transformation_matrix: ``(D, D)`` with D = C * H * W.
         mean_vector: ``(D,)``.
-    Raises: ValueError if the shapes or the image do not match.
+    Raises: ValueError if the shapes do not match each other or the image.
 
     >>> transform = LinearTransformation(2 * fb.eye(2), mean_vector=fb.tensor([1.0, 0.0]))
     >>> transform(fb.tensor([[[1.0, 3.0]]]))

@@ -45,14 +45,14 @@ def pad(img: ImageT, padding: int | Sequence[int], fill: Any = 0, padding_mode: 
 
 @for_kinds(_padded_boxes)
 def pad(img: Any, padding: int | Sequence[int], fill: Any = 0, padding_mode: str = "constant") -> Any:
-    """Pad an image; negative padding crops it.
+    """Pad an image. Negative padding crops the image.
 
     Args:
         img: a PIL image, an array or a tensor.
         padding: one number for all sides, ``(left and right, top and bottom)`` or ``(left, top, right, bottom)``.
         fill: fill value of the border in mode ``"constant"``, a number or one per channel.
-        padding_mode: ``"constant"``, ``"edge"`` (the last pixel repeated), ``"reflect"`` (mirrored without the last
-            pixel) or ``"symmetric"`` (mirrored with it).
+        padding_mode: ``"constant"``, ``"edge"`` (repeats the last pixel), ``"reflect"`` (mirrors the image without the
+            last pixel) or ``"symmetric"`` (mirrors the image with the last pixel).
     Raises: TypeError or ValueError for invalid arguments.
 
     >>> pad(fb.tensor([[1, 2]]), (1, 0), padding_mode="symmetric")

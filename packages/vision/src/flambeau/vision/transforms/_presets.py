@@ -24,7 +24,7 @@ def _as_tensor(image: Any) -> fb.Tensor:
 
 
 class ObjectDetection(nn.Module):
-    """Convert an image to a tensor in 0..1; the model does the remaining preprocessing."""
+    """Convert an image to a tensor in 0..1. The detector itself does the remaining preprocessing."""
 
     def forward(self, img: Any) -> fb.Tensor:
         return _as_tensor(img)
@@ -34,7 +34,7 @@ class ObjectDetection(nn.Module):
 
 
 class _Preset(nn.Module):
-    """Base class of presets; ``shown`` are the options that ``repr`` prints, one a line."""
+    """Base class of presets. ``shown`` lists the options that ``repr`` prints, one on each line."""
 
     shown: ClassVar[tuple[str, ...]] = ("crop_size", "resize_size", "mean", "std", "interpolation")
 
@@ -93,11 +93,11 @@ class VideoClassification(_Preset):
 
     Args:
         crop_size: height and width of the result.
-        resize_size: size before the crop, or one number for the shorter side.
+        resize_size: height and width before the crop, or one number for the shorter side.
         mean, std: mean and standard deviation of each channel.
         interpolation: as in ``Resize``, without antialiasing.
 
-    Shapes: ``(T, C, H, W)`` or ``(N, T, C, H, W)`` to ``(C, T, H, W)`` or ``(N, C, T, H, W)``.
+    Shapes: ``(T, C, H, W)`` gives ``(C, T, H, W)``, and ``(N, T, C, H, W)`` gives ``(N, C, T, H, W)``.
     """
 
     def __init__(

@@ -67,9 +67,10 @@ def resize(
 
     Args:
         img: a PIL image, an array or a tensor.
-        size: ``(height, width)``, or one number for the shorter side, which keeps the aspect ratio.
+        size: ``(height, width)``, or one number for the shorter side, which preserves the aspect ratio.
         interpolation: one of :class:`InterpolationMode`.
-        max_size: maximum of the longer side if ``size`` is one number; with ``size=None``, the size of the longer side.
+        max_size: if ``size`` is one number, the maximum of the longer side. If ``size`` is None, the size of the longer
+            side.
         antialias: if True, smooth tensors and arrays before shrinking them with bilinear or bicubic interpolation.
             Pillow's other filters, and PIL images, always use antialiasing.
     Raises: TypeError for an unsupported interpolation or size; ValueError for incompatible sizes.

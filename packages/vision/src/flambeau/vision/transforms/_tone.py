@@ -1,4 +1,4 @@
-"""Pixelwise changes of brightness: invert, posterize, solarize, autocontrast and equalize."""
+"""Changes of the brightness of single pixels: invert, posterize, solarize, autocontrast and equalize."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def posterize(img: ImageT, bits: int) -> ImageT: ...
 
 
 def posterize(img: Any, bits: int) -> Any:
-    """Keep the highest bits of each channel of an image.
+    """Keep only the highest ``bits`` bits of each channel of an image.
 
     Tensors and arrays of floats get ``2**bits`` levels from 0 to below 1.
 
@@ -78,7 +78,7 @@ def solarize(img: ImageT, threshold: float) -> ImageT: ...
 
 
 def solarize(img: Any, threshold: float) -> Any:
-    """Invert the pixels of an image at or above a threshold.
+    """Invert the pixels of an image that are at least ``threshold``.
 
     Raises: TypeError for a threshold above white.
     """
@@ -102,7 +102,7 @@ def autocontrast(img: ImageT) -> ImageT: ...
 
 
 def autocontrast(img: Any) -> Any:
-    """Stretch each channel of an image so that its darkest pixel is black and its lightest white."""
+    """Scale each channel of an image so that its darkest pixel is black and its lightest pixel is white."""
     if isinstance(img, Image.Image):
         return ImageOps.autocontrast(img)
     return on_planes(img, _stretched)
@@ -154,7 +154,7 @@ def _flattened(channel: fb.Tensor) -> fb.Tensor:
 
 
 class _WithProbability(nn.Module):
-    """Apply a function with a probability."""
+    """Base class of transforms that change an image with probability ``p``."""
 
     def __init__(self, p: float = 0.5) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """Geometric transforms of images: rotation, affine and perspective maps, and elastic deformation.
 
-Coordinates refer to pixel edges: the centre of the first pixel is (0.5, 0.5). As in Pillow, a map gives the source
-position of each pixel of the result.
+Coordinates refer to pixel edges: the centre of the first pixel is (0.5, 0.5). As in Pillow, a map computes, for each
+pixel of the result, the position in the source image.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ def rotate(
         angle: angle in degrees.
         interpolation: nearest, bilinear or bicubic.
         expand: if True, enlarge the result so that it contains the full image, rotated around its centre.
-        center: ``(x, y)`` of the fixed point, from the upper left corner; None for the centre.
-        fill: fill value outside of the image, a number or one per channel; None for 0.
+        center: ``(x, y)`` of the centre of rotation, from the upper left corner; None for the image centre.
+        fill: fill value outside the image, a number or one number per channel; None for 0.
     Raises: TypeError or ValueError for invalid arguments.
 
     >>> rotate(fb.tensor([[[1, 2], [3, 4]]]), 90)
@@ -98,7 +98,7 @@ def rotate(
 def _turning(
     size: tuple[int, int], angle: float, expand: bool, center: Sequence[float] | None
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the matrix ``(2, 3)`` from points of the rotated image to source points, and the size of the result."""
+    """Return the matrix ``(2, 3)`` that maps points of the rotated image to source points, and the size of the result."""
     height, width = size
     linear = _rotation(-float(angle))
     inverse = _inverse_about(linear, center or (width / 2, height / 2))
@@ -165,13 +165,13 @@ def affine(
     fill: Any = None,
     center: Sequence[float] | None = None,
 ) -> Any:
-    """Rotate an image clockwise, shear, scale and translate it. All but the translation keep the centre fixed.
+    """Rotate an image clockwise, shear, scale and translate it. Only the translation moves the centre.
 
     Args:
         img: a PIL image, an array or a tensor.
-        angle: in degrees.
+        angle: angle of the rotation in degrees.
         translate: ``(x, y)`` in pixels.
-        scale: positive.
+        scale: positive factor.
         shear: angle in degrees along x, or angles along x and y.
         interpolation, fill, center: as for :func:`rotate`.
     Raises: TypeError or ValueError for invalid arguments.
@@ -189,7 +189,7 @@ def affine(
 def _affine_inverse(
     size: tuple[int, int], angle: float, translate: Any, scale: float, shear: Any, center: Any
 ) -> np.ndarray:
-    """Return the matrix ``(2, 3)`` from points of the transformed image to source points."""
+    """Return the matrix ``(2, 3)`` that maps points of the transformed image to source points."""
     if not isinstance(angle, int | float):
         raise TypeError(f"Argument angle should be int or float, got {angle!r}")
     _check_point(translate, "translate", required=True)
@@ -241,11 +241,11 @@ def perspective(
     interpolation: InterpolationMode = InterpolationMode.BILINEAR,
     fill: Any = None,
 ) -> Any:
-    """Apply the perspective transform that maps four points to four others.
+    """Apply the perspective transform that maps the four ``startpoints`` to the four ``endpoints``.
 
     Args:
         img: a PIL image, an array or a tensor.
-        startpoints, endpoints: four points ``[x, y]`` each, of which no three are collinear.
+        startpoints, endpoints: lists of four points ``[x, y]``, of which no three are collinear.
         interpolation, fill: as for :func:`rotate`.
     Raises: ValueError for a wrong number of points, or collinear points.
     """
@@ -260,7 +260,7 @@ def perspective(
 
 
 def _projection(coefficients: Sequence[float]) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the map of points ``(2, N)`` with the coefficients of :func:`_perspective_coefficients`."""
+    """Return the function that maps points ``(2, N)``, given the result of :func:`_perspective_coefficients`."""
     a, b, c, d, e, f, g, h = coefficients
 
     def source(points: np.ndarray) -> np.ndarray:
@@ -361,7 +361,7 @@ def _inverse_about(linear: np.ndarray, center: Sequence[float], translate: Seque
 
 
 def _perspective_coefficients(startpoints: Any, endpoints: Any) -> tuple[float, ...]:
-    """Return the coefficients of the map from end to start points, ``(ax + by + c, dx + ey + f) / (gx + hy + 1)``."""
+    """Return a to h of the map from end to start points: ``(ax + by + c, dx + ey + f) / (gx + hy + 1)``."""
     start, end = (np.asarray(points, dtype=float) for points in (startpoints, endpoints))
     if start.shape != (4, 2) or end.shape != (4, 2):
         raise ValueError(f"Please provide exactly four corners each, got {startpoints!r} and {endpoints!r}")

@@ -1,7 +1,7 @@
 """Augmentation by policies: AutoAugment, RandAugment, TrivialAugment and AugMix.
 
-Each policy draws from a table of operations, with a strength that is a fraction of the operation's range. Tensors and
-arrays are uint8, of 1 or 3 channels; PIL images of mode L or RGB.
+Each policy draws operations from a table. The strength of an operation is a fraction of its range. Tensors and arrays
+must be uint8 with 1 or 3 channels; PIL images must have the mode L or RGB.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ OPERATIONS: dict[str, Operation] = {
     "Invert": lambda img, strength, mode, fill: invert(img),
 }
 
-# Maps operations to the range of their strength. If it begins at 0, the sign is random. None: no strength.
+# For each operation, the range of its strength. If the range begins at 0, the sign is random. None: no strength.
 Ranges = dict[str, tuple[float, float] | None]
 _IDENTITY: Ranges = {"Identity": None}
 
@@ -140,7 +140,7 @@ class _Augmentation(nn.Module):
 
 
 class AutoAugment(_Augmentation):
-    """Apply two operations from a learned policy.
+    """Apply two operations, drawn from a learned policy.
 
     Args:
         policy: the dataset of the policy, an :class:`AutoAugmentPolicy`.
@@ -272,7 +272,7 @@ _SEVEREST = 10
 
 
 class AugMix(_Augmentation):
-    """Mix an image with the results of several chains of random operations on it.
+    """Mix an image with the results of several chains of random operations on this image.
 
     Args:
         severity: severity of the operations, 1 to 10.

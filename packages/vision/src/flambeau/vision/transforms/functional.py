@@ -1,6 +1,6 @@
-"""Transforms as functions, with explicit instead of random parameters.
+"""Transforms as functions, with explicit parameters instead of random parameters.
 
-They are the functions in ``__all__`` of the imported modules.
+This module exports the functions in ``__all__`` of the imported modules.
 """
 
 from flambeau import _suggestions

@@ -1,8 +1,8 @@
 """Transforms of samples, with the names of torchvision's ``transforms.v2``.
 
 These transforms accept one image, several arguments, or any nested structure of tuples, lists and dictionaries. They
-transform all images in it with the same random parameters, and return labels and texts unchanged. Boxes and masks that
-are ``tv_tensors`` are transformed together with their image.
+transform all images of one call with the same random parameters, and return labels and texts unchanged. Boxes and masks
+that are ``tv_tensors`` are transformed together with their image.
 
 >>> import flambeau
 >>> transform = Compose([ToImage(), RandomHorizontalFlip(p=1), ToDtype(flambeau.float32, scale=True)])
@@ -52,7 +52,7 @@ from ._transform import for_samples
 
 if TYPE_CHECKING:
     from .._image_transforms import *
-else:  # type checkers take the public names from the imports, and report other names
+else:  # type checkers take the public names from the imports
     _kinds = filter(inspect.isclass, vars(_image_transforms).values())
     globals().update({kind.__name__: for_samples(kind) for kind in _kinds})
     __all__ = ["functional", *(name for name, value in globals().items() if inspect.isclass(value))]

@@ -24,7 +24,7 @@ ImageT = TypeVar("ImageT")
 
 
 class _Mixture(nn.Module):
-    """Base class of transforms that mix the images and labels of a batch with those of the batch rolled by one.
+    """Base class of transforms that mix each image and label of a batch with the previous image and label.
 
     Args:
         alpha: value of both parameters of the Beta distribution of the mixing factor.
@@ -63,10 +63,10 @@ class _Mixture(nn.Module):
 
 
 class MixUp(_Mixture):
-    """Blend each image and label of a batch with another one.
+    """Blend each image and label of a batch with another image and label.
 
     Args: ``alpha``, parameter of the Beta distribution of the mixing factor; ``num_classes``, for labels as indices.
-    Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
+    Shapes: images ``(N, C, H, W)``, and labels ``(N,)`` or ``(N, classes)``. The new labels are ``(N, classes)``.
     Source: Zhang et al. 2017, arXiv:1710.09412.
 
     >>> images, labels = MixUp(num_classes=3)(fb.rand(2, 3, 8, 8), fb.tensor([0, 2]))
@@ -79,10 +79,10 @@ class MixUp(_Mixture):
 
 
 class CutMix(_Mixture):
-    """Replace a rectangle of each image of a batch by another image, and mix the labels in proportion to the areas.
+    """Replace a rectangle of each image of a batch with a part of another image, and mix the labels by area.
 
     Args: ``alpha``, parameter of the Beta distribution of the mixing factor; ``num_classes``, for labels as indices.
-    Shapes: ``(N, C, H, W)`` and ``(N,)`` or ``(N, classes)``, to the same and ``(N, classes)``.
+    Shapes: images ``(N, C, H, W)``, and labels ``(N,)`` or ``(N, classes)``. The new labels are ``(N, classes)``.
     Source: Yun et al. 2019, arXiv:1905.04899.
 
     >>> _ = fb.manual_seed(1)
@@ -173,7 +173,7 @@ def jpeg(image: ImageT, quality: int) -> ImageT: ...
 
 
 def jpeg(image: Any, quality: int) -> Any:
-    """Compress an image as JPEG and decompress it, as Pillow does.
+    """Compress an image as JPEG and decompress it, with Pillow.
 
     Args:
         image: PIL image of mode L or RGB; or uint8 tensor ``(..., C, H, W)`` or array ``(H, W, C)`` of 1 or 3 channels.
@@ -264,7 +264,7 @@ def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
 
 
 class RandomChannelPermutation(Transform):
-    """Put the channels of images in random order: :func:`permute_channels`.
+    """Change the order of the channels of images at random: :func:`permute_channels`.
 
     >>> _ = fb.manual_seed(0)
     >>> RandomChannelPermutation()(fb.tensor([[[1]], [[2]], [[3]]])).flatten()
@@ -279,7 +279,7 @@ class RandomPhotometricDistort(Transform):
     """Change brightness, contrast, saturation, hue and the order of the channels, each with probability ``p``.
 
     Args:
-        brightness, contrast, saturation, hue: the bounds of each, as for :class:`ColorJitter`.
+        brightness, contrast, saturation, hue: ranges ``(min, max)``, as for :class:`ColorJitter`.
         p: the probability.
     Source: Liu et al. 2015, arXiv:1512.02325.
 

@@ -1,4 +1,4 @@
-"""Transforms of boxes: format conversion, clipping, removal of invalid boxes; and crops that preserve some boxes."""
+"""Transforms of boxes: format conversion, clipping, removal of invalid boxes, and crops that preserve some boxes."""
 
 from __future__ import annotations
 
@@ -51,8 +51,9 @@ def convert_bounding_box_format(
         inpt: ``BoundingBoxes`` or a plain tensor.
         old_format: format of a plain tensor; must be None for ``BoundingBoxes``.
         new_format: format of the result.
-        inplace: accepted and not used.
-    Raises: TypeError without a new format; ValueError if ``old_format`` is missing or superfluous.
+        inplace: accepted for compatibility, without effect.
+    Raises: TypeError if ``new_format`` is None; ValueError if ``old_format`` is None for a plain tensor or given for
+        ``BoundingBoxes``.
     """
     if new_format is None:
         raise TypeError("convert_bounding_box_format() missing 1 required argument: 'new_format'")
@@ -97,7 +98,7 @@ def clamp_bounding_boxes(
         inpt: ``BoundingBoxes`` or a plain tensor.
         format, canvas_size: format and image size of a plain tensor; must be None for ``BoundingBoxes``.
         clamping_mode: None for no clipping; ``"auto"`` for the mode of the boxes.
-    Raises: ValueError if ``format`` or ``canvas_size`` is missing or superfluous.
+    Raises: ValueError if ``format`` or ``canvas_size`` is None for a plain tensor or given for ``BoundingBoxes``.
     """
     if isinstance(inpt, BoundingBoxes):
         if format is not None or canvas_size is not None:
@@ -119,13 +120,13 @@ def sanitize_bounding_boxes(
     min_size: float = 1.0,
     min_area: float = 1.0,
 ) -> tuple[fb.Tensor, fb.Tensor]:
-    """Return the boxes that are large enough and inside their image, and a mask ``(N,)`` of the boxes kept.
+    """Return the boxes that are large enough and inside their image, and a mask ``(N,)`` that selects these boxes.
 
     Args:
         bounding_boxes: ``BoundingBoxes`` or a plain tensor.
         format, canvas_size: format and image size of a plain tensor; must be None for ``BoundingBoxes``.
         min_size, min_area: minimum side and minimum area.
-    Raises: ValueError if ``format`` or ``canvas_size`` is missing or superfluous.
+    Raises: ValueError if ``format`` or ``canvas_size`` is None for a plain tensor or given for ``BoundingBoxes``.
     """
     if isinstance(bounding_boxes, BoundingBoxes):
         if format is not None or canvas_size is not None:
@@ -210,12 +211,13 @@ class ClampBoundingBoxes(Transform):
 
 
 class SanitizeBoundingBoxes(Transform):
-    """Remove boxes that are too small or outside of their image, with their labels and masks.
+    """Remove boxes that are too small or not inside their image, with their labels and masks.
 
     Args:
         min_size, min_area: minimum side and minimum area of a box.
-        labels_getter: ``"default"`` for the dictionary entry with the name "labels" or a name that contains it; the
-            name of an entry; a function from the sample to one or several tensors; None for boxes and masks only.
+        labels_getter: selects the labels: ``"default"`` for the dictionary entry "labels" or, if it does not exist, the
+            first entry whose name contains "label"; the name of an entry; or a function that returns one or several
+            tensors of the sample. None filters only boxes and masks.
     Raises: ValueError for bounds below 1, samples without boxes, missing labels, or a different number of labels.
 
     >>> boxes = BoundingBoxes([[1, 2, 5, 6], [3, 3, 3, 7]], format="XYXY", canvas_size=(8, 10))
@@ -294,13 +296,13 @@ class SanitizeBoundingBoxes(Transform):
 
 
 class RandomIoUCrop(Transform):
-    """Crop a random part of an image that contains the centre of at least one box.
+    """Crop an image at random so that the crop contains the centre of at least one box.
 
-    The IoU of the crop and one such box is at least a number that is drawn at random. Boxes with a centre outside of
+    The IoU of the crop and one of these boxes is at least a number that is drawn at random. Boxes with a centre outside
     the crop become empty; :class:`SanitizeBoundingBoxes` removes them.
 
     Args:
-        min_scale, max_scale: bounds of the crop's height and width, as fractions of the image's.
+        min_scale, max_scale: bounds of the crop's height and width, as fractions of the image's height and width.
         min_aspect_ratio, max_aspect_ratio: bounds of the ratio of width to height.
         sampler_options: minimum IoUs to choose from; values of at least 1 select the full image.
         trials: number of crops to try for each minimum IoU.
@@ -360,7 +362,7 @@ class RandomIoUCrop(Transform):
                     return {"part": (top, left, bottom - top, right - left), "within": within}
 
     def _random_region(self, size: tuple[int, int]) -> tuple[int, int, int, int] | None:
-        """Draw left, top, right and bottom of a random crop; None if its aspect ratio is out of bounds."""
+        """Draw left, top, right and bottom of a random crop. Return None if its aspect ratio is out of bounds."""
         height, width = size
         across, down = (_random.uniform(self.min_scale, self.max_scale) for _ in range(2))
         new_width, new_height = int(width * across), int(height * down)

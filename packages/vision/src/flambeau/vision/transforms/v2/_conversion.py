@@ -80,10 +80,10 @@ class ToDtype(Transform):
     """Convert images to another dtype: :func:`to_dtype`. Other values, such as labels, keep their dtype.
 
     Args:
-        dtype: dtype of images, or a dictionary from classes to dtypes, such as ``{tv_tensors.Mask: flambeau.int64,
+        dtype: dtype of images, or a dictionary that maps classes to dtypes, such as ``{tv_tensors.Mask: flambeau.int64,
             "others": None}``. None keeps the dtype, and ``"others"`` stands for all classes that are not listed.
         scale: if True, scale the values like :func:`convert_image_dtype`: from [0, 255] to [0, 1] for uint8 to float32.
-    Raises: ValueError if the dictionary lacks both a class in the sample and ``"others"``.
+    Raises: ValueError if the dictionary contains neither a class of the sample nor ``"others"``.
 
     >>> ToDtype(fb.float32, scale=True)(fb.tensor([[[0, 255]]], dtype=fb.uint8))
     tensor([[[0., 1.]]])
@@ -136,7 +136,7 @@ class ToPureTensor(Transform):
 
 
 class Identity(Transform):
-    """Return samples unchanged. Can be used where a transform is required.
+    """Return samples unchanged, for use where a transform is required.
 
     >>> Identity()(fb.tensor([[1, 2]]), 3)
     (tensor([[1, 2]]), 3)

@@ -94,9 +94,9 @@ class RandomZoomOut(Transform):
     """Place images at a random position in a larger, filled image with probability ``p``.
 
     Args:
-        fill: fill value of the border, a number or one per channel; or a dictionary from classes of ``tv_tensors`` and
-            ``"others"`` to fill values.
-        side_range: minimum and maximum ratio of the sides of the larger image to those of the original one.
+        fill: fill value of the border, a number or one number per channel; or a dictionary that maps classes of
+            ``tv_tensors`` and ``"others"`` to fill values.
+        side_range: minimum and maximum ratio of the sides of the larger image to the sides of the original image.
         p: the probability.
     Source: Liu et al. 2015, arXiv:1512.02325.
 
@@ -130,11 +130,11 @@ class RandomZoomOut(Transform):
 
 
 class ScaleJitter(Transform):
-    """Resize images by a random scale, relative to the scale at which they just fit into ``target_size``.
+    """Resize images by a random scale. At scale 1, the image is as large as possible inside ``target_size``.
 
     Args:
         target_size: height and width.
-        scale_range: minimum and maximum scale.
+        scale_range: minimum and maximum of the random scale.
         interpolation, antialias: as for :func:`~functional.resize`.
     Source: Ghiasi et al. 2020, arXiv:2012.07177.
 

@@ -1,4 +1,4 @@
-"""Transforms of samples: they transform the images in any nested structure and keep everything else."""
+"""Transforms of samples, which transform the images in any nested structure and do not change other values."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def _is_plain_image(value: Any) -> bool:
 def _choice(inputs: tuple[Any, ...], maps_plane: bool) -> Callable[[Any], bool]:
     """Return a predicate that selects the parts of a sample to transform.
 
-    In a sample with ``TVTensor`` values, these are images and, if ``maps_plane``, masks and boxes. Plain tensors are
-    not transformed, except for the first one in a sample without other images.
+    The selected parts are images and, if ``maps_plane``, masks and boxes. A plain tensor or array is selected only if
+    it is the first one in a sample without other images.
     """
     parts = list(leaves(inputs))
     if not any(kind_of(part) for part in parts):
@@ -54,7 +54,7 @@ def _choice(inputs: tuple[Any, ...], maps_plane: bool) -> Callable[[Any], bool]:
 
 
 def _kept(result: Any, like: Any) -> Any:
-    """Convert the result of a transform to the kind of the input."""
+    """Convert the result of a transform to the type of the input."""
     if isinstance(result, list | tuple):
         return type(result)(_kept(part, like) for part in result)
     return type(like).wrap(result, like) if isinstance(result, fb.Tensor) else result
@@ -66,11 +66,11 @@ def transform_images(
     chosen: Callable[[Any], bool] | None = None,
     maps_plane: bool = False,
 ) -> Any:
-    """Apply a function to the images in nested tuples, lists and dictionaries, all with the same random draws.
+    """Apply a function to the images in nested tuples, lists and dictionaries, with the same random numbers for all.
 
-    Images are PIL images, ``tv_tensors.Image`` and ``Video``; if there are no such tensors, also plain tensors and
-    arrays of at least two dimensions. With ``maps_plane``, masks and boxes are transformed as well. Labels, texts and
-    other values do not change, unless the predicate ``chosen`` selects them.
+    Images are PIL images, ``tv_tensors.Image`` and ``Video``. In a sample without these types, the first plain tensor
+    or array of at least two dimensions is the image. With ``maps_plane``, masks and boxes are also transformed. Labels,
+    texts and other values do not change. The predicate ``chosen``, if given, selects the values to transform instead.
     """
     before: list[fb.Tensor] = []
     keeps_class = chosen is None
@@ -98,9 +98,9 @@ def transform_images(
 
 
 class Transform(nn.Module):
-    """Base class of transforms of samples; a subclass defines ``transform`` for one part.
+    """Base class of transforms of samples. A subclass defines ``transform``, which transforms one part of a sample.
 
-    Random numbers come from flambeau's generator. All parts of one call use the same random parameters.
+    Random numbers come from flambeau's default generator. All parts of one call use the same random parameters.
 
     >>> class Darker(Transform):
     ...     def transform(self, inpt, params):
@@ -109,13 +109,13 @@ class Transform(nn.Module):
     {'image': tensor([[4, 4]]), 'label': 3}
     """
 
-    maps_plane: ClassVar[bool] = False  # True if masks and boxes are transformed as well
+    maps_plane: ClassVar[bool] = False  # True if masks and boxes are also transformed
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Raise an error for samples that the transform does not support."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw the random parameters for all parts of a sample; passed to ``transform`` if it accepts them."""
+        """Draw the random parameters for all parts of a sample. ``transform`` receives them if it has two arguments."""
         return {}
 
     def transform(self, *args: Any, **kwargs: Any) -> Any:
@@ -137,9 +137,9 @@ class Transform(nn.Module):
 
 
 def for_samples(kind: type) -> type:
-    """Return a transform of images as a transform of samples with the same name and arguments.
+    """Return a transform of samples with the name and arguments of ``kind``, a transform of images.
 
-    Masks and boxes are transformed as well if the class sets ``maps_plane``.
+    It also transforms masks and boxes if ``kind`` sets ``maps_plane``.
     """
     method = "forward" if issubclass(kind, nn.Module) else "__call__"
     of_image = getattr(kind, method)
@@ -154,7 +154,7 @@ def for_samples(kind: type) -> type:
 
 
 def _of_samples(doc: str, maps_plane: bool) -> str:
-    """Adapt the docstring of a transform of images: add which parts of a sample it transforms."""
+    """Return the docstring of a transform of images with a sentence about the parts of a sample."""
     summary, *others = inspect.cleandoc(doc).split("\n\n")
     changed = "images, masks and boxes" if maps_plane else "images"
     added = f"In a sample, {changed} are transformed with the same parameters. Other values do not change."

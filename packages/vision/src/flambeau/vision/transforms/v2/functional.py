@@ -1,4 +1,4 @@
-"""Transforms as functions, with v2's names: those of ``transforms.functional`` and further ones of v2."""
+"""Transforms as functions: the functions of ``transforms.functional``, and functions that only v2 has."""
 
 from flambeau import _suggestions
 
