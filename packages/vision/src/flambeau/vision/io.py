@@ -14,7 +14,7 @@ import flambeau as fb
 
 
 class ImageReadMode(Enum):
-    """Channels of the decoded image: unchanged, or one of the listed modes."""
+    """Channels of the decoded image: grey or RGB, with or without alpha, or unchanged as in the file."""
 
     UNCHANGED = None
     GRAY = "L"
@@ -41,9 +41,13 @@ def read_image(path: str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHA
 def decode_image(
     input: fb.Tensor | str | Path, mode: ImageReadMode | str = ImageReadMode.UNCHANGED, *, name: str = "the bytes"
 ) -> fb.Tensor:
-    """Decode an image, given as the bytes of a file (a uint8 tensor ``(length,)``) or as a path: :func:`read_image`.
+    """Decode an image from the bytes of a file, or from a file.
 
-    ``name`` describes the source in error messages.
+    Args:
+        input: the bytes, a uint8 tensor ``(length,)``, or the path of a file.
+        mode: an :class:`ImageReadMode` or its name.
+        name: description of the source in error messages.
+    Returns: uint8 ``(1 to 4, H, W)``.
     """
     if not isinstance(input, fb.Tensor):
         return read_image(input, mode)

@@ -16,7 +16,7 @@ Colour = str | tuple[int, int, int]
 
 
 def _log_api_usage_once(obj: Any) -> None:
-    """Do nothing. Programs that follow torchvision's code call this function, which counts uses there."""
+    """Do nothing. Programs call this private function of torchvision, where it counts uses."""
 
 
 @fb.no_grad()
@@ -32,15 +32,17 @@ def make_grid(
     """Arrange images in a grid.
 
     Args:
-        tensor: ``(N, C, H, W)``, one image ``(C, H, W)`` or ``(H, W)``, or a sequence of images of one size. One
-            channel becomes three.
+        tensor: ``(N, C, H, W)``, one image ``(C, H, W)`` or ``(H, W)``, or a sequence of images of one size. Images
+            with one channel are converted to three channels.
         nrow: number of images in a row.
         padding: number of pixels between and around the images.
         normalize: if True, scale the values to 0..1.
-        value_range: minimum and maximum to scale from; by default those of the images.
+        value_range: the minimum and maximum that are scaled to 0 and 1; by default the minimum and maximum of all
+            images.
         scale_each: if True, use the minimum and maximum of each image.
         pad_value: value of the padding.
-    Returns: ``(3, height, width)``, or with the images' number of channels. A single image is returned unchanged.
+    Returns: ``(3, height, width)``, or another number of channels if the images have it. A single image is returned
+        without padding.
     Raises: TypeError for other types, ValueError for other shapes.
 
     >>> make_grid(fb.zeros(6, 1, 4, 5), nrow=3).shape
@@ -97,7 +99,7 @@ def save_image(
     Args:
         tensor: images of floats in 0..1, as for :func:`make_grid`.
         fp: path of the file, whose extension selects the format, or an open file.
-        format: Pillow's name of the format, needed for an open file.
+        format: Pillow's name of the format; required for an open file.
         kwargs: options of :func:`make_grid`.
     Raises: ValueError for an unknown extension, OSError if the file cannot be written.
     """
@@ -157,14 +159,14 @@ def draw_bounding_boxes(
     Args:
         image: ``(3, H, W)`` or ``(1, H, W)`` of bytes, or of floats in 0..1.
         boxes: ``(N, 4)`` of x1, y1, x2, y2.
-        labels: a name for each box, or None for none.
-        colors: one colour for all boxes or one for each, as names or tuples of red, green and blue (0 to 255); None
-            for generated colours.
+        labels: a name for each box; None for a box without a name.
+        colors: one colour for all boxes, or a list with one colour for each box. A colour is a name or a tuple of red,
+            green and blue (0 to 255). None generates colours.
         fill: if True, fill the boxes with a half-transparent colour.
         width: width of the lines.
         font, font_size: path of a TrueType font and size in points; by default Pillow's font.
     Returns: ``(3, H, W)`` of the image's dtype.
-    Raises: TypeError or ValueError for images, boxes and labels that do not fit.
+    Raises: TypeError or ValueError if images, boxes and labels do not match.
     """
     canvas = _canvas(image, colour_only=False)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
@@ -195,9 +197,9 @@ def draw_segmentation_masks(
         image: ``(3, H, W)`` of bytes, or of floats in 0..1.
         masks: bool, ``(N, H, W)`` or ``(H, W)``. Pixels in several masks become black.
         alpha: opacity, 0 to 1.
-        colors: one colour for all masks or one for each; None for generated colours.
+        colors: one colour for all masks, or a list with one colour for each mask. None generates colours.
     Returns: ``(3, H, W)`` of the image's dtype.
-    Raises: TypeError or ValueError for images and masks that do not fit.
+    Raises: TypeError or ValueError if images and masks do not match.
     """
     _canvas(image)
     layers = masks[None] if masks.ndim == 2 else masks
@@ -237,9 +239,9 @@ def draw_keypoints(
         colors: colour of the points; None for white circles.
         radius: radius of the points.
         width: width of the lines.
-        visibility: bool ``(N, K)``, the points to draw.
+        visibility: bool ``(N, K)``, True for the points to draw.
     Returns: ``(3, H, W)`` of the image's dtype.
-    Raises: TypeError or ValueError for images and points that do not fit.
+    Raises: TypeError or ValueError if images and points do not match.
     """
     canvas = _canvas(image)
     if keypoints.ndim != 3 or keypoints.shape[2] != 2:

@@ -1,4 +1,4 @@
-"""Distance and complete IoU of boxes, and the losses based on them."""
+"""Distance IoU and complete IoU of boxes, and losses that use an IoU."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ._boxes import box_iou, widened
 def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
     """Return the distance IoU of all pairs of boxes.
 
-    It is :func:`box_iou` minus the squared distance of the centres, divided by the squared diagonal of the smallest
-    box that encloses both.
+    The distance IoU is :func:`box_iou` minus a penalty: the squared distance of the centres divided by the squared
+    diagonal of the smallest box that encloses both boxes.
 
     Args:
         boxes1: ``(N, 4)``.
@@ -146,7 +146,7 @@ def _aspect(boxes1: fb.Tensor, boxes2: fb.Tensor, iou: fb.Tensor, eps: float) ->
 
 
 def reduced(loss: fb.Tensor, reduction: str) -> fb.Tensor:
-    """Reduce a loss: unchanged, the mean (0 for no elements), or the sum."""
+    """Return the loss unchanged, its mean (0 for no elements) or its sum, as ``reduction`` selects."""
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"Invalid Value for arg 'reduction': '{reduction}'. Supported: 'none', 'mean', 'sum'")
     if reduction == "mean" and loss.numel() > 0:

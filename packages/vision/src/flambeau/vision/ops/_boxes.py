@@ -62,7 +62,7 @@ def box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
 def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
     """Return the generalised IoU of all pairs of boxes.
 
-    It is :func:`box_iou` minus the fraction of the smallest enclosing box that neither box covers.
+    The generalised IoU is :func:`box_iou` minus the fraction of the smallest enclosing box that neither box covers.
 
     Args:
         boxes1: ``(N, 4)``.
@@ -82,7 +82,7 @@ def generalized_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor) -> fb.Tensor:
 
 
 def box_convert(boxes: fb.Tensor, in_fmt: str, out_fmt: str) -> fb.Tensor:
-    """Convert boxes ``(..., 4)`` between ``"xyxy"``, ``"xywh"`` (corner and size) or ``"cxcywh"`` (centre, size).
+    """Convert boxes ``(..., 4)`` between ``"xyxy"``, ``"xywh"`` (corner, size) and ``"cxcywh"`` (centre, size).
 
     Raises: ValueError for an unsupported format.
 
@@ -128,7 +128,7 @@ def remove_small_boxes(boxes: fb.Tensor, min_size: float) -> fb.Tensor:
 
 
 def masks_to_boxes(masks: fb.Tensor) -> fb.Tensor:
-    """Return the bounding box of each mask ``(N, H, W)``, from its first to its last pixel: ``(N, 4)`` float32.
+    """Return the bounding boxes of masks ``(N, H, W)``, from the first to the last pixel: ``(N, 4)``, float32.
 
     An empty mask has the box ``(0, 0, 0, 0)``.
     Raises: ValueError for a wrong number of dimensions.

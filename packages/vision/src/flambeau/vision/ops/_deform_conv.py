@@ -23,15 +23,16 @@ def deform_conv2d(
     dilation: Size = (1, 1),
     mask: fb.Tensor | None = None,
 ) -> fb.Tensor:
-    """Apply a deformable convolution: each tap reads at a position shifted by an offset, weighted by a mask.
+    """Apply a convolution in which each kernel element reads at a position that is shifted by an offset.
 
     Args:
-        input: ``(N, C, H, W)``; treated as zero outside, and interpolated bilinearly.
-        offset: ``(N, 2 * groups * kh * kw, H_out, W_out)``, y and x for each tap and group of input channels.
+        input: ``(N, C, H, W)``. Positions between pixels are interpolated bilinearly; pixels outside the input are 0.
+        offset: ``(N, 2 * groups * kh * kw, H_out, W_out)``, y and x for each kernel element and group of input
+            channels.
         weight: ``(C_out, C / convolution groups, kh, kw)``.
         bias: ``(C_out,)`` or None.
         stride, padding, dilation: height and width, or one number for both.
-        mask: ``(N, groups * kh * kw, H_out, W_out)``; None for ones.
+        mask: ``(N, groups * kh * kw, H_out, W_out)``, factors for the values that are read; None for ones.
     Returns: ``(N, C_out, H_out, W_out)``. Gradient: defined for all tensors.
     Raises: RuntimeError for shapes that do not match.
     Source: Dai et al. 2017, arXiv:1703.06211; with a mask Zhu et al. 2018, arXiv:1811.11168.
@@ -90,7 +91,7 @@ def _groups(
 
 
 def _grid(size: int, taps: int, step: int, pad: int, rate: int, like: fb.Tensor) -> fb.Tensor:
-    """Return ``(taps, size)``: the positions of the taps of each output along one dimension."""
+    """Return the positions ``(taps, size)`` of the kernel elements for each output along one dimension."""
     outputs = fb.arange(size, dtype=like.dtype, device=like.device) * step - pad
     return outputs + fb.arange(taps, dtype=like.dtype, device=like.device)[:, None] * rate
 
@@ -98,8 +99,8 @@ def _grid(size: int, taps: int, step: int, pad: int, rate: int, like: fb.Tensor)
 def _bilinear(maps: fb.Tensor, y: fb.Tensor, x: fb.Tensor) -> fb.Tensor:
     """Interpolate feature maps ``(N, G, C, H, W)`` at points ``(N, G, P)``, with zeros outside: ``(N, G, C, P)``.
 
-    ``grid_sample`` is not suitable, because it rounds coordinates. At integer positions (zero offsets), the derivative
-    must be that towards the next pixel.
+    ``grid_sample`` is not suitable, because it rounds coordinates. At integer positions (zero offsets), the result must
+    have the derivative towards the next pixel.
     """
     height, width = maps.shape[3:]
     table = maps.flatten(3)
@@ -154,7 +155,7 @@ class DeformConv2d(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw weights and biases from ``U(-1 / sqrt(fan_in), 1 / sqrt(fan_in))``."""
+        """Fill weights and biases with random numbers from ``U(-1 / sqrt(fan_in), 1 / sqrt(fan_in))``."""
         nn.init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.weight[0].numel())

@@ -41,7 +41,7 @@ def drop_block2d(
     Args:
         input: the tensor.
         p: approximate fraction of elements that are dropped.
-        block_size: side of the blocks, odd; at most the size of the map.
+        block_size: side of the blocks, an odd number that is at most the size of the feature map.
         inplace: if True, change the input.
         eps: added to the number of remaining elements.
         training: if False, return the input.
@@ -58,7 +58,7 @@ def drop_block2d(
 def drop_block3d(
     input: fb.Tensor, p: float, block_size: int, inplace: bool = False, eps: float = 1e-6, training: bool = True
 ) -> fb.Tensor:
-    """Set cubic blocks of ``(N, C, D, H, W)`` to zero; arguments as in :func:`drop_block2d`.
+    """Set cubic blocks of ``(N, C, D, H, W)`` to zero. The arguments are described in :func:`drop_block2d`.
 
     >>> drop_block3d(fb.ones(1, 1, 3, 3, 3), 1.0, 3).sum().item()
     0.0

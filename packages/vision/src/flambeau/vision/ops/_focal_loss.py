@@ -14,9 +14,9 @@ def sigmoid_focal_loss(
     """Compute binary cross-entropy times ``(1 - p_t)**gamma``, which reduces the loss of well-classified examples.
 
     Args:
-        inputs: scores before the sigmoid.
+        inputs: logits.
         targets: tensor of the same shape, 0 or 1 in a floating dtype.
-        alpha: weight of the positives against ``1 - alpha`` of the negatives; -1 for equal weights.
+        alpha: weight of positive examples; negative examples have the weight ``1 - alpha``. -1 disables the weights.
         gamma: exponent; 0 gives cross-entropy, larger values reduce the loss of well-classified examples more.
         reduction: ``"none"``, ``"mean"`` or ``"sum"``.
     Raises: ValueError for an unsupported alpha or reduction. Gradient: defined for ``inputs``, to any order.

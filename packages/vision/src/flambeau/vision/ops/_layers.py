@@ -13,7 +13,7 @@ Layer = Callable[..., nn.Module]
 
 
 class _ConvNormActivation(nn.Sequential):
-    """Base class: a convolution that keeps the image's size (with stride 1), a normalisation and an activation."""
+    """Base class of `Conv2dNormActivation` and `Conv3dNormActivation`."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class _ConvNormActivation(nn.Sequential):
 
 
 def _keeping_size(kernel_size: Any, dilation: Any) -> int | tuple[int, ...]:
-    """Return the padding with which a convolution keeps the size: one number, or one for each dimension."""
+    """Return the padding with which a convolution preserves the size: one number, or one number for each dimension."""
     if isinstance(kernel_size, int) and isinstance(dilation, int):
         return (kernel_size - 1) // 2 * dilation
     count = len(dilation if isinstance(kernel_size, int) else kernel_size)
@@ -52,14 +52,14 @@ def _keeping_size(kernel_size: Any, dilation: Any) -> int | tuple[int, ...]:
 
 
 class Conv2dNormActivation(_ConvNormActivation):
-    """A convolution that keeps the image's size (at stride 1), a normalisation and an activation.
+    """Sequence of a convolution, a normalisation and an activation.
 
     Args:
         in_channels, out_channels, kernel_size, stride, padding, groups, dilation: arguments of the convolution. If
-            ``padding`` is None, it keeps the size.
+            ``padding`` is None, a convolution with stride 1 preserves the size of the image.
         norm_layer, activation_layer: classes or functions that create the layers; None for no layer.
         inplace: argument of the activation; None for the activation's default.
-        bias: whether the convolution has a bias; None for a bias if no normalisation follows.
+        bias: if True, the convolution has a bias. None means a bias only if there is no normalisation.
 
     >>> Conv2dNormActivation(3, 8, kernel_size=3, stride=2)
     Conv2dNormActivation(
@@ -88,7 +88,7 @@ class Conv2dNormActivation(_ConvNormActivation):
 
 
 class Conv3dNormActivation(_ConvNormActivation):
-    """Same as :class:`Conv2dNormActivation` for videos ``(N, C, T, H, W)``.
+    """Variant of :class:`Conv2dNormActivation` for videos ``(N, C, T, H, W)``.
 
     >>> Conv3dNormActivation(3, 8, kernel_size=(1, 3, 3))(fb.zeros(1, 3, 4, 6, 6)).shape
     flambeau.Size([1, 8, 4, 6, 6])
@@ -113,9 +113,9 @@ class Conv3dNormActivation(_ConvNormActivation):
 
 
 class SqueezeExcitation(nn.Module):
-    """Squeeze and excitation, which weights channels by their means.
+    """Squeeze-and-excitation block, which multiplies channels by factors that it computes from the channels' means.
 
-    It computes ``input * scale(fc2(activation(fc1(mean(input)))))``.
+    The output is ``input * scale(fc2(activation(fc1(mean(input)))))``.
 
     Args:
         input_channels: channels of the input ``(N, C, H, W)``.
@@ -150,14 +150,14 @@ class SqueezeExcitation(nn.Module):
 class MLP(nn.Sequential):
     """Multilayer perceptron: linear layers, each followed by a normalisation, an activation and a dropout.
 
-    The last layer is followed by the dropout only.
+    Only a dropout follows the last layer.
 
     Args:
         in_channels: size of the input's last dimension.
         hidden_channels: size of each layer's output.
         norm_layer, activation_layer: classes or functions that create the layers; None for no layer.
         inplace: argument of activation and dropouts; None for their default.
-        bias: whether the linear layers have a bias.
+        bias: if True, the linear layers have a bias.
         dropout: probability of the dropouts.
 
     >>> MLP(4, [16, 2])
@@ -233,7 +233,7 @@ class FrozenBatchNorm2d(nn.Module):
             self.register_buffer(name, fb.full((num_features,), value))
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
-        state_dict.pop(f"{prefix}num_batches_tracked", None)  # part of the state of trainable batch normalisation
+        state_dict.pop(f"{prefix}num_batches_tracked", None)  # checkpoints of trainable batch normalisation contain it
         super()._load_from_state_dict(state_dict, prefix, *others)
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:

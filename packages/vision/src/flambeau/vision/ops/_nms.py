@@ -9,13 +9,13 @@ from ._boxes import check_boxes
 
 
 def nms(boxes: fb.Tensor, scores: fb.Tensor, iou_threshold: float) -> fb.Tensor:
-    """Apply non-maximum suppression: of boxes that overlap more than a threshold, keep the one with the highest score.
+    """Apply non-maximum suppression: remove each box that overlaps too much with a box of a higher score.
 
     Args:
         boxes: ``(N, 4)``.
         scores: ``(N,)``.
-        iou_threshold: a box is removed if its :func:`box_iou` with a kept box is greater.
-    Returns: the indices of the boxes kept, int64, by decreasing score.
+        iou_threshold: a box is removed if its :func:`box_iou` with a kept box is greater than this.
+    Returns: the indices of the kept boxes, int64, by decreasing score.
     Raises: ValueError for shapes that do not match. Gradient: none.
 
     >>> boxes = fb.tensor([[0.0, 0.0, 2.0, 2.0], [0.1, 0.0, 2.0, 2.0], [5.0, 5.0, 6.0, 6.0]])
@@ -33,7 +33,7 @@ def batched_nms(boxes: fb.Tensor, scores: fb.Tensor, idxs: fb.Tensor, iou_thresh
     Args:
         boxes, scores, iou_threshold: as in :func:`nms`.
         idxs: the class of each box, ``(N,)``.
-    Returns: the indices of the boxes kept, int64, by decreasing score.
+    Returns: the indices of the kept boxes, int64, by decreasing score.
     Raises: ValueError for shapes that do not match. Gradient: none.
 
     >>> boxes = fb.tensor([[0.0, 0.0, 2.0, 2.0], [0.1, 0.0, 2.0, 2.0], [0.2, 0.0, 2.0, 2.0]])

@@ -1,4 +1,4 @@
-"""Regions of the feature maps of a batch, in the format of the pooling operators."""
+"""Regions of feature maps, in the format that RoI pooling expects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Boxes = fb.Tensor | Sequence[fb.Tensor]
 
 
 def as_regions(input: fb.Tensor, boxes: Boxes) -> fb.Tensor:
-    """Return regions ``(K, 5)`` with batch index and corners.
+    """Return regions ``(K, 5)``, each with the batch index and the corners.
 
     Args:
         input: feature maps ``(N, C, H, W)``.
@@ -47,7 +47,7 @@ def check_numbers(input: fb.Tensor, regions: fb.Tensor) -> None:
 
 
 def numbered(boxes: Sequence[fb.Tensor]) -> fb.Tensor:
-    """Concatenate the boxes ``(L, 4)`` of several images to regions ``(K, 5)`` that begin with the image's index."""
+    """Concatenate the boxes ``(L, 4)`` of several images to regions ``(K, 5)``. Column 0 is the index of the image."""
     return fb.cat([fb.cat([fb.full_like(each[:, :1], index), each], 1) for index, each in enumerate(boxes)])
 
 

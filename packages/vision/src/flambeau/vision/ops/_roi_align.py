@@ -1,4 +1,4 @@
-"""RoI align: regions of feature maps, resampled to one size."""
+"""RoI align, which resamples regions of feature maps to one size."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from flambeau.library import extension_op
 
 from ._regions import Boxes, check_numbers, pair, shaped_as_regions
 
-# Relative cost of a multiplication in a sum of indexed rows, compared to one in a matrix product.
+# Cost of a multiplication in a sum of indexed rows, relative to the cost of a multiplication in a matrix product.
 _PRODUCTS_PER_READ = 16
 
 
 class _Reading(NamedTuple):
-    """Sampling points of each bin along one dimension: ``(K, bins, 2 * points)`` pixels and their weights."""
+    """Pixels that the sampling points of each bin read along one dimension, and their weights.
+
+    Both arrays have the shape ``(K, bins, 2 * points)``.
+    """
 
     pixels: np.ndarray
     weights: np.ndarray
 
 
 class _WeightedRows(Function):
-    """Weighted sum of rows of a table, given by ``indices``. The derivative is computed by the same kernel."""
+    """Weighted sum of the rows ``indices`` of a table. The backward pass uses the same kernel."""
 
     @staticmethod
     def forward(ctx: Any, table: fb.Tensor, indices: fb.Tensor, weights: fb.Tensor) -> fb.Tensor:
@@ -53,13 +56,13 @@ def roi_align(
     sampling_ratio: int = -1,
     aligned: bool = False,
 ) -> fb.Tensor:
-    """Average each bin of a grid over each region, from bilinear samples at points in the bin.
+    """Divide each region into a grid of bins, and average each bin over bilinear samples at points in the bin.
 
     Args:
         input: ``(N, C, H, W)``.
         boxes: ``(K, 5)`` of batch index and x1, y1, x2, y2, or N tensors ``(L, 4)``.
         output_size: height and width of the grid, or one number for both.
-        spatial_scale: factor from box coordinates to map coordinates.
+        spatial_scale: factor that converts box coordinates to coordinates of the feature map.
         sampling_ratio: number of points in a bin along each side; if not positive, the number of pixels in the bin.
         aligned: if True, shift the boxes by half a pixel, so that pixel centres are aligned correctly; if False, boxes
             have at least the size of a pixel.
@@ -93,7 +96,7 @@ def _roi_align(
     height, width = pooled_height, pooled_width
     result = input.new_zeros((len(rois), input.shape[1], height, width))
     if result.numel() == 0:
-        return result + 0 * input.sum()  # connects the result to the input for autograd
+        return result + 0 * input.sum()  # the added 0 connects the result to the input for autograd
     corners = rois[:, 1:].detach().cpu().double().numpy() * spatial_scale - (0.5 if aligned else 0.0)
     numbers = rois[:, 0].detach().cpu().numpy().astype(np.int64)
     x1, y1, x2, y2 = corners.T
@@ -214,7 +217,7 @@ def _read(starts: np.ndarray, lengths: np.ndarray, bins: int, points: int, size:
 
 
 def _resampled(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
-    """Return the values of all bins, ``(K, C, bins, bins)``, computed by the method with the lower estimated cost."""
+    """Compute the values of all bins, ``(K, C, bins, bins)``, by the method with the lower estimated cost."""
     height, width = input.shape[2:]
     (_, down, reads_down), (_, across, reads_across) = rows.pixels.shape, columns.pixels.shape
     reads = down * across * reads_down * reads_across
@@ -223,7 +226,7 @@ def _resampled(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _
 
 
 def _by_reading(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
-    """Compute each bin as a weighted sum of table rows, where each pixel is a row."""
+    """Compute each bin as a weighted sum of the rows of a table that has one row for each pixel."""
     count, channels, height, width = input.shape
     (regions, down, _), across = rows.pixels.shape, columns.pixels.shape[1]
     starts = (numbers * height)[:, None, None]
@@ -240,7 +243,7 @@ def _by_reading(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: 
 
 
 def _by_products(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns: _Reading) -> fb.Tensor:
-    """Compute each region as ``rows @ map @ columns.T``, since sampling is bilinear on a grid."""
+    """Compute each region as ``rows @ map @ columns.T``. This is possible because sampling is bilinear on a grid."""
     down, across = (_dense(reading, size) for reading, size in zip((rows, columns), input.shape[2:], strict=True))
     parts, positions = [], []
     for number in np.unique(numbers):
@@ -253,7 +256,7 @@ def _by_products(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns:
 
 
 def _dense(reading: _Reading, size: int) -> np.ndarray:
-    """Return ``(K, bins, size)``, the weight of each pixel in each bin."""
+    """Return the weight of each pixel in each bin: ``(K, bins, size)``."""
     regions, bins, reads = reading.pixels.shape
     bin_of = np.repeat(np.arange(regions * bins), reads) * size
     counted = np.bincount(bin_of + reading.pixels.reshape(-1), reading.weights.reshape(-1), regions * bins * size)

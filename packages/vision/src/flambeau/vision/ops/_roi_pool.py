@@ -1,4 +1,4 @@
-"""Max pooling over regions of feature maps, and position-sensitive pooling, in which each bin has separate channels."""
+"""Max pooling over regions of feature maps, and position-sensitive pooling, in which each bin reads other channels."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Size = int | Sequence[int]
 
 
 def roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: float = 1.0) -> fb.Tensor:
-    """Return the maximum of each bin of a grid over each region; 0 if a bin is outside of the map.
+    """Divide each region into a grid of bins, and return the maximum of each bin. Bins outside the map are 0.
 
     Args:
         input: ``(N, C, H, W)``.
         boxes: ``(K, 5)`` of batch index and x1, y1, x2, y2, or N tensors ``(L, 4)``; coordinates are rounded.
         output_size: height and width of the grid, or one number for both.
-        spatial_scale: factor from box coordinates to map coordinates.
-    Returns: ``(K, C, *output_size)``. Gradient: defined for ``input``; the first of equal pixels gets it.
+        spatial_scale: factor that converts box coordinates to coordinates of the feature map.
+    Returns: ``(K, C, *output_size)``. Gradient: defined for ``input``; of several equal maxima, the first gets it.
     Raises: ValueError for shapes that do not match.
     Source: Girshick 2015, arXiv:1504.08083.
 
@@ -41,7 +41,7 @@ def roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: f
 
 
 def _whole(rois: fb.Tensor, scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return batch indices, and corners rounded to pixels (halves away from zero)."""
+    """Return the batch indices, and the corners rounded to pixels (halves are rounded away from zero)."""
     plain = rois.detach().cpu().numpy()
     scaled = plain[:, 1:] * plain.dtype.type(scale)
     return plain[:, 0].astype(np.int64), np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int64)
@@ -58,7 +58,7 @@ def _bins(start: int, end: int, count: int, size: int) -> np.ndarray:
 def _greatest(map: fb.Tensor, rows: np.ndarray, columns: np.ndarray) -> fb.Tensor:
     """Return the maximum of each bin of a map ``(C, H, W)``: ``(C, row bins, column bins)``.
 
-    It is computed first over columns, then over rows, so that the first of equal pixels gets the gradient.
+    The maximum is computed first over columns, then over rows, so that the first of equal pixels gets the gradient.
     """
     (down, no_row), (across, no_column) = _positions(rows), _positions(columns)
     by_column = map[:, :, fb.from_numpy(across).to(map.device)].max(-1)[0]
@@ -68,17 +68,17 @@ def _greatest(map: fb.Tensor, rows: np.ndarray, columns: np.ndarray) -> fb.Tenso
 
 
 def _positions(bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the pixels of each bin, padded to equal counts by repeating the last one, and a mask of empty bins."""
+    """Return the pixels of each bin, padded to equal counts with the last pixel, and a mask of empty bins."""
     lengths = bins[:, 1] - bins[:, 0]
     positions = bins[:, :1] + np.arange(max(int(lengths.max()), 1))
     return np.clip(positions, 0, np.maximum(bins[:, 1:] - 1, 0)), lengths <= 0
 
 
 def ps_roi_pool(input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: float = 1.0) -> fb.Tensor:
-    """Average each bin of a grid over each region; each bin reads separate channels.
+    """Divide each region into a grid of bins, and average each bin. Each bin reads a separate group of C channels.
 
     Args:
-        input: ``(N, C * height * width, H, W)``, with the grid's height and width.
+        input: ``(N, C * height * width, H, W)``, where ``(height, width)`` is ``output_size``.
         boxes, output_size, spatial_scale: as in :func:`roi_pool`.
     Returns: ``(K, C, *output_size)``, 0 for empty bins. As in torchvision, the last row and column of the map are
         ignored. Gradient: defined for ``input``, to any order.
@@ -114,7 +114,7 @@ def _channels_of_bin(input: fb.Tensor, height: int, width: int) -> int:
 
 
 def _means(bins: np.ndarray, size: int) -> np.ndarray:
-    """Return ``(bins, size)``, the weight of each pixel in each bin."""
+    """Return the weight of each pixel in the mean of each bin: ``(bins, size)``."""
     pixels = np.arange(size)
     inside = (pixels >= bins[:, :1]) & (pixels < bins[:, 1:])
     shares: np.ndarray = inside / np.maximum(inside.sum(1, keepdims=True), 1)
@@ -124,10 +124,10 @@ def _means(bins: np.ndarray, size: int) -> np.ndarray:
 def ps_roi_align(
     input: fb.Tensor, boxes: Boxes, output_size: Size, spatial_scale: float = 1.0, sampling_ratio: int = -1
 ) -> fb.Tensor:
-    """Apply an aligned :func:`roi_align` in which each bin reads separate channels.
+    """Apply :func:`roi_align` with ``aligned=True``; each bin reads a separate group of C channels.
 
     Args:
-        input: ``(N, C * height * width, H, W)``, with the grid's height and width.
+        input: ``(N, C * height * width, H, W)``, where ``(height, width)`` is ``output_size``.
         boxes, output_size, spatial_scale, sampling_ratio: as in :func:`roi_align`.
     Returns: ``(K, C, *output_size)``. Gradient: defined for ``input``, to any order.
     Raises: ValueError for shapes that do not match.

@@ -15,11 +15,13 @@ Maps = list[fb.Tensor]
 
 
 class ExtraFPNBlock(nn.Module):
-    """Base class of blocks that add maps to a pyramid: ``forward(results, x, names)`` returns more results and names.
+    """Base class of blocks that add feature maps to a pyramid.
+
+    ``forward(results, x, names)`` returns the results and the names, with the added maps and their names.
 
     Args of forward:
-        results: the pyramid's maps.
-        x: the maps from which the pyramid was made.
+        results: the maps of the pyramid.
+        x: the feature maps from which the pyramid was computed.
         names: names of the results.
     """
 
@@ -28,7 +30,7 @@ class ExtraFPNBlock(nn.Module):
 
 
 class FeaturePyramidNetwork(nn.Module):
-    """Feature pyramid: adds upsampled smaller feature maps to larger ones.
+    """Feature pyramid network, which adds upsampled smaller feature maps to larger feature maps.
 
     Args:
         in_channels_list: number of channels of each input map, from the largest map to the smallest.
@@ -36,7 +38,7 @@ class FeaturePyramidNetwork(nn.Module):
         extra_blocks: module that adds further maps.
         norm_layer: normalisation after each convolution; None for no normalisation.
 
-    Shapes: a dictionary of ``(N, C, H, W)`` to one of ``(N, out_channels, H, W)``.
+    Shapes: a dictionary of maps ``(N, C, H, W)``. The result is a dictionary of maps ``(N, out_channels, H, W)``.
     Raises: ValueError for a map without channels, TypeError if ``extra_blocks`` is not an :class:`ExtraFPNBlock`.
     Source: Lin et al. 2016, arXiv:1612.03144.
 
@@ -46,7 +48,7 @@ class FeaturePyramidNetwork(nn.Module):
     {'large': (1, 2, 8, 8), 'small': (1, 2, 4, 4)}
     """
 
-    _version = 2  # each convolution is in a sequence with its normalisation since version 2
+    _version = 2  # since version 2, each convolution is in a Sequential with its normalisation
 
     def __init__(
         self,
@@ -113,18 +115,18 @@ def _init_convolution(layer: nn.Conv2d) -> None:
 
 
 class LastLevelMaxPool(ExtraFPNBlock):
-    """Block that adds the feature map ``"pool"``: every second pixel of the last one."""
+    """Block that adds the feature map ``"pool"``: every second pixel of the last feature map."""
 
     def forward(self, results: Maps, x: Maps, names: list[str]) -> tuple[Maps, list[str]]:
         return [*results, nn.functional.max_pool2d(results[-1], 1, 2, 0)], [*names, "pool"]
 
 
 class LastLevelP6P7(ExtraFPNBlock):
-    """Block that adds two maps, ``"p6"`` and ``"p7"``, with convolutions of stride 2.
+    """Block that adds the feature maps ``"p6"`` and ``"p7"``, which convolutions of stride 2 compute.
 
     Args:
-        in_channels: number of channels of the map to which the first convolution is applied. If it equals
-            ``out_channels``, this is the last map of the pyramid, otherwise the last map of the backbone.
+        in_channels: number of input channels of the first convolution. If it equals ``out_channels``, the first
+            convolution is applied to the last map of the pyramid, otherwise to the last map of the backbone.
         out_channels: number of channels of the added maps.
     """
 

@@ -16,12 +16,13 @@ from ._roi_align import roi_align
 class LevelMapper:
     """Mapping of boxes to levels of a feature pyramid.
 
-    The level is ``floor(canonical_level + log2(sqrt(area) / canonical_scale))``. The result is counted from ``k_min``.
+    The level is ``floor(canonical_level + log2(sqrt(area) / canonical_scale))``, limited to ``[k_min, k_max]``. The
+    result is the level minus ``k_min``.
 
     Args:
-        k_min, k_max: bounds of the levels. The map of level k has ``2**-k`` of the image's size.
+        k_min, k_max: lowest and highest level. The sides of the map of level k are ``2**-k`` of the image's sides.
         canonical_scale: side of the boxes that belong to ``canonical_level``.
-        canonical_level: level of boxes with this side.
+        canonical_level: level of boxes with the side ``canonical_scale``.
         eps: added before rounding down.
 
     >>> LevelMapper(2, 5)([fb.tensor([[0.0, 0.0, 60.0, 60.0], [0.0, 0.0, 300.0, 300.0]])])
@@ -46,16 +47,17 @@ class LevelMapper:
 class MultiScaleRoIAlign(nn.Module):
     """Layer that applies :func:`~flambeau.vision.ops.roi_align` to each box on one of several feature maps.
 
-    Larger boxes are read from smaller maps.
+    Larger boxes read smaller maps.
 
     Args:
-        featmap_names: names of the maps to read, in the order of their sizes.
+        featmap_names: names of the maps to read, from the largest map to the smallest.
         output_size: height and width of the results, or one number for both.
         sampling_ratio: as in ``roi_align``.
         canonical_scale, canonical_level: as in :class:`LevelMapper`.
 
-    Shapes: maps ``(N, C, H, W)`` by name, N tensors ``(L, 4)`` of boxes in the images' coordinates and N pairs
-    ``(height, width)`` of the images, to ``(sum of L, C, *output_size)``. The maps' scales are found at the first call.
+    Shapes: a dictionary of maps ``(N, C, H, W)``, N tensors ``(L, 4)`` of boxes in image coordinates, and N pairs
+    ``(height, width)`` of the images. The result is ``(sum of L, C, *output_size)``. The first call infers the scales
+    of the maps from the sizes of the images.
     Raises: ValueError without images.
     Source: Lin et al. 2016, arXiv:1612.03144, equation 1.
 
@@ -93,7 +95,7 @@ class MultiScaleRoIAlign(nn.Module):
         if len(maps) == 1:
             return roi_align(maps[0], rois, self.output_size, self.scales[0], self.sampling_ratio)
         levels = self.map_levels(boxes)
-        # Write the parts to their rows. A tracer then knows that there are as many rows as regions.
+        # Write each level's results to rows of one tensor, so that a tracer knows that there is one row per region.
         pooled = maps[0].new_zeros((rois.shape[0], maps[0].shape[1], *self.output_size))
         for level, (features, scale) in enumerate(zip(maps, self.scales, strict=True)):
             indices = fb.where(levels == level)[0]

@@ -1,4 +1,4 @@
-"""Tensors of boxes, with their format and the size of the image."""
+"""Tensors of boxes, with the format of the boxes and the size of the image."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def is_rotated_bounding_format(format: BoundingBoxFormat | str) -> bool:
 
 
 def format_of(format: BoundingBoxFormat | str) -> BoundingBoxFormat:
-    """Return the format for a format or for its name.
+    """Return the format for a name. A :class:`BoundingBoxFormat` is returned unchanged.
 
     Raises: KeyError for an unknown name, NotImplementedError for the name of a rotated format.
     """
@@ -50,7 +50,7 @@ def format_of(format: BoundingBoxFormat | str) -> BoundingBoxFormat:
 
 
 class BoundingBoxes(TVTensor):
-    """Boxes ``(N, 4)``, or one ``(4,)``, of an image.
+    """Boxes ``(N, 4)``, or one box ``(4,)``, of an image.
 
     Args:
         data: argument of ``flambeau.as_tensor``.
@@ -58,7 +58,7 @@ class BoundingBoxes(TVTensor):
         canvas_size: the image's height and width.
         clamping_mode: ``"soft"`` or ``"hard"`` for boxes that transforms clip to the image; None for boxes that are
             not clipped.
-        dtype, device, requires_grad: properties of the tensor; None for those of the data.
+        dtype, device, requires_grad: properties of the tensor. None takes the property from the data.
     Raises: ValueError for more than two dimensions or an unknown mode; KeyError for an unknown format.
 
     >>> BoundingBoxes([1, 2, 3, 4], format="xywh", canvas_size=(8, 10))

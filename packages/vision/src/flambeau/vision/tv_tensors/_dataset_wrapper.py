@@ -16,7 +16,7 @@ from ._kinds import Mask
 __all__ = ["wrap_dataset_for_transforms_v2"]
 
 Keys = str | Collection[str] | None
-Target = Callable[[int, Any, Any], Any]  # called with a sample's number, image and target
+Target = Callable[[int, Any, Any], Any]  # converts the index, image and target of a sample to a new target
 
 DatasetT = TypeVar("DatasetT")
 
@@ -28,9 +28,9 @@ _KITTI_CLASSES = ["Car", "Van", "Truck", "Pedestrian", "Person_sitting", "Cyclis
 
 
 def wrap_dataset_for_transforms_v2(dataset: DatasetT, target_keys: Keys = None) -> DatasetT:
-    """Wrap a dataset so that ``transforms.v2`` transforms its targets: boxes and masks are ``tv_tensors``.
+    """Wrap a dataset so that boxes and masks are ``tv_tensors``, which ``transforms.v2`` transforms with the image.
 
-    The transforms of the dataset are removed from it and applied to the wrapped samples. The result is also
+    The transforms of the dataset are removed from the dataset and applied to the wrapped samples. The result is also
     an instance of the dataset's class.
 
     Args:
@@ -130,7 +130,7 @@ def _refuse(dataset: Any, asked: Sequence[str], unsupported: Sequence[str]) -> N
 
 
 def _by_kind(kinds: Sequence[str], makers: Mapping[str, Callable[[Any, Any], Any]]) -> Target:
-    """Combine targets of several kinds; a function for each kind creates it from image and target."""
+    """Return a function that converts targets of several types. ``makers`` has the function for each type."""
 
     def make(index: int, image: Any, target: Any) -> Any:
         if not kinds:
@@ -160,7 +160,7 @@ def _streets(dataset: Any) -> Target:
 
 
 def _instances(numbers: fb.Tensor) -> dict[str, Any]:
-    """Return the mask and label of each object. Numbers of at least 1000 are ``1000 * label + instance``."""
+    """Return the mask and label of each object. ``numbers`` has a label, or ``1000 * label + instance``, per pixel."""
     found = numbers.as_subclass(fb.Tensor)
     each = found.unique()
     masks = fb.stack([found == number for number in each])

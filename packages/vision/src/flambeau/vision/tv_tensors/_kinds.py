@@ -1,4 +1,4 @@
-"""Base class of ``tv_tensors``, and the classes without further metadata."""
+"""Base class of ``tv_tensors``, and the classes without metadata."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ALWAYS_KEEP = frozenset(("clone", "to", "detach", "requires_grad_", "pin_memory
 
 
 class set_return_type:
-    """Setting of the class that operators return: that of their input (``"TVTensor"``) or ``"Tensor"``.
+    """Setting of the class that operators return: the class of the input (``"TVTensor"``), or ``"Tensor"``.
 
     A call changes the setting permanently; in a ``with`` statement, the change is limited to the block.
     Raises: ValueError for an unknown name.
@@ -127,7 +127,7 @@ class Image(TVTensor):
 
     Args:
         data: argument of ``flambeau.as_tensor``, or a PIL image. ``(H, W)`` becomes ``(1, H, W)``.
-        dtype, device, requires_grad: properties of the tensor; None for those of the data.
+        dtype, device, requires_grad: properties of the tensor. None takes the property from the data.
     Raises: ValueError for fewer than two dimensions.
 
     >>> Image(fb.zeros(2, 3)).shape
@@ -163,7 +163,7 @@ class Video(TVTensor):
 
 
 class Mask(TVTensor):
-    """Masks ``(..., H, W)``: class indices, or 0 and 1 for each object. Arguments as in :class:`Image`.
+    """Masks ``(..., H, W)``: class indices, or one mask of 0 and 1 for each object. Arguments as in :class:`Image`.
 
     >>> from flambeau.vision.transforms import v2
     >>> image, mask = Image(fb.zeros(3, 1, 3)), Mask(fb.tensor([[0, 1, 2]]))
