@@ -1,4 +1,4 @@
-"""Image datasets. A sample is ``(image, label)``: a PIL image and an int, each through its transform.
+"""Image datasets. A sample is ``(image, label)``: a PIL image and an int, after the transforms.
 
 In the examples, ``data`` is a folder with small files in the published layout. With ``download=True``, a dataset
 downloads the files that are missing.
@@ -109,10 +109,10 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ does not report names that do not exist
 
     def __getattr__(name: str) -> Any:
-        if name == "wrap_dataset_for_transforms_v2":  # imported on first use, since it needs tv_tensors
+        if name == "wrap_dataset_for_transforms_v2":  # imported at first use, because it imports tv_tensors
             return importlib.import_module("flambeau.vision.tv_tensors._dataset_wrapper").wrap_dataset_for_transforms_v2
         raise _suggestions.unknown_attribute(__name__, name)
 

@@ -1,7 +1,7 @@
 """A reader for the pickle files of CIFAR that runs no code from the files.
 
-A pickle can call arbitrary functions. The CIFAR files use only the names of NumPy's array and dtype and of the codec of
-bytes. This reader replaces these by records of their arguments, and rejects any other name.
+A pickle can call arbitrary functions. The CIFAR files call only three: the constructors of NumPy's arrays and dtypes,
+and ``codecs.encode``. This reader records the arguments of these calls instead, and rejects all other names.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ _DAMAGED = (
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
-    """Read the dictionary in a CIFAR file: strings to numbers, lists, strings and uint8 arrays.
+    """Read the dictionary in a CIFAR file. Its keys are strings; its values are numbers, lists, strings and arrays.
 
-    Raises: ValueError naming the file, if it is damaged or contains any other object.
+    Raises: ValueError that names the file, if the file is damaged or contains any other object.
     """
     try:
         found = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()

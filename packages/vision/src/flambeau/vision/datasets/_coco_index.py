@@ -1,4 +1,4 @@
-"""Index of the annotations in COCO's JSON files by image and by category."""
+"""Index of the annotations in COCO's JSON files, by image and by category."""
 
 from __future__ import annotations
 
@@ -85,22 +85,22 @@ class CocoIndex:
         ]
 
     def getImgIds(self, imgIds: Numbers = (), catIds: Numbers = ()) -> list[int]:
-        """Return image ids, filtered by ids, and by categories that must all occur in the image."""
+        """Return image ids, filtered by ids and categories. An image must contain all given categories."""
         numbers = set(_listed(imgIds)) or set(self.imgs)
         for category in _listed(catIds):
             numbers &= {each["image_id"] for each in self.anns.values() if each["category_id"] == category}
         return sorted(numbers)
 
     def loadAnns(self, ids: Numbers = ()) -> list[Any]:
-        """Return annotations by id."""
+        """Return the annotations with the given ids."""
         return [self.anns[number] for number in _listed(ids)]
 
     def loadCats(self, ids: Numbers = ()) -> list[Any]:
-        """Return categories by id."""
+        """Return the categories with the given ids."""
         return [self.cats[number] for number in _listed(ids)]
 
     def loadImgs(self, ids: Numbers = ()) -> list[Any]:
-        """Return images by id."""
+        """Return the images with the given ids."""
         return [self.imgs[number] for number in _listed(ids)]
 
 

@@ -1,4 +1,4 @@
-"""Download of a published file from the first mirror that delivers it completely."""
+"""Download of a published file from several mirrors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FAILED = "could not download {name}:\n{failures}\nThe partial download is kept,
 
 
 def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 30.0) -> None:
-    """Download ``path`` from the first of ``urls`` that delivers it.
+    """Download a file to ``path``, from the first of ``urls`` from which a complete download is possible.
 
     The download is written to ``path`` + ``.part``, and resumed after an interruption. The file is renamed to ``path``
     when it is complete and its checksum is correct.
 
     Args:
-        urls: the same file on several mirrors.
+        urls: addresses of the same file on several mirrors.
         md5: MD5 checksum of the file in hexadecimal; None for no check.
         timeout: seconds without data after which a mirror is skipped.
     Raises: RuntimeError with the error of each mirror, if all fail; OSError naming a file that cannot be written.
@@ -33,7 +33,7 @@ def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 
         try:
             _fetch_checked(url, part, md5, timeout)
         except (OSError, HTTPException) as error:
-            if getattr(error, "filename", None) == str(part):  # a disk error, which another mirror cannot solve
+            if getattr(error, "filename", None) == str(part):  # a disk error: another mirror does not help
                 raise
             failures.append(f"  {url}: {error or type(error).__name__}")
             if isinstance(error, HTTPError):

@@ -1,4 +1,4 @@
-"""Base classes of datasets that are a list of labelled image files, or an array of small images."""
+"""Base classes of datasets that consist of a list of labelled image files, or of an array of small images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Loader: TypeAlias = Callable[[Any], Any]
 
 
 class ListedImages(VisionDataset):
-    """Base class of datasets that list labelled image files in the constructor.
+    """Base class of datasets whose constructor lists the image files and their labels.
 
     Args:
         root: the folder that contains the dataset's folder.

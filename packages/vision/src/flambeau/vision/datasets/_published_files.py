@@ -22,7 +22,7 @@ class Published(NamedTuple):
         url: address of the file.
         md5: MD5 checksum in hexadecimal; None if unknown.
         name: local file name; the last part of ``url`` by default.
-        unpack: True for an archive that is to be unpacked.
+        unpack: if True, the file is an archive and is unpacked.
     """
 
     url: str
@@ -42,7 +42,7 @@ def drive(identity: str) -> str:
 
 
 def fetch(folder: str | Path, files: Iterable[Published]) -> None:
-    """Fetch files into a folder, and unpack the archives there."""
+    """Download files to a folder, and unpack the archives there."""
     for file in files:
         download_url(file.url, folder, file.file, file.md5)
         if file.unpack:
@@ -50,7 +50,7 @@ def fetch(folder: str | Path, files: Iterable[Published]) -> None:
 
 
 def missing_paths(paths: Iterable[str | Path]) -> list[str]:
-    """Return those of the given files and folders that do not exist."""
+    """Return the files and folders in ``paths`` that do not exist."""
     return [os.fspath(path) for path in paths if not os.path.exists(path)]
 
 
@@ -63,9 +63,9 @@ def provide(
         dataset: the dataset; the error names its class.
         needed: required files and folders.
         folder: destination of downloads.
-        files: files to download if a required one is missing.
+        files: files to download if a required file or folder is missing.
         download: if True, download missing files.
-    Raises: RuntimeError naming the first missing file.
+    Raises: RuntimeError that names the first missing file.
     """
     if download and missing_paths(needed):
         fetch(folder, files)
@@ -73,13 +73,13 @@ def provide(
 
 
 def require(dataset: object, needed: Sequence[str | Path], advice: str) -> None:
-    """Raise RuntimeError, with advice, if a required file is missing."""
+    """Raise RuntimeError, with ``advice`` in the message, if a required file is missing."""
     for missing in missing_paths(needed):
         raise RuntimeError(_NOT_FOUND.format(dataset=type(dataset).__name__, missing=missing, advice=advice))
 
 
 def by_hand(home: str) -> str:
-    """Return the advice for files that cannot be downloaded: to get them from the website ``home``."""
+    """Return the advice to download files manually from the website ``home``."""
     return _BY_HAND.format(home=home)
 
 

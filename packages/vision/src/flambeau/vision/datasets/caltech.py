@@ -18,7 +18,7 @@ _CALTECH_101 = Published(
 _CALTECH_256 = Published(
     "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar", "67b4f42ca05d46448c6bb8ecd2220f6d"
 )
-# Annotation folders with names that differ from the image folders.
+# Annotation folders whose names differ from the names of the image folders.
 _ANNOTATIONS = {
     "Faces": "Faces_2",
     "Faces_easy": "Faces_3",
@@ -49,8 +49,8 @@ class Caltech101(_Caltech):
 
     Args:
         root: the folder that contains ``caltech101``.
-        target_type: ``"category"`` for the class index, ``"annotation"`` for the object's outline as an array
-            (2, points), which requires SciPy; or a list of both for a tuple of targets.
+        target_type: ``"category"`` for the class index, ``"annotation"`` for the outline of the object as an array
+            (2, points), which requires SciPy, or a list of both for a tuple of targets.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack the archive if it is missing.
     Raises: RuntimeError if a file is missing; ValueError for an unknown target.

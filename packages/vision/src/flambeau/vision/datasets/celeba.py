@@ -35,16 +35,16 @@ _TARGETS = ("attr", "identity", "bbox", "landmarks")
 
 
 class CelebA(VisionDataset):
-    """202,599 photographs of faces, each with 40 attributes, the person, a box and five facial landmarks.
+    """202,599 photographs of faces, with 40 attributes, the person, a box and five landmarks of each face.
 
-    ``attr_names`` contains the names of the attributes, ``filename`` those of the image files.
+    ``attr_names`` contains the names of the attributes, and ``filename`` the names of the image files.
 
     Args:
         root: the folder that contains ``celeba``.
         split: ``"train"``, ``"valid"``, ``"test"`` or ``"all"``.
-        target_type: type of target, or a list of types for a tuple of targets. These are int64 tensors: ``"attr"``
-            (40,) of 0 and 1, ``"identity"`` (), ``"bbox"`` (4,) of x, y, width, height, ``"landmarks"`` (10,) of x
-            and y. With an empty list, the target is None.
+        target_type: type of target, or a list of types for a tuple of targets. The targets are int64 tensors:
+            ``"attr"`` (40,) of 0 and 1, ``"identity"`` (), ``"bbox"`` (4,) of x, y, width and height, ``"landmarks"``
+            (10,) of x and y. With an empty list, the target is None.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack missing files, which requires gdown.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split or target.

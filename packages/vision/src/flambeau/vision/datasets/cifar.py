@@ -23,19 +23,19 @@ _PIXELS = 3 * 32 * 32
 class CIFAR10(VisionDataset):
     """Photographs of 32x32 pixels in ten classes: 50,000 for training, 10,000 for testing.
 
-    The files are pickles in ``root/cifar-10-batches-py``. Reading them runs no code from them. They may contain any
-    number of images. A sample is ``(image, label)``: a PIL image of mode RGB and an int. ``data`` is a uint8 array
-    (N, 32, 32, 3), ``targets`` a list of ints.
+    The files are pickles in ``root/cifar-10-batches-py``. The reader does not run code from the files. The files may
+    contain any number of images. A sample is ``(image, label)``: a PIL image of mode RGB and an int. ``data`` is a
+    uint8 array (N, 32, 32, 3), ``targets`` is a list of ints.
 
     Args:
         root: the folder that contains ``cifar-10-batches-py``.
         train: True for the training images, False for the test images.
         transform, target_transform: functions applied to each image and to each label.
-        download: if True, download and unpack the archive if a file is missing, with a progress bar and a checksum. An
-            interrupted download is resumed.
+        download: if True and a file is missing, download the archive with a progress bar, check its checksum and unpack
+            it. An interrupted download is resumed.
     Raises:
         RuntimeError: if a file is missing, or the archive cannot be downloaded completely.
-        ValueError: if a file is damaged or is not a file of CIFAR; the message names the file.
+        ValueError: if a file is damaged or is not a CIFAR file; the message names the file.
 
     Source: Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images.
 

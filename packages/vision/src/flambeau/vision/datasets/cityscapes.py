@@ -22,7 +22,7 @@ _SPLITS = {"fine": ("train", "test", "val"), "coarse": ("train", "train_extra", 
 
 
 class CityscapesClass(NamedTuple):
-    """A class of pixels; ``train_id`` is 255 or -1 for classes that are ignored in training."""
+    """Class of pixels. ``train_id`` is 255 or -1 for classes that are ignored in training."""
 
     name: str
     id: int
@@ -77,14 +77,14 @@ class Cityscapes(VisionDataset):
     """Photographs of streets: 2,975 for training, 500 for validation, 1,525 for testing, 20,000 with coarse labels.
 
     Args:
-        root: the folder that contains ``leftImg8bit`` and ``gtFine`` or ``gtCoarse``, or
-            their archives, which are unpacked on first use.
-        split: ``"train"``, ``"val"`` and ``"test"``, or with coarse annotations ``"train_extra"``.
+        root: the folder that contains ``leftImg8bit`` and ``gtFine`` or ``gtCoarse``, or their archives, which are
+            unpacked at first use.
+        split: ``"train"``, ``"val"`` or ``"test"``. With coarse annotations, also ``"train_extra"``.
         mode: the annotations, ``"fine"`` or ``"coarse"``.
         target_type: ``"instance"``, ``"semantic"`` or ``"color"`` (PIL images), ``"polygon"`` (dictionaries), or a list
             of these for a tuple of targets.
         transform, target_transform: functions applied to each image and to each target.
-        transforms: function of an image and its target, instead of these two.
+        transforms: function of an image and its target, in place of ``transform`` and ``target_transform``.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split, mode or target.
 
     Source: Cordts et al. 2016, arXiv:1604.01685.

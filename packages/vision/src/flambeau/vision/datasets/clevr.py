@@ -15,7 +15,7 @@ _ARCHIVE = Published("https://dl.fbaipublicfiles.com/clevr/CLEVR_v1.0.zip", "b11
 
 
 class CLEVRClassification(ListedImages):
-    """Rendered images: 70,000 for training, 15,000 each for validation and testing. A label is the number of objects.
+    """Rendered images: 70,000 for training, 15,000 for validation, 15,000 for testing. A label is a number of objects.
 
     Args:
         root: the folder that contains ``clevr``.

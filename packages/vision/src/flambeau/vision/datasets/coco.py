@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 class CocoDetection(VisionDataset):
     """Photographs with annotations: a target is a list of dictionaries like ``{"bbox": ..., "category_id": ...}``.
 
-    ``ids`` contains the sorted image ids. ``coco`` is an index of the annotations: pycocotools' ``COCO`` if it is
-    installed, else an object with the same methods.
+    ``ids`` contains the sorted image ids. ``coco`` is an index of the annotations: an instance of ``COCO`` if
+    pycocotools is installed, otherwise an object with the same methods.
 
     Args:
         root: the folder of the images.
         annFile: the JSON file of the annotations.
         transform, target_transform: functions applied to each image and to each target.
-        transforms: function of an image and its target, instead of these two.
+        transforms: function of an image and its target, in place of ``transform`` and ``target_transform``.
     Raises: OSError if a file is missing; ValueError if ``annFile`` has another format.
 
     Source: Lin et al. 2014, arXiv:1405.0312.
@@ -67,7 +67,7 @@ class CocoDetection(VisionDataset):
 
 
 class CocoCaptions(CocoDetection):
-    """:class:`CocoDetection` whose targets are lists of captions.
+    """Variant of :class:`CocoDetection` whose targets are lists of captions.
 
     >>> image, sentences = CocoCaptions("data/coco", "data/coco/annotations.json")[1]
     >>> sentences

@@ -15,7 +15,7 @@ _ARCHIVE = Published("https://openaipublic.azureedge.net/clip/data/country211.tg
 
 
 class Country211(ImageFolder):
-    """Photographs of 211 countries; for each country 150 for training, 50 for validation and 100 for testing.
+    """Photographs of 211 countries: for each country, 150 for training, 50 for validation and 100 for testing.
 
     Args:
         root: the folder that contains ``country211``.

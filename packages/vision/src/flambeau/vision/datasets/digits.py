@@ -20,15 +20,15 @@ _LARGEST_COUNT = 16
 
 
 class Digits(VisionDataset):
-    """1,797 handwritten digits of 8x8 pixels, included in this package, so that no download is needed.
+    """1,797 handwritten digits of 8x8 pixels. They are included in this package, so no download is needed.
 
     In the order of ``numpy.random.RandomState(0).permutation(1797)``, which NumPy guarantees never to change, the first
-    1,437 are for training and the other 360 for testing. The published pixels are counts from 0 to 16. They are scaled
-    to 0..255 (``count * 255 / 16``, rounded), like those of other images. ``data`` (N, 8, 8) is uint8, ``targets`` (N,)
-    int64.
+    1,437 images are for training and the other 360 images are for testing. The published pixels are counts from 0 to
+    16. They are scaled to 0..255 (``count * 255 / 16``, rounded), like the pixels of other images. ``data`` (N, 8, 8)
+    is uint8, ``targets`` (N,) is int64.
 
     Args:
-        root: ignored; exists so that Digits has the same arguments as MNIST.
+        root: ignored. It exists so that Digits has the same arguments as MNIST.
         train: True for the training images, False for the test images.
         transform, target_transform: functions applied to each image and to each label.
 
@@ -67,7 +67,7 @@ class Digits(VisionDataset):
 
     @property
     def class_to_idx(self) -> dict[str, int]:
-        """Class indices by class name."""
+        """Dictionary that maps the name of each class to its index."""
         return {name: number for number, name in enumerate(self.classes)}
 
 

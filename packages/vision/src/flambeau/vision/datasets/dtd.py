@@ -16,7 +16,7 @@ _ARCHIVE = Published(
 
 
 class DTD(ListedImages):
-    """Photographs of 47 textures, 40 of each for training, for validation and for testing.
+    """Photographs of 47 textures: for each texture, 40 for training, 40 for validation and 40 for testing.
 
     Args:
         root: the folder that contains ``dtd``.

@@ -1,4 +1,4 @@
-"""EMNIST: letters and digits, all splits in one archive."""
+"""EMNIST: handwritten letters and digits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class EMNIST(MNIST):
     Args:
         split: ``"byclass"`` (62 classes), ``"bymerge"`` or ``"balanced"`` (47), ``"letters"`` (26, numbered from 1),
             ``"digits"`` or ``"mnist"`` (10).
-        train, transform, target_transform, download: as for :class:`MNIST`; one archive holds all splits.
-    Raises: ValueError for an unknown split; also as :class:`MNIST`.
+        train, transform, target_transform, download: as for :class:`MNIST`. One archive contains all splits.
+    Raises: ValueError for an unknown split, and the errors of :class:`MNIST`.
 
     Source: Cohen, Afshar, Tapson, van Schaik 2017, arXiv:1702.05373.
 
@@ -67,5 +67,5 @@ def _emnist_classes(split: str) -> list[str]:
         return list(string.digits)
     if split == "letters":
         return ["N/A", *string.ascii_lowercase]
-    alike = "" if split == "byclass" else "cijklmopsuvwxyz"  # written alike in upper and lower case
+    alike = "" if split == "byclass" else "cijklmopsuvwxyz"  # upper and lower case look alike
     return sorted(set(string.digits + string.ascii_letters) - set(alike))

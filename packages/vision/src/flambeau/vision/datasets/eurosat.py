@@ -1,4 +1,4 @@
-"""EuroSAT: satellite images labelled with the land use."""
+"""EuroSAT: satellite images with the class of land use."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class FakeData(VisionDataset):
         if not -self.size <= index < self.size:
             raise IndexError(f"FakeData index {index} is out of range: there are {self.size} images")
         generator = fb.Generator().manual_seed(index % self.size + self.random_offset)
-        pixels = fb.randn(self.image_size, generator=generator).mul(255).byte()  # as torchvision draws them
+        pixels = fb.randn(self.image_size, generator=generator).mul(255).byte()  # computed as in torchvision
         target = fb.randint(0, self.num_classes, (1,), generator=generator).item()
         array = pixels.permute(1, 2, 0).numpy()
         return self._transformed(as_image(array[..., 0] if len(pixels) == 1 else array), target)

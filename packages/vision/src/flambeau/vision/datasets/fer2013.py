@@ -51,7 +51,7 @@ class FER2013(VisionDataset):
         path = whole[0] if whole else folder / f"{split}.csv"
         require(self, [path], by_hand(_HOME))
         with open(path, newline="", encoding="utf-8") as file:
-            # Some of the files have blanks before the names of their columns.
+            # Some files have blanks before the column names.
             rows = [{name.strip(): field for name, field in row.items()} for row in csv.DictReader(file)]
         chosen = [row for row in rows if row.get("Usage", _USAGES[split][0]) in _USAGES[split]]
         self._samples = [(_pixels(row["pixels"]), int(row["emotion"]) if "emotion" in row else None) for row in chosen]

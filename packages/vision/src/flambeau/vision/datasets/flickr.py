@@ -1,4 +1,4 @@
-"""Flickr8k and Flickr30k: photographs with five captions each."""
+"""Flickr8k and Flickr30k: photographs, with five captions for each photograph."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Flickr(VisionDataset):
 
 
 class Flickr30k(_Flickr):
-    """31,783 photographs. A target is the list of an image's captions.
+    """31,783 photographs. A target is the list of captions of the photograph.
 
     Args:
         root: the folder of the images.
@@ -87,7 +87,7 @@ class Flickr8k(_Flickr):
 class _Page(HTMLParser):
     """Parser of the HTML page: a table with a link and a list of captions for each image.
 
-    The last folder in a link is the beginning of the image's file name.
+    The file name of an image begins with the name of the last folder in the link.
     """
 
     def __init__(self, root: str | Path) -> None:

@@ -69,6 +69,6 @@ class Flowers102(ListedImages):
         folder = Path(self.root) / "flowers-102"
         images, labels, sets = folder / "jpg", folder / "imagelabels.mat", folder / "setid.mat"
         provide(self, [images, labels, sets], folder, _FILES, download)
-        numbers = read_mat(sets)[_SPLITS[split]].ravel().tolist()  # numbers of images and labels count from 1
+        numbers = read_mat(sets)[_SPLITS[split]].ravel().tolist()  # image numbers and labels count from 1
         labels_of = read_mat(labels)["labels"].ravel().tolist()
         self._list((images / f"image_{number:05d}.jpg", labels_of[number - 1] - 1) for number in numbers)

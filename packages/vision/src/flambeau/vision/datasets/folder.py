@@ -21,7 +21,7 @@ Check = Callable[[str], bool] | None
 
 
 def has_file_allowed_extension(filename: str, extensions: str | Sequence[str]) -> bool:
-    """Return whether a name ends with one of the lower-case extensions, ignoring case.
+    """Return whether a file name, in lower case, ends with one of the given extensions.
 
     >>> has_file_allowed_extension("a/B.PNG", (".png", ".jpg"))
     True
@@ -30,12 +30,12 @@ def has_file_allowed_extension(filename: str, extensions: str | Sequence[str]) -
 
 
 def is_image_file(filename: str) -> bool:
-    """Return whether a name has an image extension, ``IMG_EXTENSIONS``."""
+    """Return whether a file name has one of the image extensions ``IMG_EXTENSIONS``."""
     return has_file_allowed_extension(filename, IMG_EXTENSIONS)
 
 
 def find_classes(directory: str | Path) -> tuple[list[str], dict[str, int]]:
-    """Return the sorted names of the subfolders of a folder, and the index of each.
+    """Return the sorted names of the subfolders of a folder, and a dictionary that maps each name to its index.
 
     Raises: FileNotFoundError if there are no subfolders.
     """
@@ -53,7 +53,7 @@ def make_dataset(
     is_valid_file: Check = None,
     allow_empty: bool = False,
 ) -> list[tuple[str, int]]:
-    """List the files in the folders of the classes, sorted, each with the index of its class.
+    """Return a sorted list of the files in the class folders: pairs of path and class index.
 
     Raises: ValueError unless exactly one of ``extensions`` and ``is_valid_file`` is given; FileNotFoundError for a
         class without a file, unless ``allow_empty``.
@@ -95,14 +95,17 @@ def _files_below(directory: str) -> list[str]:
 def pil_loader(path: str | Path) -> Image.Image:
     """Load an image file as RGB.
 
-    Raises: OSError naming the file, if it is missing, damaged or in a format that Pillow does not support.
+    Raises: OSError that names the file, if the file is missing, damaged or in a format that Pillow does not support.
     """
     with _name_file_in_errors(path) as image:
         return image.convert("RGB")
 
 
 def loaded_as_stored(path: str | Path) -> Image.Image:
-    """Load an image file in its stored mode, which keeps palettes and class indices. Raises: as `pil_loader`."""
+    """Load an image file in its stored mode, which preserves palettes and class indices.
+
+    Raises: the errors of `pil_loader`.
+    """
     with _name_file_in_errors(path) as image:
         image.load()
         return image
@@ -126,16 +129,16 @@ class DatasetFolder(VisionDataset):
     """Dataset of files in one folder per class, loaded by a custom function.
 
     Args:
-        root: the folder of the class folders, which may contain subfolders.
+        root: the folder that contains the class folders. Class folders may contain subfolders.
         loader: function that loads a sample from its path.
         extensions: lower-case extensions of the files to include. Give either this or ``is_valid_file``.
         is_valid_file: function that decides from a path whether to include the file.
         transform, target_transform: functions applied to each sample and to each class index.
         allow_empty: if True, class folders may be empty.
-    Raises: as :func:`make_dataset` and :func:`find_classes`; IndexError for an index out of range.
+    Raises: the errors of :func:`make_dataset` and :func:`find_classes`; IndexError for an index out of range.
 
-    ``classes`` contains the sorted names of the folders, ``class_to_idx`` maps them to class indices, ``samples``
-    contains pairs of path and class index, and ``targets`` the class indices.
+    ``classes`` contains the sorted names of the folders, and ``class_to_idx`` maps these names to class indices.
+    ``samples`` contains pairs of path and class index, and ``targets`` contains the class indices.
 
     >>> from pathlib import Path
     >>> dataset = DatasetFolder("data/reviews", loader=lambda path: Path(path).read_text(), extensions=(".txt",))
@@ -161,7 +164,7 @@ class DatasetFolder(VisionDataset):
         self.classes: list[Any]  # names; for ImageNet, tuples of names
         self.classes, self.class_to_idx = self.find_classes(self.root)
         samples = self.make_dataset(self.root, self.class_to_idx, extensions, is_valid_file, allow_empty)
-        # Packed, so that worker processes share one copy of the paths.
+        # The list is packed, so that worker processes share one copy of the paths.
         self.samples: Sequence[tuple[str, int]] = PackedList(samples)
         self.targets = [target for _, target in self.samples]
 
@@ -173,11 +176,11 @@ class DatasetFolder(VisionDataset):
         is_valid_file: Check = None,
         allow_empty: bool = False,
     ) -> list[tuple[str, int]]:
-        """List the samples, see the function :func:`make_dataset`. A subclass may override this."""
+        """Return the samples: see the function :func:`make_dataset`. A subclass may override this method."""
         return make_dataset(directory, class_to_idx, extensions, is_valid_file, allow_empty)
 
     def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
-        """Return the classes and their indices. A subclass may override this."""
+        """Return the classes and their indices. A subclass may override this method."""
         return find_classes(directory)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
@@ -191,7 +194,8 @@ class DatasetFolder(VisionDataset):
 class ImageFolder(DatasetFolder):
     """Dataset of images in one folder per class: ``root/cat/1.png``, ``root/dog/x/2.jpg``.
 
-    Args: as in :class:`DatasetFolder`. By default, Pillow loads files with the usual image extensions as RGB.
+    Args: as in :class:`DatasetFolder`. By default, the dataset contains the files with an extension in
+    ``IMG_EXTENSIONS``, which Pillow loads as RGB.
 
     ``imgs`` is another name for ``samples``.
 

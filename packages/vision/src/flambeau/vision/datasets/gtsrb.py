@@ -22,7 +22,7 @@ _FILES = {
 
 
 class GTSRB(ListedImages):
-    """Photographs of traffic signs of 43 kinds: 26,640 for training, 12,630 for testing.
+    """Photographs of traffic signs in 43 classes: 26,640 for training, 12,630 for testing.
 
     Args:
         root: the folder that contains ``gtsrb``.

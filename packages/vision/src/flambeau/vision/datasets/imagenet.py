@@ -24,10 +24,11 @@ META_FILE = "meta.bin"
 
 
 class ImageNet(ImageFolder):
-    """Photographs in a thousand classes: 1,281,167 for training, 50,000 for validation.
+    """Photographs in 1,000 classes: 1,281,167 for training, 50,000 for validation.
 
-    The archives must be in ``root``; they are unpacked at first use, which requires SciPy. ``classes`` contains a tuple
-    of names for each class, ``wnids`` the folder names; ``class_to_idx`` maps each name to its index.
+    The archives must be in ``root``. They are unpacked at first use, which requires SciPy. ``classes`` contains a tuple
+    of names for each class, and ``wnids`` contains the folder names. ``class_to_idx`` maps each name to its class
+    index.
 
     Args:
         root: the folder that contains ``train`` and ``val``.
@@ -91,13 +92,13 @@ def _archive(root: str | Path, part: str, file: str | None) -> Path:
 
 
 def parse_devkit_archive(root: str | Path, file: str | None = None) -> None:
-    """Write ``meta.bin``, which contains the class names, from the archive of the development kit."""
+    """Read the class names from the archive of the development kit, and write them to ``meta.bin``."""
     archive = _archive(root, "devkit", file)
     with tempfile.TemporaryDirectory() as aside:
         extract_archive(archive, aside)
         data = Path(aside) / "ILSVRC2012_devkit_t12" / "data"
         synsets = read_mat(data / "meta.mat", squeeze_me=True)["synsets"]
-        leaves = [each for each in synsets if each[4] == 0]  # the others are their hypernyms in WordNet
+        leaves = [each for each in synsets if each[4] == 0]  # the other synsets are hypernyms in WordNet
         folders = {int(each[0]): str(each[1]) for each in leaves}
         names = {str(each[1]): tuple(str(each[2]).split(", ")) for each in leaves}
         truth = lines_of(data / "ILSVRC2012_validation_ground_truth.txt")
@@ -115,7 +116,7 @@ def parse_train_archive(root: str | Path, file: str | None = None, folder: str =
 def parse_val_archive(
     root: str | Path, file: str | None = None, wnids: Sequence[str] | None = None, folder: str = "val"
 ) -> None:
-    """Unpack the images for validation, and move each into its class's folder."""
+    """Unpack the validation images, and move each image to the folder of its class."""
     target = Path(root) / folder
     folders = load_meta_file(root)[1] if wnids is None else wnids
     extract_archive(_archive(root, "val", file), target)

@@ -34,7 +34,7 @@ _NAMES = {
 class Imagenette(ListedImages):
     """Photographs in ten classes: 9,469 for training, 3,925 for validation.
 
-    ``classes`` contains a tuple of names for each class, ``wnids`` the name of its folder.
+    ``classes`` contains a tuple of names for each class, and ``wnids`` contains the folder names.
 
     Args:
         root: the folder that contains ``imagenette2``, ``imagenette2-320`` or ``imagenette2-160``.

@@ -15,16 +15,17 @@ _FILES = (Published(f"{_SITE}data_object_image_2.zip"), Published(f"{_SITE}data_
 
 
 class Kitti(VisionDataset):
-    """Photographs of roads: 7,481 for training, with the objects on them, and 7,518 for testing.
+    """Photographs of roads: 7,481 for training, with annotated objects, and 7,518 for testing.
 
-    A target is a list of dictionaries with ``type``, ``truncated``, ``occluded``, ``alpha``, ``bbox`` (x1, y1, x2, y2),
-    ``dimensions``, ``location`` and ``rotation_y`` of each object. The target of test images is None.
+    A target is a list with one dictionary for each object. The keys are ``type``, ``truncated``, ``occluded``,
+    ``alpha``, ``bbox`` (x1, y1, x2, y2), ``dimensions``, ``location`` and ``rotation_y``. The target of a test image is
+    None.
 
     Args:
         root: the folder that contains ``Kitti/raw``.
         train: True for the training images, False for the test images.
         transform, target_transform: functions applied to each image and to each target.
-        transforms: function of an image and its target, instead of these two.
+        transforms: function of an image and its target, in place of ``transform`` and ``target_transform``.
         download: if True, download and unpack the archives if one is missing.
     Raises: RuntimeError if a file is missing.
 

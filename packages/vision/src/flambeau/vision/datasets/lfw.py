@@ -65,11 +65,11 @@ class LFWPeople(_LFW):
     """13,233 photographs of the faces of 5,749 people. A sample is an image and the index of the person.
 
     Args:
-        root: the folder that contains ``lfw-py``, where the images and the lists must be.
+        root: the folder that contains ``lfw-py``, the folder of the images and the lists.
         split: ``"10fold"``, ``"train"`` or ``"test"``.
         image_set: alignment of the faces: ``"original"``, ``"funneled"`` or ``"deepfunneled"``.
         transform, target_transform: functions applied to each image and to each target.
-        download: True raises an error, because the files are no longer published.
+        download: must be False, because the files are no longer published.
         loader: function that loads an image from its path.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split or set, and if ``download`` is True.
 
@@ -88,7 +88,7 @@ class LFWPeople(_LFW):
         names = Path(self.root) / "lfw-names.txt"
         require(self, [names], by_hand(_HOME))
         self.class_to_idx = {line.split()[0]: number for number, line in enumerate(lines_of(names))}
-        people = [(row[0], int(row[1])) for row in self._rows() if len(row) == 2]  # others say how many follow
+        people = [(row[0], int(row[1])) for row in self._rows() if len(row) == 2]  # other rows contain a number of rows
         self.data = [self._get_path(name, number) for name, count in people for number in range(1, count + 1)]
         self.targets = [self.class_to_idx[name] for name, count in people for _ in range(count)]
 
@@ -100,7 +100,7 @@ class LFWPeople(_LFW):
 
 
 class LFWPairs(_LFW):
-    """Pairs of faces. A sample is two images, and 1 if they show the same person or 0 if not.
+    """Pairs of faces. A sample is two images and a label: 1 for the same person, 0 for different persons.
 
     Args: as in :class:`LFWPeople`.
 
@@ -114,7 +114,7 @@ class LFWPairs(_LFW):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        pairs = [row for row in self._rows() if len(row) > 2]  # name and two numbers, or twice a name and a number
+        pairs = [row for row in self._rows() if len(row) > 2]  # a name and two numbers, or two pairs of name and number
         both = [(row[0], row[1], row[-2] if len(row) == 4 else row[0], row[-1]) for row in pairs]
         self.pair_names = [(first, second) for first, _, second, _ in both]
         self.data = [(self._get_path(a, i), self._get_path(b, j)) for a, i, b, j in both]

@@ -24,9 +24,9 @@ _PACKED = ("", ".gz", ".xz")
 class MNIST(VisionDataset):
     """Handwritten digits of 28x28 pixels: 60,000 for training, 10,000 for testing.
 
-    The idx files are read from ``root/MNIST/raw`` or ``root``, plain or compressed. They may contain any number
+    The idx files are read from ``root/MNIST/raw`` or ``root``, with or without compression. They may contain any number
     of images. A sample is ``(image, label)``: a PIL image of mode L and an int. ``data`` (N, H, W) is uint8,
-    ``targets`` (N,) int64.
+    ``targets`` (N,) is int64.
 
     Args:
         root: the folder of the files.
@@ -36,7 +36,7 @@ class MNIST(VisionDataset):
             resumed; a file gets its final name when it is complete and its checksum is correct.
     Raises:
         RuntimeError: if a file is missing, or no mirror delivers it completely.
-        ValueError: naming the file, if it is damaged or is not MNIST.
+        ValueError: if a file is damaged or is not an MNIST file; the message names the file.
 
     Source: LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition.
 
@@ -86,22 +86,22 @@ class MNIST(VisionDataset):
 
     @property
     def train_data(self) -> fb.Tensor:
-        """The former name of ``data``."""
+        """Deprecated name of ``data``."""
         return self._renamed("train_data", "data")
 
     @property
     def test_data(self) -> fb.Tensor:
-        """The former name of ``data``."""
+        """Deprecated name of ``data``."""
         return self._renamed("test_data", "data")
 
     @property
     def train_labels(self) -> fb.Tensor:
-        """The former name of ``targets``."""
+        """Deprecated name of ``targets``."""
         return self._renamed("train_labels", "targets")
 
     @property
     def test_labels(self) -> fb.Tensor:
-        """The former name of ``targets``."""
+        """Deprecated name of ``targets``."""
         return self._renamed("test_labels", "targets")
 
     def _renamed(self, former: str, name: str) -> fb.Tensor:
@@ -111,19 +111,19 @@ class MNIST(VisionDataset):
 
     @property
     def class_to_idx(self) -> dict[str, int]:
-        """Class indices by class name."""
+        """Dictionary that maps the name of each class to its index."""
         return {name: number for number, name in enumerate(self.classes)}
 
     @property
     def raw_folder(self) -> Path:
-        """Return the destination of downloads."""
+        """The folder to which files are downloaded."""
         return Path(self.root) / type(self).__name__ / "raw"
 
     def download(self) -> None:
         """Download the missing files of this split."""
         missing = [(name, md5) for name, md5 in self._files() if self._find(name) is None]
         if missing:
-            from ._download import download  # here, because importing an HTTP client takes longer than reading MNIST
+            from ._download import download  # the import of an HTTP client takes longer than reading MNIST
 
             for name, md5 in missing:
                 download([mirror + name for mirror in self.mirrors], self.raw_folder / name, md5)
@@ -160,14 +160,14 @@ class MNIST(VisionDataset):
 
 
 def check_elements(path: Path, array: np.ndarray, kind: str, dimensions: int, dtype: type[np.generic]) -> None:
-    """Raise ValueError if the array of a file has another dtype or number of dimensions."""
+    """Raise ValueError if the array of a file does not have the given dtype and number of dimensions."""
     if array.ndim != dimensions or array.dtype != dtype:
         wanted = f"{kind} ({np.dtype(dtype)} in {dimensions} dimensions)"
         raise ValueError(f"{path} should hold {wanted}, got {array.dtype} in {array.ndim} dimensions")
 
 
 class FashionMNIST(MNIST):
-    """Images of clothing, 28x28 pixels. The number of images, format and arguments are those of :class:`MNIST`.
+    """Images of clothing, 28x28 pixels, with the number of images, format and arguments of :class:`MNIST`.
 
     Source: Xiao, Rasul, Vollgraf 2017, arXiv:1708.07747.
 

@@ -26,7 +26,8 @@ class MovingMNIST(VisionDataset):
 
     Args:
         root: the folder that contains ``MovingMNIST``.
-        split: ``"train"`` for the first ``split_ratio`` frames of each video, ``"test"`` for the others, None for all.
+        split: ``"train"`` for the first ``split_ratio`` frames of each video, ``"test"`` for the other frames, or None
+            for all frames.
         split_ratio: number of training frames, 1 to 19.
         download: if True, download the file if it is missing.
         transform: function applied to each video.

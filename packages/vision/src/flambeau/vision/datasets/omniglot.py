@@ -24,11 +24,11 @@ class Omniglot(ListedImages):
 
     Args:
         root: the folder that contains ``omniglot-py``.
-        background: True for the 964 training characters, False for the 659 others.
+        background: True for the 964 training characters, False for the other 659 characters.
         transform: function applied to each image.
         target_transform: function applied to each class index (the index of the character).
         download: if True, download and unpack the archive if it is missing.
-        loader: function that reads the image at a path; by default, in greyscale.
+        loader: function that loads an image from its path. The default function loads it in greyscale.
     Raises: RuntimeError if the files are missing.
 
     Source: Lake, Salakhutdinov, Tenenbaum 2015, Human-level concept learning through probabilistic program induction.

@@ -31,7 +31,7 @@ class OxfordIIITPet(VisionDataset):
         target_types: type of target, or a list of types for a tuple of targets: ``"category"`` for the breed,
             ``"binary-category"`` for 0 (cat) or 1 (dog), ``"segmentation"`` for a PIL image with the values 1
             (animal), 2 (background) and 3 (border).
-        transforms: function of an image and its target, instead of the next two.
+        transforms: function of an image and its target, in place of ``transform`` and ``target_transform``.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack the archives if one is missing.
     Raises: RuntimeError if a file is missing; ValueError for an unknown split or target.

@@ -10,7 +10,8 @@ from ._published_files import Published, drive, provide
 from .utils import verify_str_arg
 from .vision import Transform, VisionDataset, as_image
 
-# By split: its name in file names, then Google Drive id and checksum of the images (x) and the labels (y).
+# For each split: the name used in the file names, and the Google Drive id and MD5 checksum of the images (x) and the
+# labels (y).
 _FILES = {
     "train": (
         "train",

@@ -15,7 +15,7 @@ _LISTS = {
     "standard": Published(f"{_SITE}filelist_places365-standard.tar", "35a0585fee1fa656440f3ab298f8479c"),
     "challenge": Published(f"{_SITE}filelist_places365-challenge.tar", "70a8307e459c3de41690a7c76c931734"),
 }
-# The image list by split; the image archive by split and by whether the images are small.
+# _SPLITS: the list of the images of each split. _IMAGES: the image archive, by split and by True for small images.
 _SPLITS = {
     "train-standard": "places365_train_standard.txt",
     "train-challenge": "places365_train_challenge.txt",
@@ -37,7 +37,7 @@ _IMAGES = {
 class Places365(ListedImages):
     """Photographs of scenes: 1.8 million for training (8 million in the challenge), 36,500 for validation.
 
-    ``imgs`` contains pairs of path and label, ``targets`` the labels. The labels of test images are None.
+    ``imgs`` contains pairs of path and label, and ``targets`` contains the labels. The labels of test images are None.
 
     Args:
         root: the folder that contains the lists and the image folders.
@@ -95,7 +95,7 @@ class Places365(ListedImages):
     def _fetch_images(self) -> None:
         name, md5 = _IMAGES[self.split, self.small]
         fetch(self.root, [Published(_SITE + name, md5)])
-        if self.split.startswith("train"):  # both archives for training have the same folder
+        if self.split.startswith("train"):  # both training archives contain a folder of the same name
             Path(self.images_dir.rpartition("_")[0]).rename(self.images_dir)
 
     def extra_repr(self) -> str:

@@ -17,10 +17,10 @@ class QMNIST(MNIST):
 
     Args:
         what: ``"train"``, ``"test"``, ``"test10k"`` (the test images of MNIST), ``"test50k"`` (the other test images)
-            or ``"nist"`` (all 402,953 images); None for ``"train"`` or ``"test"``, depending on ``train``.
+            or ``"nist"`` (all 402,953 images). None selects ``"train"`` or ``"test"``, depending on ``train``.
         compat: if True, the target is the digit; if False, an int64 tensor (8,) of its metadata.
         train, transform, target_transform, download: as for :class:`MNIST`.
-    Raises: ValueError for an unsupported ``what``; also as :class:`MNIST`.
+    Raises: ValueError for an unsupported ``what``, and the errors of :class:`MNIST`.
 
     Source: Yadav and Bottou 2019, arXiv:1905.10498.
 

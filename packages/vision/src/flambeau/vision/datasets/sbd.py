@@ -29,8 +29,8 @@ class SBDataset(VisionDataset):
     Args:
         root: the folder that contains ``img``, ``cls`` and the lists.
         image_set: ``"train"``, ``"val"`` or ``"train_noval"`` (without the validation images of VOC 2012).
-        mode: ``"segmentation"`` for targets that are PIL images of class indices, ``"boundaries"`` for arrays
-            (20, H, W) of each class's boundaries.
+        mode: ``"segmentation"`` for targets that are PIL images of class indices, ``"boundaries"`` for targets that are
+            arrays (20, H, W), with the boundaries of each class.
         download: if True, download and unpack missing files.
         transforms: function of an image and its target.
     Raises: RuntimeError if a file or SciPy is missing; ValueError for an unknown set or mode.

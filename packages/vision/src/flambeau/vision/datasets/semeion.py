@@ -45,4 +45,4 @@ class SEMEION(ArrayImages):
         provide(self, [path], self.root, [Published(self.url, self.md5_checksum, unpack=False)], download)
         rows = np.loadtxt(path, ndmin=2)
         self.data = (rows[:, :_PIXELS] * 255).astype(np.uint8).reshape(-1, 16, 16)
-        self.labels = rows[:, _PIXELS:].argmax(1)  # one of ten columns is 1
+        self.labels = rows[:, _PIXELS:].argmax(1)  # the ten columns are a one-hot vector

@@ -19,7 +19,7 @@ _SITE = "http://ufldl.stanford.edu/housenumbers/"
 
 
 class SVHN(ArrayImages):
-    """Digits of house numbers, 32x32 pixels: 73,257 for training, 26,032 for testing, 531,131 extra (easier) ones.
+    """Digits of house numbers, 32x32 pixels: 73,257 for training, 26,032 for testing, 531,131 extra (easier) images.
 
     ``data`` is a uint8 array (N, 3, 32, 32), ``labels`` an int64 array of digits. Reading requires SciPy.
 

@@ -18,7 +18,7 @@ from typing import Any
 
 
 def check_integrity(fpath: str | Path, md5: str | None = None) -> bool:
-    """Return whether a file exists and matches the checksum, if one is given."""
+    """Return whether a file exists and, if ``md5`` is given, has this checksum."""
     path = Path(fpath)
     return path.is_file() and md5 in (None, calculate_md5(path))
 
@@ -51,7 +51,7 @@ def _list_files(root: str | Path, prefix: bool, kind: Any) -> list[str]:
 
 
 def iterable_to_str(iterable: Iterable[Any]) -> str:
-    """Format values for a message.
+    """Format values for a message: in quotes, separated by commas.
 
     >>> iterable_to_str(["train", "test"])
     "'train', 'test'"
@@ -62,7 +62,7 @@ def iterable_to_str(iterable: Iterable[Any]) -> str:
 def verify_str_arg(
     value: Any, arg: str | None = None, valid_values: Iterable[str] | None = None, custom_msg: str | None = None
 ) -> str:
-    """Return a string argument after checking that it is one of the valid values.
+    """Check that a string argument is one of the valid values, and return it.
 
     Raises: ValueError for an invalid value, with the message ``custom_msg`` if given.
     """
@@ -106,14 +106,14 @@ def download_url(url: str, root: str | Path, filename: str | Path | None = None,
         root: destination folder, created if missing.
         filename: local file name; the last part of ``url`` by default.
         md5: MD5 checksum in hexadecimal; None for no check.
-    Raises: RuntimeError if the download is not complete; OSError naming a file that cannot be written.
+    Raises: RuntimeError if the download is not complete; OSError if the file cannot be written.
     """
     if on_drive := re.match(r"https://(?:drive|docs)\.google\.com/file/d/([^/]*)", url):
         download_file_from_google_drive(on_drive[1], root, filename, md5)
         return
     path = Path(root).expanduser() / (filename or url.partition("?")[0].rpartition("/")[2])
     if not check_integrity(path, md5):
-        from ._download import download  # imported here, because reading needs no network modules
+        from ._download import download  # imported here, because reading a dataset needs no network modules
 
         download([url], path, md5)
 
@@ -123,10 +123,11 @@ def extract_archive(from_path: str | Path, to_path: str | Path | None = None, re
 
     Args:
         from_path: the archive.
-        to_path: the folder to unpack into; the archive's own by default.
+        to_path: the folder to which the files are unpacked; by default the folder of the archive.
         remove_finished: if True, delete the archive afterwards.
     Returns: the folder, or the path of the single file in a gz, xz or bz2 file.
-    Raises: RuntimeError naming an archive that is damaged, has another format, or would write outside the folder.
+    Raises: RuntimeError that names the archive, if the archive is damaged, has another format, or contains paths
+        outside the folder.
     """
     archive = Path(from_path)
     folder = archive.parent if to_path is None else Path(to_path)
@@ -177,7 +178,10 @@ def download_and_extract_archive(
 
 
 def _safe_members(bundle: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:
-    """Yield the safe members of an archive. Before Python 3.11.4, tarfile does not check its target paths."""
+    """Yield the members of an archive, and raise TarError if a path is outside ``folder``.
+
+    Before Python 3.11.4, tarfile does not check the paths.
+    """
     for member in bundle:
         target = (folder / member.name.lstrip("/")).resolve()
         if not target.is_relative_to(folder):

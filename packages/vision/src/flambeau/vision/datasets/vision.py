@@ -17,13 +17,13 @@ Transforms: TypeAlias = Callable[[Any, Any], tuple[Any, Any]] | None
 
 
 class VisionDataset(Dataset[tuple[Any, Any]]):
-    """Base class of image datasets; a subclass defines ``__getitem__`` and ``__len__``.
+    """Base class of image datasets. A subclass defines ``__getitem__`` and ``__len__``.
 
     Args:
-        root: the folder of the files; None if there are none.
-        transforms: function of an image and its target, instead of the next two.
+        root: the folder of the files; None for a dataset without files.
+        transforms: function of an image and its target, in place of ``transform`` and ``target_transform``.
         transform, target_transform: functions applied to the image and to the target.
-    Raises: ValueError if both kinds of transform are given.
+    Raises: ValueError if ``transforms`` is given together with ``transform`` or ``target_transform``.
 
     >>> class Squares(VisionDataset):
     ...     def __getitem__(self, index):
@@ -60,7 +60,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
         if self.transforms is not None and not isinstance(self.transforms, StandardTransform):
             return self.transforms(image, target)
-        # Do not use `transforms`, because programs replace `transform` of an existing dataset.
+        # The attribute `transforms` is not used here, because programs may have replaced `transform` since.
         if self.transform is not None:
             image = self.transform(image)
         if self.target_transform is not None:
@@ -82,7 +82,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
 
 
 def as_image(pixels: Any) -> Image.Image:
-    """Convert an array to a PIL image like ``Image.fromarray``, in half the time for the common uint8 shapes."""
+    """Convert an array to a PIL image like ``Image.fromarray``. For common uint8 shapes, this takes half the time."""
     array = np.ascontiguousarray(pixels)
     if array.dtype != np.uint8 or (array.ndim != 2 and array.shape[2:] != (3,)):
         return Image.fromarray(array)

@@ -12,7 +12,7 @@ from .utils import verify_str_arg
 from .vision import Transform, Transforms, VisionDataset
 
 _SITE = "https://thor.robots.ox.ac.uk/pascal/VOC"
-# By year: folder on the server, archive, and checksum.
+# For each year: the folder on the server, the name of the archive, and its MD5 checksum.
 _ARCHIVES = {
     "2012": ("voc2012", "VOCtrainval_11-May-2012.tar", "6cd6e144f989b92b3379bac3b3de84fd"),
     "2011": ("voc2011", "VOCtrainval_25-May-2011.tar", "6c3384ef61512963050cb5d687e5bf1e"),
@@ -67,7 +67,7 @@ class VOCSegmentation(_VOC):
         image_set: ``"train"``, ``"trainval"``, ``"val"`` or, for 2007 only, ``"test"``.
         download: if True, download and unpack the archive if it is missing.
         transform, target_transform: functions applied to each image and to each target.
-        transforms: function of an image and its target, instead of these two.
+        transforms: function of an image and its target, in place of ``transform`` and ``target_transform``.
     Raises: RuntimeError if a file is missing; ValueError for an unknown year or set.
 
     Source: Everingham et al. 2010, The Pascal Visual Object Classes (VOC) Challenge.
@@ -89,7 +89,7 @@ class VOCSegmentation(_VOC):
 
 
 class VOCDetection(_VOC):
-    """Photographs and their annotations: the content of an XML file as a dictionary.
+    """Photographs with annotations: a target is the content of an XML file as a dictionary.
 
     Args, Raises, Source: as in :class:`VOCSegmentation`.
 
@@ -111,7 +111,7 @@ class VOCDetection(_VOC):
 
     @staticmethod
     def parse_voc_xml(node: ElementTree.Element) -> dict[str, Any]:
-        """Convert an element to a dictionary, with lists for repeated names and always for ``object``."""
+        """Convert an element to a dictionary. The values are lists for repeated names, and always for ``object``."""
         text = (node.text or "").strip()
         if not len(node):
             return {node.tag: text} if node.text else {}

@@ -26,7 +26,7 @@ _MARKS = ("blur", "expression", "illumination", "occlusion", "pose", "invalid")
 
 
 class WIDERFace(VisionDataset):
-    """32,203 photographs with 393,703 faces, 40 % for training, 10 % for validation, the rest for testing.
+    """32,203 photographs with 393,703 faces: 40 % for training, 10 % for validation, 50 % for testing.
 
     A target is a dictionary of int64 tensors: ``bbox`` (faces, 4) with x, y, width and height, and ``blur``,
     ``expression``, ``illumination``, ``occlusion``, ``pose`` and ``invalid`` (faces,). The target of a
@@ -37,7 +37,7 @@ class WIDERFace(VisionDataset):
         split: ``"train"``, ``"val"`` or ``"test"``.
         transform, target_transform: functions applied to each image and to each target.
         download: if True, download and unpack missing files, which requires gdown.
-    Raises: RuntimeError if a file is missing; ValueError for an unknown split, or a list that is damaged.
+    Raises: RuntimeError if a file is missing; ValueError for an unknown split or a damaged list.
 
     Source: Yang et al. 2015, arXiv:1511.06523.
 

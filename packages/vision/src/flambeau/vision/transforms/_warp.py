@@ -98,7 +98,7 @@ def rotate(
 def _turning(
     size: tuple[int, int], angle: float, expand: bool, center: Sequence[float] | None
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """Return the matrix ``(2, 3)`` that maps points of the rotated image to source points, and the size of the result."""
+    """Return the matrix ``(2, 3)`` that maps points of the rotated image to source points, and the result's size."""
     height, width = size
     linear = _rotation(-float(angle))
     inverse = _inverse_about(linear, center or (width / 2, height / 2))
