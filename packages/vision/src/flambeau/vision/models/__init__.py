@@ -182,7 +182,7 @@ if TYPE_CHECKING:
     from . import segmentation as segmentation
     from . import video as video
 
-_PARTS = ("detection", "segmentation", "video")  # modules that load on first use
+_PARTS = ("detection", "segmentation", "video")  # submodules that are imported at first use
 _weights = published_in(__name__)
 
 

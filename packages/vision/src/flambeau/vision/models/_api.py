@@ -1,4 +1,4 @@
-"""Models and weights by name, under the names of torchvision's module."""
+"""Functions that find models and weights by name. The module has the same name in torchvision."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def register_model(name: str | None = None) -> Callable[[Callable[..., M]], Callable[..., M]]:
-    """Register the builder of a custom model under its name or another one.
+    """Return a decorator that registers the builder of a custom model, by default under the builder's name.
 
-    Raises: ValueError if the name exists.
+    Raises: ValueError if the name already exists.
     """
 
     def register(builder: Callable[..., M]) -> Callable[..., M]:

@@ -1,4 +1,4 @@
-"""Registration of builders of models that have a classification network as the backbone."""
+"""Registration of builders for models whose backbone is a classification network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def register_on_backbone(
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
     """Return a decorator that registers a function that builds a model from a backbone.
 
-    The registered builder also creates the backbone. ``_builder_docs`` documents its further arguments.
+    The registered builder also creates the backbone. ``_builder_docs`` describes the arguments that it adds.
 
     Args:
         backbone, backbone_options: name and options of the backbone.
@@ -111,7 +111,7 @@ def _set_eps(model: nn.Module, eps: float | None) -> None:
 def _validate_trainable_layers(
     is_trained: bool, trainable_backbone_layers: int | None, max_value: int, default_value: int
 ) -> int:
-    """Return the number of trainable stages of a backbone: all if it has no trained weights."""
+    """Return the number of trainable stages of a backbone. A backbone without trained weights trains all stages."""
     if not is_trained and trainable_backbone_layers is not None:
         warnings.warn(
             "Changing trainable_backbone_layers has no effect if neither pretrained nor pretrained_backbone have been "

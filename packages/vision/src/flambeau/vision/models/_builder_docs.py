@@ -1,4 +1,4 @@
-"""Construction of the docstrings of model builders: common arguments and an example are added."""
+"""Functions that add the common arguments and an example to the docstrings of model builders."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def of_detector(builder: Callable[..., Any], num_classes: int, stages: int, lear
 
 def _complete_docstring(builder: Callable[..., Any], arguments: str, example: str, **facts: Any) -> str | None:
     """Insert the arguments after the summary of a docstring, and append the example."""
-    if builder.__doc__ is None:  # Python runs without docstrings
+    if builder.__doc__ is None:  # docstrings are disabled (python -OO)
         return None
     summary, *others = inspect.cleandoc(builder.__doc__).split("\n\n")
     added = (text.format(name=builder.__name__, **facts).rstrip() for text in (arguments, example))

@@ -6,11 +6,12 @@ from flambeau import nn
 
 
 def init_convolutional(model: nn.Module, linear_std: float | None = 0.01) -> None:
-    """Initialise a network with ReLU: convolutions with He's fan-out rule, normalisations as the identity.
+    """Initialise a network with ReLU: convolutions with He's fan-out rule, normalisation layers as the identity.
 
     Args:
-        linear_std: standard deviation of the linear layers' weights, which are normal, with biases of 0. None leaves
-            linear layers unchanged.
+        model: the network.
+        linear_std: standard deviation of the weights of linear layers, which are drawn from a normal distribution;
+            their biases are set to 0. None leaves linear layers unchanged.
     Source: He et al. 2015, arXiv:1502.01852.
     """
     for module in model.modules():

@@ -13,12 +13,11 @@ from flambeau import nn
 class IntermediateLayerGetter(nn.ModuleDict):
     """Module that runs the children of a model up to the last requested one and returns the requested outputs.
 
-    The children must be registered in the order in which the model calls them, each once. Their parameters are shared
-    with the model.
+    The model must call each child once, in the order of registration. The module shares its parameters with the model.
 
     Args:
         model: the model, such as a ResNet.
-        return_layers: maps the name of each requested child to the name of its output.
+        return_layers: dictionary that maps the name of each requested child to the name of its output.
 
     Returns of forward: outputs by their names, in the order of the children.
     Raises: ValueError if a name in ``return_layers`` is not a child of the model.

@@ -1,4 +1,4 @@
-"""The class names of published weights, as in torchvision's module."""
+"""The class names of published weights. The module has the same name in torchvision."""
 
 from flambeau import _suggestions
 

@@ -1,4 +1,4 @@
-"""Utilities of torchvision for custom model builders, under its names."""
+"""Functions for custom model builders, with the same names as in torchvision."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..
     """Return a decorator that makes a builder accept positional weights and the boolean arguments of older versions.
 
     Args:
-        weights: for each weight argument, the name of the older boolean argument, and the weights that it selects if it
-            is True: the weights, a function that returns them for the other arguments, or None if there are none.
+        weights: for each weight argument, a pair: the name of the older boolean argument, and the weights that are used
+            if this argument is True. The weights may also be a function of the other arguments that returns the
+            weights, or None for a model without weights.
     Raises: the builder raises ValueError if the older argument is True and there are no weights.
 
     >>> @handle_legacy_interface(weights=("pretrained", "V1"))
@@ -69,7 +70,7 @@ def _default_weights(model: str, usual: Any, options: dict[str, Any]) -> Any:
 
 
 def _ovewrite_named_param(kwargs: dict[str, Any], param: str, new_value: Any) -> None:
-    """Set ``kwargs[param]`` to the value that the weights require. Raises: ValueError if it has another value."""
+    """Set ``kwargs[param]`` to ``new_value``, which the weights require. Raises: ValueError for another value."""
     if kwargs.setdefault(param, new_value) != new_value:
         raise ValueError(f"The parameter '{param}' expected value {new_value} but got {kwargs[param]} instead.")
 

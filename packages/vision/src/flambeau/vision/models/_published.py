@@ -32,35 +32,38 @@ def table() -> dict[str, dict[str, Any]]:
 
 @functools.cache
 def _names() -> dict[str, str]:
-    """Return the names of the enumerations by model name."""
+    """Return a dictionary that maps the name of each model to the name of its enumeration."""
     return {entry["model"]: name for name, entry in table().items()}
 
 
 def categories(name: str) -> list[str]:
-    """Return a list of classes, ``"imagenet"``, ``"coco"``, ``"voc"``, ...; always the same object."""
+    """Return the list of class names ``name``, such as ``"imagenet"``, ``"coco"`` or ``"voc"``.
+
+    All calls return the same list object.
+    """
     names: list[str] = _read("categories")[name]
     return names
 
 
 @functools.cache
 def enumeration(name: str) -> type[WeightsEnum]:
-    """Return the published weights of a model by the enumeration's name, such as ``"ResNet50_Weights"``."""
+    """Return the enumeration of published weights with the given name, such as ``"ResNet50_Weights"``."""
     entry = table()[name]
     members = {member: _weights(entry, member) for member in entry["weights"]}
     members["DEFAULT"] = members[entry["default"]]
     module = f"{__package__}.{entry['module']}"
-    # mypy assumes that a call of an enumeration class looks up a member.
+    # mypy assumes that the call of an enumeration class returns a member.
     created: type[WeightsEnum] = WeightsEnum(name, members, module=module, qualname=name)  # type: ignore[assignment,call-arg]
     return created
 
 
 def enumeration_of(model: str) -> type[WeightsEnum] | None:
-    """Return the published weights of a model by the model's name, or None."""
+    """Return the enumeration of published weights for a model name, or None."""
     return enumeration(_names()[model]) if model in _names() else None
 
 
 def recorded_value(weights: WeightsEnum, what: str) -> Any:
-    """Return the ``options``, ``defaults`` or ``frozen_norm_eps`` of weights; None if the tables have no entry."""
+    """Return the ``options``, ``defaults`` or ``frozen_norm_eps`` of weights, or None if the tables have no entry."""
     name = type(weights).__name__
     if name not in table() or type(weights) is not enumeration(name):  # a custom enumeration
         return None
@@ -94,7 +97,7 @@ def _tuple(value: Any) -> Any:
 
 
 def published_in(module: str) -> Callable[[str], Any]:
-    """Return a ``__getattr__`` for a module or package of models that creates its enumerations at first use."""
+    """Return a ``__getattr__`` for a Python module of models, which creates its enumerations at first use."""
     module_path = module.removeprefix(f"{__package__}.").removeprefix(__package__)
 
     def attribute(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The registry of models, and the common arguments of their builders."""
+"""The registry of models, and the arguments that all model builders have."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ M = TypeVar("M", bound=nn.Module)
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 
-# Packages with further models, which load when a model that is not for classification is requested.
+# Packages with further models. They are imported when an unknown model name is requested or all models are listed.
 _PARTS = ("detection", "segmentation", "video")
 
 
 def register_model(builder: Callable[..., M], size: str = "224, 224") -> Callable[..., M]:
-    """Register the builder of a classifier, and add the common arguments to it and to its docstring.
+    """Register the builder of a classifier, and add the common arguments to the builder and to its docstring.
 
-    A file of weights with a published name counts as the published weights.
+    If the argument ``weights`` is a file with a published name, the file is treated as the published weights.
 
     Args:
         builder: the builder, which accepts the options of the model.
@@ -49,12 +49,12 @@ def register_model(builder: Callable[..., M], size: str = "224, 224") -> Callabl
 
 
 def register_video_model(builder: Callable[..., M]) -> Callable[..., M]:
-    """Register the builder of a classifier of videos ``(N, 3, T, H, W)`` like :func:`register_model`."""
+    """Register the builder of a classifier of videos ``(N, 3, T, H, W)``, like :func:`register_model`."""
     return register_model(builder, size="16, 224, 224")
 
 
 def add_model(builder: Callable[..., nn.Module]) -> None:
-    """Add a builder to the list of models. It must have the common arguments."""
+    """Add a builder, which must have the common arguments, to the list of models."""
     _BUILDERS[builder.__name__] = builder
 
 
@@ -66,7 +66,8 @@ def list_models(
     """Return the sorted names of the models.
 
     Args:
-        module: list only the models in this package: ``models.detection``, ...; ``models`` for classification.
+        module: if given, list only the models of this package, such as ``models.detection``. ``models`` itself contains
+            the classifiers.
         include, exclude: one or several patterns of names, such as ``"resnet*"``.
 
     >>> list_models(include="resnet*", exclude="*1*")
@@ -85,9 +86,9 @@ def list_models(
 
 
 def get_model_builder(name: str) -> Callable[..., nn.Module]:
-    """Return the function that builds a model.
+    """Return the function that builds the model ``name``.
 
-    Raises: ValueError if there is none of this name.
+    Raises: ValueError if there is no model of this name.
 
     >>> get_model_builder("resnet18").__name__
     'resnet18'
@@ -101,9 +102,9 @@ def get_model_builder(name: str) -> Callable[..., nn.Module]:
 
 
 def get_model(name: str, **config: Any) -> nn.Module:
-    """Build a model by name, with the arguments of its builder.
+    """Build the model ``name``. ``config`` contains the arguments of its builder.
 
-    Raises: ValueError if there is none of this name.
+    Raises: ValueError if there is no model of this name.
 
     >>> get_model("resnet18", num_classes=10).fc
     Linear(in_features=512, out_features=10, bias=True)
@@ -112,9 +113,9 @@ def get_model(name: str, **config: Any) -> nn.Module:
 
 
 def get_model_weights(name: str | Callable[..., nn.Module]) -> type[WeightsEnum]:
-    """Return the published weights of a model, given its name or its builder.
+    """Return the enumeration of published weights of a model, given its name or its builder.
 
-    Raises: ValueError if there is no such model, or nothing is published for it.
+    Raises: ValueError if there is no model of this name, or no published weights.
 
     >>> get_model_weights("resnet18")["DEFAULT"]
     ResNet18_Weights.IMAGENET1K_V1

@@ -1,4 +1,4 @@
-"""Interpretation of a builder's argument ``weights``, and its consequences for the model."""
+"""Interpretation of the argument ``weights`` of model builders."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _NOT_PUBLISHED = (
 
 @dataclass(frozen=True)
 class RequestedWeights:
-    """Weights for a model.
+    """Weights that the caller of a model builder requests.
 
     Attributes:
         published: the published weights, or None.
-        path: path of the file, if given.
+        path: path of the file, or None.
     """
 
     published: WeightsEnum | None
     path: Any = None
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of the builder: those given, and those that the weights require.
+        """Return the arguments for the builder: the given arguments, and the arguments that the weights require.
 
-        Raises: ValueError if they contradict each other.
+        Raises: ValueError if a given argument differs from the required value.
         """
         if self.published is None:
             return dict(given)
@@ -63,7 +63,7 @@ class RequestedWeights:
 
 
 def requested_weights(name: str, weights: Any, pretrained: bool = False) -> RequestedWeights | None:
-    """Interpret the weight arguments of a model's builder; return None for random weights.
+    """Interpret the weight arguments of a model's builder. Return None for random weights.
 
     Raises: FileNotFoundError for a path that does not exist, KeyError and TypeError for weights that are not
         published, ValueError if the model has no published weights.
@@ -102,7 +102,7 @@ def _published_as(file: str, kind: type[WeightsEnum] | None) -> WeightsEnum | No
 
 
 def _pretrained_weights(name: str, kind: type[WeightsEnum] | None) -> WeightsEnum:
-    """Return the weights that ``pretrained=True`` selected."""
+    """Return the weights that the older argument ``pretrained=True`` selects."""
     member = None if kind is None else _published.table()[kind.__name__]["pretrained"]
     if kind is None or member is None:
         raise ValueError(_NOT_PUBLISHED.format(name=name, asked="pretrained=True"))

@@ -1,4 +1,4 @@
-"""Weights with their metadata: address, preprocessing of images, and properties."""
+"""Published weights and their metadata: address, preprocessing of images, and properties."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Weights:
 
 
 class WeightsEnum(enum.Enum):
-    """Base class of enumerations of weights. Values are :class:`Weights`; members have their attributes.
+    """Base class of enumerations of weights. Values are :class:`Weights`, whose attributes the members also have.
 
     >>> from flambeau.vision.models import ResNet50_Weights
     >>> ResNet50_Weights.DEFAULT
@@ -46,11 +46,11 @@ class WeightsEnum(enum.Enum):
 
     @classmethod
     def verify(cls, obj: Any) -> Self | None:
-        """Return the member for a member or for its name, with or without the name of the enumeration.
+        """Return the member with a given name, which may begin with the name of the enumeration.
 
-        Return None for None.
+        A member and None are returned unchanged.
 
-        Raises: KeyError for an unknown name, TypeError for anything else.
+        Raises: KeyError for an unknown name, TypeError for other types.
         """
         if obj is None or isinstance(obj, cls):
             return obj
@@ -63,9 +63,9 @@ class WeightsEnum(enum.Enum):
         return cls[name]
 
     def get_state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Load the parameters from PyTorch's cache. The file is downloaded if missing.
+        """Load the parameters from PyTorch's cache. If the file does not exist, download it.
 
-        Args: as in :func:`flambeau.hub.load_state_dict_from_url`, without the first.
+        Args: the arguments of :func:`flambeau.hub.load_state_dict_from_url`, except for the address.
         Raises: OSError, with a note about alternatives, if the download fails.
         """
         try:
@@ -107,4 +107,4 @@ class WeightsEnum(enum.Enum):
         return getattr, (
             type(self),
             self.name,
-        )  # by name, because copied functions that create transforms are not equal to the originals
+        )  # members are pickled by name: a copied function that creates transforms differs from the original

@@ -1,6 +1,6 @@
 """Self-attention within the windows of images and videos.
 
-Windows have any number of dimensions: rows and columns, or time, rows and columns.
+Windows have the dimensions rows and columns, or time, rows and columns.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def relative_position_index(window: Sizes) -> fb.Tensor:
 
 
 def pad_to_multiples(x: fb.Tensor, sizes: Sizes, multiples: Sizes, trailing: int) -> fb.Tensor:
-    """Append zeros to the dimensions with ``sizes``, up to multiples; ``trailing`` dimensions follow them."""
+    """Append zeros to dimensions up to ``multiples`` of the sizes. The last ``trailing`` dimensions are not padded."""
     missing = [-size % multiple for size, multiple in zip(sizes, multiples, strict=True)]
     return nn.functional.pad(x, [0] * (2 * trailing) + [side for each in reversed(missing) for side in (0, each)])
 
@@ -64,13 +64,13 @@ class ShiftedWindowAttention(nn.Module):
     """Self-attention within the windows of an image, with a bias for the relative position of pixels.
 
     Args:
-        dim, num_heads: channels and heads.
-        window_size, shift_size: size and shift of the windows; rows and columns.
+        dim, num_heads: numbers of channels and heads.
+        window_size, shift_size: size and shift of the windows, in rows and columns.
         qkv_bias, proj_bias: if True, the layers have biases.
         attention_dropout, dropout: dropout probabilities.
     Raises: ValueError for sizes that are not two numbers.
 
-    Shapes: ``(N, H, W, dim)`` to the same.
+    Shapes: ``(N, H, W, dim)``; the result has the same shape.
     """
 
     dimensions: ClassVar[int] = 2
@@ -102,18 +102,18 @@ class ShiftedWindowAttention(nn.Module):
         self.register_buffer("relative_position_index", self.make_position_index())
 
     def make_position_index(self) -> fb.Tensor:
-        """Compute the buffer ``relative_position_index``, in the shape of published weights."""
+        """Return the buffer ``relative_position_index``, in the shape that published weights have."""
         return relative_position_index(self.window_size).flatten()
 
     def make_position_bias(self) -> None:
-        """Create the parameters of :meth:`position_bias`, and ``logit_scale`` if scores are cosines."""
+        """Create the parameters that :meth:`position_bias` reads. ``logit_scale`` is None unless scores are cosines."""
         self.logit_scale: nn.Parameter | None = None
         offsets = math.prod(2 * side - 1 for side in self.window_size)
         self.relative_position_bias_table = nn.Parameter(fb.empty(offsets, self.num_heads))
         nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
 
     def position_bias(self, window: Sizes) -> fb.Tensor:
-        """Return each head's bias for each pair of pixels, ``(1, num_heads, pixels, pixels)``."""
+        """Return the bias of each head for each pair of pixels: ``(1, num_heads, pixels, pixels)``."""
         return _get_relative_position_bias(self.relative_position_bias_table, self.relative_position_index, window)
 
     def window_for(self, x: fb.Tensor) -> Sizes:
@@ -162,9 +162,9 @@ def shifted_window_attention(
     logit_scale: fb.Tensor | None = None,
     training: bool = True,
 ) -> fb.Tensor:
-    """Apply self-attention within the windows of ``(N, *sizes, C)``; with ``logit_scale``, scores are scaled cosines.
+    """Apply self-attention within the windows of ``(N, *sizes, C)``. With ``logit_scale``, scores are scaled cosines.
 
-    A traced model has this as one node. See :class:`ShiftedWindowAttention`.
+    In the graph of a traced model, this function is one node. See :class:`ShiftedWindowAttention`.
     """
     sizes, dimensions = input.shape[1:-1], tuple(range(1, input.ndim - 1))
     x = pad_to_multiples(input, sizes, window_size, 1)
@@ -197,7 +197,7 @@ def shifted_window_attention(
 def _separation(like: fb.Tensor, sizes: Sizes, window: Sizes, shift: Sizes) -> fb.Tensor:
     """Return a mask ``(windows, 1, n, n)`` to add to the scores after a cyclic shift.
 
-    It is -100 for two pixels that are in the same window only because the shift wraps around, else 0.
+    The mask is -100 for two pixels that are in the same window only because the shift wraps around, otherwise 0.
     """
     part = fb.zeros(1, *sizes, 1, dtype=fb.int64, device=like.device)
     for dimension, (size, by) in enumerate(zip(sizes, shift, strict=True), start=1):
@@ -226,6 +226,6 @@ class ShiftedWindowAttentionV2(ShiftedWindowAttention):
         self.register_buffer("relative_coords_table", table.unsqueeze(0))
 
     def position_bias(self, window: Sizes) -> fb.Tensor:
-        """Return each head's bias for each pair of pixels, ``(1, num_heads, pixels, pixels)``."""
+        """Return the bias of each head for each pair of pixels: ``(1, num_heads, pixels, pixels)``."""
         table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
         return 16 * fb.sigmoid(_get_relative_position_bias(table, self.relative_position_index, window))

@@ -14,13 +14,13 @@ __getattr__ = published_in(__name__)
 
 
 class AlexNet(nn.Module):
-    """AlexNet: five convolutions and three linear layers, in the variant of the paper on parallel training.
+    """AlexNet: five convolutions and three linear layers, with the sizes of Krizhevsky's paper of 2014.
 
     Args:
         num_classes: number of classes.
         dropout: probability of the dropouts before the first two linear layers.
 
-    Shapes: ``(N, 3, H, W)`` with H and W of at least 63, 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H and W at least 63 (224 in the paper); the result is ``(N, num_classes)``.
     Source: Krizhevsky 2014, arXiv:1404.5997.
 
     >>> with fb.device("meta"):  # allocates no memory

@@ -29,7 +29,7 @@ _NORM: Norm = partial(LayerNorm2d, eps=1e-6)
 
 
 class CNBlock(nn.Module):
-    """Residual block: a depthwise 7x7 convolution, a perceptron at each pixel, and a learned scale per channel."""
+    """Residual block: a depthwise 7x7 convolution, a perceptron for each pixel, and a learned factor per channel."""
 
     def __init__(self, dim: int, layer_scale: float, stochastic_depth_prob: float) -> None:
         super().__init__()
@@ -54,14 +54,14 @@ class ConvNeXt(nn.Module):
     """ConvNeXt: a convolutional network with the structure of a vision transformer.
 
     Args:
-        channels: numbers of channels of each stage.
-        layers: numbers of blocks of each stage.
+        channels: number of channels of each stage.
+        layers: number of blocks of each stage.
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
-        layer_scale: initial value of the learned factors of each block's result.
+        layer_scale: initial value of the learned factors that scale the result of each block.
         num_classes: number of classes.
         norm_layer: LayerNorm over the channels by default.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Liu et al. 2022, arXiv:2201.03545.
 
     >>> model = ConvNeXt(channels=[8, 16, 32, 64], layers=[1, 1, 2, 1], num_classes=10)

@@ -1,4 +1,4 @@
-"""The two networks of DCGAN, with the keys of PyTorch's example."""
+"""The two networks of DCGAN, with the ``state_dict`` keys of PyTorch's example."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _stages(image_size: int) -> int:
 
 
 def _initialize(model: nn.Module) -> None:
-    """Draw weights from N(0, 0.02), and those of normalisations from N(1, 0.02), as in the paper."""
+    """Initialise weights from N(0, 0.02), and weights of normalisation layers from N(1, 0.02), as in the paper."""
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.normal_(module.weight, 0.0, 0.02)
@@ -24,16 +24,17 @@ def _initialize(model: nn.Module) -> None:
 
 
 class DCGANGenerator(nn.Module):
-    """Generator of DCGAN: maps noise to images with transposed convolutions that double the size.
+    """Generator of DCGAN, which maps noise to images with transposed convolutions that double the size.
 
     Args:
         latent_size: number of channels of the noise (``nz`` in PyTorch's example).
-        features: number of channels before the last layer (``ngf``); each earlier stage has twice as many.
+        features: number of channels before the last layer (``ngf``). Each stage has half as many channels as the stage
+            before it.
         channels: number of channels of the image (``nc``).
         image_size: height and width of the image, a power of two.
     Raises: ValueError for an unsupported image size.
 
-    Shapes: ``(N, latent_size, 1, 1)`` to ``(N, channels, image_size, image_size)`` in -1..1.
+    Shapes: ``(N, latent_size, 1, 1)``; the result is ``(N, channels, image_size, image_size)`` in -1..1.
     Source: Radford, Metz, Chintala 2015, arXiv:1511.06434.
 
     >>> tuple(DCGANGenerator(features=8, image_size=16)(fb.randn(2, 100, 1, 1)).shape)
@@ -58,15 +59,18 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Discriminator of DCGAN: computes the probability that an image is real, with convolutions that halve the size.
+    """Discriminator of DCGAN, which computes the probability that an image is real.
+
+    Its convolutions halve the size of the image.
 
     Args:
-        features: number of channels after the first convolution (``ndf``); each later stage has twice as many.
+        features: number of channels after the first convolution (``ndf``). Each stage has twice as many channels as the
+            stage before it.
         channels: number of channels of the image (``nc``).
         image_size: height and width of the image, a power of two.
     Raises: ValueError for an unsupported image size.
 
-    Shapes: ``(N, channels, image_size, image_size)`` to ``(N,)`` in 0..1.
+    Shapes: ``(N, channels, image_size, image_size)``; the result is ``(N,)`` in 0..1.
     Source: Radford, Metz, Chintala 2015, arXiv:1511.06434.
 
     >>> tuple(DCGANDiscriminator(features=8, image_size=16)(fb.zeros(2, 3, 16, 16)).shape)

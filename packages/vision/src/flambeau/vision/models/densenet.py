@@ -43,7 +43,7 @@ class _DenseLayer(nn.Module):
 
 
 class _DenseBlock(nn.ModuleDict):
-    """Layers, each applied to the concatenated outputs of all earlier layers."""
+    """Sequence of layers. Each layer reads the concatenated outputs of all earlier layers."""
 
     def __init__(self, num_layers: int, features: int, growth_rate: int, bn_size: int, drop_rate: float) -> None:
         super().__init__()
@@ -75,14 +75,14 @@ class DenseNet(nn.Module):
     Transitions between blocks halve the number of channels and the image size.
 
     Args:
-        growth_rate: channels that each layer adds.
-        block_config: layers in each block.
-        num_init_features: channels of the first convolution.
-        bn_size: the inner channels of a layer are ``bn_size * growth_rate``.
+        growth_rate: number of channels that each layer adds.
+        block_config: number of layers in each block.
+        num_init_features: number of channels of the first convolution.
+        bn_size: the number of inner channels of a layer is ``bn_size * growth_rate``.
         drop_rate: probability of the dropout after each layer.
         num_classes: number of classes.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Huang et al. 2016, arXiv:1608.06993.
 
     >>> model = DenseNet(growth_rate=4, block_config=[2, 2], num_init_features=8, num_classes=10)

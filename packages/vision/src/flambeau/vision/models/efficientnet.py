@@ -64,7 +64,7 @@ class _Block(nn.Module):
 
 
 class EfficientNet(nn.Module):
-    """EfficientNet: MBConv blocks with squeeze and excitation, scaled jointly in width, depth and image size.
+    """EfficientNet: MBConv blocks with squeeze and excitation. The variants scale width, depth and image size together.
 
     Args:
         inverted_residual_setting: the stages.
@@ -72,9 +72,9 @@ class EfficientNet(nn.Module):
         stochastic_depth_prob: stochastic-depth probability of the last block; smaller for earlier blocks.
         num_classes: number of classes.
         norm_layer: BatchNorm2d by default.
-        last_channel: number of channels before the pooling; by default four times those of the last stage.
+        last_channel: number of channels before the pooling; by default four times the number of the last stage.
 
-    Shapes: ``(N, 3, H, W)`` with H and W from 224 (b0) to 600 (b7), to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H and W from 224 (b0) to 600 (b7); the result is ``(N, num_classes)``.
     Source: Tan and Le 2019, arXiv:1905.11946, and 2021, arXiv:2104.00298.
 
     >>> stages = [StageConfig(1, 3, 1, 8, 8, num_layers=1), StageConfig(4, 3, 2, 8, 16, num_layers=2)]

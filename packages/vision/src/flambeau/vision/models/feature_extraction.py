@@ -42,7 +42,7 @@ _ONE_OR_BOTH = "If `train_return_nodes` and `eval_return_nodes` are specified, t
 
 
 class LeafModuleAwareTracer(fx.Tracer):
-    """Tracer that also treats instances of the classes ``leaf_modules`` as leaves."""
+    """Tracer that does not trace into instances of the classes ``leaf_modules``: a call of a leaf is one node."""
 
     def __init__(self, *args: Any, leaf_modules: Iterable[type] = (), **kwargs: Any) -> None:
         self.leaf_modules = tuple(leaf_modules)
@@ -54,7 +54,7 @@ class LeafModuleAwareTracer(fx.Tracer):
 
 
 class NodePathTracer(LeafModuleAwareTracer):
-    """Tracer that names each node after the path of its layer, or the path of the module and the operation.
+    """Tracer that gives each node a name: the path of the layer, or the path of the module and the operation.
 
     Repeated names get a number: ``layer1.0.relu``, ``layer1.0.relu_1``. ``node_to_qualname`` maps nodes to names, in
     execution order.
@@ -97,7 +97,7 @@ class NodePathTracer(LeafModuleAwareTracer):
 
 
 def _tracer_options(given: dict[str, Any] | None) -> dict[str, Any]:
-    """Return the options of a tracer that treats all of ``vision.ops`` as leaves."""
+    """Return the options of a tracer that treats all functions and layers of ``vision.ops`` as leaves."""
     options = dict(given or {})
     layers = [kind for _, kind in inspect.getmembers(ops, inspect.isclass) if issubclass(kind, nn.Module)]
     modules: tuple[ModuleType, ...] = (math, ops)
@@ -136,11 +136,12 @@ def get_graph_node_names(
     suppress_diff_warning: bool = False,
     concrete_args: dict[str, Any] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """Return the names of a model's nodes in training and in evaluation, in execution order.
+    """Return the names of a model's nodes in training mode and in evaluation mode, in execution order.
 
     Args:
+        model: the model.
         tracer_kwargs: options of `NodePathTracer`. ``math`` and ``vision.ops`` are always leaves.
-        suppress_diff_warning: if True, do not warn if the two lists differ.
+        suppress_diff_warning: if True, do not warn when the two lists differ.
         concrete_args: see `fx.Tracer.trace`.
 
     >>> model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
@@ -160,7 +161,7 @@ def get_graph_node_names(
 
 
 class DualGraphModule(fx.GraphModule):
-    """`fx.GraphModule` with a graph for training and one for evaluation, which `train` selects."""
+    """`fx.GraphModule` with a graph for training and a graph for evaluation. The method `train` selects the graph."""
 
     train_graph: fx.Graph
     eval_graph: fx.Graph
@@ -204,9 +205,9 @@ def _named(nodes: list[str] | dict[str, str]) -> dict[str, str]:
 
 
 def _return(tracer: NodePathTracer, graph: fx.Graph, wanted: dict[str, str]) -> None:
-    """Change a graph to return only the requested values. ``wanted`` maps names of nodes to names in the result.
+    """Change a graph so that it returns only the requested values. ``wanted`` maps node names to names in the result.
 
-    A name or prefix that several nodes have refers to the last one.
+    A name or prefix that several nodes have refers to the last of these nodes.
     """
     for query in wanted:
         if not any(name == query or name.startswith(f"{query}.") for name in tracer.node_to_qualname.values()):
@@ -234,10 +235,10 @@ def create_feature_extractor(
     """Return a module that returns intermediate values of ``model`` as a dictionary and computes nothing else.
 
     Args:
-        model: the model, which shares its layers with the result.
+        model: the model. The result shares its layers.
         return_nodes: list of names of nodes (see `get_graph_node_names`), or a dictionary that maps them to names in
             the result. A prefix that ends before a dot, such as ``"layer1"``, refers to the last node with this prefix.
-        train_return_nodes, eval_return_nodes: separate nodes for each mode, instead of ``return_nodes``.
+        train_return_nodes, eval_return_nodes: nodes for training and for evaluation mode, in place of ``return_nodes``.
         tracer_kwargs, suppress_diff_warning, concrete_args: see `get_graph_node_names`.
     Raises: ValueError for unknown names, or if only one of ``train_return_nodes`` and ``eval_return_nodes`` is given.
 

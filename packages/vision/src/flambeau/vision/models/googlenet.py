@@ -14,7 +14,7 @@ __getattr__ = published_in(__name__)
 
 
 class GoogLeNetOutputs(NamedTuple):
-    """Outputs in training: scores of the main classifier and of the two auxiliary classifiers.
+    """Outputs in training mode: logits of the main classifier and of the two auxiliary classifiers.
 
     >>> GoogLeNetOutputs._fields
     ('logits', 'aux_logits2', 'aux_logits1')
@@ -26,7 +26,7 @@ class GoogLeNetOutputs(NamedTuple):
 
 
 class BasicConv2d(nn.Module):
-    """A convolution, a normalisation and ReLU."""
+    """Sequence of a convolution, a batch normalisation and ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, **geometry: Any) -> None:
         super().__init__()
@@ -38,15 +38,15 @@ class BasicConv2d(nn.Module):
 
 
 def halfway_normalized(x: fb.Tensor) -> fb.Tensor:
-    """Convert images from the normalisation of torchvision's other models to a mean and a deviation of 0.5."""
+    """Convert images from the normalisation of torchvision's other models to a mean and standard deviation of 0.5."""
     mean, std = (x.new_tensor(values).view(-1, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     return (x * std + mean - 0.5) / 0.5
 
 
 class _Inception(nn.Module):
-    """Inception module: parallel convolutions of several sizes and a pooling.
+    """Inception module: parallel convolutions of several sizes and a pooling layer.
 
-    The largest convolution is 3x3, as in torchvision's published weights, instead of 5x5 as in the paper.
+    The largest convolution is 3x3, as in torchvision's published weights; in the paper it is 5x5.
     """
 
     def __init__(self, inputs: int, one: int, to_three: int, three: int, to_five: int, five: int, pooled: int) -> None:
@@ -87,12 +87,12 @@ class GoogLeNet(nn.Module):
 
     Args:
         num_classes: number of classes.
-        aux_logits: if True, the model has auxiliary classifiers and returns :class:`GoogLeNetOutputs` in training.
+        aux_logits: if True, the model has auxiliary classifiers and returns :class:`GoogLeNetOutputs` in training mode.
         transform_input: if True, convert images from the normalisation of torchvision's other models.
-        init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
-        dropout, dropout_aux: probabilities of the dropouts before the last layer and in the heads.
+        init_weights: if True, initialise the weights as torchvision does; otherwise as the layers do by default.
+        dropout, dropout_aux: dropout probabilities before the last layer and in the auxiliary classifiers.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Szegedy et al. 2014, arXiv:1409.4842.
 
     >>> with fb.device("meta"):  # allocates no memory
@@ -141,7 +141,7 @@ class GoogLeNet(nn.Module):
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=0.01, a=-2, b=2)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        if not self.aux_logits:  # published files contain the heads, even if this model has none
+        if not self.aux_logits:  # published files contain auxiliary classifiers, which this model does not have
             for name in [name for name in state_dict if name.removeprefix(prefix).startswith(("aux1.", "aux2."))]:
                 del state_dict[name]
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -18,7 +18,7 @@ Block = Callable[..., Any]
 
 
 class InceptionOutputs(NamedTuple):
-    """Outputs in training: scores of the main classifier and of the auxiliary classifier.
+    """Outputs in training mode: logits of the main classifier and of the auxiliary classifier.
 
     >>> InceptionOutputs._fields
     ('logits', 'aux_logits')
@@ -70,7 +70,7 @@ class InceptionB(nn.Module):
 
 
 class InceptionC(nn.Module):
-    """Parallel branches with 7x7 convolutions that are factorised into 1x7 and 7x1 ones (figure 6)."""
+    """Parallel branches with 7x7 convolutions that are factorised into 1x7 and 7x1 convolutions (figure 6)."""
 
     def __init__(self, in_channels: int, channels_7x7: int, conv_block: Block | None = None) -> None:
         super().__init__()
@@ -163,14 +163,16 @@ class Inception3(nn.Module):
 
     Args:
         num_classes: number of classes.
-        aux_logits: if True, the model has the auxiliary classifier and returns :class:`InceptionOutputs` in training.
+        aux_logits: if True, the model has the auxiliary classifier and returns :class:`InceptionOutputs` in training
+            mode.
         transform_input: if True, convert images from the normalisation of torchvision's other models.
         inception_blocks: seven classes that replace the convolution, the modules A to E and the auxiliary classifier.
-        init_weights: if True or None, use truncated normal weights as torchvision does; if False, the layers' defaults.
+        init_weights: if True or None, initialise with truncated normal weights as torchvision does; if False, as the
+            layers do by default.
         dropout: probability of the dropout before the last layer.
-    Raises: ValueError unless there are seven blocks.
+    Raises: ValueError unless ``inception_blocks`` has seven elements.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 299 in the paper, 75 at least, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H and W at least 75 (299 in the paper); the result is ``(N, num_classes)``.
     Source: Szegedy et al. 2015, arXiv:1512.00567.
 
     >>> with fb.device("meta"):  # allocates no memory
@@ -224,7 +226,7 @@ class Inception3(nn.Module):
                     nn.init.trunc_normal_(module.weight, mean=0.0, std=std, a=-2, b=2)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        if not self.aux_logits:  # published files contain the heads, even if this model has none
+        if not self.aux_logits:  # published files contain the auxiliary classifier, which this model does not have
             for name in [name for name in state_dict if name.removeprefix(prefix).startswith(("AuxLogits.",))]:
                 del state_dict[name]
         super()._load_from_state_dict(state_dict, prefix, *rest)

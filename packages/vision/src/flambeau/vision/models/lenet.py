@@ -27,7 +27,7 @@ class LeNet(nn.Module):
         image_size: height and width of the image.
     Raises: ValueError if ``image_size`` is below 4.
 
-    Shapes: ``(N, in_channels, image_size, image_size)`` to ``(N, num_classes)``, scores before the softmax.
+    Shapes: ``(N, in_channels, image_size, image_size)``; the result is ``(N, num_classes)``, logits.
     Source: LeCun, Bottou, Bengio, Haffner 1998, Gradient-based learning applied to document recognition.
 
     >>> import flambeau

@@ -24,9 +24,9 @@ class MBConv(nn.Module):
     """Inverted residual block: normalisation, expansion, a depthwise convolution, squeeze and excitation, projection.
 
     Args:
-        in_channels, out_channels, stride: channels and stride. If they change the input's shape, a pooling and a 1x1
-            convolution adapt the residual.
-        expansion_ratio, squeeze_ratio: ratios of the inner and of the squeezed channels to ``out_channels``.
+        in_channels, out_channels, stride: numbers of channels, and stride. If they change the shape, a pooling and a
+            1x1 convolution adapt the input for the residual connection.
+        expansion_ratio, squeeze_ratio: ratios of the numbers of inner and squeezed channels to ``out_channels``.
         activation_layer, norm_layer: activation and normalisation layers.
         p_stochastic_dropout: probability of skipping the convolutions.
     """
@@ -66,14 +66,14 @@ class MBConv(nn.Module):
 class RelativePositionalMultiHeadAttention(nn.Module):
     """Self-attention within square windows, with a bias for the relative position of pixels.
 
-    As for the published weights, scores are scaled by the size of all features instead of that of a head.
+    As for the published weights, scores are multiplied by ``feat_dim**-0.5`` instead of ``head_dim**-0.5``.
 
     Args:
         feat_dim, head_dim: number of features of all heads and of each head.
         max_seq_len: number of pixels of a window.
     Raises: ValueError unless ``feat_dim`` is a multiple of ``head_dim``.
 
-    Shapes: ``(N, windows, max_seq_len, feat_dim)`` to the same.
+    Shapes: ``(N, windows, max_seq_len, feat_dim)``; the result has the same shape.
     """
 
     relative_position_index: fb.Tensor
@@ -135,7 +135,7 @@ class SwapAxes(nn.Module):
 
 
 class WindowPartition(nn.Module):
-    """Layer that splits images into windows: ``(N, C, H, W)`` to ``(N, H / p[0] * W / p[1], p[0] * p[1], C)``."""
+    """Layer that splits images ``(N, C, H, W)`` into windows ``(N, H / p[0] * W / p[1], p[0] * p[1], C)``."""
 
     def forward(self, x: fb.Tensor, p: tuple[int, int]) -> fb.Tensor:
         batch, channels, height, width = x.shape
@@ -153,7 +153,7 @@ class WindowDepartition(nn.Module):
 
 
 class PartitionAttentionLayer(nn.Module):
-    """Attention within parts of the image and a perceptron, each with a residual connection.
+    """Attention within parts of the image, and a perceptron. Both have a residual connection.
 
     Args:
         in_channels, head_dim: number of features of all heads and of each head.
@@ -166,7 +166,7 @@ class PartitionAttentionLayer(nn.Module):
         p_stochastic_dropout: probability of skipping the attention or the perceptron.
     Raises: ValueError for an unsupported type, and for a size that is not a multiple of ``partition_size``.
 
-    Shapes: ``(N, in_channels, *grid_size)`` to the same.
+    Shapes: ``(N, in_channels, *grid_size)``; the result has the same shape.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class PartitionAttentionLayer(nn.Module):
 
 
 class MaxVitLayer(nn.Module):
-    """MaxViT layer: :class:`MBConv`, attention within windows, and attention over a grid. Arguments as in these."""
+    """MaxViT layer: :class:`MBConv`, then a :class:`PartitionAttentionLayer` for windows and one for a grid."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class MaxVitLayer(nn.Module):
 
 
 class MaxVitBlock(nn.Module):
-    """A stage: layers of which the first halves the size."""
+    """Stage of MaxViT: a sequence of layers, of which the first halves the size."""
 
     def __init__(self, layers: Sequence[MaxVitLayer]) -> None:
         super().__init__()
@@ -274,7 +274,7 @@ _NORM = partial(nn.BatchNorm2d, eps=1e-3, momentum=0.01)
 
 
 class MaxVit(nn.Module):
-    """Convolutions, attention within windows and attention over grids, in each layer of four stages.
+    """MaxViT: four stages whose layers combine convolutions, attention within windows and attention over grids.
 
     Args:
         input_size: rows and columns of the images.
@@ -285,13 +285,14 @@ class MaxVit(nn.Module):
         stochastic_depth_prob: stochastic-depth probability of the last layer; smaller for earlier layers.
         norm_layer: normalisation of the convolutions; by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
         activation_layer: activation of convolutions and perceptrons.
-        squeeze_ratio, expansion_ratio: ratios of the convolutions' squeezed and inner channels to those of the stage.
+        squeeze_ratio, expansion_ratio: ratios of the numbers of squeezed and inner channels of the convolutions to the
+            number of channels of the stage.
         mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         mlp_dropout, attention_dropout: dropout probabilities.
         num_classes: number of classes.
-    Raises: ValueError for a stage's size that is not a multiple of ``partition_size``.
+    Raises: ValueError if the image size of a stage is not a multiple of ``partition_size``.
 
-    Shapes: ``(N, 3, *input_size)`` to ``(N, num_classes)``.
+    Shapes: ``(N, 3, *input_size)``; the result is ``(N, num_classes)``.
     Source: Tu et al. 2022, arXiv:2204.01697.
 
     >>> model = MaxVit(

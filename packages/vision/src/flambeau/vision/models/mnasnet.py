@@ -51,12 +51,12 @@ class MNASNet(nn.Module):
     This is the variant B1, without squeeze and excitation.
 
     Args:
-        alpha: factor of the number of channels of each layer, positive.
+        alpha: positive factor for the number of channels of each layer.
         num_classes: number of classes.
         dropout: probability of the dropout before the last layer.
     Raises: ValueError if ``alpha`` is not positive.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Tan et al. 2018, arXiv:1807.11626.
 
     >>> with fb.device("meta"):  # allocates no memory
@@ -65,7 +65,7 @@ class MNASNet(nn.Module):
     flambeau.Size([1, 10])
     """
 
-    _version = 2  # in version 1 of torchvision, the stem's channels did not depend on alpha
+    _version = 2  # in torchvision's version 1, the number of channels of the stem does not depend on alpha
 
     def __init__(self, alpha: float, num_classes: int = 1000, dropout: float = 0.2) -> None:
         super().__init__()

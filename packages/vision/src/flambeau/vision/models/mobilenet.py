@@ -20,7 +20,7 @@ Norm = Callable[[int], nn.Module]
 
 
 class InvertedResidual(nn.Module):
-    """V2's block: expansion, a depthwise convolution, and projection, with a residual connection if shapes match."""
+    """Block of V2: expansion, depthwise convolution and projection, with a residual connection if the shapes match."""
 
     def __init__(self, inp: int, oup: int, stride: int, expand_ratio: float, norm_layer: Norm = nn.BatchNorm2d) -> None:
         super().__init__()
@@ -37,14 +37,14 @@ class InvertedResidual(nn.Module):
         self.use_res_connect = stride == 1 and inp == oup
         self.conv = nn.Sequential(*layers)
         self.out_channels = oup
-        self._is_cn = stride > 1  # true for the first block of a stage
+        self._is_cn = stride > 1  # True for the first block of a stage
 
     def forward(self, x: fb.Tensor) -> fb.Tensor:
         result: fb.Tensor = x + self.conv(x) if self.use_res_connect else self.conv(x)
         return result
 
 
-# Expansion, channels, repetitions, stride of the first: table 2 of the paper.
+# For each stage: expansion, channels, repetitions, and stride of the first block (table 2 of the paper).
 _V2 = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 
 
@@ -53,13 +53,13 @@ class MobileNetV2(nn.Module):
 
     Args:
         num_classes: number of classes.
-        width_mult: factor of the number of channels of each layer.
+        width_mult: factor for the number of channels of each layer.
         inverted_residual_setting: expansion, channels, repetitions and stride of each stage.
         round_nearest: numbers of channels are rounded to multiples of this number.
         norm_layer: BatchNorm2d by default.
         dropout: probability of the dropout before the last layer.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Sandler et al. 2018, arXiv:1801.04381.
 
     >>> stages = [[1, 8, 1, 1], [6, 16, 2, 2]]  # expansion, channels, repetitions and stride
@@ -119,7 +119,7 @@ class BlockConfig(NamedTuple):
 
 
 class _InvertedResidualV3(nn.Module):
-    """Block of MobileNetV3: that of V2 with optional squeeze and excitation, and ReLU or hard swish."""
+    """Block of MobileNetV3: the block of V2 with optional squeeze and excitation, and ReLU or hard swish."""
 
     def __init__(self, config: BlockConfig, norm_layer: Norm) -> None:
         super().__init__()
@@ -149,7 +149,8 @@ class _InvertedResidualV3(nn.Module):
         return result + input if self.use_res_connect else result
 
 
-# Kernel, expanded and output channels, squeeze and excitation, activation, stride: tables 1 and 2 of the paper.
+# For each block: kernel size, expanded and output channels, squeeze and excitation, activation, stride (tables 1 and 2
+# of the paper).
 _V3 = {
     "large": (
         1280,
@@ -176,12 +177,12 @@ class MobileNetV3(nn.Module):
 
     Args:
         inverted_residual_setting: the blocks.
-        last_channel: number of channels of the layer before the last.
+        last_channel: number of channels of the second-last layer.
         num_classes: number of classes.
         norm_layer: normalisation; by default BatchNorm2d with ``eps=0.001`` and ``momentum=0.01``.
         dropout: probability of the dropout before the last layer.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Howard et al. 2019, arXiv:1905.02244.
 
     >>> blocks = [BlockConfig(16, 3, 32, 16, use_se=True, activation="RE", stride=2)]
@@ -233,13 +234,13 @@ def _v3(
     inputs = channels(16)
     blocks = []
     for index, (kernel, expanded, outputs, squeezes, activation, stride) in enumerate(rows):
-        # With reduced_tail, the last stage has half the channels, except for the expanded ones of its first block.
+        # With reduced_tail, the last stage has half the channels, except for the expanded channels of its first block.
         tail = index - (len(rows) - 3)  # index in the last stage
         expanded, outputs = (
             count // 2 if reduced_tail and tail >= first else count for count, first in ((expanded, 1), (outputs, 0))
         )
         widths = (channels(expanded), channels(outputs))
-        dilation = 2 if dilated and index >= len(rows) - 3 else 1  # the last stage then keeps its size
+        dilation = 2 if dilated and index >= len(rows) - 3 else 1  # then the last stage does not reduce the size
         block = BlockConfig(inputs, kernel, *widths, bool(squeezes), activation, stride, dilation)
         blocks.append(block)
         inputs = block.out_channels

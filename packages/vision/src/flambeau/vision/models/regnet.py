@@ -31,8 +31,8 @@ class ResBottleneckBlock(nn.Module):
     """Bottleneck block: a grouped 3x3 convolution, optional squeeze and excitation, between 1x1 convolutions.
 
     Args:
-        width_in, width_out, stride: channels and stride. If they change the input's shape, a 1x1 convolution adapts
-            the residual.
+        width_in, width_out, stride: numbers of channels, and stride. If they change the shape, a 1x1 convolution adapts
+            the input for the residual connection.
         norm_layer, activation_layer: layers after each convolution; the last activation comes after the residual sum.
         group_width: number of channels of each group of the 3x3 convolution.
         bottleneck_multiplier: ratio of the 3x3 convolution's channels to ``width_out``.
@@ -75,9 +75,10 @@ class BlockParams:
     """Parameters of the blocks of each stage.
 
     Args:
-        depths: numbers of blocks.
-        widths, group_widths: channels of a block and of each of its groups.
-        bottleneck_multipliers, strides: as in :class:`ResBottleneckBlock`; the stride is the first block's.
+        depths: number of blocks of each stage.
+        widths, group_widths: for each stage, the number of channels of a block and of a group.
+        bottleneck_multipliers, strides: as in :class:`ResBottleneckBlock`; only the first block of a stage has the
+            stride.
         se_ratio: as in :class:`ResBottleneckBlock`, for all stages.
     """
 
@@ -109,7 +110,9 @@ class BlockParams:
         se_ratio: float | None = None,
         **kwargs: Any,
     ) -> BlockParams:
-        """Create stages with linear widths: block ``i`` has the width ``w_0 * w_m**k`` nearest to ``w_0 + w_a * i``.
+        """Create stages whose widths grow linearly.
+
+        Block ``i`` has the width ``w_0 * w_m**k`` that is closest to ``w_0 + w_a * i``.
 
         Args:
             depth: number of blocks.
@@ -119,7 +122,7 @@ class BlockParams:
             group_width, bottleneck_multiplier, se_ratio: as in :class:`ResBottleneckBlock`, for all stages. Widths are
                 rounded to multiples of the group width.
             kwargs: not used.
-        Raises: ValueError for values outside of these ranges.
+        Raises: ValueError for values outside these ranges.
         Source: section 3.3 of the paper.
 
         >>> params = BlockParams.from_init_params(depth=16, w_0=48, w_a=27.89, w_m=2.09, group_width=8)
@@ -129,7 +132,7 @@ class BlockParams:
         if w_a < 0 or w_0 <= 0 or w_m <= 1 or w_0 % 8 != 0:
             raise ValueError(f"Invalid RegNet settings: w_a={w_a}, w_0={w_0}, w_m={w_m}")
         powers = (round(math.log((w_0 + w_a * i) / w_0) / math.log(w_m)) for i in range(depth))
-        # Widths never decrease from block to block, so the Counter keeps the order of the stages.
+        # Widths never decrease from block to block, so the keys of the Counter are in the order of the stages.
         counts = Counter(round(w_0 * w_m**power / 8) * 8 for power in powers)
         inner = [int(width * bottleneck_multiplier) for width in counts]
         groups = [min(group_width, width) for width in inner]
@@ -151,7 +154,7 @@ class RegNet(nn.Module):
         stem_type, block_type: :class:`SimpleStemIN` and :class:`ResBottleneckBlock` by default.
         norm_layer, activation: BatchNorm2d and ReLU by default.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Radosavovic et al. 2020, arXiv:2003.13678.
 
     >>> params = BlockParams.from_init_params(depth=4, w_0=8, w_a=8.0, w_m=2.0, group_width=8)

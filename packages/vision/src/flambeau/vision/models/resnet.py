@@ -18,7 +18,7 @@ Norm = Callable[[int], nn.Module]
 
 
 def conv3x3(in_channels: int, out_channels: int, stride: int = 1, groups: int = 1, dilation: int = 1) -> nn.Conv2d:
-    """Return a 3x3 convolution without bias that keeps the size of the image if ``stride`` is 1."""
+    """Return a 3x3 convolution without bias that preserves the size of the image if ``stride`` is 1."""
     return nn.Conv2d(in_channels, out_channels, 3, stride, dilation, dilation, groups, bias=False)
 
 
@@ -28,7 +28,7 @@ def conv1x1(in_channels: int, out_channels: int, stride: int = 1) -> nn.Conv2d:
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions with a residual connection, in which ``downsample`` adapts the input."""
+    """Two 3x3 convolutions with a residual connection. ``downsample``, if given, adapts the input's shape."""
 
     expansion: ClassVar[int] = 1
 
@@ -69,7 +69,7 @@ class BasicBlock(nn.Module):
 class Bottleneck(nn.Module):
     """Bottleneck block: a 3x3 convolution with few channels between two 1x1 convolutions, with a residual connection.
 
-    The stride is that of the 3x3 convolution, which is known as ResNet V1.5.
+    The 3x3 convolution has the stride. This variant is known as ResNet V1.5.
     """
 
     expansion: ClassVar[int] = 4
@@ -107,7 +107,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """ResNet: four stages of residual blocks. Each stage has half the size and twice the channels of the one before.
+    """ResNet: four stages of residual blocks. Each stage halves the size and doubles the number of channels.
 
     Args:
         block: :class:`BasicBlock` or :class:`Bottleneck`.
@@ -116,10 +116,10 @@ class ResNet(nn.Module):
         zero_init_residual: if True, initialise each block as the identity (Goyal et al. 2017, arXiv:1706.02677).
         groups, width_per_group: number of groups of the 3x3 convolutions in bottlenecks, and number of channels per
             group in the first stage.
-        replace_stride_with_dilation: for each of the last three stages, True to use dilation instead of a stride.
+        replace_stride_with_dilation: for each of the last three stages, True for dilation instead of a stride.
         norm_layer: BatchNorm2d by default.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: He et al. 2015, arXiv:1512.03385; ResNeXt: Xie et al. 2016, arXiv:1611.05431; wide: Zagoruyko and Komodakis
     2016, arXiv:1605.07146.
 

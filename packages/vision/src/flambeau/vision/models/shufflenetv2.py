@@ -42,7 +42,7 @@ class _Unit(nn.Module):
 
 
 def _shuffled(x: fb.Tensor, groups: int) -> fb.Tensor:
-    """Shuffle channels like `nn.functional.channel_shuffle`, in separate steps that extracted features can name."""
+    """Shuffle channels like `nn.functional.channel_shuffle`, in separate steps that feature extraction can select."""
     batch, channels, height, width = x.size()
     parts = x.view(batch, groups, channels // groups, height, width)
     return fb.transpose(parts, 1, 2).contiguous().view(batch, channels, height, width)
@@ -61,10 +61,10 @@ class ShuffleNetV2(nn.Module):
 
     Args:
         stages_repeats: number of units in each of the three stages.
-        stages_out_channels: channels of the first convolution, of each stage and of the last convolution.
+        stages_out_channels: numbers of channels of the first convolution, of each stage and of the last convolution.
         num_classes: number of classes.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Ma et al. 2018, arXiv:1807.11164.
 
     >>> model = ShuffleNetV2(stages_repeats=[1, 1, 1], stages_out_channels=[8, 16, 32, 64, 128], num_classes=10)

@@ -32,8 +32,8 @@ class Fire(nn.Module):
         return fb.cat(sides, 1)
 
 
-# The first convolution's channels and kernel size, then the modules: M is max pooling; for each Fire module, the
-# channels of the squeeze layer and of each of the two expand layers.
+# For each version: channels and kernel size of the first convolution, and the modules. M is max pooling. A Fire module
+# is written as the channels of the squeeze layer, a comma, and the channels of each of the two expand layers.
 _FIRES = {
     "1_0": ((96, 7), "M 16,64 16,64 32,128 M 32,128 48,192 48,192 64,256 M 64,256"),
     "1_1": ((64, 3), "M 16,64 16,64 M 32,128 32,128 M 48,192 48,192 64,256 64,256"),
@@ -44,11 +44,11 @@ class SqueezeNet(nn.Module):
     """SqueezeNet: a small network with the accuracy of AlexNet and a fiftieth of its parameters.
 
     Args:
-        version: ``"1_0"`` for the version of the paper, ``"1_1"`` for one with a third of its computation.
+        version: ``"1_0"`` for the version of the paper, ``"1_1"`` for a version with about a third of the computation.
         num_classes: number of classes.
         dropout: probability of the dropout before the last convolution.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 in the paper; the result is ``(N, num_classes)``.
     Source: Iandola et al. 2016, arXiv:1602.07360.
 
     >>> with fb.device("meta"):  # allocates no memory

@@ -21,13 +21,13 @@ Layer = Callable[..., Any]
 
 @wrap
 def _patch_merging_pad(x: fb.Tensor) -> fb.Tensor:
-    """Concatenate the channels of each 2x2 block of pixels; odd sizes are padded with zeros."""
+    """Concatenate the channels of each 2x2 block of pixels. Odd sizes are padded with zeros."""
     x = nn.functional.pad(x, (0, 0, 0, x.shape[-2] % 2, 0, x.shape[-3] % 2))
     return fb.cat([x[..., row::2, column::2, :] for column in (0, 1) for row in (0, 1)], -1)
 
 
 class PatchMerging(nn.Module):
-    """Downsampling layer that merges 2x2 pixels: ``(..., H, W, C)`` to ``(..., H / 2, W / 2, 2 C)``."""
+    """Downsampling layer that merges 2x2 pixels: ``(..., H, W, C)`` gives ``(..., H / 2, W / 2, 2 C)``."""
 
     def __init__(self, dim: int, norm_layer: Layer = nn.LayerNorm) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class PatchMerging(nn.Module):
 
 
 class PatchMergingV2(PatchMerging):
-    """Same as :class:`PatchMerging`, but normalised after the reduction."""
+    """Variant of :class:`PatchMerging` that normalises after the reduction."""
 
     def __init__(self, dim: int, norm_layer: Layer = nn.LayerNorm) -> None:
         super().__init__(dim, norm_layer)
@@ -53,14 +53,15 @@ class PatchMergingV2(PatchMerging):
 
 
 class SwinTransformerBlock(nn.Module):
-    """Attention within windows and a perceptron, each with a normalisation and a residual connection.
+    """Attention within windows, and a perceptron. Both have a normalisation and a residual connection.
 
     Args:
         dim, num_heads, window_size, shift_size: as in :class:`ShiftedWindowAttention`.
         mlp_ratio: ratio of the perceptron's hidden channels to ``dim``.
         dropout, attention_dropout: dropout probabilities.
         stochastic_depth_prob: probability of skipping the attention or the perceptron.
-        norm_layer, attn_layer: LayerNorm and the version's attention by default.
+        norm_layer, attn_layer: classes of the normalisation and the attention; by default LayerNorm and the attention
+            of the version.
     """
 
     attention: ClassVar[Layer] = ShiftedWindowAttention
@@ -93,7 +94,7 @@ class SwinTransformerBlock(nn.Module):
 
 
 class SwinTransformerBlockV2(SwinTransformerBlock):
-    """Same as :class:`SwinTransformerBlock`, but normalised after the attention and after the perceptron."""
+    """Variant of :class:`SwinTransformerBlock` that normalises after the attention and after the perceptron."""
 
     attention = ShiftedWindowAttentionV2
 
@@ -117,7 +118,7 @@ def swin_stages(
 ) -> tuple[list[nn.Module], int]:
     """Return the stages with downsampling layers between them, and the number of channels of the last stage.
 
-    Every second block shifts its windows. The probability of dropping a block grows from the first to the last one.
+    Every second block shifts its windows. The probability of dropping a block grows from the first block to the last.
     """
     shifts = ([0] * len(window_size), [side // 2 for side in window_size])
     options |= {"window_size": window_size, "norm_layer": norm_layer}
@@ -146,14 +147,14 @@ def init_linear(model: nn.Module) -> None:
 
 
 class SwinTransformer(nn.Module):
-    """Swin transformer: attention within windows, which every second block shifts.
+    """Swin transformer: attention within windows. Every second block shifts the windows.
 
-    Each stage has half the size of the one before.
+    Each stage has half the size of the previous stage.
 
     Args:
         patch_size: height and width of the patches of the image.
         embed_dim: number of channels of the first stage.
-        depths, num_heads: number of blocks and of heads of each stage.
+        depths, num_heads: numbers of blocks and heads of each stage.
         window_size: height and width of the windows.
         mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         dropout, attention_dropout: dropout probabilities.
@@ -162,7 +163,7 @@ class SwinTransformer(nn.Module):
         norm_layer: LayerNorm by default.
         block, downsample_layer: classes of the blocks and of the downsampling layers; they depend on the version.
 
-    Shapes: ``(N, 3, H, W)`` with H and W 224 in the paper (256 in the second), to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H = W = 224 (in the second paper, 256); the result is ``(N, num_classes)``.
     Source: Liu et al. 2021, arXiv:2103.14030; the second version: Liu et al. 2021, arXiv:2111.09883.
 
     >>> model = SwinTransformer([4, 4], 16, depths=[2, 2], num_heads=[2, 4], window_size=[4, 4], num_classes=10)

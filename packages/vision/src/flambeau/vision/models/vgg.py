@@ -14,7 +14,8 @@ from ._registry import register_model
 
 __getattr__ = published_in(__name__)
 
-# Channels of 3x3 convolutions; M is a pooling that halves the image. The names are the columns of the paper's table 1.
+# Channels of 3x3 convolutions. M is a pooling layer that halves the size. The keys are the columns of table 1 of the
+# paper.
 _CONFIGURATIONS = {
     "A": "64 M 128 M 256 256 M 512 512 M 512 512 M",
     "B": "64 64 M 128 128 M 256 256 M 512 512 M 512 512 M",
@@ -29,10 +30,10 @@ class VGG(nn.Module):
     Args:
         features: the convolutions, with 512 output channels; see :func:`make_layers`.
         num_classes: number of classes.
-        init_weights: if True, initialise as torchvision does; otherwise use the layers' defaults.
+        init_weights: if True, initialise the weights as torchvision does; otherwise as the layers do by default.
         dropout: probability of the dropouts after the first two linear layers.
 
-    Shapes: ``(N, 3, H, W)`` with H and W of at least 32, 224 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, H, W)``, with H and W at least 32 (224 in the paper); the result is ``(N, num_classes)``.
     Source: Simonyan and Zisserman 2014, arXiv:1409.1556.
 
     >>> with fb.device("meta"):  # allocates no memory
@@ -66,7 +67,12 @@ class VGG(nn.Module):
 
 
 def make_layers(cfg: Sequence[str | int], batch_norm: bool = False) -> nn.Sequential:
-    """Build 3x3 convolutions with ReLU from a list: a number of channels for each convolution, "M" for a pooling."""
+    """Build a sequence of 3x3 convolutions with ReLU, and pooling layers.
+
+    Args:
+        cfg: the number of channels for each convolution, and ``"M"`` for each pooling layer.
+        batch_norm: if True, a batch normalisation follows each convolution.
+    """
     layers: list[nn.Module] = []
     channels = 3
     for entry in cfg:

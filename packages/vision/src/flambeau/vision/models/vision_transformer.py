@@ -43,7 +43,7 @@ class _Perceptron(MLP):
 
 
 class EncoderBlock(nn.Module):
-    """Self-attention and a perceptron, each with a normalisation before it and a residual connection."""
+    """Self-attention and a perceptron. Both are preceded by a normalisation and have a residual connection."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class EncoderBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Encoder: position embeddings are added to the tokens, then follow the blocks and a normalisation."""
+    """Encoder that adds position embeddings to the tokens, and applies the blocks and a normalisation."""
 
     def __init__(
         self,
@@ -106,21 +106,22 @@ class Encoder(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Vision transformer over the patches of an image and a class token, whose final state is classified.
+    """Vision transformer over the patches of an image and a class token. A linear layer classifies the class token.
 
     Args:
-        image_size, patch_size: sides of the image and of a patch in pixels; the first is a multiple of the second.
-        num_layers, num_heads, hidden_dim, mlp_dim: number of layers, heads, channels and hidden channels of the
+        image_size, patch_size: sides of the image and of a patch in pixels. ``image_size`` must be a multiple of
+            ``patch_size``.
+        num_layers, num_heads, hidden_dim, mlp_dim: numbers of layers, heads, channels and hidden channels of the
             encoder.
         dropout, attention_dropout: dropout probabilities.
         num_classes: number of classes.
-        representation_size: size of an additional layer before the scores; None for no such layer.
+        representation_size: size of an additional layer before the last layer; None for no additional layer.
         norm_layer: LayerNorm with ``eps=1e-6`` by default.
         conv_stem_configs: layers that replace the patches (Xiao et al. 2021, arXiv:2106.14881). The product of their
             strides must be ``patch_size``.
     Raises: ValueError for incompatible sizes, AssertionError for images of another size.
 
-    Shapes: ``(N, 3, image_size, image_size)`` to ``(N, num_classes)``.
+    Shapes: ``(N, 3, image_size, image_size)``; the result is ``(N, num_classes)``.
     Source: Dosovitskiy et al. 2020, arXiv:2010.11929.
 
     >>> model = VisionTransformer(
@@ -200,7 +201,7 @@ def _patchify(patch_size: int, hidden_dim: int) -> nn.Module:
 
 
 def _stem(configs: Sequence[ConvStemConfig], hidden_dim: int) -> nn.Module:
-    """Return a stem of small convolutions, of which the last has no activation."""
+    """Return a stem of small convolutions. The last convolution has no activation."""
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels = 3
     for i, config in enumerate(configs):

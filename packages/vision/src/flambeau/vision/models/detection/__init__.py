@@ -1,4 +1,4 @@
-"""Object detectors, with the names and the ``state_dict`` keys of torchvision's.
+"""Object detectors, with the names and the ``state_dict`` keys of torchvision.
 
 >>> import flambeau as fb
 >>> model = fasterrcnn_mobilenet_v3_large_320_fpn(num_classes=2, weights_backbone=None).eval()

@@ -1,4 +1,4 @@
-"""The base class of all detectors, and the checks of their inputs."""
+"""The base class of all detectors, and checks of the inputs of detectors."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ Losses = dict[str, fb.Tensor]
 class Detector(nn.Module):
     """Base class of detectors.
 
-    ``transform`` prepares images and targets, ``backbone`` computes feature maps, and a subclass defines ``_outputs``,
-    which computes losses or detections from these.
+    ``transform`` prepares images and targets, and ``backbone`` computes feature maps. A subclass defines ``_outputs``,
+    which computes losses or detections from the feature maps.
 
     Shapes: a list of images ``(C, H, W)`` and, in training, a list of targets: dictionaries with ``boxes`` ``(L, 4)``,
-    ``labels`` ``(L,)`` int64 and further entries that the heads require. Returns the losses by name in training,
-    otherwise a dictionary of detections for each image.
-    Raises: AssertionError for targets that are absent or whose boxes have no area.
+    ``labels`` ``(L,)`` int64 and further entries that the heads require. In training, the result is a dictionary of
+    losses, otherwise a dictionary of detections for each image.
+    Raises: AssertionError if targets are missing, or if a box has no area.
     """
 
     transform: Any
     backbone: Any
 
     def eager_outputs(self, losses: Losses, detections: list[Target]) -> Losses | list[Target]:
-        """Return the losses in training, else the detections."""
+        """Return the losses in training mode, otherwise the detections."""
         return losses if self.training else detections
 
     def forward(self, images: Sequence[fb.Tensor], targets: Targets | None = None) -> Losses | list[Target]:
@@ -56,12 +56,12 @@ class Detector(nn.Module):
 
 
 def maps_by_name(features: Any) -> Mapping[str, fb.Tensor]:
-    """Return a backbone's feature maps by name. A single map gets the name ``"0"``."""
+    """Return a dictionary of the feature maps of a backbone. A single map gets the name ``"0"``."""
     return OrderedDict([("0", features)]) if isinstance(features, fb.Tensor) else features
 
 
 def check_boxes_of_targets(targets: Targets | None) -> None:
-    """Raise AssertionError if targets are absent, or if the shape of their boxes is not ``(L, 4)``."""
+    """Raise AssertionError if targets are missing, or if the shape of their boxes is not ``(L, 4)``."""
     if targets is None:
         raise AssertionError("targets should not be none when in training mode")
     for target in targets:

@@ -1,4 +1,4 @@
-"""Conversion of keypoints to positions on grids over boxes, and back."""
+"""Conversion of keypoints to positions in heatmaps, which are grids over boxes, and back."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ._peaks import bicubic_peaks
 
 
 def keypoints_to_heatmap(keypoints: fb.Tensor, rois: fb.Tensor, heatmap_size: int) -> tuple[fb.Tensor, fb.Tensor]:
-    """Convert keypoints to indices of pixels in a grid over their box, ``y * heatmap_size + x``.
+    """Convert keypoints to pixel indices ``y * heatmap_size + x`` in a grid over their box.
 
     Args:
         keypoints: ``(L, points, 3)`` of x, y and visibility.
         rois: boxes ``(L, 4)``.
         heatmap_size: number of pixels along each side of the grid.
-    Returns: the indices, and 1 for points that are visible and inside of the box, else 0; both ``(L, points)`` int64.
-        The index of an invalid point is 0.
+    Returns: the indices, and 1 for points that are visible and inside the box, 0 for other points; both are int64
+        ``(L, points)``. The index of an invalid point is 0.
 
     >>> points = fb.tensor([[[5.0, 2.0, 1.0], [50.0, 2.0, 1.0]]])  # x, y and visibility
     >>> keypoints_to_heatmap(points, fb.tensor([[0.0, 0.0, 8.0, 8.0]]), heatmap_size=4)
@@ -64,9 +64,9 @@ def keypointrcnn_loss(
 
     Args:
         keypoint_logits: ``(sum of L, points, M, M)``.
-        proposals: each image's boxes ``(L, 4)``.
-        gt_keypoints: each image's true points ``(T, points, 3)``.
-        keypoint_matched_idxs: the index of the matched ground truth of each box, ``(L,)``.
+        proposals: for each image, the boxes ``(L, 4)``.
+        gt_keypoints: for each image, the true points ``(T, points, 3)``.
+        keypoint_matched_idxs: for each image, the indices ``(L,)`` of the true objects that are matched with the boxes.
     Raises: ValueError for maps that are not square.
 
     >>> logits, boxes = fb.zeros(1, 1, 4, 4), fb.tensor([[0.0, 0.0, 8.0, 8.0]])

@@ -1,4 +1,4 @@
-"""Conversion of object masks to targets within boxes, and back to images."""
+"""Conversion of object masks to the grids of boxes, and back to images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb
 
 
 def project_masks_on_boxes(gt_masks: fb.Tensor, boxes: fb.Tensor, matched_idxs: fb.Tensor, M: int) -> fb.Tensor:
-    """Crop the matched mask to each box ``(L, 4)``, and resize it: ``(L, M, M)``.
+    """Crop the matched mask to each box ``(L, 4)``, and resize the crops to ``(L, M, M)``.
 
     >>> mask = fb.zeros(1, 8, 8)
     >>> mask[0, 4:] = 1
@@ -49,9 +49,9 @@ def maskrcnn_loss(
 
     Args:
         mask_logits: ``(sum of L, classes, M, M)``.
-        proposals: each image's boxes ``(L, 4)``.
-        gt_masks, gt_labels: each image's true masks ``(T, H, W)`` and classes ``(T,)``.
-        mask_matched_idxs: the index of the matched ground truth of each box, ``(L,)``.
+        proposals: for each image, the boxes ``(L, 4)``.
+        gt_masks, gt_labels: for each image, the true masks ``(T, H, W)`` and classes ``(T,)``.
+        mask_matched_idxs: for each image, the indices ``(L,)`` of the true objects that are matched with the boxes.
 
     >>> logits, boxes = fb.zeros(1, 2, 4, 4), fb.tensor([[0.0, 0.0, 8.0, 8.0]])
     >>> maskrcnn_loss(logits, [boxes], [fb.ones(1, 8, 8)], [fb.tensor([1])], [fb.tensor([0])])

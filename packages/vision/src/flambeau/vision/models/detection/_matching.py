@@ -1,4 +1,4 @@
-"""Box encodings, matching of predictions with ground truth, and sampling for the losses."""
+"""Encoding of boxes, matching of predictions with ground truth, and sampling for the losses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class BoxCoder:
         self.bbox_xform_clip = bbox_xform_clip
 
     def encode(self, reference_boxes: Sequence[fb.Tensor], proposals: Sequence[fb.Tensor]) -> Sequence[fb.Tensor]:
-        """Encode each image's boxes relative to its proposals: ``(L, 4)`` for each image."""
+        """Encode the boxes of each image relative to the proposals of the image. Return ``(L, 4)`` for each image."""
         codes = self.encode_single(fb.cat(list(reference_boxes)), fb.cat(list(proposals)))
         return codes.split([len(boxes) for boxes in reference_boxes], 0)
 
@@ -50,7 +50,10 @@ class BoxCoder:
         return codes * fb.tensor(self.weights, dtype=codes.dtype, device=codes.device)
 
     def decode(self, rel_codes: fb.Tensor, boxes: Sequence[fb.Tensor]) -> fb.Tensor:
-        """Decode ``(L, 4 * classes)`` relative to the boxes of all images, and return boxes ``(L, classes, 4)``."""
+        """Decode ``(L, 4 * classes)`` relative to the boxes of all images, and return boxes ``(L, classes, 4)``.
+
+        L is the number of boxes of all images.
+        """
         together = fb.cat(list(boxes))
         if len(together):
             rel_codes = rel_codes.reshape(len(together), -1)
@@ -73,14 +76,15 @@ def _sizes_and_middles(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 
 
 class Matcher:
-    """Function that assigns the most similar ground truth to each prediction. A negative index means no match.
+    """Matcher that assigns the most similar true object to each prediction. A negative index means no match.
 
     Args:
         high_threshold: minimum similarity of a match.
         low_threshold: a prediction whose largest similarity is below this threshold is background (-1). Between the
             two thresholds, a prediction is neither matched nor background (-2).
-        allow_low_quality_matches: also match the most similar predictions of each ground truth, at any similarity.
-    Raises: AssertionError if the low threshold is greater than the high one, ValueError if a matrix is empty.
+        allow_low_quality_matches: if True, also match each true object with its most similar predictions, at any
+            similarity.
+    Raises: AssertionError if ``low_threshold`` is greater than ``high_threshold``, ValueError if a matrix is empty.
 
     >>> Matcher(0.7, 0.3)(fb.tensor([[0.1, 0.5, 0.8, 0.2], [0.2, 0.4, 0.1, 0.9]]))
     tensor([-1, -2,  0,  1])
@@ -97,7 +101,10 @@ class Matcher:
         self.allow_low_quality_matches = allow_low_quality_matches
 
     def __call__(self, match_quality_matrix: fb.Tensor) -> fb.Tensor:
-        """Return ground-truth indices ``(N,)`` from a matrix ``(M, N)`` of their similarities to predictions."""
+        """Return, for each of N predictions, the index of the matched object or a negative number.
+
+        ``match_quality_matrix`` ``(M, N)`` contains the similarities of M true objects to the predictions.
+        """
         if match_quality_matrix.numel() == 0:
             lacking = "ground-truth" if match_quality_matrix.shape[0] == 0 else "proposal"
             raise ValueError(f"No {lacking} boxes available for one of the images during training")
@@ -112,7 +119,7 @@ class Matcher:
 
 
 class SSDMatcher(Matcher):
-    """:class:`Matcher` with one threshold that also matches each ground truth with its most similar prediction.
+    """:class:`Matcher` with one threshold that also matches each true object with its most similar prediction.
 
     >>> SSDMatcher(0.5)(fb.tensor([[0.1, 0.6, 0.8], [0.3, 0.2, 0.1]]))
     tensor([1, 0, 0])
@@ -129,7 +136,7 @@ class SSDMatcher(Matcher):
 
 
 def match_anchors(matcher: Matcher, targets: Sequence[Target], anchors: Sequence[fb.Tensor]) -> list[fb.Tensor]:
-    """Return the index of the matched box for each anchor of each image. In images without boxes, it is -1."""
+    """Return the index of the matched box for each anchor of each image, or -1 in images without boxes."""
     matched = []
     for own, target in zip(anchors, targets, strict=True):
         if len(target["boxes"]) == 0:
@@ -155,12 +162,12 @@ class BoxLinearCoder:
         self.normalize_by_size = normalize_by_size
 
     def encode(self, reference_boxes: fb.Tensor, proposals: fb.Tensor) -> fb.Tensor:
-        """Encode boxes (``proposals``) relative to as many reference boxes; all are ``(..., 4)``."""
+        """Encode boxes (``proposals``) relative to the same number of reference boxes; all tensors are ``(..., 4)``."""
         middles, sizes = self._frame(reference_boxes)
         return fb.cat([middles - proposals[..., :2], proposals[..., 2:] - middles], -1) / sizes
 
     def decode(self, rel_codes: fb.Tensor, boxes: fb.Tensor) -> fb.Tensor:
-        """Decode boxes relative to as many reference boxes; all are ``(..., 4)``."""
+        """Decode boxes relative to the same number of reference boxes; all tensors are ``(..., 4)``."""
         middles, sizes = self._frame(boxes.to(rel_codes.dtype))
         distances = rel_codes * sizes
         return fb.cat([middles - distances[..., :2], middles + distances[..., 2:]], -1)
@@ -183,11 +190,11 @@ def retrieve_out_channels(model: nn.Module, size: tuple[int, int]) -> list[int]:
 
 
 class BalancedPositiveNegativeSampler:
-    """Random sampler of positives and negatives of each image, up to a total number.
+    """Random sampler of positive and negative predictions of each image.
 
     Args:
-        batch_size_per_image: number of samples.
-        positive_fraction: maximum fraction of positives.
+        batch_size_per_image: maximum number of samples of an image.
+        positive_fraction: maximum fraction of positive samples.
     """
 
     def __init__(self, batch_size_per_image: int, positive_fraction: float) -> None:
@@ -195,7 +202,10 @@ class BalancedPositiveNegativeSampler:
         self.positive_fraction = positive_fraction
 
     def __call__(self, matched_idxs: Sequence[fb.Tensor]) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return two masks ``(N,)`` uint8 for each image; labels from 1 on are positive, 0 negative, -1 neither."""
+        """Return masks ``(N,)``, uint8, of the positive and of the negative samples of each image.
+
+        Labels of at least 1 are positive, 0 is negative, and -1 is neither.
+        """
         positives, negatives = [], []
         for labels in matched_idxs:
             positive, negative = fb.where(labels >= 1)[0], fb.where(labels == 0)[0]
@@ -212,7 +222,7 @@ def _sample_mask(labels: fb.Tensor, indices: fb.Tensor, count: int) -> fb.Tensor
 
 
 def best_first(scores: fb.Tensor, count: int) -> tuple[fb.Tensor, fb.Tensor]:
-    """Return the ``count`` highest elements of the last dimension, or all if there are fewer, and their indices."""
+    """Return the ``count`` highest elements of the last dimension (or all, if it is smaller), and their indices."""
     # Use the size of a slice instead of min(), whose result would be a constant in a traced program.
     return scores.topk(scores[..., :count].shape[-1], dim=-1)
 
@@ -221,11 +231,12 @@ def box_loss(kind: str, coder: BoxCoder, anchors: fb.Tensor, truth: fb.Tensor, c
     """Compute the sum of a loss over boxes that are predicted as codes relative to anchors.
 
     Args:
-        kind: ``"l1"`` or ``"smooth_l1"`` for losses of the codes; ``"giou"``, ``"diou"`` or ``"ciou"`` of the boxes.
+        kind: name of the loss: ``"l1"`` or ``"smooth_l1"`` of the codes, or ``"giou"``, ``"diou"`` or ``"ciou"`` of the
+            boxes.
         coder: encoder of boxes.
         anchors, truth: boxes ``(L, 4)``.
         codes: predictions ``(L, 4)``.
-    Raises: AssertionError for an unsupported kind.
+    Raises: AssertionError for an unsupported loss.
     """
     if kind in _CODE_LOSSES:
         return _CODE_LOSSES[kind](codes, coder.encode_single(truth, anchors), reduction="sum")

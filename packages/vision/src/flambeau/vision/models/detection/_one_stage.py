@@ -18,7 +18,7 @@ class OneStageDetector(Detector):
     """Base class of detectors whose head predicts boxes for all anchors at once. A subclass defines ``_losses``.
 
     Args:
-        backbone, anchor_generator, head, box_coder, transform: the parts of the detector.
+        backbone, anchor_generator, head, box_coder, transform: modules and objects of the detector.
         score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
             maximum number of detections.
         topk_candidates: number of highest scores of each feature map, or of each class, to consider.
@@ -66,7 +66,7 @@ class OneStageDetector(Detector):
     def _detections(
         self, outputs: HeadOutputs, anchors: Tensors, pixels: Sequence[int], sizes: Sequence[Size]
     ) -> list[Target]:
-        """Return each image's detections. All feature maps have the same number of anchors per pixel."""
+        """Return the detections of each image. All feature maps have the same number of anchors per pixel."""
         per_level = [count * (len(anchors[0]) // sum(pixels)) for count in pixels]
         by_level = {name: value.split(per_level, dim=1) for name, value in outputs.items()}
         return self.postprocess_detections(by_level, [own.split(per_level) for own in anchors], sizes)
@@ -77,7 +77,7 @@ class OneStageDetector(Detector):
         anchors: Sequence[Sequence[fb.Tensor]],
         image_shapes: Sequence[Size],
     ) -> list[Target]:
-        """Return each image's detections, from the head's outputs and the anchors of each level."""
+        """Return the detections of each image, from the outputs of the head and the anchors of each level."""
         detections = []
         for index, size in enumerate(image_shapes):
             found = []

@@ -1,4 +1,4 @@
-"""Operator that pastes masks into images: by a loop over boxes, or by matrix products in traced programs."""
+"""Operator that pastes masks into images. It uses a loop over boxes or, in traced programs, matrix products."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from flambeau.library import extension_op
 def paste_masks(masks: fb.Tensor, target_boxes: fb.Tensor, height: int, width: int) -> fb.Tensor:
     """Resize masks ``(L, 1, M, M)`` to boxes, and paste them into empty images ``(L, 1, height, width)``.
 
-    ``target_boxes`` ``(L, 4)`` int64 holds the first column, first row, last column and last row of each box. Boxes may
-    exceed the image.
+    ``target_boxes`` ``(L, 4)`` int64 contains the first column, first row, last column and last row of each box. Boxes
+    may extend beyond the image.
     """
     result = masks.new_zeros((len(masks), 1, height, width))
     for index, (left, top, right, bottom) in enumerate(target_boxes.tolist()):
@@ -33,7 +33,7 @@ def _shape(masks: fb.Tensor, target_boxes: fb.Tensor, height: int, width: int) -
 
 @paste_masks.register_decomposition(in_programs=True)
 def _by_products(masks: fb.Tensor, target_boxes: fb.Tensor, height: int, width: int) -> fb.Tensor:
-    """Compute the result for all masks at once. This costs more, because it includes pixels outside of the boxes."""
+    """Compute the result for all masks at once. This is slower, because it includes pixels outside the boxes."""
     left, top, right, bottom = target_boxes.unbind(1)
     down = _linear_weights(top, bottom, height, masks.shape[2]).to(masks.dtype)
     across = _linear_weights(left, right, width, masks.shape[3]).to(masks.dtype)

@@ -1,4 +1,4 @@
-"""Operator that finds the maxima of resized heatmaps: by a loop over boxes, an ONNX loop, or matrix products."""
+"""Operator that finds the maxima of resized heatmaps. It uses a loop over boxes, an ONNX loop, or matrix products."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def bicubic_peaks(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tens
     """Resize each map with bicubic interpolation, and return its maximum, and the column and row of the maximum.
 
     Args:
-        maps: ``(L, K, M, M)``.
-        sizes: width and height ``(L, 2)`` int64, to which the maps of each of L boxes are resized.
-    Returns: ``(L, K)``, and ``(L, K, 2)`` int64.
+        maps: ``(L, K, M, M)``, K maps for each of L boxes.
+        sizes: for each box, the width and height to which its maps are resized: ``(L, 2)``, int64.
+    Returns: the maxima ``(L, K)``, and their columns and rows ``(L, K, 2)``, int64.
     """
     scores, cells = maps.new_zeros(maps.shape[:2]), sizes.new_zeros((*maps.shape[:2], 2))
     for index, (width, height) in enumerate(sizes.tolist()):
@@ -39,7 +39,8 @@ def _shapes(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
 def _by_products(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:
     """Compute the result for all boxes at once: each map is resized to the largest box.
 
-    Rows and columns beyond a box's size repeat the last one, so that the first maximum lies inside.
+    Rows and columns beyond the size of a box repeat the last row and column, so that the first maximum is inside the
+    box.
     """
     bounds = fb.cat([sizes, sizes.new_ones((1, 2))]).amax(0)
     width, height = bounds[0].item(), bounds[1].item()
@@ -52,10 +53,10 @@ def _by_products(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tenso
 
 
 def _cubic_weights(lengths: fb.Tensor, count: int, size: int) -> fb.Tensor:
-    """Return the interpolation weights of padded map elements in each pixel, ``(L, count, size + 2 * _RADIUS)``.
+    """Return the weight of each padded map element in each pixel: ``(L, count, size + 2 * _RADIUS)``.
 
-    The weight at distance d is ``0.75 u^2 (u - 1) - 2 v^3`` with ``u = max(2 - d, 0)`` and ``v = max(1 - d, 0)``: the
-    kernel of Keys 1981 with the parameter -0.75.
+    The weight at distance d is ``0.75 u^2 (u - 1) - 2 v^3`` with ``u = max(2 - d, 0)`` and ``v = max(1 - d, 0)``. This
+    is the kernel of Keys 1981 with the parameter -0.75.
     """
     pixels = fb.arange(count, device=lengths.device).minimum(lengths[:, None] - 1)
     sources = (pixels + 0.5) * (size / lengths.to(fb.float64))[:, None] - 0.5
@@ -67,7 +68,7 @@ def _cubic_weights(lengths: fb.Tensor, count: int, size: int) -> fb.Tensor:
 
 @bicubic_peaks.register_onnx
 def _by_loop(g: Any, maps: Any, sizes: Any) -> Any:
-    """Export to ONNX as a Loop over boxes with matrix products. ONNX Runtime's bicubic Resize is much slower."""
+    """Add an ONNX Loop over boxes with matrix products. The bicubic Resize of ONNX Runtime is much slower."""
     points, height, width = maps.shape_or_none[1:]
     reach = g.constant([0, 0, _RADIUS, _RADIUS] * 2)
     padded = g.op("Pad", g.cast(maps, fb.float32), reach, mode="edge")

@@ -1,4 +1,4 @@
-"""Generators of anchors: boxes on a grid, to which predictions are relative."""
+"""Generators of anchors. Anchors are boxes on a grid; predictions are relative to anchors."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ class AnchorGenerator(nn.Module):
     """Generator of boxes with several sizes and aspect ratios at each pixel of feature maps.
 
     Args:
-        sizes: for each feature map, the square roots of the boxes' areas, or a single number.
+        sizes: for each feature map, the square roots of the areas of the boxes, or a single number.
         aspect_ratios: for each feature map, the ratios of height to width; or one list for all maps.
 
-    Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * sizes * ratios, 4)``.
+    Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``. The result is a list of N tensors
+    ``(sum of H * W * sizes * ratios, 4)``.
     Raises: AssertionError if the numbers of feature maps and of sizes differ.
     Source: Ren et al. 2015, arXiv:1506.01497.
 
@@ -85,7 +86,7 @@ class AnchorGenerator(nn.Module):
         height, width = image_list.tensors.shape[-2:]
         cells = [cell.to(feature_maps[0]) for cell in self.cell_anchors]
         if any(cell is not old for cell, old in zip(cells, self.cell_anchors, strict=True)):
-            self.cell_anchors = cells  # a call that changes nothing can be captured by flambeau.compile
+            self.cell_anchors = cells  # flambeau.compile can capture a call that does not change attributes
         anchors = fb.cat(self.grid_anchors(grids, [(height // grid[0], width // grid[1]) for grid in grids]))
         return [anchors for _ in image_list.image_sizes]
 
@@ -98,10 +99,12 @@ class DefaultBoxGenerator(nn.Module):
         min_ratio, max_ratio: sides of the boxes of the first and of the last feature map, relative to the image.
             Ignored if ``scales`` is given.
         scales: sides of the boxes of each feature map, and one more number, relative to the image.
-        steps: for each feature map, the stride of its pixels in the image; None for the ratio of the sizes.
+        steps: for each feature map, the distance of adjacent pixels of the map in the image. None computes it from the
+            sizes of the image and the map.
         clip: if True, boxes are at most as large as the image.
 
-    Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``, to N tensors ``(sum of H * W * boxes, 4)``.
+    Shapes: an :class:`ImageList` and maps ``(N, C, H, W)``. The result is a list of N tensors
+    ``(sum of H * W * boxes, 4)``.
     Raises: ValueError if the number of steps differs from the number of maps.
     Source: Liu et al. 2015, arXiv:1512.02325.
 

@@ -1,4 +1,4 @@
-"""Backbones made of classification networks, optionally with feature pyramids."""
+"""Backbones that consist of a classification network and optionally a feature pyramid."""
 
 from __future__ import annotations
 
@@ -25,14 +25,15 @@ class BackboneWithFPN(nn.Module):
 
     Args:
         backbone: the network, such as a ResNet.
-        return_layers: maps the names of children, whose outputs the pyramid uses, to names of feature maps.
+        return_layers: dictionary that maps the names of the children whose outputs the pyramid uses to the names of
+            feature maps.
         in_channels_list: number of channels of each of these outputs.
-        out_channels: number of channels of the pyramid's maps.
+        out_channels: number of channels of the maps of the pyramid.
         extra_blocks: module that adds feature maps; by default
             :class:`~flambeau.vision.ops.feature_pyramid_network.LastLevelMaxPool`.
         norm_layer: normalisation in the pyramid; None for no normalisation.
 
-    Shapes: ``(N, C, H, W)`` to a dictionary of ``(N, out_channels, H, W)``.
+    Shapes: ``(N, C, H, W)``; the result is a dictionary of maps ``(N, out_channels, H, W)``.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ def resnet_fpn_backbone(
     returned_layers: Sequence[int] | None = None,
     extra_blocks: ExtraFPNBlock | None = None,
 ) -> BackboneWithFPN:
-    """Build a ResNet with a feature pyramid, with some layers frozen.
+    """Build a ResNet with a feature pyramid. Some stages of the ResNet are frozen.
 
     Args:
         backbone_name: name of the model, such as ``"resnet50"``.
-        weights: as for all models; None for random weights.
+        weights: argument of the builder of the model; None for random weights.
         norm_layer: normalisation in the ResNet.
         trainable_layers: number of trainable stages, counted from the last of five.
         returned_layers: numbers 1 to 4 of the stages that the pyramid uses; all four by default.
@@ -85,7 +86,7 @@ def resnet_extractor(
     extra_blocks: ExtraFPNBlock | None = None,
     norm_layer: Norm | None = None,
 ) -> BackboneWithFPN:
-    """Build a feature pyramid over a ResNet; arguments as in :func:`resnet_fpn_backbone`."""
+    """Build a feature pyramid over a ResNet. The arguments are described in :func:`resnet_fpn_backbone`."""
     if not 0 <= trainable_layers <= 5:
         raise ValueError(f"Trainable layers should be in the range [0,5], got {trainable_layers}")
     learning = (*_STAGES[:trainable_layers], *(("bn1",) if trainable_layers == 5 else ()))
@@ -110,11 +111,11 @@ def mobilenet_backbone(
     returned_layers: Sequence[int] | None = None,
     extra_blocks: ExtraFPNBlock | None = None,
 ) -> nn.Module:
-    """Build a MobileNet with a feature pyramid or with one map, with some layers frozen.
+    """Build a MobileNet that returns a feature pyramid or one feature map. Some stages of the MobileNet are frozen.
 
     Args:
         backbone_name: name of the model, such as ``"mobilenet_v3_large"``.
-        weights: as for all models; None for random weights.
+        weights: argument of the builder of the model; None for random weights.
         fpn: if True, add a feature pyramid; if False, return one feature map.
         norm_layer: normalisation in the MobileNet.
         trainable_layers: number of trainable stages, counted from the last.
@@ -134,7 +135,7 @@ def mobilenet_extractor(
     extra_blocks: ExtraFPNBlock | None = None,
     norm_layer: Norm | None = None,
 ) -> nn.Module:
-    """Build a backbone from a MobileNet's features; arguments as in :func:`mobilenet_backbone`."""
+    """Build a backbone from the features of a MobileNet. The arguments are described in :func:`mobilenet_backbone`."""
     features = backbone.features
     last = len(features) - 1
     starts = [0, *(index for index, block in enumerate(features) if getattr(block, "_is_cn", False)), last]

@@ -39,7 +39,7 @@ _REPRESENTATION = 1024
 
 
 def default_anchors() -> AnchorGenerator:
-    """Return a generator of anchors for the five maps of a pyramid: one size each (32 to 512), three aspect ratios."""
+    """Return a generator of anchors for five feature maps, with one size (32 to 512) and three ratios for each map."""
     return AnchorGenerator(((32,), (64,), (128,), (256,), (512,)), ((0.5, 1.0, 2.0),) * 5)
 
 
@@ -47,20 +47,21 @@ class FasterRCNN(GeneralizedRCNN):
     """Faster R-CNN: detector that predicts boxes and classes of objects.
 
     Args:
-        backbone: module that returns one feature map or several by name, each with ``backbone.out_channels`` channels.
+        backbone: module that returns a feature map or a dictionary of feature maps. All maps have
+            ``backbone.out_channels`` channels.
         num_classes: number of classes, including the background, class 0; None if ``box_predictor`` is given.
-        min_size, max_size, image_mean, image_std: arguments of
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
+        min_size, max_size, image_mean, image_std, kwargs: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`.
         rpn_anchor_generator, rpn_head: arguments of
-            :class:`~flambeau.vision.models.detection.rpn.RegionProposalNetwork`, as are the others that begin with
-            ``rpn_``. Those with ``_train`` apply in training, those with ``_test`` in evaluation.
+            :class:`~flambeau.vision.models.detection.rpn.RegionProposalNetwork`, like all arguments that begin with
+            ``rpn_``. Arguments that end with ``_train`` apply in training, arguments with ``_test`` in evaluation.
         box_roi_pool, box_head, box_predictor: arguments of
-            :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`, as are the others that begin with ``box_``.
+            :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`, like all arguments that begin with ``box_``.
         bbox_reg_weights: weights of the box codes of the second stage.
 
     Shapes: a list of images ``(C, H, W)`` in 0..1 and, in training, a list of targets: dictionaries of ``boxes``
-    ``(L, 4)`` with x1, y1, x2, y2 and ``labels`` ``(L,)`` int64. Returns the losses by name in training, otherwise a
-    dictionary of ``boxes``, ``labels`` and ``scores`` for each image.
+    ``(L, 4)`` with x1, y1, x2, y2 and ``labels`` ``(L,)`` int64. In training, the result is a dictionary of losses,
+    otherwise a dictionary of ``boxes``, ``labels`` and ``scores`` for each image.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: Ren et al. 2015, arXiv:1506.01497.
 
@@ -163,7 +164,7 @@ def check_kind(name: str, value: Any, kind: type) -> None:
 
 
 class TwoMLPHead(nn.Module):
-    """Two linear layers, each followed by ReLU: ``(L, ...)`` to ``(L, representation_size)``.
+    """Two linear layers with ReLU that convert ``(L, ...)`` to ``(L, representation_size)``.
 
     >>> TwoMLPHead(8 * 7 * 7, 16)(fb.zeros(5, 8, 7, 7)).shape
     flambeau.Size([5, 16])
@@ -179,7 +180,7 @@ class TwoMLPHead(nn.Module):
 
 
 class FastRCNNConvFCHead(nn.Sequential):
-    """Box head of Faster R-CNN version 2: 3x3 convolutions, then linear layers.
+    """Box head of Faster R-CNN version 2: 3x3 convolutions, followed by linear layers.
 
     Args:
         input_size: channels, height and width of the input.
@@ -224,7 +225,8 @@ def init_convolutions(head: nn.Module) -> None:
 class FastRCNNPredictor(nn.Module):
     """Two linear layers that predict class logits and box codes.
 
-    Shapes: ``(L, in_channels)`` or ``(L, in_channels, 1, 1)``, to ``(L, num_classes)`` and ``(L, 4 * num_classes)``.
+    Shapes: ``(L, in_channels)`` or ``(L, in_channels, 1, 1)``. The results are ``(L, num_classes)`` and
+    ``(L, 4 * num_classes)``.
 
     >>> scores, codes = FastRCNNPredictor(16, num_classes=3)(fb.zeros(5, 16))
     >>> scores.shape, codes.shape

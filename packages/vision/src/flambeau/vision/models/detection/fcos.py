@@ -48,12 +48,12 @@ class FCOSClassificationHead(nn.Module):
     Args:
         in_channels: number of channels of the feature maps.
         num_anchors: number of anchors at each pixel.
-        num_classes: number of scores of each anchor.
-        num_convs: number of convolutions before the last one.
+        num_classes: number of logits of each anchor.
+        num_convs: number of convolutions before the last convolution.
         prior_probability: initial probability of an object, which determines the bias of the last layer.
         norm_layer: normalisation after each convolution; None for group normalisation with 32 groups.
 
-    Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
+    Shapes: a list of maps ``(N, C, H, W)``; the result is ``(N, anchors, num_classes)``.
 
     >>> head = FCOSClassificationHead(32, num_anchors=1, num_classes=3)
     >>> head([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)]).shape  # 8 * 8 + 4 * 4 anchors
@@ -100,7 +100,7 @@ class FCOSRegressionHead(nn.Module):
 
 
 class FCOSHead(nn.Module):
-    """Both heads: class logits, distances and centredness. Arguments as in :class:`FCOSClassificationHead`.
+    """Heads for class logits, distances and centredness. Arguments as in :class:`FCOSClassificationHead`.
 
     >>> result = FCOSHead(32, num_anchors=1, num_classes=3)([fb.zeros(2, 32, 8, 8), fb.zeros(2, 32, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}
@@ -143,7 +143,7 @@ class FCOSHead(nn.Module):
 
 
 def _centerness(distances: fb.Tensor) -> fb.Tensor:
-    """Compute the centredness, 1 at the centre of a box and 0 at its sides, from distances ``(L, 4)`` to the sides."""
+    """Compute the centredness from the distances ``(L, 4)`` to the sides of a box: 1 at the centre, 0 at the sides."""
     across, down = distances[:, [0, 2]], distances[:, [1, 3]]
     return fb.sqrt(across.amin(-1) / across.amax(-1) * (down.amin(-1) / down.amax(-1)))
 
@@ -152,10 +152,11 @@ class FCOS(OneStageDetector):
     """FCOS: detector that predicts boxes and classes from pixels near the centres of objects.
 
     Args:
-        backbone: module that returns one feature map or several by name, each with ``backbone.out_channels`` channels.
-        num_classes: number of scores; the number of classes plus 1 if the labels begin at 1.
-        min_size, max_size, image_mean, image_std: arguments of
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
+        backbone: module that returns a feature map or a dictionary of feature maps. All maps have
+            ``backbone.out_channels`` channels.
+        num_classes: number of logits; the number of classes plus 1 if the labels begin at 1.
+        min_size, max_size, image_mean, image_std, kwargs: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`.
         anchor_generator: generator of one square at each pixel.
         head: module that replaces :class:`FCOSHead`.
         center_sampling_radius: maximum distance from the centre of a box to the pixels that are matched with it, in
@@ -231,9 +232,9 @@ class FCOS(OneStageDetector):
         return losses
 
     def _matches(self, boxes: fb.Tensor, anchors: fb.Tensor, per_level: Sequence[int]) -> fb.Tensor:
-        """Match each pixel with the smallest suitable box, and return its index or -1: ``(pixels,)``.
+        """Return, for each pixel, the index of the smallest suitable box, or -1: ``(pixels,)``.
 
-        A box is suitable if the pixel is inside and near the centre, and the box's size fits the feature map.
+        A box is suitable if the pixel is inside and near the centre, and if the size of the box fits the feature map.
         """
         if len(boxes) == 0:
             return fb.full((len(anchors),), -1, dtype=fb.int64, device=anchors.device)
@@ -242,8 +243,8 @@ class FCOS(OneStageDetector):
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2
         near = (points - middles).abs().amax(2) < self.center_sampling_radius * sides[:, None]
         distances = fb.cat([points - boxes[:, :2], boxes[:, 2:] - points], 2)  # (pixels, boxes, 4)
-        # Bounds of the distance to the farthest side for each feature map. The first map has no lower bound and the
-        # last map no upper bound.
+        # For each feature map: bounds of the distance to the farthest side. The first map has no lower bound, and the
+        # last map has no upper bound.
         lowest, highest = sides * 4, sides * 8
         lowest[: per_level[0]] = 0
         highest[-per_level[-1] :] = fb.inf

@@ -16,19 +16,19 @@ from .transform import Target
 class GeneralizedRCNN(Detector):
     """Base class of two-stage detectors.
 
-    The images are transformed, a backbone computes feature maps, a first network proposes boxes, and a second one
-    classifies and refines them.
+    The images are transformed, a backbone computes feature maps, a first network proposes boxes, and a second network
+    classifies and refines the boxes.
 
     Args:
-        backbone: module that returns one feature map or several by name.
+        backbone: module that returns a feature map or a dictionary of feature maps.
         rpn: module that proposes boxes from the images and the feature maps.
         roi_heads: module that classifies and refines the proposed boxes.
         transform: module that transforms images and targets, and transforms detections back.
 
     Shapes: a list of images ``(C, H, W)`` and, in training, a list of targets: dictionaries with ``boxes`` ``(L, 4)``,
-    ``labels`` ``(L,)`` int64 and further entries that the heads require. Returns the losses by name in training,
-    otherwise a dictionary of detections for each image.
-    Raises: AssertionError for targets that are absent or whose boxes have no area.
+    ``labels`` ``(L,)`` int64 and further entries that the heads require. In training, the result is a dictionary of
+    losses, otherwise a dictionary of detections for each image.
+    Raises: AssertionError if targets are missing, or if a box has no area.
     """
 
     def __init__(self, backbone: nn.Module, rpn: nn.Module, roi_heads: nn.Module, transform: Any) -> None:

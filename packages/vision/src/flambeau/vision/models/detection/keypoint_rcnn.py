@@ -23,12 +23,13 @@ class KeypointRCNN(FasterRCNN):
     """:class:`~flambeau.vision.models.detection.FasterRCNN` that also predicts keypoints of objects.
 
     Args:
-        backbone, num_classes, positional, options: as in that class. ``min_size`` is 640 to 800 by default.
+        backbone, num_classes, min_size, positional, options: as in ``FasterRCNN``. By default, ``min_size`` contains
+            sizes from 640 to 800.
         keypoint_roi_pool, keypoint_head, keypoint_predictor: arguments of
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
         num_keypoints: number of points of an object, 17 by default.
 
-    Shapes: as in that class. Targets also have ``keypoints`` ``(L, points, 3)`` float32 with x, y and visibility.
+    Shapes: as in ``FasterRCNN``. Targets also have ``keypoints`` ``(L, points, 3)`` float32 with x, y and visibility.
     Detections also have ``keypoints`` and ``keypoints_scores`` ``(L, points)``.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
@@ -56,7 +57,7 @@ class KeypointRCNN(FasterRCNN):
         if num_keypoints is not None and keypoint_predictor is not None:
             raise ValueError("num_keypoints should be None when keypoint_predictor is specified")
         sizes = (640, 672, 704, 736, 768, 800) if min_size is None else min_size
-        # torchvision draws the initial values of these layers first.
+        # These layers are created first, so that the initial values are drawn in the same order as in torchvision.
         check_backbone(backbone)
         pool = keypoint_roi_pool or MultiScaleRoIAlign(["0", "1", "2", "3"], output_size=14, sampling_ratio=2)
         head = keypoint_head or KeypointRCNNHeads(backbone.out_channels, (512,) * 8)
@@ -67,7 +68,7 @@ class KeypointRCNN(FasterRCNN):
 
 
 class KeypointRCNNHeads(nn.Sequential):
-    """3x3 convolutions of ``layers`` channels, each followed by ReLU.
+    """3x3 convolutions with ReLU. ``layers`` contains their numbers of channels.
 
     >>> KeypointRCNNHeads(8, layers=[4, 4])(fb.zeros(5, 8, 14, 14)).shape
     flambeau.Size([5, 4, 14, 14])
@@ -83,9 +84,9 @@ class KeypointRCNNHeads(nn.Sequential):
 
 
 class KeypointRCNNPredictor(nn.Module):
-    """Layers that compute the heatmaps of keypoints at four times the size.
+    """Layers that compute heatmaps of keypoints with four times the size of the input.
 
-    Shapes: ``(L, C, M, M)`` to ``(L, points, 4 * M, 4 * M)``.
+    Shapes: ``(L, C, M, M)``; the result is ``(L, points, 4 * M, 4 * M)``.
 
     >>> KeypointRCNNPredictor(8, num_keypoints=17)(fb.zeros(5, 8, 14, 14)).shape
     flambeau.Size([5, 17, 56, 56])

@@ -26,11 +26,11 @@ class MaskRCNN(FasterRCNN):
     """:class:`~flambeau.vision.models.detection.FasterRCNN` that also predicts masks of objects.
 
     Args:
-        backbone, num_classes, positional, options: as in that class.
+        backbone, num_classes, positional, options: as in ``FasterRCNN``.
         mask_roi_pool, mask_head, mask_predictor: arguments of
             :class:`~flambeau.vision.models.detection.roi_heads.RoIHeads`.
 
-    Shapes: as in that class. Targets also have ``masks`` ``(L, H, W)`` of 0 and 1. Detections also have ``masks``
+    Shapes: as in ``FasterRCNN``. Targets also have ``masks`` ``(L, H, W)`` of 0 and 1. Detections also have ``masks``
     ``(L, 1, H, W)`` of probabilities.
     Raises: ValueError and TypeError for incompatible arguments.
     Source: He et al. 2017, arXiv:1703.06870.
@@ -57,7 +57,7 @@ class MaskRCNN(FasterRCNN):
             raise ValueError("num_classes should be None when mask_predictor is specified")
         if mask_predictor is None and num_classes is None:
             raise ValueError("num_classes should not be None when mask_predictor is not specified")
-        # torchvision draws the initial values of these layers first.
+        # These layers are created first, so that the initial values are drawn in the same order as in torchvision.
         check_backbone(backbone)
         pool = mask_roi_pool or MultiScaleRoIAlign(["0", "1", "2", "3"], output_size=14, sampling_ratio=2)
         head = mask_head or MaskRCNNHeads(backbone.out_channels, _LAYERS, 1)
@@ -67,13 +67,13 @@ class MaskRCNN(FasterRCNN):
 
 
 class MaskRCNNHeads(nn.Sequential):
-    """Dilated 3x3 convolutions with ``layers`` channels, each followed by ReLU.
+    """Dilated 3x3 convolutions with ReLU. ``layers`` contains their numbers of channels.
 
     >>> MaskRCNNHeads(8, layers=[4, 4], dilation=1)(fb.zeros(5, 8, 14, 14)).shape
     flambeau.Size([5, 4, 14, 14])
     """
 
-    _version = 2  # each convolution is in a sequence with its normalisation since version 2
+    _version = 2  # since version 2, each convolution is in a Sequential with its normalisation
 
     def __init__(
         self,
@@ -107,9 +107,9 @@ class MaskRCNNHeads(nn.Sequential):
 
 
 class MaskRCNNPredictor(nn.Sequential):
-    """Layers that compute the mask scores of each class at twice the size.
+    """Layers that compute mask logits of each class with twice the size of the input.
 
-    Shapes: ``(L, C, M, M)`` to ``(L, num_classes, 2 * M, 2 * M)``.
+    Shapes: ``(L, C, M, M)``; the result is ``(L, num_classes, 2 * M, 2 * M)``.
 
     >>> MaskRCNNPredictor(8, dim_reduced=4, num_classes=3)(fb.zeros(5, 8, 14, 14)).shape
     flambeau.Size([5, 3, 28, 28])

@@ -42,9 +42,9 @@ def _default_anchors() -> AnchorGenerator:
 
 
 class _Tower(nn.Module):
-    """Base class of heads: four convolutions before the prediction layer, shared by all feature maps."""
+    """Base class of heads, with four convolutions before the prediction layer that all feature maps share."""
 
-    _version = 2  # each convolution is in a sequence with its normalisation since version 2
+    _version = 2  # since version 2, each convolution is in a Sequential with its normalisation
 
     def __init__(self, in_channels: int, norm_layer: Norm | None) -> None:
         super().__init__()
@@ -72,11 +72,11 @@ class RetinaNetClassificationHead(_Tower):
     Args:
         in_channels: number of channels of the feature maps.
         num_anchors: number of anchors at each pixel.
-        num_classes: number of scores of each anchor.
+        num_classes: number of logits of each anchor.
         prior_probability: initial probability of an object, which determines the bias of the last layer.
         norm_layer: normalisation after each convolution; None for no normalisation.
 
-    Shapes: maps ``(N, C, H, W)`` to ``(N, anchors, num_classes)``.
+    Shapes: a list of maps ``(N, C, H, W)``; the result is ``(N, anchors, num_classes)``.
 
     >>> head = RetinaNetClassificationHead(8, num_anchors=9, num_classes=3)
     >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)]).shape  # 9 * (8 * 8 + 4 * 4) anchors
@@ -97,7 +97,7 @@ class RetinaNetClassificationHead(_Tower):
         self.num_anchors = num_anchors
 
     def compute_loss(self, targets: Targets, head_outputs: HeadOutputs, matched_idxs: Tensors) -> fb.Tensor:
-        """Compute the focal loss over matched and background anchors, divided by the number of matched ones."""
+        """Compute the focal loss over matched and background anchors, divided by the number of matched anchors."""
         losses = []
         for target, logits, matches in zip(targets, head_outputs["cls_logits"], matched_idxs, strict=True):
             foreground = fb.where(matches >= 0)[0]
@@ -113,7 +113,7 @@ class RetinaNetClassificationHead(_Tower):
 
 
 class RetinaNetRegressionHead(_Tower):
-    """Head that predicts box codes: maps ``(N, C, H, W)`` to ``(N, anchors, 4)``.
+    """Head that predicts box codes ``(N, anchors, 4)`` from maps ``(N, C, H, W)``.
 
     Arguments as in :class:`RetinaNetClassificationHead`.
 
@@ -130,7 +130,7 @@ class RetinaNetRegressionHead(_Tower):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> fb.Tensor:
-        """Compute the sum of the box losses of matched anchors, divided by their number."""
+        """Compute the sum of the box losses of matched anchors, divided by the number of matched anchors."""
         losses = []
         codes = head_outputs["bbox_regression"]
         for target, own, boxes, matches in zip(targets, codes, anchors, matched_idxs, strict=True):
@@ -145,7 +145,7 @@ class RetinaNetRegressionHead(_Tower):
 
 
 class RetinaNetHead(nn.Module):
-    """Both heads: class logits and box codes. Arguments as in :class:`RetinaNetClassificationHead`.
+    """Heads for class logits and box codes. Arguments as in :class:`RetinaNetClassificationHead`.
 
     >>> result = RetinaNetHead(8, num_anchors=9, num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 8, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}
@@ -162,7 +162,7 @@ class RetinaNetHead(nn.Module):
     def compute_loss(
         self, targets: Targets, head_outputs: HeadOutputs, anchors: Tensors, matched_idxs: Tensors
     ) -> Losses:
-        """Return both losses by name."""
+        """Return a dictionary of the classification loss and the box loss."""
         return {
             "classification": self.classification_head.compute_loss(targets, head_outputs, matched_idxs),
             "bbox_regression": self.regression_head.compute_loss(targets, head_outputs, anchors, matched_idxs),
@@ -176,11 +176,12 @@ class RetinaNet(OneStageDetector):
     """RetinaNet: one-stage detector that predicts boxes and classes for all anchors at once.
 
     Args:
-        backbone: module that returns one feature map or several by name, each with ``backbone.out_channels`` channels.
-        num_classes: number of scores; the number of classes plus 1 if the labels begin at 1.
-        min_size, max_size, image_mean, image_std: arguments of
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
-        anchor_generator, head, proposal_matcher: objects that replace the default ones.
+        backbone: module that returns a feature map or a dictionary of feature maps. All maps have
+            ``backbone.out_channels`` channels.
+        num_classes: number of logits; the number of classes plus 1 if the labels begin at 1.
+        min_size, max_size, image_mean, image_std, kwargs: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`.
+        anchor_generator, head, proposal_matcher: objects that replace the default objects.
         score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
             maximum number of detections.
         fg_iou_thresh, bg_iou_thresh: an anchor is matched with a true box if their IoU is at least the first number.

@@ -62,7 +62,7 @@ def fastrcnn_loss(
 
 
 class RoIHeads(nn.Module):
-    """Second stage of R-CNN: pools the features of each proposal, and predicts its class and a refined box.
+    """Second stage of R-CNN, which pools the features of each proposal, and predicts its class and a refined box.
 
     Args:
         box_roi_pool, box_head, box_predictor: modules that pool features of boxes, process them, and predict class
@@ -74,11 +74,12 @@ class RoIHeads(nn.Module):
         bbox_reg_weights: weights of the box codes, 10, 10, 5 and 5 by default.
         score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
             maximum number of detections.
-        mask_roi_pool, mask_head, mask_predictor: the same for masks; None for no masks.
-        keypoint_roi_pool, keypoint_head, keypoint_predictor: the same for keypoints.
+        mask_roi_pool, mask_head, mask_predictor: the same modules for masks; None for no masks.
+        keypoint_roi_pool, keypoint_head, keypoint_predictor: the same modules for keypoints; None for no keypoints.
 
-    Shapes: feature maps by name, each image's boxes ``(L, 4)`` and size, and in training its targets. Returns each
-    image's detections (``boxes``, ``labels``, ``scores``, ``masks``, ...), empty in training, and the losses.
+    Shapes: a dictionary of feature maps and, for each image, the boxes ``(L, 4)``, the size and, in training, the
+    targets. Returns the detections of each image (``boxes``, ``labels``, ``scores``, ``masks``, ...), empty in
+    training, and the losses.
     Raises: ValueError for targets with a missing entry, TypeError for entries with a wrong dtype.
 
     >>> from flambeau.vision.models.detection.faster_rcnn import FastRCNNPredictor, MultiScaleRoIAlign, TwoMLPHead
@@ -139,7 +140,10 @@ class RoIHeads(nn.Module):
     def assign_targets_to_proposals(
         self, proposals: Tensors, gt_boxes: Tensors, gt_labels: Tensors
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return the matched ground-truth index and class (0: background, -1: ignored) of each image's proposals."""
+        """Return, for the proposals of each image, the indices of the matched true boxes, and the classes.
+
+        The class 0 is background; proposals with the class -1 are ignored.
+        """
         matched, labels = [], []
         for own, boxes, classes in zip(proposals, gt_boxes, gt_labels, strict=True):
             if len(boxes) == 0:
@@ -170,7 +174,7 @@ class RoIHeads(nn.Module):
     def select_training_samples(
         self, proposals: Tensors, targets: Sequence[Target] | None
     ) -> tuple[list[fb.Tensor], list[fb.Tensor], list[fb.Tensor], Sequence[fb.Tensor]]:
-        """Sample proposals for the loss, and return these, their ground-truth indices, classes and true box codes."""
+        """Sample proposals for the loss. Return the proposals, indices of true boxes, classes and true box codes."""
         self.check_targets(targets)
         assert targets is not None
         truth = [target["boxes"].to(proposals[0].dtype) for target in targets]
@@ -192,7 +196,7 @@ class RoIHeads(nn.Module):
         proposals: Tensors,
         image_shapes: Sequence[tuple[int, int]],
     ) -> tuple[list[fb.Tensor], list[fb.Tensor], list[fb.Tensor]]:
-        """Return each image's boxes ``(L, 4)``, probabilities and classes, sorted by decreasing probability."""
+        """Return boxes ``(L, 4)``, probabilities and classes of each image, sorted by decreasing probability."""
         counts = [len(boxes) for boxes in proposals]
         every_box = self.box_coder.decode(box_regression, proposals).split(counts, 0)
         every_score = class_logits.softmax(-1).split(counts, 0)

@@ -20,21 +20,22 @@ __all__ = ["AnchorGenerator", "RPNHead", "RegionProposalNetwork"]
 
 
 class RPNHead(nn.Module):
-    """Head that predicts a score and a box code for each anchor, with convolutions that all feature maps share.
+    """Head that predicts a logit and a box code for each anchor, with convolutions that all feature maps share.
 
     Args:
         in_channels: number of channels of the feature maps.
         num_anchors: number of anchors at each pixel.
         conv_depth: number of 3x3 convolutions before the predictions.
 
-    Shapes: maps ``(N, C, H, W)`` to as many ``(N, anchors, H, W)`` and ``(N, 4 * anchors, H, W)``.
+    Shapes: a list of maps ``(N, C, H, W)``. The results are lists of logits ``(N, anchors, H, W)`` and box codes
+    ``(N, 4 * anchors, H, W)``.
 
     >>> scores, codes = RPNHead(8, num_anchors=3)([fb.zeros(2, 8, 4, 4)])
     >>> scores[0].shape, codes[0].shape
     (flambeau.Size([2, 3, 4, 4]), flambeau.Size([2, 12, 4, 4]))
     """
 
-    _version = 2  # since version 2, the first convolutions are in a sequence
+    _version = 2  # since version 2, the first convolutions are in a Sequential
 
     def __init__(self, in_channels: int, num_anchors: int, conv_depth: int = 1) -> None:
         super().__init__()
@@ -68,7 +69,7 @@ def init_head(head: nn.Module) -> None:
 
 
 def prediction_layer(in_channels: int, columns: int, prior_probability: float = 0.5) -> nn.Conv2d:
-    """Return a 3x3 convolution whose bias is the logit of a probability."""
+    """Return a 3x3 convolution whose bias is the logit of ``prior_probability``."""
     layer = nn.Conv2d(in_channels, columns, kernel_size=3, stride=1, padding=1)
     init_head(layer)
     assert layer.bias is not None
@@ -77,7 +78,7 @@ def prediction_layer(in_channels: int, columns: int, prior_probability: float = 
 
 
 def by_anchor(predictions: Sequence[fb.Tensor], width: int) -> fb.Tensor:
-    """Convert maps ``(N, anchors * width, H, W)`` to one tensor ``(N, all anchors, width)``, in the anchors' order."""
+    """Convert maps ``(N, anchors * width, H, W)`` to one tensor ``(N, all anchors, width)``, in the anchor order."""
     return fb.cat(
         [map.unflatten(1, (-1, width)).permute(0, 3, 4, 1, 2).flatten(1, 3) for map in predictions],
         1,
@@ -85,23 +86,24 @@ def by_anchor(predictions: Sequence[fb.Tensor], width: int) -> fb.Tensor:
 
 
 class RegionProposalNetwork(nn.Module):
-    """Region proposal network: proposes boxes that may contain an object of any class.
+    """Region proposal network, which proposes boxes that may contain an object of any class.
 
     Args:
-        anchor_generator: generator of the anchors, to which the predictions are relative.
-        head: module that predicts scores and codes of the anchors.
+        anchor_generator: generator of the anchors. Predictions are relative to the anchors.
+        head: module that predicts a logit and a box code for each anchor.
         fg_iou_thresh, bg_iou_thresh: an anchor is positive if its IoU with a true box is at least the first number, and
             negative if its IoU with all boxes is below the second number.
         batch_size_per_image: number of anchors of an image that contribute to the loss.
-        positive_fraction: maximum fraction of positive anchors among them.
+        positive_fraction: maximum fraction of positive anchors among these anchors.
         pre_nms_top_n: numbers of proposals to keep for each feature map before non-maximum suppression: a dictionary
             with the keys ``"training"`` and ``"testing"``.
-        post_nms_top_n: the same for each image after the suppression.
+        post_nms_top_n: the same numbers for each image after the suppression.
         nms_thresh: IoU threshold of the suppression.
         score_thresh: minimum probability of a proposal.
 
-    Shapes: an :class:`ImageList`, feature maps by name and each image's targets. Returns each image's boxes ``(L, 4)``,
-    and in training the losses ``loss_objectness`` and ``loss_rpn_box_reg``. No gradient flows through the boxes.
+    Shapes: an :class:`ImageList`, a dictionary of feature maps, and the targets of each image. Returns the boxes
+    ``(L, 4)`` of each image and, in training, the losses ``loss_objectness`` and ``loss_rpn_box_reg``. The boxes have
+    no gradient.
     Raises: ValueError in training without targets.
     Source: Ren et al. 2015, arXiv:1506.01497.
 
@@ -150,7 +152,10 @@ class RegionProposalNetwork(nn.Module):
     def assign_targets_to_anchors(
         self, anchors: Sequence[fb.Tensor], targets: Sequence[Target]
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return the labels ``(L,)`` (1, 0 or -1: ignored) and the matched boxes ``(L, 4)`` of each image's anchors."""
+        """Return the labels ``(L,)`` and the matched boxes ``(L, 4)`` of the anchors of each image.
+
+        The label is 1 for positive, 0 for negative and -1 for ignored anchors.
+        """
         labels, matched = [], []
         for own, target in zip(anchors, targets, strict=True):
             truth = target["boxes"]
@@ -172,7 +177,10 @@ class RegionProposalNetwork(nn.Module):
         image_shapes: Sequence[Size],
         num_anchors_per_level: Sequence[int],
     ) -> tuple[list[fb.Tensor], list[fb.Tensor]]:
-        """Return each image's best boxes ``(L, 4)`` and scores, from ``(N, anchors, 4)`` and ``(N, anchors)``."""
+        """Return the best boxes ``(L, 4)`` of each image and their probabilities.
+
+        ``proposals`` is ``(N, anchors, 4)``, and ``objectness`` has the logits ``(N, anchors)``.
+        """
         objectness = objectness.detach().reshape(len(proposals), -1)
         best, levels, start = [], [], 0
         for level, own in enumerate(objectness.split(list(num_anchors_per_level), 1)):
@@ -200,7 +208,7 @@ class RegionProposalNetwork(nn.Module):
         labels: Sequence[fb.Tensor],
         regression_targets: Sequence[fb.Tensor],
     ) -> tuple[fb.Tensor, fb.Tensor]:
-        """Compute the losses of the scores and of the box codes over sampled anchors."""
+        """Compute the losses of the logits and of the box codes over sampled anchors."""
         positive, negative = (fb.where(fb.cat(masks))[0] for masks in self.fg_bg_sampler(labels))
         sampled = fb.cat([positive, negative])
         box_loss = nn.functional.smooth_l1_loss(

@@ -34,7 +34,7 @@ def _init_xavier(layers: nn.Module) -> None:
 
 
 class SSDScoringHead(nn.Module):
-    """Base class of heads with a separate network for each feature map. The result is ``(N, anchors, num_columns)``.
+    """Base class of heads with a separate network for each feature map. The output is ``(N, anchors, num_columns)``.
 
     >>> head = SSDScoringHead(nn.ModuleList([nn.Conv2d(8, 3 * 4, 3, padding=1)]), num_columns=3)  # 4 anchors
     >>> head([fb.zeros(2, 8, 8, 8)]).shape
@@ -60,7 +60,8 @@ def _convolutions(in_channels: Sequence[int], num_anchors: Sequence[int], column
 class SSDClassificationHead(SSDScoringHead):
     """Head that predicts class logits.
 
-    ``in_channels`` and ``num_anchors`` are the number of channels, and of anchors per pixel, for each feature map.
+    For each feature map, ``in_channels`` contains the number of channels, and ``num_anchors`` the number of anchors per
+    pixel.
 
     >>> head = SSDClassificationHead([8, 16], num_anchors=[4, 6], num_classes=3)
     >>> head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).shape  # 4 * 8 * 8 + 6 * 4 * 4 anchors
@@ -83,7 +84,7 @@ class SSDRegressionHead(SSDScoringHead):
 
 
 class SSDHead(nn.Module):
-    """Both heads: class logits and box codes. Arguments as in :class:`SSDClassificationHead`.
+    """Heads for class logits and box codes. Arguments as in :class:`SSDClassificationHead`.
 
     >>> result = SSDHead([8, 16], num_anchors=[4, 6], num_classes=3)([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)])
     >>> {name: tuple(value.shape) for name, value in result.items()}
@@ -103,24 +104,24 @@ class SSD(OneStageDetector):
     """SSD: one-stage detector that predicts boxes and classes for the default boxes of several feature maps.
 
     Args:
-        backbone: module that returns feature maps by name. If it has no attribute ``out_channels``, a list of their
-            numbers of channels, these are determined by running it once.
+        backbone: module that returns a dictionary of feature maps. Its attribute ``out_channels`` is a list of their
+            numbers of channels. If it does not exist, the backbone is run once to find the numbers.
         anchor_generator: generator of the default boxes.
         size: width and height to which images are resized.
         num_classes: number of classes, including the background, class 0.
-        image_mean, image_std: arguments of
-            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`, as are further options.
+        image_mean, image_std, kwargs: arguments of
+            :class:`~flambeau.vision.models.detection.transform.GeneralizedRCNNTransform`.
         head: module that replaces :class:`SSDHead`.
         score_thresh, nms_thresh, detections_per_img: minimum score, IoU threshold of the non-maximum suppression, and
             maximum number of detections.
-        iou_thresh: minimum IoU of a default box and the true box with which it is matched.
+        iou_thresh: minimum IoU at which a default box is matched with a true box.
         topk_candidates: number of highest scores of each class to consider.
-        positive_fraction: fraction of matched boxes among those that contribute to the classification loss. The others
-            are the background boxes with the largest losses.
+        positive_fraction: fraction of matched boxes among the boxes that contribute to the classification loss. The
+            other boxes are the background boxes with the largest losses.
 
     Shapes, targets and detections: as in :class:`~flambeau.vision.models.detection.FasterRCNN`; the losses are
     ``classification`` and ``bbox_regression``.
-    Raises: ValueError if the number of maps differs from that of the default boxes.
+    Raises: ValueError if the backbone and ``anchor_generator`` have different numbers of feature maps.
     Source: Liu et al. 2015, arXiv:1512.02325.
 
     >>> backbone = nn.Sequential(nn.Conv2d(3, 8, 3, stride=8))
@@ -176,7 +177,7 @@ class SSD(OneStageDetector):
     ) -> Losses:
         """Return the box loss and the classification loss, divided by the number of matched boxes.
 
-        The classification loss includes matched boxes and the hardest negatives.
+        The classification loss includes the matched boxes, and the background boxes with the largest losses.
         """
         of_boxes, classes, count = [], [], 0
         codes, logits = head_outputs["bbox_regression"], head_outputs["cls_logits"]
@@ -198,7 +199,10 @@ class SSD(OneStageDetector):
         }
 
     def _hardest_negatives(self, loss: fb.Tensor, positive: fb.Tensor) -> fb.Tensor:
-        """Select the hardest negatives of each image, ``neg_to_pos_ratio`` times the number of positives."""
+        """Return a mask of the background boxes of each image with the largest losses.
+
+        Their number is ``neg_to_pos_ratio`` times the number of matched boxes.
+        """
         order = loss.masked_fill(positive, -fb.inf).argsort(1, descending=True)
         return order.argsort(1) < self.neg_to_pos_ratio * positive.sum(1, keepdim=True)
 
@@ -222,7 +226,7 @@ class SSD(OneStageDetector):
 
 
 def check_maps(channels: Sequence[int], anchor_generator: DefaultBoxGenerator) -> None:
-    """Raise ValueError if the number of maps differs from that of the default boxes."""
+    """Raise ValueError if the backbone and the anchor generator have different numbers of feature maps."""
     if len(channels) != len(anchor_generator.aspect_ratios):
         raise ValueError(
             f"The length of the output channels from the backbone ({len(channels)}) do not match the length of the "
@@ -242,7 +246,7 @@ def _bottleneck(inputs: int, between: int, outputs: int, stride: int = 1, paddin
 class SSDFeatureExtractorVGG(nn.Module):
     """Backbone that computes six feature maps (seven if ``highres``) with VGG and additional convolutions.
 
-    The first map is normalised to unit length along the channels, times a learned scale.
+    The channels of the first map are normalised to a vector of length 1, and multiplied by learned factors.
     """
 
     def __init__(self, backbone: Any, highres: bool) -> None:
@@ -303,6 +307,7 @@ def ssd300_vgg16(backbone: nn.Module, num_classes: int, trainable_layers: int, *
         scales=[0.07, 0.15, 0.33, 0.51, 0.69, 0.87, 1.05],
         steps=[8, 16, 32, 64, 100, 300],
     )
-    # The backbone's weights were trained with pixels in 0..255 minus the mean, without division by a deviation.
+    # The weights of the backbone were trained with pixels in 0..255 minus the mean, without division by a standard
+    # deviation.
     usual = {"image_mean": [0.48235, 0.45882, 0.40784], "image_std": [1.0 / 255.0] * 3}
     return SSD(_vgg_maps(backbone, trainable_layers), boxes, (300, 300), num_classes, **{**usual, **options})

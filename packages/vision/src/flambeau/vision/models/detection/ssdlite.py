@@ -37,7 +37,7 @@ def _init_normal(layers: nn.Module) -> None:
 def _predictors(
     in_channels: Sequence[int], num_anchors: Sequence[int], columns: int, norm_layer: Norm
 ) -> nn.ModuleList:
-    """Return a depthwise 3x3 and a pointwise convolution for each feature map."""
+    """Return a depthwise 3x3 convolution and a pointwise convolution for each feature map."""
     heads = nn.ModuleList(
         nn.Sequential(
             Conv2dNormActivation(
@@ -80,7 +80,8 @@ class SSDLiteRegressionHead(SSDScoringHead):
 class SSDLiteHead(nn.Module):
     """Heads that predict class logits and box codes with separable convolutions.
 
-    ``in_channels`` and ``num_anchors`` are the number of channels, and of anchors per pixel, for each feature map.
+    For each feature map, ``in_channels`` contains the number of channels, and ``num_anchors`` the number of anchors per
+    pixel.
 
     >>> head = SSDLiteHead([8, 16], [4, 6], num_classes=3, norm_layer=nn.BatchNorm2d)
     >>> {name: tuple(value.shape) for name, value in head([fb.zeros(2, 8, 8, 8), fb.zeros(2, 16, 4, 4)]).items()}
@@ -99,7 +100,7 @@ class SSDLiteHead(nn.Module):
 
 
 def _halving_layers(in_channels: int, out_channels: int, norm_layer: Norm) -> nn.Sequential:
-    """Return layers that halve the size of a map by a depthwise 3x3 convolution."""
+    """Return layers that halve the size of a map with a depthwise 3x3 convolution."""
     activated = partial(Conv2dNormActivation, norm_layer=norm_layer, activation_layer=nn.ReLU6)
     between = out_channels // 2
     return nn.Sequential(
@@ -112,10 +113,10 @@ def _halving_layers(in_channels: int, out_channels: int, norm_layer: Norm) -> nn
 class SSDLiteFeatureExtractorMobileNet(nn.Module):
     """Backbone that computes six feature maps with a MobileNet and additional convolutions.
 
-    The first map is the expansion within the block ``c4_pos``, the second one the network's output. Each of the other
-    four has half the size of the one before.
+    The first map is the output of the expansion layer in the block ``c4_pos``. The second map is the output of the
+    MobileNet. Each of the other four maps has half the size of the previous map.
 
-    Raises: ValueError if the block has a residual connection.
+    Raises: ValueError if the block ``c4_pos`` has a residual connection.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class SSDLiteFeatureExtractorMobileNet(nn.Module):
             raise ValueError("backbone[c4_pos].use_res_connect should be False")
         block = backbone[c4_pos].block
         self.features = nn.Sequential(
-            nn.Sequential(*backbone[:c4_pos], block[0]),  # the first map ends with the expansion of the block
+            nn.Sequential(*backbone[:c4_pos], block[0]),  # the first map is the output of the expansion layer
             nn.Sequential(block[1:], *backbone[c4_pos + 1 :]),
         )
         depths = [max(min_depth, int(depth * width_mult)) for depth in (512, 256, 256, 128)]

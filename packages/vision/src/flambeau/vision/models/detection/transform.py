@@ -17,16 +17,17 @@ Size = tuple[int, int]
 
 
 class GeneralizedRCNNTransform(nn.Module):
-    """Preprocessing of detectors: normalises and resizes images, pads them to one batch, and adapts the targets.
+    """Preprocessing for detectors, which normalises and resizes images, pads them to one batch, and adapts the targets.
 
-    ``postprocess`` maps detections back to the original images.
+    ``postprocess`` converts detections to coordinates of the original images.
 
     Args:
-        min_size: length of the shorter side. Of several numbers, a random one is used in training, else the last.
+        min_size: length of the shorter side. If it is a list, training uses a random number of the list, and evaluation
+            uses the last number.
         max_size: maximum length of the longer side, which has precedence over ``min_size``.
         image_mean, image_std: mean and standard deviation of each channel.
         size_divisible: the height and width of the batch are multiples of this number.
-        fixed_size: ``(width, height)`` of all images, instead of ``min_size`` and ``max_size``.
+        fixed_size: ``(width, height)`` of all resized images, in place of ``min_size`` and ``max_size``.
         _skip_resize: if True, do not resize images in training.
 
     Raises: ValueError for images that are not ``(C, H, W)``, TypeError for images of an integer dtype.
@@ -138,13 +139,13 @@ class GeneralizedRCNNTransform(nn.Module):
 
 
 def resize_boxes(boxes: fb.Tensor, original_size: Sequence[int], new_size: Sequence[int]) -> fb.Tensor:
-    """Scale boxes ``(L, 4)`` from an image size to another one."""
+    """Scale boxes ``(L, 4)`` from one image size to another size."""
     down, across = _ratios(boxes, original_size, new_size)
     return boxes * fb.stack([across, down, across, down])
 
 
 def resize_keypoints(keypoints: fb.Tensor, original_size: Sequence[int], new_size: Sequence[int]) -> fb.Tensor:
-    """Scale keypoints ``(L, points, 3)`` with x, y and visibility from an image size to another one."""
+    """Scale keypoints ``(L, points, 3)`` with x, y and visibility from one image size to another size."""
     down, across = _ratios(keypoints, original_size, new_size)
     return keypoints * fb.stack([across, down, fb.ones_like(down)])
 

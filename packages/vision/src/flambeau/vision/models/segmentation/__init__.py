@@ -1,4 +1,4 @@
-"""Models for semantic segmentation, with the names and the ``state_dict`` keys of torchvision's.
+"""Models for semantic segmentation, with the names and the ``state_dict`` keys of torchvision.
 
 >>> import flambeau as fb
 >>> model = lraspp_mobilenet_v3_large(num_classes=3, weights_backbone=None).eval()

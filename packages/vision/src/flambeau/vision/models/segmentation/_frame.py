@@ -12,13 +12,15 @@ from .._intermediate_layers import IntermediateLayerGetter
 
 
 class SegmentationModel(nn.Module):
-    """Base class of segmentation models: computes class logits of feature maps and resizes them to the image.
+    """Base class of segmentation models, which compute class logits of feature maps and resize them to the image.
 
     Args:
-        backbone: module that returns feature maps by name: ``"out"`` and, for the auxiliary classifier, ``"aux"``.
-        classifier, aux_classifier: modules that compute scores of a feature map; ``aux_classifier`` may be None.
+        backbone: module that returns a dictionary of feature maps: ``"out"`` and, for the auxiliary classifier,
+            ``"aux"``.
+        classifier, aux_classifier: modules that compute logits from a feature map; ``aux_classifier`` may be None.
 
-    Shapes: ``(N, 3, H, W)`` to a dictionary of ``out`` and optionally ``aux``, both ``(N, classes, H, W)``.
+    Shapes: ``(N, 3, H, W)``. The result is a dictionary of ``out`` and optionally ``aux``, both
+    ``(N, classes, H, W)``.
     """
 
     def __init__(self, backbone: nn.Module, classifier: nn.Module, aux_classifier: nn.Module | None = None) -> None:
@@ -51,12 +53,12 @@ def normalized(in_channels: int, out_channels: int, kernel_size: int, dilation: 
 
 
 def resnet_maps(backbone: nn.Module, aux_loss: bool | None) -> IntermediateLayerGetter:
-    """Return a module that computes a ResNet's last map and, for an auxiliary loss, the map before it."""
+    """Return a module that computes the last map of a ResNet and, for an auxiliary loss, the second-last map."""
     return IntermediateLayerGetter(backbone, {**({"layer3": "aux"} if aux_loss else {}), "layer4": "out"})
 
 
 def mobilenet_stages(backbone: Any) -> tuple[Any, list[int]]:
-    """Return a MobileNet's blocks, and the indices of those that begin a stage, including the first and the last."""
+    """Return the blocks of a MobileNet, and the indices of the blocks that begin a stage, and of the last block."""
     blocks = backbone.features
     strided = [index for index, block in enumerate(blocks) if getattr(block, "_is_cn", False)]
     return blocks, [0, *strided, len(blocks) - 1]

@@ -42,9 +42,9 @@ class DeepLabV3(SegmentationModel):
 
 
 class DeepLabHead(nn.Sequential):
-    """Head that computes class logits: ``(N, in_channels, H, W)`` to ``(N, num_classes, H, W)``.
+    """Head that computes class logits ``(N, num_classes, H, W)`` from a map ``(N, in_channels, H, W)``.
 
-    ``atrous_rates`` are the dilations in :class:`ASPP`.
+    ``atrous_rates`` contains the dilations in :class:`ASPP`.
 
     >>> DeepLabHead(8, num_classes=5, atrous_rates=[2, 4])(fb.zeros(2, 8, 12, 12)).shape
     flambeau.Size([2, 5, 12, 12])
@@ -55,7 +55,7 @@ class DeepLabHead(nn.Sequential):
 
 
 class ASPPConv(nn.Sequential):
-    """A 3x3 convolution with a dilation, normalisation and ReLU.
+    """Sequence of a dilated 3x3 convolution, a normalisation and ReLU.
 
     >>> ASPPConv(8, 16, dilation=4)(fb.zeros(2, 8, 12, 12)).shape
     flambeau.Size([2, 16, 12, 12])
@@ -83,9 +83,10 @@ class ASPP(nn.Module):
     """Atrous spatial pyramid pooling: parallel 1x1 convolution, dilated 3x3 convolutions and global pooling.
 
     Args:
+        in_channels, out_channels: numbers of channels of input and output.
         atrous_rates: dilations of the 3x3 convolutions.
 
-    Shapes: ``(N, in_channels, H, W)`` to ``(N, out_channels, H, W)``.
+    Shapes: ``(N, in_channels, H, W)``; the result is ``(N, out_channels, H, W)``.
 
     >>> ASPP(8, atrous_rates=[2, 4], out_channels=16)(fb.zeros(2, 8, 12, 12)).shape
     flambeau.Size([2, 16, 12, 12])

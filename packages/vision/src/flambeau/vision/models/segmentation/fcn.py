@@ -31,9 +31,9 @@ class FCN(SegmentationModel):
 
 
 class FCNHead(nn.Sequential):
-    """Two convolutions that compute scores of ``channels`` classes.
+    """Two convolutions that compute logits of ``channels`` classes.
 
-    Shapes: ``(N, in_channels, H, W)`` to ``(N, channels, H, W)``.
+    Shapes: ``(N, in_channels, H, W)``; the result is ``(N, channels, H, W)``.
 
     >>> FCNHead(in_channels=8, channels=5)(fb.zeros(2, 8, 6, 6)).shape
     flambeau.Size([2, 5, 6, 6])

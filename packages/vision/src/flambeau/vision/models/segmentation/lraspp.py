@@ -19,15 +19,16 @@ __getattr__ = published_in(__name__)
 
 
 class LRASPP(nn.Module):
-    """Lite R-ASPP: computes logits of each pixel from a large and a small feature map.
+    """Lite R-ASPP, which computes logits of each pixel from a large and a small feature map.
 
     Args:
-        backbone: module that returns feature maps by name: the larger, low-level one ``"low"`` and ``"high"``.
+        backbone: module that returns a dictionary of the larger, low-level feature map ``"low"`` and the smaller
+            feature map ``"high"``.
         low_channels, high_channels: numbers of channels of these maps.
         num_classes: number of classes, including the background.
         inter_channels: number of channels between the layers.
 
-    Shapes: ``(N, 3, H, W)`` to a dictionary of ``out``, ``(N, num_classes, H, W)``.
+    Shapes: ``(N, 3, H, W)``. The result is a dictionary of ``out``, ``(N, num_classes, H, W)``.
     Source: Howard et al. 2019, arXiv:1905.02244.
 
     >>> layers = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.Conv2d(4, 8, 3, stride=2))
@@ -50,7 +51,7 @@ class LRASPP(nn.Module):
 class LRASPPHead(nn.Module):
     """Head that computes logits at the size of the larger map.
 
-    The channels of the smaller map are weighted by a function of its mean.
+    The channels of the smaller map are multiplied by factors that depend on the mean of the map.
 
     >>> head = LRASPPHead(low_channels=4, high_channels=8, num_classes=5, inter_channels=16)
     >>> head({"low": fb.zeros(2, 4, 16, 16), "high": fb.zeros(2, 8, 8, 8)}).shape

@@ -1,4 +1,4 @@
-"""Models for video classification, with the names and the ``state_dict`` keys of torchvision's.
+"""Models for video classification, with the names and the ``state_dict`` keys of torchvision.
 
 >>> import flambeau as fb
 >>> model = r3d_18(num_classes=3).eval()

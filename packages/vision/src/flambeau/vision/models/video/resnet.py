@@ -61,16 +61,16 @@ class Conv3DNoTemporal(nn.Conv3d):
         return 1, stride, stride
 
 
-Builder = Any  # one of the three classes above: a convolution that has ``get_downsample_stride``
+Builder = Any  # one of the three classes above, which have ``get_downsample_stride``
 
 
 def _between(inputs: int, outputs: int) -> int:
-    """Return ``midplanes`` of a :class:`Conv2Plus1D` with as many parameters as a 3x3x3 convolution."""
+    """Return the ``midplanes`` with which :class:`Conv2Plus1D` has as many parameters as a 3x3x3 convolution."""
     return (inputs * outputs * 27) // (inputs * 9 + 3 * outputs)
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions with a residual connection, in which ``downsample`` adapts the input."""
+    """Two convolutions with a residual connection. ``downsample``, if given, adapts the input's shape."""
 
     expansion: ClassVar[int] = 1
 
@@ -142,7 +142,7 @@ class BasicStem(nn.Sequential):
 
 
 class R2Plus1dStem(nn.Sequential):
-    """Stem with a factorised convolution: 7x7 over space, then over time."""
+    """Stem with a factorised convolution: 7x7 over space, then 3 over time."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -156,7 +156,7 @@ class R2Plus1dStem(nn.Sequential):
 
 
 class VideoResNet(nn.Module):
-    """Video ResNet: four stages of residual blocks, each with half the size and twice the channels of the one before.
+    """Video ResNet: four stages of residual blocks. Each stage halves the size and doubles the number of channels.
 
     Args:
         block: :class:`BasicBlock` or :class:`Bottleneck`.
@@ -166,7 +166,7 @@ class VideoResNet(nn.Module):
         num_classes: number of classes.
         zero_init_residual: if True, initialise each block as the identity.
 
-    Shapes: ``(N, 3, T, H, W)``, with 16 images of 112x112 in the paper, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, T, H, W)``, with 16 images of 112x112 in the paper; the result is ``(N, num_classes)``.
     Source: Tran et al. 2017, arXiv:1711.11248.
 
     >>> with fb.device("meta"):  # allocates no memory
@@ -233,7 +233,7 @@ def r3d_18(**options: Any) -> VideoResNet:
 
 @register_video_model
 def mc3_18(**options: Any) -> VideoResNet:
-    """Build an 18-layer :class:`VideoResNet`, 3D in the first stage and 2D in the others (11,695,440 parameters)."""
+    """Build :class:`VideoResNet` with 18 layers, 3D in the first stage, otherwise 2D (11,695,440 parameters)."""
     return VideoResNet(BasicBlock, [Conv3DSimple, *[Conv3DNoTemporal] * 3], [2, 2, 2, 2], BasicStem, **options)
 
 

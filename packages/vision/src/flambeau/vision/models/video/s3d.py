@@ -1,4 +1,4 @@
-"""S3D: Inception's modules with convolutions factorised into space and time."""
+"""S3D: Inception modules with convolutions that are factorised into space and time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __getattr__ = published_in(__name__)
 
 Norm = Callable[..., nn.Module]
 
-# Channels of each module: of the input, and of the branches as in :class:`SepInceptionBlock3D`.
+# For each module: the numbers of channels of the input and of the branches, the arguments of `SepInceptionBlock3D`.
 _MODULES = {
     "3": ((192, 64, 96, 128, 16, 32, 32), (256, 128, 128, 192, 32, 96, 64)),
     "4": (
@@ -31,7 +31,7 @@ _MODULES = {
 
 
 class TemporalSeparableConv(nn.Sequential):
-    """Convolution that is factorised into one over space and one over time.
+    """Factorised convolution: a convolution over space, then a convolution over time.
 
     >>> layer = TemporalSeparableConv(4, 8, kernel_size=3, stride=2, padding=1, norm_layer=nn.BatchNorm3d)
     >>> layer(fb.zeros(1, 4, 8, 16, 16)).shape
@@ -50,7 +50,7 @@ class TemporalSeparableConv(nn.Sequential):
 
 
 class SepInceptionBlock3D(nn.Module):
-    """Four parallel branches: 1x1x1, two factorised 3x3x3 convolutions, and max pooling.
+    """Four parallel branches: a 1x1x1 convolution, two factorised 3x3x3 convolutions, and max pooling.
 
     >>> block = SepInceptionBlock3D(8, 4, 4, 6, 2, 3, 3, nn.BatchNorm3d)
     >>> block(fb.zeros(1, 8, 4, 6, 6)).shape  # 4 + 6 + 3 + 3 channels
@@ -87,7 +87,7 @@ class S3D(nn.Module):
         dropout: probability of the dropout before the last layer.
         norm_layer: normalisation; by default BatchNorm3d with ``eps=0.001`` and ``momentum=0.001``.
 
-    Shapes: ``(N, 3, T, H, W)`` with at least 14 images of 224x224, to ``(N, num_classes)``.
+    Shapes: ``(N, 3, T, H, W)``, with at least 14 images of 224x224; the result is ``(N, num_classes)``.
     Source: Xie et al. 2017, arXiv:1712.04851.
 
     >>> with fb.device("meta"):  # allocates no memory

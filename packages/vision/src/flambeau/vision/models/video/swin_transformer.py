@@ -31,13 +31,13 @@ class ShiftedWindowAttention3d(ShiftedWindowAttention):
     """Self-attention within the windows of a video, with a bias for the relative position of pixels.
 
     Args:
-        dim, num_heads: channels and heads.
-        window_size, shift_size: size and shift of the windows; time, rows and columns.
+        dim, num_heads: numbers of channels and heads.
+        window_size, shift_size: size and shift of the windows, in time, rows and columns.
         qkv_bias, proj_bias: if True, the layers have biases.
         attention_dropout, dropout: dropout probabilities.
     Raises: ValueError for sizes that are not three numbers.
 
-    Shapes: ``(N, T, H, W, dim)`` to the same. Windows are at most as large as the video.
+    Shapes: ``(N, T, H, W, dim)``; the result has the same shape. Windows are at most as large as the video.
 
     >>> attention = ShiftedWindowAttention3d(8, window_size=[2, 4, 4], shift_size=[1, 2, 2], num_heads=2)
     >>> attention(fb.zeros(1, 4, 8, 8, 8)).shape
@@ -53,14 +53,17 @@ class ShiftedWindowAttention3d(ShiftedWindowAttention):
         return [min(side, size) for side, size in zip(self.window_size, x.shape[1:-1], strict=True)]
 
     def position_bias(self, window: Sizes) -> fb.Tensor:
-        """Return each head's bias for each pair of pixels. A smaller window uses the first pixels of a full window."""
+        """Return the bias of each head for each pair of pixels.
+
+        A window that is smaller than ``window_size`` uses the biases of the first pixels of a full window.
+        """
         pixels = math.prod(window)
         index = self.relative_position_index[:pixels, :pixels].flatten()
         return _get_relative_position_bias(self.relative_position_bias_table, index, window)
 
 
 class PatchEmbed3d(nn.Module):
-    """Layer that maps video patches to tokens: ``(N, in_channels, T, H, W)`` to ``(N, T', H', W', embed_dim)``.
+    """Layer that maps the patches of a video ``(N, in_channels, T, H, W)`` to tokens ``(N, T', H', W', embed_dim)``.
 
     >>> PatchEmbed3d([2, 4, 4], embed_dim=16)(fb.zeros(1, 3, 8, 32, 32)).shape
     flambeau.Size([1, 4, 8, 8, 16])
@@ -81,14 +84,14 @@ class PatchEmbed3d(nn.Module):
 
 
 class SwinTransformer3d(nn.Module):
-    """Video Swin transformer: attention within windows, which every second block shifts.
+    """Video Swin transformer: attention within windows. Every second block shifts the windows.
 
-    Each stage has half the height and width of the one before.
+    Each stage has half the height and width of the previous stage.
 
     Args:
         patch_size: duration, height and width of the patches of the video.
         embed_dim: number of channels of the first stage.
-        depths, num_heads: number of blocks and of heads of each stage.
+        depths, num_heads: numbers of blocks and heads of each stage.
         window_size: duration, height and width of the windows.
         mlp_ratio: ratio of the perceptrons' hidden channels to the channels of the stage.
         dropout, attention_dropout: dropout probabilities.
@@ -97,7 +100,7 @@ class SwinTransformer3d(nn.Module):
         norm_layer: LayerNorm by default.
         block, downsample_layer, patch_embed: classes that replace the default layers.
 
-    Shapes: ``(N, 3, T, H, W)`` to ``(N, num_classes)``.
+    Shapes: ``(N, 3, T, H, W)``; the result is ``(N, num_classes)``.
     Source: Liu et al. 2021, arXiv:2106.13230.
 
     >>> model = SwinTransformer3d([2, 4, 4], 16, depths=[2], num_heads=[2], window_size=[2, 4, 4], num_classes=10)
