@@ -237,7 +237,7 @@ def ordered_to_dense(count: Tensor, indices: Tensor) -> Tensor:
 
 
 def dense_to_ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the number of True elements of each row, and its column indices, those of True elements first."""
+    """Return, for each row, the number of True elements, and the column indices with True elements first."""
     count = dense.sum(-1, dtype=flambeau.int32)
     return count, dense.to(flambeau.int32).argsort(-1, descending=True, stable=True).to(flambeau.int32)
 

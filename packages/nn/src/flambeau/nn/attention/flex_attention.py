@@ -220,7 +220,7 @@ def _expand_heads(tensor: Tensor, batches: int, groups: int) -> Tensor:
 
 
 class _QueryRange(NamedTuple):
-    """Range of queries, the keys of their scores, and the mask ``seen``: ``(B, H, queries, keys)`` or None."""
+    """Range of queries, the keys for which scores are computed, and the mask ``(B, H, queries, keys)`` or None."""
 
     queries: slice
     keys: slice | Tensor

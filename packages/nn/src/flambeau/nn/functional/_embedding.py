@@ -13,7 +13,7 @@ _MODES = {"sum": 0, "mean": 1, "max": 2}
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Return one-hot vectors: for each index in ``tensor``, a vector with 1 at this index and 0 elsewhere.
 
-    The vectors are a new last dimension of size ``num_classes``, by default the largest index plus 1.
+    The result has a new last dimension of size ``num_classes``, by default the largest index plus 1.
 
     >>> nn.functional.one_hot(fb.tensor([0, 2]))
     tensor([[1, 0, 0],

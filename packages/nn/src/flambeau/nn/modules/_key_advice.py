@@ -66,7 +66,7 @@ def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]
 
 
 def loading_hint(given: object) -> str:
-    """Return a hint on how to get a state dictionary from ``given``, a module or a path. Otherwise return ""."""
+    """Return a hint on how to get a state dictionary from ``given``, if it is a module or the path of a file."""
     if isinstance(given, str | os.PathLike):
         return f"; load the file first: load_state_dict(flambeau.load({os.fspath(given)!r}))"
     return "; write load_state_dict(other.state_dict())" if callable(getattr(given, "state_dict", None)) else ""

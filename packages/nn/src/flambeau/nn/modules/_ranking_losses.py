@@ -26,7 +26,7 @@ class _MarginLoss(_Loss):
 
 
 class HingeEmbeddingLoss(_MarginLoss):
-    """Loss of distances ``x``: ``x`` for targets of 1, and ``max(0, margin - x)`` for targets of -1.
+    """Hinge loss of distances ``x``: ``x`` for targets of 1, and ``max(0, margin - x)`` for targets of -1.
 
     >>> nn.HingeEmbeddingLoss()(fb.tensor([0.5, 0.25]), fb.tensor([1, -1]))
     tensor(0.6250)
@@ -46,7 +46,7 @@ class HingeEmbeddingLoss(_MarginLoss):
 
 
 class CosineEmbeddingLoss(_MarginLoss):
-    """Loss of cosines: ``1 - cos(x1, x2)`` for targets of 1, and ``max(0, cos(x1, x2) - margin)`` for targets of -1.
+    """Cosine loss: ``1 - cos(x1, x2)`` for targets of 1, and ``max(0, cos(x1, x2) - margin)`` for targets of -1.
 
     >>> loss = nn.CosineEmbeddingLoss()
     >>> loss(fb.tensor([[1.0, 0.0]]), fb.tensor([[1.0, 1.0]]), fb.tensor([1]))

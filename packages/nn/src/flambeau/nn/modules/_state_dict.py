@@ -1,11 +1,11 @@
 """Saving and loading of the state of a module: a dictionary that maps paths to tensors.
 
-Note [Loading in two phases]: `Module._load_from_state_dict` checks the values of a module and appends functions that
-write the values to a list in ``local_metadata``. These functions run only if the check of every module of the tree
-succeeds. So one error reports all mismatches, and a module is either loaded completely or unchanged. Hooks that run
-after loading see the written values, and may change the lists of missing and unexpected keys or raise an error. With
-such hooks, the load is provisional: the values are written and the hooks run. If a hook fails or unmatched keys remain,
-everything is restored from a copy (_rollback.py).
+Note [Loading in two phases]: `Module._load_from_state_dict` checks the values of a module, and fills a list in
+``local_metadata`` with functions that write the values. These functions run only if the check of every module of the
+tree succeeds. So one error reports all mismatches, and a module is either loaded completely or unchanged. Hooks that
+run after loading see the written values, and may change the lists of missing and unexpected keys or raise an error. If
+there are such hooks, the load is provisional: the values are written and the hooks run. If a hook fails or unmatched
+keys remain, everything is restored from a copy (_rollback.py).
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Unfold(Module):
 
 
 class Fold(Module):
-    """Sum columns, the windows of an image, to the image of ``output_size``. This is the transpose of `Unfold`.
+    """Sum columns to an image of ``output_size``; each column is a window. This is the transpose of `Unfold`.
 
     >>> nn.Fold((3, 3), (2, 2))(fb.ones(1, 4, 4)).squeeze()
     tensor([[1., 2., 1.],

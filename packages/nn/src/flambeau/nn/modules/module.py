@@ -81,7 +81,7 @@ class Module(Caller, Stateful, Convertible):
     # Modes
 
     def train(self, mode: bool = True) -> Self:
-        """Set training mode for this module and all submodules, such as dropout and batch normalisation."""
+        """Set training mode, or evaluation mode if ``mode`` is False, in this module and all submodules."""
         if not isinstance(mode, bool):
             raise ValueError(f"training mode is expected to be boolean, got {mode!r}")
         self.training = mode
@@ -90,7 +90,7 @@ class Module(Caller, Stateful, Convertible):
         return self
 
     def eval(self) -> Self:
-        """Set evaluation mode for this module and all submodules."""
+        """Set evaluation mode in this module and all submodules."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
