@@ -70,7 +70,7 @@ _DAMAGED = (
 
 
 def read_pickle(path: Path) -> dict[str, Any]:
-    """Read the dictionary in a CIFAR file. Its keys are strings; its values are numbers, lists, strings and arrays.
+    """Read the dictionary in a CIFAR file. Its values are numbers, lists, strings and uint8 arrays.
 
     Raises: ValueError that names the file, if the file is damaged or contains any other object.
     """

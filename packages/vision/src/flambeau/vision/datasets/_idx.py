@@ -22,8 +22,8 @@ _DTYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: 
 def read_idx(path: Path) -> np.ndarray:
     """Read the array in an idx file, which may be uncompressed, gzipped or xz-compressed.
 
-    Raises: ValueError that names the file and the problem, if the file is damaged, truncated, too long or not an idx
-        file.
+    Raises: ValueError that names the file and the problem, if the file is damaged, truncated or too long, or not an
+        idx file.
     """
     content = _read_unpacked(path)
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES:

@@ -88,7 +88,7 @@ class LFWPeople(_LFW):
         names = Path(self.root) / "lfw-names.txt"
         require(self, [names], by_hand(_HOME))
         self.class_to_idx = {line.split()[0]: number for number, line in enumerate(lines_of(names))}
-        people = [(row[0], int(row[1])) for row in self._rows() if len(row) == 2]  # other rows contain a number of rows
+        people = [(row[0], int(row[1])) for row in self._rows() if len(row) == 2]  # other rows contain only a count
         self.data = [self._get_path(name, number) for name, count in people for number in range(1, count + 1)]
         self.targets = [self.class_to_idx[name] for name, count in people for _ in range(count)]
 

@@ -60,7 +60,7 @@ class VisionDataset(Dataset[tuple[Any, Any]]):
     def _transformed(self, image: Any, target: Any) -> tuple[Any, Any]:
         if self.transforms is not None and not isinstance(self.transforms, StandardTransform):
             return self.transforms(image, target)
-        # The attribute `transforms` is not used here, because programs may have replaced `transform` since.
+        # Call `transform` and `target_transform` themselves, because programs replace these attributes.
         if self.transform is not None:
             image = self.transform(image)
         if self.target_transform is not None:

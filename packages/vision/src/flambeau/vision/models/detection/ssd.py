@@ -105,7 +105,7 @@ class SSD(OneStageDetector):
 
     Args:
         backbone: module that returns a dictionary of feature maps. Its attribute ``out_channels`` is a list of their
-            numbers of channels. If it does not exist, the backbone is run once to find the numbers.
+            numbers of channels. Without this attribute, the backbone is run once to find the numbers.
         anchor_generator: generator of the default boxes.
         size: width and height to which images are resized.
         num_classes: number of classes, including the background, class 0.
@@ -246,7 +246,7 @@ def _bottleneck(inputs: int, between: int, outputs: int, stride: int = 1, paddin
 class SSDFeatureExtractorVGG(nn.Module):
     """Backbone that computes six feature maps (seven if ``highres``) with VGG and additional convolutions.
 
-    The channels of the first map are normalised to a vector of length 1, and multiplied by learned factors.
+    At each pixel of the first map, the channels are normalised to length 1 and multiplied by learned factors.
     """
 
     def __init__(self, backbone: Any, highres: bool) -> None:
