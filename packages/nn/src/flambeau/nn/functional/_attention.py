@@ -23,8 +23,8 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """Compute ``softmax(query @ key.T * scale + mask) @ value`` without storing the matrix of scores.
 
-    With dropout, or if the mask requires grad, the matrix is stored; ``nn.attention.sdpa_kernel`` can select this
-    implementation for all calls.
+    With dropout, or if the mask requires grad, the matrix is stored. ``nn.attention.sdpa_kernel`` can select the
+    implementation.
 
     Args:
         query: ``(*, L, E)``.

@@ -1,7 +1,7 @@
 """A reader for the pickle files of CIFAR that runs no code from the files.
 
-A pickle can call arbitrary functions. The CIFAR files call only three: the constructors of NumPy's arrays and dtypes,
-and ``codecs.encode``. This reader records the arguments of these calls instead, and rejects all other names.
+A pickle can call arbitrary functions. The CIFAR files refer only to the constructors of NumPy's arrays and dtypes, and
+to ``codecs.encode``. This reader records the arguments of these calls instead, and rejects all other names.
 """
 
 from __future__ import annotations

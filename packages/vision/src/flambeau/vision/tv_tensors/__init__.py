@@ -33,7 +33,7 @@ __all__ = [
 
 
 def wrap(wrappee: fb.Tensor, *, like: TensorT, **kwargs: Any) -> TensorT:
-    """Convert a tensor to the class of ``like``, with the metadata of ``like``. ``kwargs`` replace items of the metadata.
+    """Convert a tensor to the class of ``like``, with the metadata of ``like``. ``kwargs`` replace metadata items.
 
     >>> boxes = BoundingBoxes([[1.0, 2.0, 5.0, 6.0]], format="XYXY", canvas_size=(8, 10))
     >>> wrap(boxes * 2, like=boxes, canvas_size=(16, 20)).canvas_size
