@@ -20,7 +20,7 @@ __all__ = ["get_dimensions", "get_image_num_channels", "get_image_size"]
 def on_planes(image: Any, function: Callable[[fb.Tensor], fb.Tensor]) -> Any:
     """Apply a function of tensors ``(..., H, W)`` to a tensor, or to an array ``(H, W)`` or ``(H, W, C)``.
 
-    The result has the type of the image, also if it is a ``tv_tensors.Image`` or ``Video``.
+    The result has the class of the image, including ``tv_tensors.Image`` and ``Video``.
     Raises: TypeError for other types, for tensors of fewer than 2 dimensions, and for arrays without 2 or 3 dimensions.
     """
     if isinstance(image, fb.Tensor):
