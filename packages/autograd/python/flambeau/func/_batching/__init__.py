@@ -1,4 +1,4 @@
-"""Batching rules of operators. Each module registers the rules of one family when it is imported."""
+"""Batching rules of operators for vmap. Each module registers the rules of one family when it is imported."""
 
 import importlib
 import pkgutil

@@ -1,9 +1,9 @@
-"""Differentiation inside of vmap.
+"""Differentiation inside vmap.
 
-An input that is differentiated inside of vmap becomes a batch of leaves. If it is the same for the batch, it is
+An input that is differentiated inside vmap becomes a batch of leaves. An input that is the same for all elements is
 expanded to the batch sizes of all active vmap calls, so that each element has its own gradient. The engine then runs
-once on the values, whose elements are independent. Only if the graph was recorded outside of vmap, the engine runs once
-per element.
+once for the whole batch, because its elements are independent. If the graph was recorded outside vmap, the engine runs
+once per element.
 """
 
 from typing import Any
@@ -43,7 +43,7 @@ def _values(call: Call, tensors: Any) -> list[Any]:
 
 @batching("autograd._engine.gradients")
 def gradients(call: Call) -> tuple[list[Any], Any]:
-    """Compute the gradients of the values. If the leaves are not batched, run the engine once per element."""
+    """Compute gradients for the whole batch. If the leaves are not batched, run the engine once per element."""
     outputs, leaves, cotangents, follow, keep = call.values
     if all(call.is_batched(t) for t in leaves):
         given = [None] * len(outputs) if cotangents is None else cotangents
@@ -72,7 +72,7 @@ def _with_leaves(parts: Any, leaves: Any) -> tuple[Any, Any, Any]:
 
 @batching("autograd._engine.jacobian")
 def jacobian(call: Call) -> list[Tensor]:
-    """Run the engine once per element of an output, for the whole batch."""
+    """Compute Jacobians: run the engine once per element of the output, each time for the whole batch."""
     output, leaves, create_graph, keep = call.values
     if not all(call.is_batched(t) for t in leaves):
         raise NotImplementedError(
@@ -97,13 +97,13 @@ def jacobian(call: Call) -> list[Tensor]:
 
 @composition("autograd._engine.depends_on_others")
 def depends_on_others(outputs: Any, leaves: Any) -> Any:
-    """Call ``_engine.depends_on_others`` with the values of the batches."""
+    """Call ``_engine.depends_on_others`` with the values of the placeholders."""
     return _engine.depends_on_others(_without_placeholders(outputs), _without_placeholders(leaves))
 
 
 @composition("autograd._engine.close")
 def close(leaves: Any) -> Any:
-    """Call ``_engine.close`` with the values of the batches."""
+    """Call ``_engine.close`` with the values of the placeholders."""
     return _engine.close(_without_placeholders(leaves))
 
 
@@ -113,14 +113,14 @@ def _without_placeholders(tensors: Any) -> list[Any]:
 
 @batching("autograd._engine.detached")
 def detached(call: Call) -> Tensor:
-    """Detach the values."""
+    """Detach a batched tensor."""
     values: Tensor = _engine.detached(call.batch(call.values[0]))
     return values
 
 
 @batching("autograd._engine.make_dual")
 def make_dual(call: Call) -> Tensor:
-    """Return dual values, batched if the value or the tangent is."""
+    """Return a batched dual tensor. The value, the tangent or both are batched."""
     primal, tangent, level = call.values
     dual: Tensor = _engine.make_dual(call.batch(primal), call.batch(tangent), level)
     return dual
@@ -128,6 +128,6 @@ def make_dual(call: Call) -> Tensor:
 
 @batching("autograd._engine.unpack_dual")
 def unpack_dual(call: Call) -> Any:
-    """Return the values and their tangents."""
+    """Return the value and the tangent of a batched dual tensor."""
     t, level = call.values
     return _engine.unpack_dual(call.batch(t), level)

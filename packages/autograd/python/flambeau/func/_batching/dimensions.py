@@ -1,4 +1,4 @@
-"""Rules of operators with dimension arguments, which are shifted by the batch dimension."""
+"""Batching rules of operators with dimension arguments, which are shifted because the batch dimension comes first."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from flambeau._core import _replace_batch
 from flambeau.func._placeholders import map_results
 from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
-# Names of parameters that are dimensions.
+# Names of the parameters that contain dimensions.
 _NAMES = frozenset(
     ("dim", "dims", "dim0", "dim1", "dim2", "axis", "axis0", "axis1", "source", "destination")
     + ("start_dim", "end_dim", "dimension")
@@ -17,7 +17,7 @@ _NAMES = frozenset(
 
 
 def behind_batch(dim: int, rank: int) -> int:
-    """Return the index of a dimension after a batch dimension is put in front of ``rank`` dimensions.
+    """Return the index of dimension ``dim`` after a batch dimension is inserted before the ``rank`` dimensions.
 
     Raise IndexError if ``dim`` is out of range.
     """
@@ -50,19 +50,19 @@ def _run(call: Call, values: Any, rank: int) -> Any:
     "fft.irfft2 fft.hfft2 fft.ihfft2"
 )
 def along(call: Call) -> Any:
-    """Batch operators of one tensor that work along dimensions."""
+    """Apply an operator with one tensor argument and dimension arguments to a batch."""
     x = call.values[0]
     if any(isinstance(other, Tensor) for other in call.values[1:]):
         if any(call.is_batched(other) for other in call.values[1:]):
             raise UnbatchableError(
                 f"vmap: sizes and positions of {call.operator.__name__} must be equal for all batch elements"
             )
-        most = 1 if call.operator.__name__ == "tensor_split" else 0  # dimensions of a tensor that contains numbers
+        most = 1 if call.operator.__name__ == "tensor_split" else 0  # maximum rank of a tensor of sizes or positions
         numbers = (v.tolist() if isinstance(v, Tensor) and v.ndim <= most else v for v in call.values[1:])
         call = call._replace(values=(x, *numbers))
     if x.ndim > 0 or "dims" in call.operator.parameters:
         return _permuted(call, x) if "dims" in call.operator.parameters else _run(call, call.value(call.values), x.ndim)
-    values = [x.value.unsqueeze(1), *call.values[1:]]  # a scalar is taken as one-dimensional
+    values = [x.value.unsqueeze(1), *call.values[1:]]  # treat a scalar as a vector of one element
     reduces = "keepdim" in call.operator.parameters
     grows = call.operator.__name__ in ("flatten", "unflatten")
     result = _run(call, values, 1)
@@ -72,7 +72,7 @@ def along(call: Call) -> Any:
 
 
 def _permuted(call: Call, x: Any) -> Any:
-    """Batch operators with a list of all dimensions. The batch dimension stays first."""
+    """Apply an operator with the parameter ``dims`` to a batch. The batch dimension stays first."""
     values = list(call.value(call.values))
     at = call.operator.parameters.index("dims")
     given = values[at] if isinstance(values[at], (tuple, list)) else (values[at],)
@@ -83,12 +83,12 @@ def _permuted(call: Call, x: Any) -> Any:
 
 @batching("permute_copy")
 def permute_copy(call: Call) -> Any:
-    """Batch permute_copy like permute."""
+    """Apply ``permute_copy`` to a batch, by the same rule as ``permute``."""
     return _permuted(call, call.values[0])
 
 
 def _inplace_view(name: str) -> Callable[..., Any]:
-    """Return a rule for an in-place view operator. It changes the placeholder to the view."""
+    """Return a rule for an in-place view operator, which replaces the value of the placeholder with the view."""
 
     def rule(input: Tensor, *arguments: Any) -> Any:
         viewed: Any = getattr(Tensor, name)(input, *arguments)
@@ -103,7 +103,7 @@ for _name in ("transpose", "swapaxes", "swapdims", "squeeze", "unsqueeze", "t", 
 
 @composition("narrow", "narrow_copy")
 def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
-    """Compute narrow. A start that differs between elements uses index tensors."""
+    """Compute ``narrow``. If ``start`` is a tensor, it can differ between elements; then use an index tensor."""
     if isinstance(start, Tensor):
         return input.index_select(dim, start + flambeau.arange(length))
     first = start + input.shape[dim] if start < 0 else start
@@ -115,14 +115,14 @@ def narrow(input: Tensor, dim: int, start: Any, length: int) -> Tensor:
 
 @batching("select_scatter slice_scatter diagonal_scatter")
 def scattered(call: Call) -> Any:
-    """Batch scatter operators of two tensors."""
+    """Apply an operator that writes the tensor ``src`` into a slice or diagonal of a tensor to a batch."""
     x, src, *rest = call.values
     return _run(call, [call.batch(x), call.batch(src), *rest], x.ndim)
 
 
 @batching("squeeze", "squeeze_copy")
 def squeeze(call: Call) -> Any:
-    """Batch squeeze. Without ``dim``, it removes all dimensions of size 1 except the batch dimension."""
+    """Apply ``squeeze`` to a batch. Without ``dim``, remove all dimensions of size 1 except the batch dimension."""
     x, dim = call.values
     if dim is None:
         dim = [i for i in range(x.ndim) if x.shape[i] == 1]
@@ -134,21 +134,21 @@ def squeeze(call: Call) -> Any:
 
 @batching("unsqueeze", "unsqueeze_copy")
 def unsqueeze(call: Call) -> Any:
-    """Batch unsqueeze. The dimension refers to the result, which has one more dimension."""
+    """Apply ``unsqueeze`` to a batch. ``dim`` is a dimension of the result, which has one more dimension."""
     x, dim = call.values
     return call.run((x.value, behind_batch(dim, x.ndim + 1)))
 
 
 @batching("diag_embed")
 def diag_embed(call: Call) -> Any:
-    """Batch diag_embed. The dimensions refer to the result, which has one more dimension."""
+    """Apply ``diag_embed`` to a batch. ``dim1`` and ``dim2`` are dimensions of the result, which has one more."""
     x, offset, dim1, dim2 = call.values
     return call.run((x.value, offset, behind_batch(dim1, x.ndim + 1), behind_batch(dim2, x.ndim + 1)))
 
 
 @batching("tril", "triu", "mT.__get__", "mH.__get__", "adjoint")
 def matrices(call: Call) -> Any:
-    """Batch operators on the last two dimensions."""
+    """Apply an operator on the last two dimensions to a batch."""
     x = call.values[0]
     if x.ndim < 2:
         raise RuntimeError(f"{call.operator.__name__}: expected at least 2 dimensions, got shape {list(x.shape)}")
@@ -159,14 +159,14 @@ def matrices(call: Call) -> Any:
 
 @batching("tril_", "triu_")
 def matrices_in_place(call: Call) -> Any:
-    """Batch in-place operators on the last two dimensions."""
+    """Apply an in-place operator on the last two dimensions to a batch."""
     call.run(call.value(call.values))
     return call.values[0]
 
 
 @batching("cumsum_", "cumprod_")
 def along_in_place(call: Call) -> Any:
-    """Batch in-place operators along a dimension."""
+    """Apply an in-place operator along a dimension to a batch."""
     x = call.values[0]
     values = [x.value if x.ndim else x.value.unsqueeze(1), *call.values[1:]]
     _run(call, values, max(x.ndim, 1))
@@ -175,7 +175,7 @@ def along_in_place(call: Call) -> Any:
 
 @batching("fft.fftshift fft.ifftshift")
 def shift(call: Call) -> Any:
-    """Batch operators that use all dimensions, except the batch dimension, if ``dim`` is None."""
+    """Apply ``fftshift`` or ``ifftshift`` to a batch. If ``dim`` is None, shift all dimensions of each element."""
     x, dim = call.values
     dims = range(x.ndim) if dim is None else dim
     return call.run((x.value, shifted(list(dims) if not isinstance(dims, int) else [dims], x.ndim)))
@@ -183,7 +183,7 @@ def shift(call: Call) -> Any:
 
 @batching("hash_tensor")
 def hash_tensor(call: Call) -> Any:
-    """Batch hash_tensor. Without ``dim``, it uses all elements of each tensor."""
+    """Apply ``hash_tensor`` to a batch. Without ``dim``, compute one hash of all elements of each tensor."""
     x, dim, keepdim, mode = call.values
     dims = list(range(x.ndim)) if dim is None or dim == () else dim
     if x.ndim == 0:
@@ -202,7 +202,7 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
 
 @composition("repeat_interleave")
 def repeat_interleave(input: Tensor, repeats: Any = None, dim: Any = None, output_size: Any = None) -> Tensor:
-    """Repeat elements with a number of repeats that is the same for the batch."""
+    """Repeat elements. The number of repeats is the same for the whole batch."""
     if not isinstance(repeats, int):
         raise UnbatchableError("vmap: repeat_interleave has no batching rule for a tensor of repeats")
     if repeats < 0:

@@ -1,4 +1,4 @@
-"""``autograd.Function`` inside of vmap: its own ``vmap`` method, or one generated from its other methods."""
+"""``autograd.Function`` inside vmap: call its ``vmap`` method, or map its other methods over the batch."""
 
 import inspect
 import itertools
@@ -27,7 +27,7 @@ DIMENSIONS = (
 
 
 class VmapInfo(NamedTuple):
-    """Batch size and randomness of the vmap, for the ``vmap`` method of a Function."""
+    """Batch size and randomness of a vmap, which the ``vmap`` method of a Function receives."""
 
     batch_size: int
     randomness: str
@@ -83,7 +83,7 @@ def _wrap_at(t: Any, dim: int | None, level: int) -> Any:
 
 
 class _Context:
-    """The ``ctx`` object of the Function's methods, for one element."""
+    """The ``ctx`` object that the methods of the Function receive for one element of the batch."""
 
     def __init__(self, needs_input_grad: tuple[bool, ...]) -> None:
         self.needs_input_grad = needs_input_grad
@@ -105,7 +105,7 @@ class _Context:
 
 
 def _batched_function(cls: type[Function], info: VmapInfo, dims: tuple[int | None, ...]) -> type[Function]:
-    """Return a Function of the values with the methods of ``cls`` mapped over the batch."""
+    """Return a Function that takes batched values. Its methods map the methods of ``cls`` over the batch."""
 
     class BatchedFunction(Function):
         @staticmethod
@@ -132,7 +132,8 @@ def _batched_function(cls: type[Function], info: VmapInfo, dims: tuple[int | Non
             saved = tuple(ctx.saved_tensors)
             batched = _first_dims(saved), _first_dims(gradients)
             results = _vmap_with_none(info, backward, batched, saved, gradients)
-            # An input without a batch dimension receives the sum. The engine reports superfluous gradients.
+            # The gradient of an input without a batch dimension is summed over the batch. The engine raises an error
+            # if there are too many gradients.
             of_each = itertools.chain(dims, itertools.repeat(0))
             return tuple(r if r is None or d == 0 else r.sum(0) for r, d in zip(results, of_each, strict=False))
 
@@ -145,7 +146,7 @@ def _first_dims(values: tuple[Any, ...]) -> tuple[int | None, ...]:
 
 
 def _vmap_with_none(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -> list[Any]:
-    """Map a function that returns a tuple in which some items are None for every element."""
+    """Map a function over the batch that returns a tuple. An item that is None must be None for every element."""
     present: list[bool] = []
 
     def without_none(*args: Any) -> tuple[Any, ...]:

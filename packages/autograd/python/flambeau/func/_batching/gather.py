@@ -1,4 +1,4 @@
-"""Rules of operators that gather slices and elements along a dimension, or from the flattened tensor."""
+"""Batching rules of operators that read or write slices or elements at indices along a dimension."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 def _values_with_dims(call: Call, *tensors: Any) -> list[Any]:
-    """Return batched values, with a dimension added to 0-D tensors."""
+    """Return the batched values of tensors. A 0-D tensor becomes a vector of one element."""
     out = [call.batch(t) if isinstance(t, Tensor) else t for t in tensors]
     return [t.unsqueeze(1) if isinstance(t, Tensor) and t.ndim == 1 else t for t in out]
 
 
 @batching("gather scatter scatter_add scatter_reduce")
 def along_dimension(call: Call) -> Any:
-    """Batch operators with an index tensor along a dimension, with as many dimensions as the input."""
+    """Apply ``gather`` or a scatter operator, whose index has as many dimensions as the input, to a batch."""
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     if call.operator.__name__ == "scatter" and isinstance(values["value"], Tensor):
         values["src"], values["value"] = values["value"].expand(values["index"].shape), None
@@ -101,7 +101,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None) -> Tensor:
 
 @composition("embedding")
 def embedding(weight: Tensor, indices: Tensor, padding_idx: int, scale_grad_by_freq: bool, sparse: bool) -> Tensor:
-    """Return rows of the weight. No gradient flows to the padding row."""
+    """Return the rows of ``weight`` at ``indices``. The row ``padding_idx`` receives no gradient."""
     rows = weight[indices]
     if padding_idx >= 0:
         rows = flambeau.where((indices == padding_idx).unsqueeze(-1), rows.detach(), rows)

@@ -1,4 +1,4 @@
-"""Rules of indexing operators."""
+"""Batching rules of indexing operators."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def _is_basic(key: Any) -> bool:
 
 
 class _Positions:
-    """Index tensors and the dimensions that they index, for tensors with a leading batch dimension."""
+    """Index tensors and the dimensions that they index, for a tensor whose first dimension is the batch dimension."""
 
     def __init__(self, call: Call, indices: list[Any]) -> None:
         self.call = call
@@ -33,7 +33,10 @@ class _Positions:
         self.order = [p + 1 for p in self.index_dims], list(range(1, len(self.index_dims) + 1))
 
     def keys(self) -> tuple[Tensor, ...]:
-        """Return the index for a tensor whose indexed dimensions come first: batch indices, then the index tensors."""
+        """Return the index for a tensor whose indexed dimensions follow the batch dimension.
+
+        It consists of the indices of the batch elements and the index tensors.
+        """
         elements = flambeau.arange(self.call.size).reshape(self.call.size, *(1,) * self.dims)
         return (elements, *(self._aligned(k) for k in self.indices))
 
@@ -44,14 +47,17 @@ class _Positions:
         return value.reshape(self.call.size, *(1,) * (self.dims + 1 - value.ndim), *value.shape[1:])
 
     def moves(self) -> tuple[list[int], list[int]] | None:
-        """Return the arguments of ``movedim`` that put the indices' dimensions at the indexed position, or None."""
+        """Return the arguments of ``movedim`` that move the dimensions of the indices from the front to their position.
+
+        Return None if they stay in front.
+        """
         first = self.index_dims[0]
         if first == 0 or self.index_dims[-1] - first + 1 != len(self.index_dims):
             return None
         return list(range(1, 1 + self.dims)), list(range(1 + first, 1 + first + self.dims))
 
     def arranged(self, given: Tensor, is_batched: bool, target: Tensor) -> Tensor:
-        """Expand and permute values so that they can be written to ``target[self.keys()]``."""
+        """Return ``given``, expanded and permuted so that it can be written to ``target[self.keys()]``."""
         selected = flambeau.broadcast_shapes(*(k.shape for k in self.indices))
         shape = [self.call.size, *selected, *target.shape[len(self.index_dims) + 1 :]]
         if is_batched:
@@ -64,7 +70,7 @@ class _Positions:
 
 @batching("__getitem__")
 def get_item(call: Call) -> Any:
-    """Batch indexing with integers, slices, None, Ellipsis, index tensors and masks that are not batched."""
+    """Compute ``x[key]``. The key can contain all types of indices except batched masks."""
     x, key = call.values
     items = key if isinstance(key, tuple) else (key,)
     if call.is_batched(x) and not _has_batch(call, items):
@@ -97,7 +103,7 @@ def _indexed_dims(k: Any) -> int:
 
 
 def _with_explicit_slices(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
-    """Return the key with slices in place of the ellipsis and of missing items."""
+    """Return the key with full slices instead of the ellipsis and of missing items."""
     items = tuple(
         flambeau.stack([flambeau.as_tensor(i) for i in k])
         if isinstance(k, (list, tuple)) and any(isinstance(i, BatchedTensor) for i in k)
@@ -127,7 +133,7 @@ def _are_separated(items: tuple[Any, ...]) -> bool:
 
 
 def _index_separated(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
-    """Index with separated index tensors. The batch dimension follows their dimensions and is moved to the front."""
+    """Index with separated index tensors. Their dimensions precede the batch dimension, which is moved to the front."""
     indices = [k for k in items if _is_advanced(k)]
     dims = max(1 if isinstance(k, Tensor) and k.dtype is flambeau.bool else getattr(k, "ndim", 1) for k in indices)
     return x.value[(slice(None), *items)].movedim(dims, 0)
@@ -143,9 +149,10 @@ def _index_per_element(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
 
 
 def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
-    """Split a key into a basic part, with full slices for index tensors, and the index tensors by result dimension.
+    """Split a key into a basic key and index tensors.
 
-    A mask that is the same for the batch is converted to indices.
+    The basic key has a full slice in place of each index tensor. The second list has, for each dimension of the view
+    that the basic key selects, the index tensor or None. A mask that is not batched is converted to indices.
     """
     basic: list[Any] = []
     indices: list[Any] = []
@@ -172,7 +179,7 @@ def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
 
 @batching("__setitem__")
 def set_item(call: Call) -> None:
-    """Batch writes through a view or indices. A batched mask selects between the old and the new value."""
+    """Run ``x[key] = value`` on a view or at indices. A batched mask selects between the old and the new value."""
     x, key, value = call.values
     items = key if isinstance(key, tuple) else (key,)
     if not call.is_batched(x):
@@ -218,7 +225,7 @@ def _write_indices(call: Call, x: Any, items: tuple[Any, ...], value: Any) -> No
 
 @batching("index_put")
 def index_put(call: Call) -> Tensor:
-    """Batch index_put by adding an index of the batch elements."""
+    """Apply ``index_put`` to a batch, with an additional index tensor that selects the batch element."""
     x, indices, values, accumulate = call.values
     indices = [k.nonzero().unbind(1) if _is_plain_mask(call, k) else (k,) for k in indices]
     indices = [k for group in indices for k in group]

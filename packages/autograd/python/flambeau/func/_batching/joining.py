@@ -1,4 +1,4 @@
-"""Rules of operators that join tensors."""
+"""Batching rules of operators that join or split tensors."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,7 @@ from flambeau.func._rules import Call, batching, check_arguments, composition
 
 @batching("cat", "concat", "concatenate")
 def cat(call: Call) -> Any:
-    """Batch cat. As usual, empty 1-D tensors are skipped."""
+    """Apply ``cat`` to batched tensors. Like ``cat`` itself, ignore 1-D tensors without elements."""
     tensors, dim = call.values
     ranks = {t.ndim for t in tensors if t.shape != (0,)} or {1}
     if len(ranks) > 1:
@@ -24,20 +24,20 @@ def cat(call: Call) -> Any:
 
 @batching("stack")
 def stack(call: Call) -> Any:
-    """Batch stack. The dimension refers to the result."""
+    """Apply ``stack`` to batched tensors. ``dim`` is a dimension of the result."""
     tensors, dim = call.values
     return call.run(([call.batch(t) for t in tensors], behind_batch(dim, tensors[0].ndim + 1)))
 
 
 def _tensors(given: Any) -> list[Tensor]:
-    """Return the tensors of a starred parameter: one tensor, several, or a sequence."""
+    """Return the tensors that were passed as ``*tensors``: one tensor, several tensors, or one sequence of tensors."""
     if isinstance(given, Tensor):
         return [given]
     return list(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else list(given)
 
 
 def _at_least(t: Tensor, rank: int) -> Tensor:
-    """Add dimensions of size 1 up to ``rank``: the first two in front, the third at the end."""
+    """Add dimensions of size 1 until there are ``rank``: a vector becomes a row, a matrix gets a last dimension."""
     if t.ndim == 0:
         return t.reshape((1,) * rank)
     if t.ndim == 1 and rank > 1:
@@ -92,7 +92,7 @@ for _name, _dim_of in (("hsplit", lambda t: min(t.ndim - 1, 1)), ("vsplit", lamb
 
 @composition("meshgrid")
 def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
-    """Return coordinate grids. With 'xy', the first two dimensions are swapped."""
+    """Return coordinate grids. If ``indexing`` is ``"xy"``, swap the first two dimensions."""
     if indexing not in ("ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
     listed = [t.reshape(-1) for t in _tensors(tensors)]
@@ -104,7 +104,7 @@ def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
 
 @composition("cartesian_prod")
 def cartesian_prod(tensors: Any) -> Tensor:
-    """Return all combinations of elements of the tensors."""
+    """Return the Cartesian product of vectors: a matrix whose rows are all combinations of elements."""
     listed = _tensors(tensors)
     grids = meshgrid(tuple(listed), "ij")
     return flambeau.stack(grids, -1).reshape(-1, len(listed)) if len(listed) > 1 else listed[0].clone()

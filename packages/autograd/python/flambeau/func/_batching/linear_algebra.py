@@ -1,4 +1,4 @@
-"""Rules of linalg operators, which accept leading batch dimensions. The mapped dimension becomes one of them."""
+"""Batching rules of operators that accept leading batch dimensions. The mapped dimension becomes the first of them."""
 
 import functools
 from typing import Any
@@ -14,7 +14,7 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
     "matrix_exp pinverse"
 )
 def one_matrix(call: Call) -> Any:
-    """Batch operators of one matrix."""
+    """Apply an operator whose only tensor argument is a matrix, such as ``linalg.det``, to a batch of matrices."""
     x, *rest = call.values
     if call.is_batched(x) and not any(isinstance(other, Tensor) for other in rest):
         _require_rank(call, x, 2)
@@ -32,7 +32,7 @@ def _require_rank(call: Call, x: Tensor, rank: int) -> None:
 
 @batching("linalg.lstsq")
 def lstsq(call: Call) -> Any:
-    """Batch lstsq. A vector right-hand side is converted to a matrix with one column."""
+    """Apply ``lstsq`` to a batch. A vector as the right-hand side is converted to a matrix with one column."""
     a, b, *rest = call.values
     _require_rank(call, a, 2)
     is_vector = b.ndim == 1 or (b.ndim == a.ndim - 1 and b.shape == a.shape[:-1])
@@ -46,13 +46,13 @@ def lstsq(call: Call) -> Any:
 
 @composition("linalg.multi_dot", "chain_matmul")
 def multi_dot(tensors: Any) -> Any:
-    """Multiply the tensors from left to right."""
+    """Return the product of matrices, computed from left to right."""
     return functools.reduce(flambeau.matmul, tensors)
 
 
 @composition("cross", "linalg.cross")
 def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
-    """Return the cross product along a dimension. None means the first dimension of size 3."""
+    """Return the cross product along ``dim``, or along the first dimension of size 3 if ``dim`` is None."""
     input, other = flambeau.broadcast_tensors(input, other)
     if dim is None:
         dim = next((i for i, size in enumerate(input.shape) if size == 3), -1)
@@ -65,7 +65,10 @@ def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
 
 @batching("fft.fftn fft.ifftn fft.rfftn fft.irfftn fft.hfftn fft.ihfftn")
 def transforms(call: Call) -> Any:
-    """Batch transforms over the given dimensions, the last ones, or all."""
+    """Apply an n-dimensional Fourier transform to a batch.
+
+    If ``dim`` is None, transform the last ``len(s)`` dimensions, or all dimensions if ``s`` is None as well.
+    """
     x, s, dim, norm = call.values
     if dim is None:
         count = x.ndim if s is None else len(s)

@@ -1,4 +1,4 @@
-"""Rules of losses, which are reduced separately for each element of the batch."""
+"""Batching rules of losses, which are reduced separately for each element of the batch."""
 
 from typing import Any
 
@@ -8,18 +8,18 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 @composition("mse_loss")
 def mse_loss(input: Tensor, target: Tensor, reduction: str) -> Tensor:
-    """Return the squared difference, reduced."""
+    """Return the mean or sum of the squared differences, or all of them."""
     return reduced((input - target).square(), reduction)
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
-    """Return the mean, the sum, or all values."""
+    """Return the mean or sum of ``loss``, or ``loss`` itself if ``reduction`` is ``"none"``."""
     return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
 
 
 @batching("cross_entropy", "nll_loss")
 def classification(call: Call) -> Any:
-    """Batch classification losses: compute the losses of all examples together, then reduce per element."""
+    """Compute the losses of all examples together, then reduce them for each element of the batch."""
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     x, target, weight = values["input"], values["target"], values["weight"]
     reduction = values["reduction"]
@@ -55,7 +55,7 @@ def classification(call: Call) -> Any:
 
 
 def _counted(labels: Tensor, weight: Any, ignore_index: int, total: Tensor) -> Any:
-    """Return the total weight of the targets that are not ignored, per element."""
+    """Return, for each element of the batch, the total weight of the targets that are not ignored."""
     counts = labels != ignore_index
     if weight is None:
         return counts.sum(1)

@@ -1,4 +1,4 @@
-"""Rules of operators with masks."""
+"""Batching rules of operators with masks."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flambeau.func._rules import composition
 
 @composition("masked_fill")
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """Return the input with the value where the mask is true."""
+    """Return ``value`` where ``mask`` is True, ``input`` elsewhere."""
     if isinstance(value, Tensor):
         if value.ndim:
             raise RuntimeError(
@@ -22,7 +22,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
 
 @composition("masked_scatter")
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
-    """Return the input with elements of the source, in order, where the mask is true."""
+    """Return ``input`` with the elements where ``mask`` is True replaced, in order, with elements of ``source``."""
     input, mask = flambeau.broadcast_tensors(input, mask)
     order = (mask.reshape(-1).cumsum(0) - 1).clamp(min=0)
     return flambeau.where(mask, source.reshape(-1)[order].reshape(input.shape), input)

@@ -1,4 +1,4 @@
-"""Batching rules of linear algebra operators. The mapped dimension becomes the first batch dimension."""
+"""Batching rules of matrix decompositions, solvers and products. The mapped dimension becomes the first dimension."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ _RANKS |= {"pivots": 1, "LU_pivots": 1, "tau": 1}
 
 
 def _run(call: Call, values: Any) -> Any:
-    """Run the operator on values whose batch dimensions have equal rank."""
+    """Run the operator on the batched values of its arguments, with the same number of batch dimensions for all."""
     ranks = [_RANKS.get(name, 0) if isinstance(x, Tensor) else None for name, x in _named(call, values)]
     before = max(x.ndim - rank for x, rank in zip(values, ranks, strict=True) if rank is not None)
     lined_up = []
@@ -40,26 +40,26 @@ def _named(call: Call, values: Any) -> Iterator[tuple[str, Any]]:
     "lu_unpack inverse qr svd geqrf ormqr matrix_power"
 )
 def of_matrices(call: Call) -> Any:
-    """Batch factorizations, and solvers that use factors."""
+    """Apply a matrix decomposition or a related operator (inverse, power, solver with factors) to batched matrices."""
     return _run(call, call.values)
 
 
 @batching("orgqr")
 def of_reflectors(call: Call) -> Any:
-    """Batch ``orgqr``, an alias of ``linalg.householder_product``."""
+    """Apply ``orgqr``, an alias of ``linalg.householder_product``, to batched matrices."""
     input, tau = call.values
     return call.run([call.batch(input), call.batch(tau)])
 
 
 @batching("lu_solve")
 def lu_solve(call: Call) -> Any:
-    """Batch ``lu_solve``, which takes the parameters of ``linalg.lu_solve`` in another order."""
+    """Apply ``lu_solve``, which has the parameters of ``linalg.lu_solve`` in another order, to batched matrices."""
     return _run(call, call.values)
 
 
 @batching("linalg.solve", "linalg.solve_ex")
 def solve(call: Call) -> Any:
-    """Batch solve. Vector right-hand sides are converted to columns."""
+    """Apply ``solve`` to batched systems. A vector as the right-hand side is converted to a matrix with one column."""
     A, B, *rest = call.values
     if B.ndim != 1 and not (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1]):
         return _run(call, call.values)
@@ -81,7 +81,7 @@ def inner(input: Tensor, other: Tensor) -> Tensor:
 
 @composition("tensordot")
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2) -> Tensor:
-    """Compute tensordot with one matrix product."""
+    """Compute ``tensordot`` as one matrix product."""
     if isinstance(dims, Tensor):
         dims = dims.tolist()
     check_arguments("tensordot", a, b, dims)
@@ -117,13 +117,13 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
 
 @composition("pairwise_distance")
 def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> Tensor:
-    """Return the norms of the differences of rows."""
+    """Return the p-norm of the difference of each pair of rows, with ``eps`` added to the difference."""
     return (x1 - x2 + eps).norm(p, dim=-1, keepdim=keepdim)
 
 
 @composition("cosine_similarity")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """Return the inner products of normalised vectors."""
+    """Return the inner products of normalised vectors along ``dim``."""
     shape = flambeau.broadcast_shapes(x1.shape, x2.shape)
     x1, x2 = x1.expand(shape), x2.expand(shape)
     lengths = [x.norm(2, dim=dim, keepdim=True).clamp(min=eps) for x in (x1, x2)]
@@ -132,5 +132,5 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
 
 @composition("cdist")
 def cdist(x1: Tensor, x2: Tensor, p: float = 2.0, compute_mode: Any = None) -> Tensor:
-    """Return the norms of all pairwise differences of rows."""
+    """Return the p-norm of the difference of each row of ``x1`` and each row of ``x2``."""
     return (x1.unsqueeze(-2) - x2.unsqueeze(-3)).norm(p, dim=-1)

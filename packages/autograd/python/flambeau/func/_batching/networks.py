@@ -1,4 +1,4 @@
-"""Rules of neural network layers: the batch is folded into the mini-batch, or into the groups of a convolution."""
+"""Batching rules of network layers: the batch is folded into the mini-batch, or into the groups of a convolution."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,7 +11,13 @@ from flambeau.func._rules import Call, UnbatchableError, batching, composition
 
 
 def folded(call: Call, dims: int, tensors: int = 1) -> Any:
-    """Fold the batch into ``(N, C, *spatial)`` or ``(C, *spatial)``. The first ``tensors`` arguments can be batched."""
+    """Run an operator of ``(N, C, *spatial)`` or ``(C, *spatial)`` inputs with the batch folded into the dimension N.
+
+    Args:
+        call: the call. Only its first ``tensors`` arguments can be batched.
+        dims: number of spatial dimensions.
+        tensors: number of arguments that can be batched.
+    """
     given = [call.batch(t) for t in call.values[:tensors]]
     rest = call.values[tensors:]
     if any(isinstance(x, Tensor) and call.is_batched(x) for x in rest):
@@ -64,7 +70,7 @@ def _pooled_by_samples(call: Call, dims: int) -> Any:
 
 @batching("constant_pad_nd", "pixel_shuffle", "pixel_unshuffle")
 def last_dimensions(call: Call) -> Any:
-    """Batch operators on the last dimensions, which allow any leading dimensions."""
+    """Apply an operator on the last dimensions, which accepts any leading dimensions, to a batch."""
     x = call.values[0]
     needed = 3 if call.operator.__name__.startswith("pixel") else (len(call.values[1]) + 1) // 2
     if x.ndim < needed:
@@ -76,7 +82,7 @@ def last_dimensions(call: Call) -> Any:
 
 @batching("conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d")
 def convolution(call: Call) -> Any:
-    """Batch convolutions: fold the batch into the examples, or, for batched weights, into the groups."""
+    """Apply a convolution to a batch, folded into the examples or, if the weights are batched, into the groups."""
     names = call.operator.parameters
     values = dict(zip(names, call.values, strict=True))
     x, weight, bias = call.values[:3]
@@ -124,7 +130,7 @@ def _convolved_groups(call: Call, values: dict[str, Any], x: Any, single: bool) 
 
 @batching("layer_norm", "rms_norm")
 def layer_norm(call: Call) -> Any:
-    """Batch layer_norm over the last dimensions. Batched weights are applied afterwards."""
+    """Apply ``layer_norm`` or ``rms_norm`` to a batch. A batched weight or bias is applied after the normalisation."""
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     x, affine = values["input"], [values.get("weight"), values.get("bias")]
     if x.ndim < len(values["normalized_shape"]):
@@ -152,7 +158,7 @@ def _per_channel(t: Any, rank: int) -> Any:
 
 @batching("group_norm")
 def group_norm(call: Call) -> Any:
-    """Batch group_norm: fold the batch into the examples. Batched weights are applied afterwards."""
+    """Apply ``group_norm`` to a batch, folded into the examples. Apply a batched weight or bias to the result."""
     x, groups, weight, bias, eps, cudnn = call.values
     own = any(call.is_batched(t) for t in (weight, bias))
     value = call.batch(x).flatten(0, 1)
@@ -178,7 +184,7 @@ def batch_norm(
     momentum: float,
     *rest: Any,
 ) -> Any:
-    """Batch batch_norm over all dimensions except the channels. Batched running statistics are updated in place."""
+    """Normalise over all dimensions except the channels. Batched running statistics are updated in place."""
     dims = [0, *range(2, input.ndim)]
     if training:
         count = input.shape.numel() // input.shape[1] if input.shape[1] else 0
@@ -194,7 +200,7 @@ def batch_norm(
 
 
 def _update(statistics: Sequence[tuple[Tensor | None, Tensor]], momentum: float) -> None:
-    """Move running statistics towards new values, all of them or, if an error is raised, none."""
+    """Update running statistics with new values. If an error is raised, none of them is changed."""
     updated = [
         (running, running.clone().mul_(1 - momentum).add_(value.detach() * momentum))
         for running, value in statistics
@@ -216,7 +222,7 @@ def _normalized(input: Tensor, mean: Tensor, var: Tensor, weight: Any, bias: Any
 def instance_norm(
     input: Tensor, weight: Any, bias: Any, running_mean: Any, running_var: Any, use_input_stats: bool, *rest: Any
 ) -> Any:
-    """Batch instance_norm over each example and channel. Batched running statistics are updated in place."""
+    """Normalise each example and channel. Batched running statistics are updated in place."""
     momentum, eps, rank = rest[0], rest[1], input.ndim
     if not use_input_stats:
         return _normalized(input, running_mean, running_var, weight, bias, eps)
@@ -237,7 +243,7 @@ def instance_norm(
 
 @batching("_scaled_dot_product_attention")
 def attention(call: Call) -> Any:
-    """Batch attention, which allows any dimensions in front of positions and features."""
+    """Apply attention, which accepts any dimensions before those of the positions and the features, to a batch."""
     query, key, value, mask, is_causal, scale = call.values
     rank = max(t.ndim for t in (query, key, value))
     given = [aligned(call.batch(t), rank) for t in (query, key, value)]
@@ -248,7 +254,7 @@ def attention(call: Call) -> Any:
 
 @composition("prelu")
 def prelu(input: Tensor, weight: Tensor) -> Tensor:
-    """Compute prelu with one slope, or one slope per channel."""
+    """Compute ``prelu`` with one slope, or with one slope for each channel."""
     if weight.numel() == 1:
         weight = weight.reshape(())
     elif input.ndim > 1:
@@ -258,25 +264,25 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 
 @batching("grid_sample", "grid_sampler", "grid_sampler_2d", "grid_sampler_3d")
 def grid_sampler(call: Call) -> Any:
-    """Batch grid_sampler: fold the batch of input and grid into the examples."""
+    """Apply a grid sampler to batched inputs and grids, folded into the examples."""
     return folded(call, call.values[0].ndim - 2, 2)
 
 
 @batching("max_unpool1d max_unpool2d max_unpool3d")
 def max_unpool(call: Call) -> Any:
-    """Batch max_unpool: fold the batch of values and indices into the examples."""
+    """Apply a max-unpooling operator to batched values and indices, folded into the examples."""
     return folded(call, int(call.operator.__name__[-2]), 2)
 
 
 @batching("pad")
 def pad(call: Call) -> Any:
-    """Batch pad. The constant mode pads any number of dimensions; other modes need examples and channels in front."""
+    """Apply ``pad`` to a batch. Modes other than ``"constant"`` need a channel dimension before the padded ones."""
     widths, mode = call.values[1:3]
     return last_dimensions(call) if mode == "constant" else folded(call, len(widths) // 2)
 
 
 @composition("bilinear")
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Any = None) -> Tensor:
-    """Compute input1 @ weight[k] @ input2 for every output k."""
+    """Compute ``input1 @ weight[k] @ input2`` for each output feature k."""
     result = flambeau.einsum("...i,kij,...j->...k", input1, weight, input2)
     return result if bias is None else result + bias

@@ -1,4 +1,4 @@
-"""Rules of pointwise operators: the batch dimension comes first, and operands are aligned behind it."""
+"""Batching rules of pointwise operators: the batch dimension comes first, the other dimensions are right-aligned."""
 
 from typing import Any
 
@@ -15,13 +15,13 @@ IN_PLACE = (
 
 
 def aligned(value: Tensor, rank: int) -> Tensor:
-    """Insert dimensions of size 1 behind the batch dimension, up to ``rank`` dimensions per element."""
+    """Insert dimensions of size 1 after the batch dimension, so that each element has ``rank`` dimensions."""
     missing = rank + 1 - value.ndim
     return value if missing <= 0 else value.reshape(value.shape[0], *(1,) * missing, *value.shape[1:])
 
 
 def _common_dtype(tensors: list[Tensor]) -> flambeau.dtype:
-    """Return the promoted dtype, using the numbers of dimensions without the batch dimension."""
+    """Return the promoted dtype of tensors. The batch dimension does not count as a dimension in the promotion."""
     common = flambeau.empty((0,) * min(tensors[0].ndim, 1), dtype=tensors[0].dtype)
     for t in tensors[1:]:
         other = flambeau.empty((0,) * min(t.ndim, 1), dtype=t.dtype)
@@ -31,11 +31,11 @@ def _common_dtype(tensors: list[Tensor]) -> flambeau.dtype:
 
 
 def pointwise(call: Call) -> Any:
-    """Batch operators that broadcast their operands."""
+    """Apply an operator that broadcasts its operands to batched operands."""
     tensors = [x for x in call.values if isinstance(x, Tensor)]
     rank = max(t.ndim for t in tensors)
     batched_scalar = any(call.is_batched(t) and t.ndim == 0 for t in tensors)
-    # A 0-D tensor has a low priority in type promotion; with a batch dimension, it would have a higher one.
+    # 0-D tensors have a lower priority in type promotion. With the batch dimension, they would have a higher one.
     dtype = _common_dtype(tensors) if batched_scalar and len({t.dtype for t in tensors}) > 1 else None
 
     return call.run([_operand(call, x, rank, dtype) for x in call.values])
@@ -50,7 +50,7 @@ def _operand(call: Call, x: Any, rank: int, dtype: Any) -> Any:
 
 
 def in_place(call: Call) -> Any:
-    """Batch pointwise operators that write to their first operand."""
+    """Apply a pointwise operator that writes to its first operand to batched operands."""
     target = call.values[0]
     if not call.is_batched(target):
         raise RuntimeError(IN_PLACE.format(name=call.operator.__name__))
@@ -67,7 +67,7 @@ def in_place(call: Call) -> Any:
 
 @batching("to clone contiguous")
 def converted(call: Call) -> Any:
-    """Batch conversions. A memory format applies to each tensor, not to the batch."""
+    """Apply a conversion to a batch. Ignore a channels-last ``memory_format``, which applies to single elements."""
     names = call.operator.parameters
     kept = (None, flambeau.contiguous_format, flambeau.preserve_format)
     return call.run(
@@ -80,7 +80,7 @@ def converted(call: Call) -> Any:
 
 @batching("view_as_complex")
 def view_as_complex(call: Call) -> Any:
-    """Batch view_as_complex, which needs pairs that are adjacent in memory."""
+    """Apply ``view_as_complex`` to a batch. If the pairs are not adjacent in memory, copy them first."""
     value = call.values[0].value
     return call.run((value if value.stride()[-1] == 1 else value.contiguous(),))
 
@@ -99,13 +99,13 @@ def fill(input: Tensor, value: Any) -> Tensor:
 
 @batching("fill_")
 def fill_(call: Call) -> Any:
-    """Batch fill_. A batched value is copied."""
+    """Apply ``fill_`` to a batch, as ``copy_`` of the value, which can be batched."""
     target, value = call.values
     return in_place(call._replace(operator=flambeau.Tensor.copy_, values=(target, value, False)))
 
 
 def _rows() -> list[str]:
-    """Return the names of the pointwise operators in the registry."""
+    """Return the names and aliases of the pointwise operators in the operator table of tensor-core."""
     names = [name for row in _core.pointwise_rows() for name in (row["name"], *row["aliases"])]
     return [name.replace("special_", "special.", 1) if name.startswith("special_") else name for name in names]
 

@@ -1,4 +1,4 @@
-"""Matrix products, as products of batches of matrices."""
+"""Batching rules of matrix products, which are computed as products of batches of matrices."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau.func._rules import Call, batching, composition
 
-# Numbers of dimensions of the operands of products.
+# Number of dimensions of each operand of a product.
 _RANKS = {"mm": (2, 2), "bmm": (3, 3), "mv": (2, 1), "dot": (1, 1)}
 
 
@@ -28,7 +28,7 @@ def product(call: Call, a: Any, b: Any) -> Tensor:
         _refused(a, b)
     x = call.batch(a) if a.ndim > 1 else call.batch(a).unsqueeze(1)
     y = call.batch(b) if b.ndim > 1 else call.batch(b).unsqueeze(2)
-    missing = x.ndim - y.ndim  # insert these dimensions behind the batch dimension
+    missing = x.ndim - y.ndim  # number of dimensions to insert after the batch dimension
     if missing > 0:
         y = y.reshape(y.shape[0], *(1,) * missing, *y.shape[1:])
     elif missing < 0:
@@ -45,13 +45,13 @@ def _refused(a: Tensor, b: Tensor) -> Tensor:
 
 @batching("matmul", "linalg.matmul", "__matmul__")
 def matmul(call: Call) -> Tensor:
-    """Batch matmul of vectors, matrices, and batches of them."""
+    """Apply ``matmul`` to batched operands, which can be vectors, matrices or batches of matrices."""
     return product(call, *call.values)
 
 
 @batching(*_RANKS)
 def ranked_product(call: Call) -> Tensor:
-    """Multiply matrices and vectors of fixed numbers of dimensions."""
+    """Compute a product whose operands have a fixed number of dimensions, such as ``mm``."""
     _require(call, *_RANKS[call.operator.__name__])
     return product(call, *call.values)
 
@@ -111,7 +111,7 @@ def addmv(input: Tensor, mat: Tensor, vec: Tensor, beta: Any = 1, alpha: Any = 1
 
 @batching("linear")
 def linear(call: Call) -> Any:
-    """Batch linear: input @ weight.T + bias."""
+    """Compute ``input @ weight.T + bias`` for each element of the batch."""
     x, weight, bias = call.values
     if not call.is_batched(weight) and not call.is_batched(bias):
         return call.run((x.value, weight, bias))

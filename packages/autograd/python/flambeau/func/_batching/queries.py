@@ -1,4 +1,4 @@
-"""Rules of queries: shape and dtype are known inside of vmap, but queries of elements raise an error."""
+"""Batching rules of queries: inside vmap, shape and dtype are known, but reading elements raises an error."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -52,7 +52,7 @@ batching("_recorded")(_unsupported("vmap: {name} is an operator with a custom de
 
 @batching("as_tensor", "asarray")
 def as_tensor(call: Call) -> Any:
-    """Batch as_tensor of a tensor, which converts the dtype if needed."""
+    """Return a batched tensor, converted to ``dtype`` if this is given. Reject other objects."""
     x, dtype = call.values[0], call.argument("dtype")
     if not call.is_batched(x):
         raise UnsupportedByVmapError(_MEMORY.format(name=call.operator.__name__, size=call.size))
@@ -61,7 +61,7 @@ def as_tensor(call: Call) -> Any:
 
 @composition("_holds")
 def holds(condition: Tensor) -> bool:
-    """Check the condition for all elements of the batch."""
+    """Return True if all elements of ``condition`` are True, in the whole batch."""
     return bool(without_placeholders(condition).all())
 
 
@@ -75,7 +75,7 @@ def length(input: Tensor) -> int:
 
 @composition("size")
 def size(input: Tensor, dim: int | None) -> Size | int:
-    """Return the shape of one tensor, or one of its sizes."""
+    """Return the shape of one element of the batch, or its size along ``dim``."""
     if dim is None:
         return input.shape
     if not -input.ndim <= dim < input.ndim:
@@ -87,7 +87,7 @@ def size(input: Tensor, dim: int | None) -> Size | int:
 
 @batching("stride")
 def stride(call: Call) -> Any:
-    """Return the strides of one tensor in the memory of the batch."""
+    """Return the strides of one element of the batch, or its stride along ``dim``."""
     x, dim = call.values
     strides = x.value.stride()[1:]
     return strides if dim is None else strides[dim]
@@ -114,7 +114,7 @@ def _empty_like_rank(t: Tensor) -> Tensor:
 
 @composition("requires_grad.__get__")
 def requires_grad(input: Tensor) -> bool:
-    """Return True if the values require grad."""
+    """Return True if the value of the placeholder requires grad."""
     return bool(without_placeholders(input).requires_grad)
 
 
@@ -127,7 +127,7 @@ composition("grad.__get__", "_base.__get__")(lambda t: None)
 
 @batching("data.__get__")
 def data(call: Call) -> Any:
-    """Detach the values."""
+    """Return the detached value of a batched tensor."""
     return call.values[0].value.detach()
 
 

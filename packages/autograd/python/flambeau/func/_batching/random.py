@@ -1,4 +1,8 @@
-"""Rules of operators that draw random numbers: raise an error, draw for each element, or draw once for all."""
+"""Batching rules of operators that draw random numbers.
+
+Depending on the ``randomness`` of the vmap, they raise an error, draw separately for each element, or draw the same
+numbers for all elements.
+"""
 
 from typing import Any
 
@@ -56,7 +60,7 @@ def _in_place(call: Call, mode: str) -> Any:
 
 
 def _loop_from_same_state(call: Call) -> Any:
-    """Run once per element, each time from the same state of the generator."""
+    """Run the operator once per element, each time from the same state of the random number generator."""
     generator = call.argument("generator")
     generator = flambeau.default_generator if generator is None else generator
     state = generator.get_state()

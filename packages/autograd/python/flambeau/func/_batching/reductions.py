@@ -1,4 +1,4 @@
-"""Rules of reductions. Without ``dim``, they reduce all dimensions except the batch dimension."""
+"""Batching rules of reductions. Without ``dim``, they reduce all dimensions except the batch dimension."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from flambeau.func._rules import Call, batching
     "nanmean var std var_mean std_mean max min argmax argmin aminmax median nanmedian logsumexp linalg.vector_norm"
 )
 def reduction(call: Call) -> Any:
-    """Batch reductions over one, several or all dimensions."""
+    """Apply a reduction over one, several or all dimensions to a batch."""
     names, x = call.operator.parameters, call.values[0]
     values = dict(zip(names, call.value(call.values), strict=True))
     if isinstance(values["dim"], bool):  # var(input, unbiased)
@@ -38,7 +38,7 @@ def reduction(call: Call) -> Any:
 
 
 def _elementwise_extreme(call: Call) -> Any:
-    """Compute max(input, other) as maximum(input, other)."""
+    """Compute ``max(input, other)`` as ``maximum(input, other)``, and ``min`` as ``minimum``."""
     from flambeau.func._batching.pointwise import pointwise
 
     row = flambeau.maximum if call.operator.__name__ == "max" else flambeau.minimum

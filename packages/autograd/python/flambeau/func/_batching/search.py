@@ -1,4 +1,4 @@
-"""Rules of searchsorted, bucketize and isin."""
+"""Batching rules of ``searchsorted``, ``bucketize`` and ``isin``."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from flambeau.func._rules import composition
 
 @composition("searchsorted")
 def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bool, side: Any, sorter: Any) -> Tensor:
-    """Search values in sorted sequences. If there is one sequence, each batch element is a row of values."""
+    """Return the positions of values in sorted sequences. A 1-D sequence is used for all values of a batch element."""
     given = input if isinstance(input, Tensor) else flambeau.as_tensor(input, dtype=sorted_sequence.dtype)
     if sorted_sequence.ndim == 1:
         sequence, order = sorted_sequence.unsqueeze(0), None if sorter is None else sorter.unsqueeze(0)
@@ -20,7 +20,7 @@ def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bo
 
 
 def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: Any, order: Any) -> Tensor:
-    """Count the elements of each row's sequence that are below a value, or not above it."""
+    """Return, for each value, the number of elements of its sequence that are less (right side: less or equal)."""
     if order is not None:
         sequence = sequence.gather(-1, order)
     upper = right or side == "right"
@@ -30,7 +30,7 @@ def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: 
 
 @composition("bucketize")
 def bucketize(input: Any, boundaries: Tensor, out_int32: bool, right: bool) -> Tensor:
-    """Search values in one sequence of boundaries."""
+    """Return the positions of values in a 1-D tensor of boundaries."""
     return flambeau.searchsorted(boundaries, input, out_int32=out_int32, right=right)
 
 

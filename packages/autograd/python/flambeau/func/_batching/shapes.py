@@ -1,4 +1,4 @@
-"""Rules of operators with shape arguments, and of shape changes."""
+"""Batching rules of operators that have shape arguments or change the shape."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +15,7 @@ def _sizes(given: Any) -> tuple[int, ...]:
 
 @batching("view", "reshape", "view_copy")
 def reshape(call: Call) -> Any:
-    """Batch reshape. The batch dimension stays first."""
+    """Apply ``reshape`` or ``view`` to a batch. The batch dimension stays first."""
     x, size = call.values
     if isinstance(size, flambeau.dtype):
         if x.ndim == 0 and x.dtype.itemsize != size.itemsize:
@@ -29,7 +29,7 @@ def reshape(call: Call) -> Any:
 
 @batching("expand", "broadcast_to", "expand_copy", "sum_to_size")
 def expand(call: Call) -> Any:
-    """Batch expand. New dimensions are inserted behind the batch dimension."""
+    """Apply ``expand`` to a batch. New dimensions are inserted after the batch dimension."""
     x, size = call.values
     sizes = _sizes(size)
     return call.run((aligned(x.value, len(sizes)), (call.size, *sizes)))
@@ -37,7 +37,7 @@ def expand(call: Call) -> Any:
 
 @batching("repeat", "tile")
 def repeat(call: Call) -> Any:
-    """Batch repeat. Additional repeats add dimensions behind the batch dimension."""
+    """Apply ``repeat`` or ``tile`` to a batch. Additional repeats insert dimensions after the batch dimension."""
     x, repeats = call.values
     counts = _sizes(repeats)
     if call.operator.__name__ == "tile":
@@ -65,7 +65,7 @@ def ravel(input: Tensor) -> Tensor:
 
 @composition("t", "t_copy", "T.__get__")
 def t(input: Tensor) -> Tensor:
-    """Return the transpose of a matrix. T of other tensors reverses all dimensions."""
+    """Return the tensor with all dimensions in reverse order, which is the transpose of a matrix."""
     return input.permute(*range(input.ndim - 1, -1, -1)) if input.ndim > 1 else input.view(input.shape)
 
 
@@ -121,6 +121,6 @@ def diagflat(input: Tensor, offset: int) -> Tensor:
 
 @batching("new_empty new_zeros new_ones new_full")
 def new(call: Call) -> Any:
-    """Create a tensor with the batch dimension, so that each element can be written separately."""
+    """Create a batched tensor, so that each element of the batch can be written separately."""
     names, values = call.operator.parameters, call.value(call.values)
     return call.run([(call.size, *_sizes(v)) if name == "size" else v for name, v in zip(names, values, strict=True)])

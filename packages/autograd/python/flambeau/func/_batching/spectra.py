@@ -1,4 +1,4 @@
-"""Rules of short-time spectra: the batch is folded into the signals."""
+"""Batching rules of short-time Fourier transforms: the batch is folded into the signals."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ _RANKS = {"stft": 1, "istft": 2}  # number of dimensions of one signal
 
 @batching("stft istft")
 def spectra(call: Call) -> Any:
-    """Batch stft and istft with one window for all signals."""
+    """Apply ``stft`` or ``istft`` to a batch of signals, with one window for all of them."""
     x, *rest = call.values
     if not call.is_batched(x) or any(call.is_batched(other) for other in rest if isinstance(other, Tensor)):
         raise UnbatchableError(
