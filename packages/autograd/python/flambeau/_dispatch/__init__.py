@@ -1,27 +1,27 @@
 """``__torch_dispatch__``: classes and modes that intercept operators below autograd.
 
 Note [Dispatch]
-A call of an operator from Python passes these stages. Each of them may return a result; otherwise the next one runs.
+A call of an operator from Python passes these stages. A stage can return a result; otherwise the next stage runs.
 
 1. Modes and classes with ``__torch_function__``, then ``func.vmap``, then autocast. Note [Interception]
 2. If a mode with ``__torch_dispatch__`` is active in this thread, or an argument is an instance of a class that has
-   the method, tensor-core passes the call to `handle`. Otherwise the operator runs; this is the case in most programs.
+   this method, tensor-core passes the call to `handle`. Otherwise the operator runs; this is the case in most programs.
 3. ``_resolution`` determines which overload of which operator of ``ops.aten`` was called, and converts the arguments to
-   the form of its schema. Operators that PyTorch composes of others (``_decompositions``, and those that flambeau
-   defines in Python) are decomposed, and each operator that they call begins at 1.
+   the form of its schema. Composite operators (those in ``_decompositions``, and operators that flambeau defines in
+   Python) are decomposed, and each operator that they call begins at 1.
 4. ``_recording`` is autograd: if an argument requires a gradient, the next stages run without recording, and the result
-   gets a node whose derivative calls operators from Python (``_derivatives``), which pass these stages as well.
+   gets a node. The derivative of this node calls operators from Python (``_derivatives``), which begin at 1 as well.
 5. ``_torch_dispatch`` calls the innermost mode, which is inactive during this call, or, if no mode is active, the
    classes. They receive an `OpOverload` and may call it, with the same or other arguments. Such a call begins at 1.
 6. The operator runs on tensors without ``__torch_dispatch__``.
 
-An instance of a class with ``__torch_dispatch__`` that `Tensor._make_wrapper_subclass` made has no memory: tensor-core
-sees a tensor on the meta device. Therefore no operator reads elements that do not exist.
+If `Tensor._make_wrapper_subclass` created an instance of a class with ``__torch_dispatch__``, the instance has no
+memory: tensor-core treats it as a tensor on the meta device. Therefore no operator reads elements that do not exist.
 
 The engine adds, sums and converts gradients itself, and dispatches these operators in the same way
-(`DispatchedGradients`). A derivative in C++ that was recorded without dispatch, and gets an instance of a class as a
-gradient, is dispatched as one operator ``flambeau::<name of the node>``. Modes that are active only during the backward
-pass do not intercept it.
+(`DispatchedGradients`). If a derivative in C++ was recorded without dispatch, and one of its gradients is an instance
+of a class with ``__torch_dispatch__``, the derivative is dispatched as one operator ``flambeau::<name of the node>``.
+Modes that are active only during the backward pass do not intercept it.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from . import _recording, _resolution, _torch_dispatch
 Arguments = tuple[Any, ...]
 _holds_recorded, _call_handlers = _core._holds_recorded, _torch_dispatch.call_handlers
 
-# Cache of overloads, by the called object and the types of its arguments, if these determine the overload.
-# tensor-core reads it: Note [Known calls] in dispatch.cpp.
+# Cache of overloads for calls whose argument types determine the overload. A key consists of the called object and the
+# types of the arguments. tensor-core reads the cache: Note [Known calls] in dispatch.cpp.
 _known: dict[Any, tuple[Any, Any]] = {}
 
 
 def handle(called: Any, args: Arguments, kwargs: dict[str, Any] | None) -> Any:
-    """Dispatch a call of an operator, or return NotImplemented if it should run as usual."""
+    """Dispatch a call of an operator. Return NotImplemented if the operator should run as usual."""
     if kwargs is None:
         key = (called, *map(type, args))
         known = _known.get(key)
@@ -69,10 +69,10 @@ def call(overload: Any, args: Arguments, kwargs: dict[str, Any]) -> Any:
 
 
 def apply_derivative(name: str, gradients: list[Any], run: Any) -> Any:
-    """Call a derivative implemented in C++ if some gradients are instances of classes with ``__torch_dispatch__``.
+    """Dispatch a derivative implemented in C++ to the classes of ``gradients`` that have ``__torch_dispatch__``.
 
-    The classes receive an operator ``flambeau::<name>``, which maps a list of gradients to a list of gradients.
-    ``run`` computes it.
+    The classes receive an operator ``flambeau::<name>``, which maps a list of gradients to a list of gradients. It
+    calls ``run``.
     """
     packet = OpOverloadPacket("flambeau", name, run, {})
     return call(OpOverload(packet, "default", None, run), (gradients,), {})

@@ -1,4 +1,4 @@
-"""Operators of ``ops.aten`` for conversions of dtype and device, conversions to Python numbers, and attributes."""
+"""Decompositions of conversions (of the dtype, of the device, to Python numbers) and of tensor attributes."""
 
 from __future__ import annotations
 

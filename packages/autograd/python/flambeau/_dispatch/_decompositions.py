@@ -1,6 +1,6 @@
 """Decompositions of composite operators, which run if ``__torch_dispatch__`` is active. Note [Dispatch].
 
-The operators are those of PyTorch with the dispatch key CompositeImplicitAutograd; the functions have the parameters of
+The operators have the dispatch key CompositeImplicitAutograd in PyTorch. The functions have the parameters of
 flambeau's operators.
 """
 
@@ -29,7 +29,7 @@ def decomposition(*names: str) -> Callable[[Function], Function]:
 
 
 def run(name: str, overload: str, *args: Any, **kwargs: Any) -> Any:
-    """Call an overload of ``ops.aten`` by name, for operators without a Python function of that name."""
+    """Call the overload ``ops.aten.<name>.<overload>``, for operators that have no Python function."""
     from flambeau import _dispatch
 
     return _dispatch.call(getattr(getattr(aten, name), overload), args, kwargs)

@@ -1,4 +1,4 @@
-"""Derivatives of operators that are not pointwise, written in operators. See ``_derivatives``."""
+"""Derivatives of operators that are not pointwise, as functions that call operators. See ``_derivatives``."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def _summed(call: Differentiated) -> Gradients:
 
 
 def _expand_reduced(g: Tensor, x: Tensor, dims: Any, keepdim: Any) -> Tensor:
-    """Expand the gradient of a reduction along dimensions to the elements that it reduced."""
+    """Broadcast the gradient of a reduction over the reduced dimensions."""
     if dims is not None and not keepdim:
         for dim in sorted(dim % max(x.dim(), 1) for dim in ([dims] if isinstance(dims, int) else dims)):
             if x.dim():

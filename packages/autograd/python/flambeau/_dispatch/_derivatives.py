@@ -1,8 +1,8 @@
-"""Derivatives that call operators from Python, so that ``__torch_dispatch__`` intercepts these.
+"""Derivatives that call operators from Python, so that ``__torch_dispatch__`` intercepts these operators.
 
-Pointwise operators define derivatives as expressions in their rows (``_pointwise_derivatives``), and
-``_derivative_rules`` has those of other operators. The derivative of any remaining operator is a single operator whose
-name ends in ``_vjp``. It runs the operator again and differentiates it (``_vjp``).
+The table of pointwise operators defines their derivatives as expressions (``_pointwise_derivatives``), and
+``_derivative_rules`` contains the derivatives of other operators. The derivative of any remaining operator is a single
+operator whose name ends in ``_vjp``. It runs the original operator again and differentiates it (``_vjp``).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from flambeau.library._overloads import OpOverload
 
 
 class Differentiated(NamedTuple):
-    """A call to be differentiated.
+    """A call of an operator that is differentiated.
 
     Attributes:
-        results: results of the call; None for results that the derivative does not read.
+        results: results of the call, with None for tensors that the derivative does not read.
         gradients: gradient of each tensor among the results, or None.
         needs: for each tensor among the arguments, True if its gradient is needed.
         tensors: the tensors among the arguments.
@@ -49,7 +49,15 @@ _READING_RESULTS: set[str] = set()
 
 
 def rule(*names: str, reads_results: bool = False) -> Callable[[Rule], Rule]:
-    """Register the derivative of operators, which returns one gradient for each tensor or None to decline."""
+    """Register the decorated function as the derivative of operators.
+
+    The function returns one gradient, or None, for each tensor among the arguments. It returns None instead of a tuple
+    if it does not support the call.
+
+    Args:
+        names: names of the operators.
+        reads_results: True if the function reads ``Differentiated.results``.
+    """
 
     def register(function: Rule) -> Rule:
         RULES.update(dict.fromkeys(names, function))
@@ -61,7 +69,7 @@ def rule(*names: str, reads_results: bool = False) -> Callable[[Rule], Rule]:
 
 
 def reads_results(overload: OpOverload) -> bool:
-    """Return whether the derivative of an overload reads results, which must then be saved."""
+    """Return whether the derivative of an overload reads the results. If so, they must be saved."""
     from . import _derivative_rules, _pointwise_derivatives  # noqa: F401  registers the rules
 
     name = overload._opname.removesuffix("_")
@@ -86,7 +94,7 @@ def gradients(call: Differentiated) -> tuple[Any, ...]:
 
 def _real_if(tensor: Tensor, gradient: Any) -> Any:
     """Convert a gradient to a tensor, or to None if it is 0. For a real tensor, take the real part."""
-    if isinstance(gradient, (int, float, complex)):  # an expression without operands
+    if isinstance(gradient, (int, float, complex)):  # the derivative is an expression without tensors
         return flambeau.full_like(tensor.detach(), gradient) if gradient else None
     is_wider = gradient is not None and gradient.is_complex() and not tensor.is_complex()
     return gradient.real if is_wider else gradient

@@ -1,4 +1,4 @@
-"""``tensor[...]`` and assignments to it by operators of ``ops.aten``, as PyTorch's bindings call them."""
+"""``tensor[key]`` and ``tensor[key] = value``, computed by the operators of ``ops.aten`` that PyTorch calls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _consumed(item: Any) -> int:
 
 
 def _viewed(input: Tensor, key: Any) -> tuple[Tensor, list[Any]]:
-    """Apply the indices that are not tensors. Return the view, and a tensor index or None for each dimension."""
+    """Apply the indices that are not tensors. Return the resulting view and, for each dimension, a tensor or None."""
     items = _items(key)
     used = sum(_consumed(item) for item in items if item is not Ellipsis)
     if used > input.dim():

@@ -1,4 +1,4 @@
-"""Derivatives of pointwise operators: the expressions of their rows, evaluated with operators."""
+"""Derivatives of pointwise operators: the expressions in the operator table, evaluated by calling operators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBER = re.compile(r"c<V>\(([^()]*)\)")
 
 
 class _Scope(dict[str, Any]):
-    """Values of the names in an expression: operands, and functions that are looked up at first use."""
+    """Values of the names in an expression: operands, and functions, which are looked up when they are first used."""
 
     def __missing__(self, name: str) -> Any:
         return _function(name)
@@ -27,7 +27,7 @@ class _Scope(dict[str, Any]):
 
 @functools.cache
 def _function(name: str) -> Callable[..., Any] | None:
-    """Return the function with this name in expressions, or None if there is no such operator."""
+    """Return the function that ``name`` denotes in an expression, or None if no such operator exists."""
     if name == "real_part":
         return lambda x: x.real if isinstance(x, (Tensor, complex)) else x
     if name == "conj":
@@ -50,7 +50,7 @@ def _where(condition: Any, yes: Any, no: Any) -> Any:
 
 
 def _accept_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function so that all its arguments may be numbers. It then returns a number."""
+    """Wrap a function of tensors so that it also accepts only numbers. It then returns a number."""
 
     def call(*args: Any) -> Any:
         if any(isinstance(argument, Tensor) for argument in args):
@@ -62,7 +62,11 @@ def _accept_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @functools.cache
 def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...]]]:
-    """Return, by name, each row and the compiled derivatives by its operands: None if zero or missing."""
+    """Return ``{name: (row, derivatives)}`` for the pointwise operators.
+
+    ``row`` is the row of the operator table. ``derivatives`` has the compiled expression for each operand, or None if
+    the derivative is zero or missing.
+    """
     found = {}
     for row in _core.pointwise_rows():
         codes = tuple(
@@ -75,7 +79,7 @@ def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...
 
 @functools.cache
 def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | None:
-    """Return the derivative of the row with this name, or None if it cannot be evaluated with operators.
+    """Return the derivative of the pointwise operator ``name``, or None if operators cannot evaluate it.
 
     Some expressions use functions that exist only in kernels.
     """
@@ -88,7 +92,7 @@ def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | N
 
 @functools.cache
 def reads_result(name: str) -> bool:
-    """Return whether a derivative of the row with this name reads the result."""
+    """Return whether a derivative of the pointwise operator ``name`` reads the result."""
     entry = _expressions().get(name)
     return entry is not None and any("result" in text for text in entry[0]["derivatives"])
 

@@ -1,4 +1,4 @@
-"""Autograd above ``__torch_dispatch__``: calls that run without recording, and their nodes. Note [Dispatch]."""
+"""Autograd above ``__torch_dispatch__``: run a call without recording, then attach a node. Note [Dispatch]."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def with_history(overload: OpOverload, args: tuple[Any, ...], result: Any) -> An
 
 
 def history_of(overload: OpOverload) -> tuple[Any, ...] | None:
-    """Return the data with which tensor-core records calls of an overload: Note [Known calls] in dispatch.cpp."""
+    """Return the data that tensor-core needs to record calls of an overload: Note [Known calls] in dispatch.cpp.
+
+    The tuple is empty if calls are not recorded. Return None for an operator that changes an argument.
+    """
     if overload._own_schema is not None and overload._own_schema.is_mutable:
         return None
     if not _has_history(overload):
@@ -64,7 +67,7 @@ def _gradients(
     saved: tuple[Any, ...],
     needs: tuple[bool, ...],
 ) -> tuple[Any, ...]:
-    """Return the gradients of the arguments. ``values`` are the arguments, with None in place of tensors."""
+    """Return the gradients of the arguments. ``values`` are the arguments, with None instead of tensors."""
     tensors = iter(saved)
     args = tuple(next(tensors) if value is None else value for value in values)
     results = [next(tensors, None)]
@@ -81,7 +84,7 @@ def _kind(overload: OpOverload) -> str:
 
 
 def _copy_before_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Tensor, tuple[Any, ...]]:
-    """Return the first argument, which will be changed, and the arguments with a copy of it.
+    """Return the first argument, which the operator will change, and the arguments with a copy in its place.
 
     Raises: RuntimeError if the tensor may not be changed in place.
     """
@@ -129,5 +132,5 @@ _TENSOR_PLACEHOLDER = object()  # stands for a tensor among the results
 
 
 def _detach_if_input(result: Any, inputs: tuple[Any, ...]) -> Any:
-    """Return a result that can get a grad_fn: a returned argument is replaced with a detached tensor."""
+    """Return ``result``, detached if it is one of the inputs, so that it can get a new grad_fn."""
     return result.detach() if any(result is each for each in inputs) else result

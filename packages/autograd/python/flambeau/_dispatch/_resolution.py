@@ -18,17 +18,17 @@ from flambeau.library._overloads import OpOverload, OpOverloadPacket
 from flambeau.library._own_operators import own
 
 from . import _conversions, _decompositions, _indexing
-from . import _layer_decompositions as _layer_decompositions  # registers them
+from . import _layer_decompositions as _layer_decompositions  # the import registers the decompositions
 
 _PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.special": "special_", "flambeau.fft": "fft_"}
-# Aliases of pointwise operators, which PyTorch dispatches as the operator itself.
+# Aliases of pointwise operators. PyTorch dispatches an alias as the operator itself.
 _ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
 _SLOTS = {"__getitem__": _indexing.get, "__setitem__": _indexing.set_}
-# Operators that accept numbers as tensors. PyTorch converts them to 0-D tensors.
+# Operators that accept a number as their second operand. PyTorch converts it to a 0-D tensor.
 _NUMBERS_ARE_TENSORS = frozenset(
     name + suffix for name in ("add", "sub", "mul", "div", "true_divide", "floor_divide") for suffix in ("", "_")
 )
-# Operators that a class or a mode handles although no result is a tensor.
+# Operators that are dispatched although no result is a tensor.
 _READS_VALUES = frozenset(("equal", "_local_scalar_dense", "is_nonzero"))
 # Methods that are never dispatched: they read metadata, or belong to autograd, which runs before dispatch.
 _NEVER_DISPATCHED = frozenset(
@@ -44,7 +44,7 @@ _NEVER_DISPATCHED = frozenset(
         ),
     )
 )
-# Reflected operators such as ``2 - x``, implemented with other operators.
+# Operators with a number as the first operand, such as ``2 - x``, and the operators that compute them.
 _REFLECTED: dict[str, Callable[[Any, Tensor], Any]] = {
     "add": lambda number, x: flambeau.add(x, number),
     "mul": lambda number, x: flambeau.mul(x, number),
@@ -55,7 +55,12 @@ _SCALAR_TYPES = (bool, int, float)
 
 
 class Call(NamedTuple):
-    """A call of an overload with its arguments in the form of its schema."""
+    """A call of an overload, with arguments in the form of the overload's schema.
+
+    Attributes:
+        depends_on_types_alone: True if every call with arguments of these types selects the same overload.
+        finish: function that converts the result to the type that the Python function returns.
+    """
 
     overload: OpOverload
     args: tuple[Any, ...]
@@ -65,7 +70,7 @@ class Call(NamedTuple):
 
 
 class _Target(NamedTuple):
-    """Target of a callable: a function that replaces it, or an operator and the schemas of its overloads."""
+    """Target of a Python function: a function that replaces it, or an operator with the schemas of its overloads."""
 
     function: Callable[..., Any] | None
     packet: OpOverloadPacket | None
@@ -81,7 +86,7 @@ _targets: dict[Any, _Target | None] = {}
 
 
 def _target(called: Any) -> _Target | None:
-    """Return the target of a callable, or None if it is not an operator that is dispatched."""
+    """Return the target of a callable, or None if calls of it are not dispatched."""
     if called in _targets:
         return _targets[called]
     enabled = _core._dispatch_enabled(False)
@@ -126,7 +131,7 @@ def _returns_tensors(schema: FunctionSchema) -> bool:
 
 
 def _parsing_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionSchema, ...]:
-    """Return schemas in the order in which PyTorch's argument parser tries them: tensors before numbers."""
+    """Sort schemas in the order in which PyTorch's argument parser tries them: tensors before numbers."""
     if name in _NUMBERS_ARE_TENSORS:
         schemas = tuple(schema for schema in schemas if not schema.overload_name.startswith("Scalar"))
 
@@ -138,7 +143,10 @@ def _parsing_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[Func
 
 
 def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the Call for a call from Python, the result of a function that replaces it, or NotImplemented."""
+    """Resolve a call from Python.
+
+    Return a `Call`, or the result if a decomposition computes it, or NotImplemented if the operator is not dispatched.
+    """
     target = _target(called)
     if target is None:
         return NotImplemented
@@ -182,7 +190,7 @@ def _bind_schema(
 
 
 def _split_out(schemas: tuple[FunctionSchema, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Replace a tuple ``out`` in keyword arguments by one argument for each result."""
+    """Replace a keyword argument ``out`` that is a tuple with one keyword argument for each result."""
     out = kwargs.get("out")
     if not isinstance(out, (tuple, list)):
         return kwargs

@@ -1,4 +1,4 @@
-"""Calls of the ``__torch_dispatch__`` of modes and classes. Note [Dispatch]."""
+"""Calls of the method ``__torch_dispatch__`` of modes and classes. Note [Dispatch]."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _holds_instance = _core._holds_instance
 
 
 def call_handlers(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the result of the innermost mode or, if none is active, of the arguments' classes."""
+    """Return the result of the innermost mode or, if no mode is active, the result of the arguments' classes."""
     mode = _innermost()
     if _holds_instance(args) or (kwargs and _holds_instance(list(kwargs.values()))):
         instances = _instances(args, kwargs)
@@ -30,7 +30,7 @@ def call_handlers(overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 
 
 def _call_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the result of a mode, which is inactive during its call."""
+    """Return the result of a mode. The mode is inactive while its method runs."""
     _pop()
     try:
         if overload.dispatch_rules is not None and type(mode) in overload.dispatch_rules:
@@ -41,7 +41,7 @@ def _call_mode(mode: Any, overload: Any, types: tuple[type, ...], args: tuple[An
 
 
 def call_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return the first result of the classes. Raises: TypeError if all return NotImplemented."""
+    """Return the first result of the classes that is not NotImplemented. Raises: TypeError if no class returns one."""
     for kind in types:
         if overload.dispatch_rules is not None and kind in overload.dispatch_rules:
             result = overload.dispatch_rules[kind](kind, overload, types, args, kwargs)
@@ -56,7 +56,7 @@ def call_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], 
 
 
 def _instances(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-    """Return an instance of each class among the arguments, from left to right, subclasses before their bases."""
+    """Return one argument of each class with ``__torch_dispatch__``, from left to right, subclasses before bases."""
     found: list[Any] = []
     for value in tensors_of((*args, *kwargs.values()) if kwargs else args):
         kind = type(value)
@@ -68,7 +68,7 @@ def _instances(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 
 
 def tensors_of(values: Any) -> Iterator[Tensor]:
-    """Yield the tensors among values and in lists and tuples of them."""
+    """Yield the tensors among values, including those in nested lists and tuples."""
     for value in values:
         if isinstance(value, Tensor):
             yield value

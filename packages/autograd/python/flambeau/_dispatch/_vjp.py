@@ -1,4 +1,4 @@
-"""The derivative of an operator as a single operator, which recomputes the original one. See ``_derivatives``."""
+"""The derivative of an operator as a single operator, which runs the original operator again. See ``_derivatives``."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class VectorJacobianProduct(OpOverload):
                 if not isinstance(leaf, Tensor):
                     continue
                 needed = next(wanted)
-                # Copy the other arguments: the operator may change them, as batch_norm changes its statistics.
+                # Copy the other tensors: the operator may change them, as batch_norm changes its running statistics.
                 leaves[i] = self._differentiated(leaf, higher) if needed else leaf.detach().clone()
                 inputs.append(leaves[i] if needed else None)
             given, named = _pytree.tree_unflatten(leaves, structure)
@@ -54,7 +54,7 @@ class VectorJacobianProduct(OpOverload):
 
 @functools.cache
 def derivative_overload(overload: OpOverload) -> VectorJacobianProduct:
-    """Return the overload that computes the derivative of an overload."""
+    """Return the operator that computes the derivative of ``overload``."""
     return VectorJacobianProduct(overload)
 
 
