@@ -39,7 +39,7 @@ from flambeau.library._operators import (
 )
 from flambeau.library._schema import infer_schema
 
-impl_abstract = register_fake  # its former name
+impl_abstract = register_fake  # the name in earlier versions of PyTorch
 
 __all__ = [
     "CustomOpDef",

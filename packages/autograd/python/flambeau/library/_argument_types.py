@@ -11,7 +11,7 @@ from flambeau.library._function_schema import Argument, FunctionSchema
 
 _REFUSED = object()
 _NUMBERS = (bool, int, float, complex)
-# Names of arguments in Python that differ from those in schemas.
+# Names of arguments in Python that differ from the names in schemas.
 _RENAMED = {"axis": "dim", "keepdims": "keepdim", "input": "self", "x": "self", "self": "input", "tensor": "self"}
 
 
@@ -66,9 +66,9 @@ _ELEMENTS: dict[str, Callable[[Any], Any]] = {
 
 
 def _convert(argument: Argument, value: Any, wrapped: bool) -> Any:
-    """Convert a value to the type of an argument. Return _REFUSED if that is not possible.
+    """Convert ``value`` to the type of ``argument``. Return ``_REFUSED`` if this is not possible.
 
-    ``wrapped``: if True, a number is allowed for a tensor or a list.
+    If ``wrapped`` is True, a number is accepted instead of a tensor or a list.
     """
     if value is None:
         return None if argument.is_optional else _REFUSED
@@ -100,9 +100,10 @@ def _collect_integers(schema: FunctionSchema, args: tuple[Any, ...]) -> tuple[An
 def bound(
     schema: FunctionSchema, args: tuple[Any, ...], kwargs: dict[str, Any], wrapped: bool = False
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
-    """Match the arguments of a call with a schema. Return None if they do not match.
+    """Convert the arguments of a call to the form of a schema. Return None if they do not match the schema.
 
-    Arguments that equal their defaults are left out, at the end of the positional ones and among those by keyword.
+    Return the positional and the keyword arguments. Keyword-only arguments and trailing positional arguments that equal
+    their defaults are omitted.
     """
     args = _collect_integers(schema, args)
     if len(args) > len(schema.positional):

@@ -1,4 +1,4 @@
-"""``flambeau.ops.aten``: flambeau's operators by the names that they have in PyTorch's dispatcher."""
+"""``flambeau.ops.aten``: flambeau's operators under the names that they have in PyTorch's dispatcher."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flambeau._suggestions import unknown_attribute
 from . import _aten_operators, _aten_schemas
 from ._overloads import OpOverloadPacket
 
-# Names of overloads that files may use for any operator, even if there is no schema of that name.
+# Names of overloads that files may use for any operator, even if the operator has no schema with this name.
 _OVERLOADS = frozenset(
     (
         *(
@@ -60,23 +60,23 @@ _OVERLOADS = frozenset(
 
 
 def _operator(name: str) -> Callable[..., Any] | None:
-    """Return the operator with this name (a function, an in-place method or an operator of a layer), or None."""
+    """Return the operator ``name`` (a function, an in-place method or a layer's operator), or None if not found."""
     if (written := _aten_operators.find_operator(name)) is not None:
         return written
     if name.startswith("__"):
         return None
     if (layers := _extension_points.available("aten_layers")) is not None and (layer := layers(name)) is not None:
         return layer  # type: ignore[no-any-return]
-    found = vars(flambeau).get(name)  # names that load on first use are not operators of the registry
+    found = vars(flambeau).get(name)  # does not load lazy attributes of flambeau, which are never operators
     if isinstance(found, OPERATOR_TYPES):
         return found
     return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None
 
 
 def resolve(name: str) -> Callable[..., Any]:
-    """Return the operator for a name in the notation of files: ``aten::add.Tensor`` or ``aten::add``.
+    """Return the operator for a name such as ``aten::add.Tensor`` or ``aten::add``, as files contain it.
 
-    Raises: NotImplementedError naming the operator if flambeau lacks it.
+    Raises: NotImplementedError if flambeau does not have the operator.
     """
     match = re.fullmatch(r"aten::(\w+)(\.\w+)?", name)
     found = None if match is None or hasattr(Aten, match[1]) else getattr(aten, match[1], None)
@@ -105,7 +105,7 @@ class Aten:
         function = _operator(name)
         if function is None:
             raise unknown_attribute(self, name, "'_OpNamespace' 'aten'")
-        # Stored as an attribute, so that each operator is looked up once and is always the same object.
+        # Store the packet as an attribute, so that each operator is looked up once and is always the same object.
         self.__dict__[name] = found = _packet(name, function)
         return found
 

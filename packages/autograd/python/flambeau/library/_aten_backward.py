@@ -1,4 +1,4 @@
-"""Operators of ``flambeau.ops.aten`` that compute derivatives of others. They call operators."""
+"""Operators of ``flambeau.ops.aten`` that compute derivatives of other operators, as functions that call operators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Operators of ``flambeau.ops.aten`` without a function of the same name. Their arguments follow PyTorch's schemas."""
+"""Operators of ``flambeau.ops.aten`` for which flambeau has no function of the same name and arguments.
+
+Their arguments follow PyTorch's schemas.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from flambeau import Tensor
 
 from . import _aten_backward
 
-# Methods of tensors without a function of the same name.
+# Operators that are methods of tensors, without a function of the same name.
 _METHODS = frozenset(
     (
         *(
@@ -82,7 +85,10 @@ def _to_copy(input: Tensor, *, memory_format: Any = None, pin_memory: Any = None
 
 
 def _to(input: Tensor, *args: Any, **options: Any) -> Tensor:
-    """Convert like the overloads of ``aten::to``, which begin with a device, a dtype, both, or a tensor."""
+    """Convert a tensor with the arguments of any overload of ``aten::to``.
+
+    They begin with a device, a dtype, both, or a tensor.
+    """
     given: dict[str, Any] = {}
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):
@@ -133,7 +139,7 @@ def _batch_norm(
 
 
 def _batch_norm_legit(input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
-    if len(rest) == 3:  # the overload no_stats
+    if len(rest) == 3:  # called as the overload no_stats, which has no running statistics
         rest = (None, None, *rest)
     return flambeau.native_batch_norm(input, weight, bias, *rest)
 
@@ -168,7 +174,7 @@ def _trilinear(
     return (factors[0] * factors[1] * factors[2]).sum(list(sumdim))
 
 
-_SCALES = ("backward", "ortho", "forward")  # by PyTorch's number: factors of 1, 1 / sqrt(n) and 1 / n
+_SCALES = ("backward", "ortho", "forward")  # index: PyTorch's number for the scales 1, 1 / sqrt(n) and 1 / n
 
 
 def _fft_r2c(input: Tensor, dim: Sequence[int], normalization: int, onesided: bool) -> Tensor:
@@ -210,7 +216,7 @@ def _elu(input: Tensor, alpha: float = 1, scale: float = 1, input_scale: float =
 
 
 def _moment(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``std`` or a similar function with an optional second argument ``unbiased``."""
+    """Wrap ``std`` or a similar function so that its second argument can be ``unbiased``."""
 
     def call(input: Tensor, *args: Any, **options: Any) -> Any:
         if args and isinstance(args[0], bool):
@@ -337,7 +343,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
 
 
 def names() -> set[str]:
-    """Return the names of the operators in this table, of methods and of the functions of submodules."""
+    """Return the names of all operators that `find_operator` finds."""
     modules = {name: importlib.import_module(f"flambeau.{name}") for name in _MODULES}
     return {
         *OPERATORS,
@@ -348,7 +354,11 @@ def names() -> set[str]:
 
 
 def find_operator(name: str) -> Callable[..., Any] | None:
-    """Return the operator of this table, the method or the function of a submodule, or None."""
+    """Return the function for an ATen operator, or None if not found.
+
+    It is an entry of ``OPERATORS``, a Tensor method, a function that reads a Tensor attribute, or a public function of
+    a submodule (``linalg_det``: ``flambeau.linalg.det``).
+    """
     if name in OPERATORS:
         return OPERATORS[name]
     if name in _METHODS:

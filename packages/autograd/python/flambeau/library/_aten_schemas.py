@@ -1,4 +1,4 @@
-"""The schemas of PyTorch's operators, from the file that ``tools/parity/schemas.py`` writes."""
+"""Schemas of PyTorch's operators, read from the file that ``tools/parity/schemas.py`` writes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from flambeau.library._function_schema import FunctionSchema
 
-_COMPOSITE = "~"  # prefix of an operator that PyTorch composes of others
-_USUAL_RESULT = " -> Tensor"  # result of the lines that do not name one
+_COMPOSITE = "~"  # prefix of a composite operator, which PyTorch implements with other operators
+_USUAL_RESULT = " -> Tensor"  # result type of the lines that do not contain one
 
 
 @functools.cache
@@ -33,7 +33,7 @@ def names() -> list[str]:
 
 @functools.cache
 def schemas_of(name: str) -> dict[str, FunctionSchema]:
-    """Return the schemas of an operator by overload name; "" is the default overload."""
+    """Return a dictionary from overload names to the schemas of an operator. "" is the default overload."""
     lines = [line if ") -> " in line else line + _USUAL_RESULT for line in _lines().get(name, ())]
     parsed = [FunctionSchema.parse(f"aten::{line.removeprefix(_COMPOSITE)}") for line in lines]
     return {schema.overload_name: schema for schema in parsed}
@@ -41,6 +41,6 @@ def schemas_of(name: str) -> dict[str, FunctionSchema]:
 
 @functools.cache
 def is_composite(name: str, overload: str) -> bool:
-    """Return whether PyTorch composes an overload of other operators."""
+    """Return whether PyTorch implements an overload with other operators (CompositeImplicitAutograd)."""
     start = f"{_COMPOSITE}{name}.{overload}(" if overload else f"{_COMPOSITE}{name}("
     return any(line.startswith(start) for line in _lines().get(name, ()))

@@ -1,4 +1,4 @@
-"""Tests of the consistency of an operator's registrations."""
+"""Tests that an operator behaves as its registrations declare."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def opcheck(
         args, kwargs: arguments of a call.
         test_utils: names of the tests to run.
         raise_exception: if False, return exceptions instead of raising them.
-    Returns: a dictionary from each test to ``"SUCCESS"`` or the exception.
+    Returns: a dictionary from the name of each test to ``"SUCCESS"`` or the exception.
     Raises: OpCheckError if a test fails; ValueError for an unknown test.
 
     >>> @fb.library.custom_op("example::negated", mutates_args=())

@@ -1,4 +1,4 @@
-"""Operators that a program defines: their names, kernels and derivatives."""
+"""Custom operators: their names, kernels and derivatives."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ IN_PLACE = (
 )
 
 registry: dict[str, CustomOpDef] = {}
-packets: dict[str, CustomPacket] = {}  # by name without the overload; created on first use
-# Dispatch keys of kernels, and the device type that each supports; None means all.
-# Dispatch keys of devices that flambeau does not support; kernels for them are never called.
+packets: dict[str, CustomPacket] = {}  # the key is the name without the overload name; created on first use
+# Dispatch keys of devices that flambeau does not support. Kernels for them are accepted but never called.
 KEYS_OF_OTHER_DEVICES = ("FPGA", "HIP", "HPU", "IPU", "Lazy", "MPS", "MTIA", "PrivateUse1", "VE", "XLA", "XPU")
+# Dispatch keys of kernels, and the device type that each kernel supports; None means all device types.
 KEYS_OF_DEVICES = {"CPU": "cpu", "CUDA": "cuda", "CompositeExplicitAutograd": None}
 
 
 class CustomOpDef:
-    """Operator that `custom_op` or `extension_op` returns. Call it like the function from which it was made.
+    """Operator that `custom_op` or `extension_op` returns. It is called like the function that defines it.
 
     >>> @fb.library.custom_op("example::plus_one", mutates_args=())
     ... def plus_one(x: fb.Tensor) -> fb.Tensor:
@@ -53,8 +53,8 @@ class CustomOpDef:
     """
 
     _dispatch_keys: tuple[str, ...] = (*KEYS_OF_DEVICES, "Meta")
-    _may_alias = False  # whether a result may share memory with an argument
-    is_not_guarded = True  # a compiled function does not depend on how the operator computes its result
+    _may_alias = False  # True if a result may share memory with an argument
+    is_not_guarded = True  # compiled functions do not check for changes of this object
 
     def __init__(
         self, name: str, function: Callable[..., Any], mutates_args: Any, device_types: Any, schema: str | None
@@ -88,10 +88,8 @@ class CustomOpDef:
         self._decomposition: Callable[..., Any] | None = None
         self._decomposed_in_programs = False
         self._onnx: Callable[..., Any] | None = None
-        self._dispatch_rules: dict[
-            type, Callable[..., Any]
-        ] = {}  # implementations by mode or class with __torch_dispatch__
-        self._recorded: dict[Any, type[Function]] = {}  # by the nesting of the arguments
+        self._dispatch_rules: dict[type, Callable[..., Any]] = {}  # the key is a mode or class with __torch_dispatch__
+        self._recorded: dict[Any, type[Function]] = {}  # the key is the structure of the nested arguments
         self.__name__ = self._qualname.rpartition("::")[2]
 
     def __repr__(self) -> str:
@@ -110,14 +108,14 @@ class CustomOpDef:
 
     @functools.cached_property
     def _opoverload(self) -> CustomOverload:
-        """The operator as ``__torch_dispatch__`` receives it."""
+        """The overload object that ``__torch_dispatch__`` receives."""
         from flambeau.library._custom_overload import CustomOverload
 
         return CustomOverload(self)
 
     @property
     def default(self) -> CustomOverload:
-        """The operator as an overload."""
+        """The overload object of the operator, as in ``ops.namespace.name.default``."""
         return self._opoverload
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -129,7 +127,7 @@ class CustomOpDef:
         return self._call(*bound.args, **bound.kwargs)
 
     def _callable(self) -> Callable[..., Any]:
-        """Return the callable that modes, vmap and classes can intercept before the operator runs."""
+        """Return a callable that runs the operator. Modes, vmap and classes can intercept calls of it."""
 
         def call(*args: Any, **named: Any) -> Any:
             return self._run(args, named)
@@ -156,13 +154,13 @@ class CustomOpDef:
             return self._run_mutating(args, named, arguments)
         leaves, nested = _pytree.tree_flatten((args, tuple(named.values())))
         if self._may_alias and not (_core._is_intercepting() or _core._holds_recorded(leaves)):
-            with flambeau.no_grad():  # a Function would make results that alias arguments views
+            with flambeau.no_grad():  # a Function would turn results that alias arguments into views
                 return self._compute(args, named)
         result = self._autograd_function(nested).apply(*leaves)
         return list(result) if self._gives_list else result
 
     def _run_in_order(self, *values: Any) -> Any:
-        """Call the operator with the values of its parameters, keyword-only ones included, by position."""
+        """Call the operator with one positional value for each parameter, including keyword-only parameters."""
         count = len(values) - len(self._keywords)
         return self._call(*values[:count], **dict(zip(self._keywords, values[count:], strict=True)))
 
@@ -170,7 +168,7 @@ class CustomOpDef:
         """Call the operator with batched arguments."""
         if not self._mutated:
             return self._run(args, named)
-        with flambeau.no_grad():  # operators that change batches increment their version
+        with flambeau.no_grad():  # the operators that the kernel calls increment the version counters of batches
             return self._compute(args, named)
 
     def _autograd_function(self, nested: _pytree.TreeSpec) -> type[Function]:
@@ -204,7 +202,7 @@ class CustomOpDef:
         return result
 
     def _call_torch_dispatch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return the result of the ``__torch_dispatch__`` of a mode or a class."""
+        """Call the ``__torch_dispatch__`` of a mode or class with the operator, and return the result."""
         from flambeau._dispatch import _torch_dispatch
 
         return _torch_dispatch.call_handlers(self._opoverload, *self._opoverload.without_defaults(args, kwargs))
@@ -243,7 +241,7 @@ class CustomOpDef:
     def register_kernel(
         self, device_types: str | Iterable[str] | None, func: Callable[..., Any] | None = None, /
     ) -> Callable[..., Any]:
-        """Register a function, or the decorated one, as the kernel for some device types; None means all."""
+        """Register the kernel for some device types, or for all (None). Without ``func``, return a decorator."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             kinds = [device_types] if device_types is None or isinstance(device_types, str) else device_types
@@ -265,7 +263,7 @@ class CustomOpDef:
             )
 
     def register_fake(self, fn: F, /) -> F:
-        """Register a function that returns results without values, for tensors on the device ``meta``."""
+        """Register the function that computes the shapes and dtypes of results, for tensors on the device ``meta``."""
         self._fake = fn
         return fn
 
@@ -341,7 +339,7 @@ def _share_address(x: Tensor, y: Tensor) -> bool:
 
 
 def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[Any, ...]) -> list[Any]:
-    """Flatten the gradients of a backward function to one for each leaf; missing ones are None."""
+    """Flatten the gradients that a backward function returns: one for each leaf, None for missing gradients."""
     positional = nested.children[0].children
     if len(gradients) > len(positional):
         raise RuntimeError(f"{name}: backward returned {len(gradients)} gradients for {len(positional)} inputs")
@@ -368,7 +366,7 @@ def run_each_example(
 
 
 def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
-    """Return the operator as an autograd function of the leaves of its arguments."""
+    """Return an autograd Function that calls the operator. Its arguments are the leaves of the operator's arguments."""
 
     def arguments(leaves: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, named = _pytree.tree_unflatten(leaves, nested)
@@ -407,13 +405,13 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
 
 
 def check_name(function: str, name: str) -> None:
-    """Raise ValueError unless an operator's name has the form ``namespace::name``."""
+    """Raise ValueError if the name of an operator does not have the form ``namespace::name``."""
     if name.count("::") != 1 or not all(part.isidentifier() for part in name.split("::")):
         raise ValueError(f"{function}: expected a name of the form namespace::name, got {name!r}")
 
 
 def register(op: CustomOpDef) -> CustomOpDef:
-    """Make an operator known by its name: as ``flambeau.ops.namespace.name``, and to programs."""
+    """Register an operator under its name, for ``flambeau.ops.namespace.name`` and for traced programs."""
     registry[op._qualname] = op
     if (packet := packets.get(op._packet_name)) is not None:
         packet.add(op)
@@ -422,7 +420,7 @@ def register(op: CustomOpDef) -> CustomOpDef:
 
 
 def unregister(name: str) -> None:
-    """Remove the operator with this name, if there is one."""
+    """Remove the operator with this name if it exists."""
     op = registry.pop(name, None)
     if op is not None and (packet := packets.get(op._packet_name)) is not None:
         packet.remove(op)
@@ -462,10 +460,11 @@ def custom_op(
     schema: str | None = None,
     tags: Any = None,
 ) -> Any:
-    """Define an operator from a function, as a decorator or directly.
+    """Define an operator from a function. Without ``fn``, return a decorator.
 
-    Operations inside the function are not recorded; ``register_autograd`` of the result sets the derivative. The
-    operator is also available as ``flambeau.ops.namespace.name``. It replaces an operator of the same name.
+    Autograd does not record the operations inside the function; ``register_autograd`` of the result sets the
+    derivative. The operator is also available as ``flambeau.ops.namespace.name``. It replaces an existing operator of
+    the same name.
 
     Args:
         name: ``"namespace::name"``.

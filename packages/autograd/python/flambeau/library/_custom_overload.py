@@ -14,7 +14,7 @@ from flambeau.library._overloads import OpOverload, OpOverloadPacket
 
 
 class CustomPacket(OpOverloadPacket):
-    """A custom operator with its overloads, in the order of their definition."""
+    """A custom operator with all its overloads, in the order in which they were defined."""
 
     def __init__(self, qualname: str, definitions: Iterable[CustomOpDef]) -> None:
         namespace, _, name = qualname.partition("::")
@@ -46,7 +46,7 @@ class CustomPacket(OpOverloadPacket):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the only overload, or the first one whose schema matches the arguments.
 
-        Numbers are accepted for tensors, and items for lists, only if no schema matches the arguments otherwise.
+        If no schema matches, try again with numbers accepted as tensors and single items accepted as lists.
         """
         if len(self._definitions) == 1:
             return next(iter(self._definitions.values()))(*args, **kwargs)
@@ -66,7 +66,7 @@ def _overload_name(definition: CustomOpDef) -> str:
 
 
 def packet_of(qualname: str) -> CustomPacket | None:
-    """Return the packet with a name such as ``namespace::name``, or None if there is no such operator."""
+    """Return the packet with a name such as ``namespace::name``, or None if the operator does not exist."""
     if (packet := packets.get(qualname)) is None:
         definitions = [op for op in registry.values() if op._packet_name == qualname]
         if not definitions:
@@ -85,7 +85,10 @@ class CustomOverload(OpOverload):
         self.definition, self.dispatch_rules = definition, definition._dispatch_rules
 
     def without_defaults(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Remove the arguments that equal their defaults. There must be an argument for every parameter."""
+        """Remove keyword arguments and trailing positional arguments that equal their defaults.
+
+        There must be an argument for every parameter.
+        """
         positional = list(args)
         parameters = list(self.definition._signature.parameters.values())
         while positional and _is_default(parameters[len(positional) - 1], positional[-1]):
@@ -96,7 +99,7 @@ class CustomOverload(OpOverload):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.definition(*args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:  # the methods register_fake, register_kernel, ...
+    def __getattr__(self, name: str) -> Any:  # finds methods of the definition, such as register_fake
         if name.startswith("__") or name == "definition":
             raise AttributeError(name)
         return getattr(self.definition, name)

@@ -16,7 +16,7 @@ from flambeau.utils import _pytree
 _AUTOGRAD = ("Autograd", "AutogradCPU", "AutogradCUDA")
 _COMPOSITE = ("", "CompositeImplicitAutograd")
 
-# Kernels of operators that no schema declares yet, by the operator's name.
+# Kernels of operators that are not declared yet. The key is the operator's name.
 _waiting_kernels: dict[str, list[tuple[str, Callable[..., Any]]]] = {}
 
 
@@ -34,17 +34,17 @@ def signature_of(schema: FunctionSchema) -> inspect.Signature:
 
 
 def _default(argument: Argument) -> Any:
-    """Return the default of an argument. The name of a dtype or a layout is replaced by the object."""
+    """Return the default value of an argument. The name of a dtype or layout is replaced with the object."""
     value = argument.default_value
     return getattr(flambeau, value, value) if isinstance(value, str) and argument.base_type != "str" else value
 
 
 class DeclaredOp(CustomOpDef):
-    """Operator with a schema, whose kernels are registered by dispatch keys.
+    """Operator that a schema declares and whose kernels are registered for dispatch keys.
 
     A kernel for a device computes values, and `register_autograd` sets the derivative of the operator. A composite
-    kernel calls operators that record their own derivatives. So does a kernel for autograd, which is called while
-    recording is enabled. When it calls the operator again with recording disabled, the kernel for the device runs.
+    kernel and a kernel for autograd call operators that record their own derivatives. The kernel for autograd is called
+    while recording is enabled. If it calls the operator again with recording disabled, the kernel for the device runs.
     """
 
     _dispatch_keys = (*CustomOpDef._dispatch_keys, *_COMPOSITE[1:], *_AUTOGRAD)
@@ -69,7 +69,7 @@ class DeclaredOp(CustomOpDef):
             super().implement(key, function)
 
     def _recording_kernel(self, args: tuple[Any, ...]) -> Callable[..., Any] | None:
-        """Return the kernel that records its own derivative, if the call should use it."""
+        """Return the autograd or composite kernel if the call should use one, otherwise None."""
         if self._autograd is not None and flambeau.is_grad_enabled():
             return self._autograd
         if self._composite is None:
@@ -97,7 +97,7 @@ class DeclaredOp(CustomOpDef):
 
 
 def declare(schema: str) -> DeclaredOp:
-    """Create an operator from a schema and register it. Raises: RuntimeError if an operator with its name exists."""
+    """Create an operator from a schema and register it. Raises: RuntimeError if an operator of this name exists."""
     parsed = FunctionSchema.parse(schema)
     name = parsed.name + (f".{parsed.overload_name}" if parsed.overload_name else "")
     if name in registry:
@@ -112,7 +112,9 @@ def declare(schema: str) -> DeclaredOp:
 
 
 def implement(name: str, key: str, function: Callable[..., Any]) -> None:
-    """Register the kernel of a named operator for a dispatch key; if it is not declared yet, at its declaration.
+    """Register the kernel of a named operator for a dispatch key.
+
+    If the operator is not declared yet, the kernel is registered when it is declared.
 
     Raises: NotImplementedError for an unsupported key.
     """

@@ -18,7 +18,7 @@ class ExtensionOpDef(CustomOpDef):
         super().__init__(*args)
         self._by_position = (
             -1 if self._keywords else len(self._signature.parameters)
-        )  # number of positional arguments in a usual call
+        )  # number of arguments of a call that needs no binding; -1 if there are keyword-only parameters
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == self._by_position and not kwargs:
@@ -53,7 +53,7 @@ class ExtensionOpDef(CustomOpDef):
     def register_autograd(
         self, backward: Callable[..., Any], /, *, setup_context: Callable[..., Any] | None = None
     ) -> None:
-        """Raise RuntimeError: the function records its own derivative."""
+        """Raise RuntimeError, because the function records its own derivative."""
         raise RuntimeError(
             f"{self} computes its own derivative in C++; use custom_op to define an operator with a registered "
             "derivative"
@@ -61,7 +61,7 @@ class ExtensionOpDef(CustomOpDef):
 
 
 def mapped(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
-    """Return the operator with the interface of a `Function`, as `func.vmap` expects it, over flattened arguments."""
+    """Return a class like `Function` for `func.vmap`. Its ``apply`` calls the operator with flattened arguments."""
 
     def arguments(leaves: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, named = _pytree.tree_unflatten(leaves, nested)
@@ -117,12 +117,12 @@ def extension_op(
     device_types: str | Iterable[str] | None = None,
     schema: str | None = None,
 ) -> Any:
-    """Define an operator from a function of an extension module, as a decorator or directly.
+    """Define an operator from a function of an extension module. Without ``fn``, return a decorator.
 
     In contrast to :func:`custom_op`, the function records its own derivative, as C++ operators do with
     ``flambeau::record``. The operator can be traced by `jit.trace`, `export.export` and `onnx.export`, mapped by
     `func.vmap`, and intercepted by `fx` and ``__torch_function__``. Programs call the function, or the operators of its
-    decomposition if there is one (``register_decomposition``). The operator is also available as
+    decomposition if ``register_decomposition`` has set one. The operator is also available as
     ``flambeau.ops.namespace.name``.
 
     Args:

@@ -1,4 +1,4 @@
-"""Schemas of operators, in PyTorch's notation: names, types, defaults and aliasing of arguments.
+"""Schemas of operators in PyTorch's notation, which contain the names, types, defaults and aliasing of arguments.
 
 >>> schema = FunctionSchema.parse("aten::add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor")
 >>> schema.name, schema.overload_name, [argument.name for argument in schema.arguments]
@@ -24,7 +24,7 @@ _DECLARATION = re.compile(
 
 @dataclass(frozen=True)
 class AliasInfo:
-    """The memory that an argument or a result shares with others, and whether the operator writes to it."""
+    """Names of the memory that an argument or a result shares with others, and whether the operator writes to it."""
 
     before_set: frozenset[str]
     is_write: bool
@@ -58,7 +58,7 @@ class Argument:
 
     @cached_property
     def base_type(self) -> str:
-        """The type of an element, without the suffixes for lists and None."""
+        """The type without the suffixes for lists and None: ``"int"`` for ``"SymInt[2]?"``."""
         return re.sub(r"[\[\]\d?]+$", "", self.type).replace("SymInt", "int")
 
     @cached_property
@@ -124,7 +124,7 @@ class FunctionSchema:
 
 
 def _split(text: str) -> Iterator[str]:
-    """Split a text at commas outside of brackets and quotes."""
+    """Split a text at commas that are not inside brackets or quotes."""
     depth, start, quoted = 0, 0, False
     for i, letter in enumerate(text):
         if letter in "\"'":
@@ -144,7 +144,7 @@ def _argument(text: str, keyword_only: bool, named: bool = True) -> Argument:
     declaration, equals, default = text.partition("=")
     bare = _ALIAS.sub("", declaration)
     bare = bare.strip()
-    nameless = " " not in bare or bare.endswith(")")  # as the result "Dict(str, Tensor)"
+    nameless = " " not in bare or bare.endswith(")")  # for example the result "Dict(str, Tensor)"
     type_, _, name = (bare, "", "") if nameless else bare.rpartition(" ")
     if named and not name:
         raise ValueError(f"expected a type and a name, got {text!r}")
@@ -161,4 +161,4 @@ def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError):
-        return text.strip()  # such as the name of a memory format
+        return text.strip()  # for example the name of a memory format

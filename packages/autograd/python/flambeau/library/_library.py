@@ -29,7 +29,7 @@ _OF_DEVICES = {"cpu": "CPU", "cuda": "CUDA", "meta": "Meta", "default": "Composi
 
 
 def name_of(operator: Any) -> str:
-    """Return the name of a custom operator, of an overload or of a packet; a name without ``.default``.
+    """Return the name of a custom operator, overload or packet, without ``.default``. ``operator`` can be a name.
 
     Raises: NotImplementedError for an operator of flambeau itself.
     """
@@ -47,9 +47,9 @@ def name_of(operator: Any) -> str:
 
 
 def definition_of(operator: Any) -> CustomOpDef:
-    """Return the custom operator with a name, or that of an overload or packet.
+    """Return the custom operator for a name, an overload or a packet.
 
-    Raises: NotImplementedError for an operator of flambeau itself; RuntimeError if no operator has the name.
+    Raises: NotImplementedError for an operator of flambeau itself; RuntimeError if no operator has this name.
     """
     if isinstance(operator, CustomOpDef):
         return operator
@@ -66,8 +66,8 @@ class Library:
 
     Args:
         ns: the namespace.
-        kind: ``"DEF"`` for the only library that declares operators of the namespace, ``"FRAGMENT"`` for one of
-            several, ``"IMPL"`` for a library that only implements operators.
+        kind: ``"DEF"`` for the main library of the namespace (at most one), ``"FRAGMENT"`` for an additional library
+            that declares operators, ``"IMPL"`` for a library that only implements operators.
         dispatch_key: default dispatch key of `impl`.
     Raises: ValueError for an unknown kind or a reserved namespace; RuntimeError for a second ``"DEF"`` library.
 
@@ -100,7 +100,7 @@ class Library:
         return f"Library(kind={self.kind}, ns={self.ns}, dispatch_key={self.dispatch_key})>"
 
     def define(self, schema: str, alias_analysis: str = "", *, tags: Any = ()) -> str:
-        """Declare an operator by its schema without the namespace; return its name.
+        """Declare an operator by its schema without the namespace. Return the operator's name.
 
         ``alias_analysis`` and ``tags`` are accepted for compatibility with PyTorch and have no effect.
         """
@@ -139,7 +139,7 @@ class Library:
         definition_of(op_name if "::" in op_name else f"{self.ns}::{op_name}").register_fake(fn)
 
     def fallback(self, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False) -> NoReturn:
-        """Raise NotImplementedError: flambeau has no kernels for all operators of a dispatch key."""
+        """Raise NotImplementedError, because a kernel can only be registered for one operator."""
         raise NotImplementedError("Library.fallback is not supported: a kernel can only be registered for one operator")
 
     def __del__(self) -> None:
@@ -157,7 +157,7 @@ class Library:
 
 @contextlib.contextmanager
 def _scoped_library(*args: Any, **kwargs: Any) -> Iterator[Library]:
-    """Create a library whose operators exist within a ``with`` block."""
+    """Create a library whose operators exist until the end of a ``with`` block."""
     library = Library(*args, **kwargs)
     try:
         yield library
@@ -182,7 +182,7 @@ def define(
 ) -> Any:
     """Declare an operator by its name ``namespace::name`` and the rest of its schema, ``(Tensor x) -> Tensor``.
 
-    With a `Library` and a whole schema, return a decorator for the function that implements the operator.
+    If ``qualname`` is a `Library` and ``schema`` a complete schema, return a decorator for the kernel instead.
 
     >>> fb.library.define("example::triple", "(Tensor x) -> Tensor")
     >>> fb.library.impl("example::triple", "cpu", lambda x: 3 * x)
@@ -229,7 +229,8 @@ def impl(
     The operator may be declared later.
 
     Args:
-        qualname: operator or its name. With a `Library`, ``types`` is the name and ``func`` the dispatch key.
+        qualname: the operator or its name; or a `Library`, as in PyTorch's ``impl(library, name, dispatch_key)``. With
+            a library, ``types`` is the operator's name, ``func`` is the dispatch key, and a decorator is returned.
         types: ``"cpu"``, ``"cuda"``, ``"meta"``, ``"default"`` for all device types, or dispatch keys such as
             ``"CompositeImplicitAutograd"``.
         func: the kernel.
@@ -262,7 +263,7 @@ def _implemented(qualname: Any, types: str | Sequence[str], func: Function) -> F
 
 
 def fallthrough_kernel() -> NoReturn:
-    """Raise NotImplementedError: kernels that pass a call on to the next dispatch key need PyTorch's dispatcher."""
+    """Raise NotImplementedError, because flambeau does not pass calls from one dispatch key to the next."""
     raise NotImplementedError(
         "fallthrough_kernel is not supported: calls are not passed on from one dispatch key to the next"
     )
@@ -283,5 +284,5 @@ def wrap_triton(*args: Any, **kwargs: Any) -> NoReturn:
 
 
 def get_ctx() -> NoReturn:
-    """Raise NotImplementedError: sizes that depend on values are not known on the meta device."""
+    """Raise NotImplementedError, because sizes that depend on the values of elements are not supported."""
     raise NotImplementedError("get_ctx: symbolic sizes are not supported")

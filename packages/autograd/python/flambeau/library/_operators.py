@@ -1,4 +1,4 @@
-"""Operators by name, ``flambeau.ops.namespace.name``, and registration functions that take an operator's name."""
+"""The namespace ``flambeau.ops``, and registration functions that take an operator or its name."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _ProfilerNamespace(_Namespace):
     """PyTorch's operators that begin and end a named range in a profile. See `record_function`."""
 
     def _record_function_enter_new(self, name: str, args: str | None = None) -> record_function:
-        """Begin a range and return its handle."""
+        """Begin a named range. Return a handle, which ends the range."""
         from flambeau.autograd.profiler import record_function
 
         return record_function(name, args).__enter__()
@@ -48,12 +48,12 @@ class _ProfilerNamespace(_Namespace):
     _record_function_enter = _record_function_enter_new
 
     def _record_function_exit(self, handle: record_function) -> None:
-        """End the range of a handle."""
+        """End the range that returned ``handle`` when it began."""
         handle.__exit__(None, None, None)
 
 
 class _Operators:
-    """Type of ``flambeau.ops``. Its attributes are the namespaces of operators: ``aten`` and those of programs."""
+    """Type of ``flambeau.ops``. Its attributes are namespaces of operators: ``aten`` and the custom namespaces."""
 
     def __getattr__(self, name: str) -> _Namespace | Aten | OwnOperators:
         if name == "aten":
@@ -71,7 +71,7 @@ class _Operators:
 
         ``torch.utils.cpp_extension`` builds such libraries under the alias ``torch``.
 
-        Raises: OSError if it cannot be loaded, for example because it was built against PyTorch.
+        Raises: OSError if the library cannot be loaded, for example because it was built against PyTorch.
         """
         load_library(os.fspath(path))
 
@@ -215,12 +215,12 @@ def register_torch_dispatch(op: str | CustomOpDef, torch_dispatch_class: type, f
 def register_torch_dispatch(
     op: str | CustomOpDef, torch_dispatch_class: type, func: Callable[..., Any] | None = None, /, *, lib: Any = None
 ) -> Any:
-    """Register the rule of an operator for a mode or class with ``__torch_dispatch__``.
+    """Register a function that replaces the ``__torch_dispatch__`` of a mode or class for one operator.
 
     Args:
         op: the operator or its name.
         torch_dispatch_class: subclass of ``TorchDispatchMode`` or of Tensor.
-        func: function ``(mode, func, types, args, kwargs)``. If None, return a decorator.
+        func: function ``(mode_or_class, func, types, args, kwargs)``. If None, return a decorator.
         lib: accepted for compatibility with PyTorch; no effect.
 
     >>> from flambeau.utils._python_dispatch import TorchDispatchMode
@@ -241,7 +241,7 @@ def register_torch_dispatch(
 
 
 def register_autocast(op: str | CustomOpDef, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> NoReturn:
-    """Raise NotImplementedError: autocast does not cast the arguments of custom operators."""
+    """Raise NotImplementedError, because autocast does not cast the arguments of custom operators."""
     raise NotImplementedError(
         "register_autocast is not supported; cast the arguments in the operator's function instead"
     )

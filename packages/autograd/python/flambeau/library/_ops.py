@@ -1,4 +1,4 @@
-"""The types of operators as objects, under the name of PyTorch's private module ``torch._ops``."""
+"""Classes of operator objects, as in PyTorch's private module ``torch._ops``."""
 
 from flambeau.library._operators import _Namespace as _OpNamespace
 from flambeau.library._operators import ops

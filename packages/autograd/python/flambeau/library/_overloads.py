@@ -1,7 +1,7 @@
-"""Operators as objects: ``ops.aten.add`` is a packet of overloads, ``ops.aten.add.Tensor`` one of them.
+"""Operator objects: ``ops.aten.add`` is a packet of overloads, ``ops.aten.add.Tensor`` is one of its overloads.
 
-All overloads of one of flambeau's own operators call the same function, which selects the overload by its arguments.
-They are separate objects, since programs compare them and use them as keys in ``__torch_dispatch__``.
+All overloads of an ``aten`` operator call the same function, which distinguishes them by the arguments. They are
+separate objects, because programs compare overloads and use them as dictionary keys in ``__torch_dispatch__``.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ class OpOverload(_core._Forwarding):
     """One overload of an operator.
 
     Attributes:
-        namespace: ``aten``.
+        namespace: namespace of the operator, such as ``aten``.
         overloadpacket: the operator with all its overloads.
-        dispatch_rules: functions that replace the ``__torch_dispatch__`` of modes and classes, by type; None for
-            flambeau's own operators.
+        dispatch_rules: dictionary from modes and classes to the functions that replace their ``__torch_dispatch__``;
+            None for flambeau's own operators.
     """
 
     dispatch_rules: dict[type, Function] | None = None
@@ -39,7 +39,7 @@ class OpOverload(_core._Forwarding):
         self.__name__ = self.__qualname__ = f"{packet.__name__}.{overload}"
         self.__module__ = f"torch._ops.{packet.namespace}"
         self.tags: list[Any] = []
-        self.composite = False  # True if PyTorch composes it of other operators
+        self.composite = False  # True if PyTorch implements the overload with other operators
         self._forward = function if type(function) in OPERATOR_TYPES else None
 
     @property
@@ -68,12 +68,12 @@ class OpOverload(_core._Forwarding):
         return self._own_schema is not None and self._own_schema.is_view
 
     def name(self) -> str:
-        """Return the name with its namespace, without the overload name ``default``."""
+        """Return a name such as ``aten::add.Tensor``. The overload name ``default`` is omitted."""
         suffix = f".{self._overloadname}" if self._overloadname != "default" else ""
         return f"{self.namespace}::{self._opname}{suffix}"
 
     def has_kernel_for_dispatch_key(self, key: Any) -> bool:
-        """Return whether PyTorch has a kernel for CompositeImplicitAutograd; for any other key, return False."""
+        """Return whether ``key`` is CompositeImplicitAutograd and PyTorch has a kernel for it. Other keys: False."""
         return str(key).rpartition(".")[2] == "CompositeImplicitAutograd" and self.composite
 
     def decompose(self, *args: Any, **kwargs: Any) -> Any:
@@ -81,7 +81,7 @@ class OpOverload(_core._Forwarding):
         return self(*args, **kwargs) if self.composite else NotImplemented
 
     def redispatch(self, keyset: Any, /, *args: Any, **kwargs: Any) -> Any:
-        """Call the operator; flambeau has no sets of dispatch keys."""
+        """Call the operator. ``keyset`` is ignored, because flambeau has no sets of dispatch keys."""
         return self(*args, **kwargs)
 
     def _call_checked(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -108,11 +108,11 @@ class OpOverloadPacket:
     """An operator with all its overloads.
 
     Args:
-        namespace, name: ``aten`` and ``add``.
+        namespace, name: namespace and name of the operator, such as ``aten`` and ``add``.
         function: function that a call of the packet runs.
-        schemas: schemas of the overloads by name; ``default`` for an overload without a name.
-        others: function that returns whether a name without a schema is an overload, too.
-        composite: function that returns whether PyTorch composes an overload of other operators.
+        schemas: dictionary from overload names to schemas; ``default`` is the name of an overload without a name.
+        others: function that returns whether a name without a schema is also accepted as an overload.
+        composite: function that returns whether PyTorch implements an overload with other operators.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class OpOverloadPacket:
             raise AttributeError(message, name=overload, obj=self)
         made = OpOverload(self, overload, self._schemas.get(overload), self._function)
         made.composite = self._composite(overload)
-        # Store the overload as an attribute: overloads are dictionary keys, so each must remain the same object.
+        # Store the overload as an attribute: programs use it as a dictionary key, so it must remain the same object.
         self.__dict__[overload] = made
         return made
 

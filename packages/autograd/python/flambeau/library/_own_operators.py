@@ -1,4 +1,4 @@
-"""``flambeau.ops.flambeau``: operators that PyTorch does not have, in the form that ``__torch_dispatch__`` receives."""
+"""``flambeau.ops.flambeau``: operators that PyTorch does not have, as objects that ``__torch_dispatch__`` receives."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class OwnOperators:
 
 
 class _Derivatives:
-    """The derivatives of an operator. An attribute is the derivative of the overload with its name."""
+    """The derivatives of an operator. Each attribute is the derivative of the overload with the same name."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -1,4 +1,4 @@
-"""Operators that C++ libraries register: TORCH_LIBRARY calls the functions of this module."""
+"""Functions that C++ libraries call to register operators with TORCH_LIBRARY."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from flambeau.library._custom_op import CustomOpDef, registry
 from flambeau.library._declared_op import declare
 from flambeau.library._library import definition_of
 
-# Keys of PyTorch's dispatcher whose kernels are ignored: version counters, autocast and the choice of a device are
-# implemented elsewhere.
+# Dispatch keys whose kernels are ignored, because flambeau does not need them: it implements version counters, autocast
+# and the choice of a device elsewhere.
 _IGNORED = ("ADInplaceOrView", "Autocast", "AutocastCPU", "AutocastCUDA", "BackendSelect", "QuantizedCPU")
 
-_namespaces: dict[str, str] = {}  # places where the namespaces were first defined
+_namespaces: dict[str, str] = {}  # the value is the file and line that first defined the namespace
 _waiting: dict[str, list[tuple[str, Callable[..., Any]]]] = {}  # kernels of operators that are not declared yet
 
 
 def begin(namespace: str, file: str, line: str) -> None:
-    """Record where TORCH_LIBRARY defines a namespace. Raises: RuntimeError if another file defines it too."""
+    """Record where TORCH_LIBRARY defines a namespace. Raises: RuntimeError if it was already defined elsewhere."""
     location = f"{file}:{line}"
     if _namespaces.setdefault(namespace, location) != location:
         raise RuntimeError(
@@ -30,9 +30,9 @@ def begin(namespace: str, file: str, line: str) -> None:
 
 
 def define(namespace: str, declaration: str) -> None:
-    """Declare an operator.
+    """Declare an operator by its schema without the namespace.
 
-    Raises: ValueError for a text that is not a schema, RuntimeError if the operator exists.
+    Raises: ValueError if ``declaration`` is not a schema; RuntimeError if the operator exists.
     """
     op = declare(f"{namespace}::{declaration}")
     for key, kernel in _waiting.pop(op._qualname, ()):
@@ -40,7 +40,7 @@ def define(namespace: str, declaration: str) -> None:
 
 
 def implement(namespace: str, name: str, key: str, kernel: Callable[..., Any]) -> None:
-    """Register the kernel of an operator for a dispatch key, now or when the operator is declared."""
+    """Register the kernel of an operator for a dispatch key. The operator may be declared later."""
     qualname = f"{namespace}::{name}"
     if key in _IGNORED:
         return
@@ -52,7 +52,7 @@ def implement(namespace: str, name: str, key: str, kernel: Callable[..., Any]) -
 
 
 def _by_position(op: CustomOpDef, kernel: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a kernel with keyword-only arguments for a C++ function, which gets them by position."""
+    """Wrap a C++ function, which takes all arguments by position, so that it accepts keyword-only arguments."""
     if not op._keywords:
         return kernel
 
@@ -63,7 +63,7 @@ def _by_position(op: CustomOpDef, kernel: Callable[..., Any]) -> Callable[..., A
 
 
 def operator(qualname: str) -> Callable[..., Any]:
-    """Return the operator with the name ``namespace::name`` for C++. Raises: RuntimeError if it does not exist."""
+    """Return the operator ``namespace::name``. C++ calls this function. Raises: RuntimeError if it does not exist."""
     if qualname.startswith("aten::"):
         from flambeau.library._aten import resolve
 
@@ -76,7 +76,7 @@ def operator(qualname: str) -> Callable[..., Any]:
 def load_library(path: str) -> None:
     """Load a C++ library, whose operators are then available in ``flambeau.ops``.
 
-    Raises: OSError if it cannot be loaded, for example because it was built against PyTorch.
+    Raises: OSError if the library cannot be loaded, for example because it was built against PyTorch.
     """
     try:
         ctypes.CDLL(path)

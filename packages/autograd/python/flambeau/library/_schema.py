@@ -1,4 +1,4 @@
-"""Inference of an operator's schema from the annotations of the function that computes it."""
+"""Inference of an operator's schema from the type annotations of the function that implements it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
     Args:
         prototype_function: function with annotations of its parameters and of its result.
         mutates_args: names of the parameters that the function changes, or ``"unknown"`` if it may change any tensor.
-        op_name: name at the beginning of the schema.
+        op_name: operator name with which the schema begins.
     Raises: ValueError for missing or unsupported annotations, and for unknown names.
 
     >>> def scaled(x: flambeau.Tensor, factor: float = 2.0) -> flambeau.Tensor: ...
