@@ -1,7 +1,7 @@
-"""Function transforms: gradients, products with Jacobians, Jacobians, Hessians, and vectorisation."""
+"""Function transforms: gradients, Jacobian products, Jacobians, Hessians, and vectorisation."""
 
 from flambeau import _suggestions
-from flambeau.func import _dispatch  # noqa: F401  it answers for the placeholders of vmap
+from flambeau.func import _dispatch  # noqa: F401  the import registers the handler of vmap's placeholders
 from flambeau.func._forward import jvp, linearize
 from flambeau.func._functionalize import functionalize
 from flambeau.func._jacobians import hessian, jacfwd, jacrev

@@ -9,13 +9,13 @@ from flambeau.utils._pytree import LEAF, TreeSpec, tree_flatten, tree_unflatten
 
 Argnums = int | tuple[int, ...]
 
-# Every input that a transform differentiates passes through this function. It returns two connected tensors: the one to
-# differentiate with respect to, and the one that the function receives (and may change in place).
+# This function prepares an input that a transform differentiates. It returns two connected tensors: the leaf for which
+# the gradient is computed, and the tensor that the differentiated function receives (and may change in place).
 _leaf: Callable[[Tensor], tuple[Tensor, Tensor]] = _engine.leaf
 
 
 class SelectedArguments(NamedTuple):
-    """The leaves that a transform differentiates, and the arguments that contain them."""
+    """The leaves for which a transform computes gradients, their structure, and the arguments for the function."""
 
     leaves: list[Tensor]
     spec: TreeSpec
@@ -23,7 +23,10 @@ class SelectedArguments(NamedTuple):
 
 
 def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> SelectedArguments:
-    """Return the leaves selected by ``argnums``. Raise RuntimeError if out of range, TypeError for a non-tensor."""
+    """Return the leaves of the arguments that ``argnums`` selects, and the arguments for the function.
+
+    Raises: RuntimeError if ``argnums`` is invalid or out of range; TypeError if a selected leaf is not a tensor.
+    """
     replaced = list(args)
     if type(argnums) is int:
         position = _position(name, argnums, len(args))
@@ -41,14 +44,14 @@ def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> SelectedArgume
 
 
 def leaves_of(name: str, tree: Any) -> tuple[list[Tensor], TreeSpec, Any]:
-    """Return the leaves for the tensors of a pytree, its structure, and the pytree that the function receives."""
+    """Return a leaf for each tensor of a pytree, the structure of the pytree, and the pytree for the function."""
     values, spec = tree_flatten(tree)
     pairs = [_leaf(t) for t in tensors_of(name, values)]
     return [leaf for leaf, _ in pairs], spec, tree_unflatten([given for _, given in pairs], spec)
 
 
 def tensors_of(name: str, values: list[Any]) -> list[Tensor]:
-    """Return the values if all are tensors. Otherwise raise TypeError."""
+    """Return ``values``. Raise TypeError if one of them is not a tensor."""
     for value in values:
         if not isinstance(value, Tensor):
             raise TypeError(f"{name}: expected the differentiated arguments to hold Tensors, found {type(value)}")
@@ -56,7 +59,10 @@ def tensors_of(name: str, values: list[Any]) -> list[Tensor]:
 
 
 def checked_outputs(name: str, outputs: list[Any]) -> list[Tensor]:
-    """Return the leaves of a function's result. Raise RuntimeError if there are none, or if one is not a tensor."""
+    """Return ``outputs``, the leaves of a function's result.
+
+    Raises: RuntimeError if the list is empty or an item is not a tensor.
+    """
     if not outputs or (len(outputs) == 1 and outputs[0] is None):
         raise RuntimeError(f"{name}: Expected f to be a function that has non-empty output (got output = {outputs})")
     for value in outputs:

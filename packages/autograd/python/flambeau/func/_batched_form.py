@@ -1,4 +1,7 @@
-"""Operators with a batched form: every tensor has an additional leading batch dimension."""
+"""Batching rules of operators that have a batched form.
+
+In the batched form, every tensor argument and result has an additional first dimension, the batch.
+"""
 
 from typing import Any
 
@@ -7,7 +10,7 @@ from flambeau.func._rules import Call, Rule
 
 
 def rule_of(batched: Any) -> Rule:
-    """Return the rule that calls the batched form of an operator."""
+    """Return a rule that calls ``batched``, the batched form of an operator."""
 
     def rule(call: Call) -> Any:
         return call._replace(operator=batched).run(_each_tensor(call.batch, call.values))
@@ -16,7 +19,7 @@ def rule_of(batched: Any) -> Rule:
 
 
 def nested(call: Call) -> Any:
-    """Call a batched form for nested batches: merge both batch dimensions for the call and split the results."""
+    """Call a batched form inside a nested vmap: merge both batch dimensions, call it, and split the results."""
     inner = [x.shape[0] for x in call.values if isinstance(x, Tensor)]
     values = _each_tensor(lambda x: call.batch(x).flatten(0, 1), call.values)
     return _each_tensor(lambda result: result.unflatten(0, (call.size, inner[0])), call.run(values))

@@ -8,21 +8,21 @@ from flambeau.func import _batched_form, _fallback
 from flambeau.func._placeholders import BatchedTensor, highest_level
 from flambeau.func._rules import Handler, applied, compositions, rules
 
-_resolved: dict[Any, Handler] = {}  # cache of implementations by callable
+_resolved: dict[Any, Handler] = {}  # cache: implementation of each callable
 
 
 def name_of(callable_: Any) -> str:
-    """Return the name of a callable in the rules: ``linalg.det``, or ``T.__get__`` for an attribute."""
+    """Return the key of a callable in the table of rules: ``linalg.det``, or ``T.__get__`` for an attribute."""
     descriptor = getattr(callable_, "__self__", None)
     if descriptor is not None and hasattr(descriptor, "__objclass__"):
         return f"{descriptor.__name__}.{callable_.__name__}"
     module = _naming.own_module(callable_).removeprefix("flambeau").removeprefix(".")
-    module = module.removeprefix("nn.functional")  # contains the same operators
+    module = module.removeprefix("nn.functional")  # its operators are those of flambeau
     return f"{module}.{callable_.__name__}" if module else str(callable_.__name__)
 
 
 def _resolve(callable_: Any) -> Handler:
-    from flambeau.func._batching import random  # imports all rules, on the first call in a vmap
+    from flambeau.func._batching import random  # the first call inside a vmap imports the modules of all rules
 
     if (batched := getattr(callable_, "batched", None)) is not None:
         return applied(_batched_form.nested if batched is callable_ else _batched_form.rule_of(batched))

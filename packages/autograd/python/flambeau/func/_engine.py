@@ -1,4 +1,4 @@
-"""The engine functions that transforms call. Inside of a vmap, they are computed for each element of the batch.
+"""The engine functions that transforms call. Inside vmap, they run for each element of the batch.
 
 The batched implementations are in ``_batching/differentiation.py``.
 """
@@ -22,7 +22,7 @@ __all__ = [
 
 leaf = _interceptable(
     _engine.leaf, True
-)  # even an input that is the same for all elements has a separate gradient for each
+)  # always intercepted inside vmap: an input that is the same for all elements has a gradient for each element
 gradients = _interceptable(_engine.gradients)
 depends_on_others = _interceptable(_engine.depends_on_others)
 close = _interceptable(_engine.close)
@@ -33,5 +33,6 @@ unpack_dual = _interceptable(_engine.unpack_dual)
 open_level = _engine.open_level
 close_level = _engine.close_level
 
-# A leaf of a subclass is an ordinary tensor, and so are its derivatives.
+# The results of these functions are not converted to the subclass of their arguments: leaves and derivatives are plain
+# tensors.
 _NOT_CONVERTED |= {leaf, gradients, jacobian, detached, make_dual, unpack_dual}

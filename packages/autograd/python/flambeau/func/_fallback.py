@@ -1,4 +1,7 @@
-"""Operators without a batching rule: those written in Python run on placeholders, others once per batch element."""
+"""Operators without a batching rule.
+
+An operator that is written in Python runs on placeholders. Any other operator runs once per element of the batch.
+"""
 
 import warnings
 from typing import Any
@@ -16,7 +19,7 @@ SLOW = (
 
 
 def for_operator(callable_: Any, name: str) -> Handler:
-    """Return the implementation of an operator without a rule."""
+    """Return the implementation of an operator that has no batching rule."""
     if name.endswith("_") and not name.endswith("__") and (fresh := _out_of_place_form(name[:-1])) is not None:
         return lambda _, values, level: values[0].copy_(_call_with_all(fresh, values))
     loop = _warning_loop(name)
@@ -35,7 +38,7 @@ def for_operator(callable_: Any, name: str) -> Handler:
 
 
 def _out_of_place_form(name: str) -> Any:
-    """Return the out-of-place form of an in-place operator."""
+    """Return the out-of-place operator ``name``, or None if it does not exist."""
     found = getattr(flambeau, name, None) or getattr(Tensor, name, None)
     return found if hasattr(found, "parameters") else None
 
@@ -66,7 +69,7 @@ def or_loop(name: str, rule: Handler) -> Handler:
     return run
 
 
-warned: set[str] = set()  # operators for which the warning was issued
+warned: set[str] = set()  # names of the operators for which the warning was issued
 
 
 def _warning_loop(name: str) -> Handler:
@@ -88,7 +91,7 @@ def loop(call: Call) -> Any:
         raise RuntimeError(f"vmap: {name} has no batching rule, and the batch is empty")
     arguments = [element(call.values, call.level, i) for i in range(call.size)]
     if name.endswith("_") and call.is_batched(target):
-        changed = target.value.clone()  # if one element raises an error, the target stays unchanged
+        changed = target.value.clone()  # so that the target is unchanged if the operator raises an error
         for i, (_, *others) in enumerate(arguments):
             _run(call, (changed[i], *others))
         target.value.copy_(changed)
@@ -104,7 +107,7 @@ def _run(call: Call, values: tuple[Any, ...]) -> Any:
 
 
 def element(x: Any, level: int, index: int) -> Any:
-    """Replace the batches of a level in the arguments by one element."""
+    """Return ``x`` with each batch of ``level`` replaced with its element ``index``."""
     if type(x) is BatchedTensor:
         return x.value[index] if x.level == level else x
     if isinstance(x, (tuple, list)) and type(x) in (tuple, list):
@@ -113,7 +116,7 @@ def element(x: Any, level: int, index: int) -> Any:
 
 
 def stacked(name: str, results: list[Any]) -> Any:
-    """Combine the results of all elements into batched values."""
+    """Stack the results of all elements of the batch. A result that is not a tensor must be the same for all."""
     first = results[0]
     if isinstance(first, Tensor):
         if any(r.shape != first.shape for r in results):

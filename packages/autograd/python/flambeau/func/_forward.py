@@ -33,12 +33,12 @@ def jvp(
     """Return the value of ``func`` and the product of its Jacobian with a vector.
 
     Args:
-        func: function of tensors or pytrees of tensors that returns the same. With ``has_aux``, it returns a pair of
-            that and an auxiliary object.
+        func: function that takes and returns tensors or pytrees of tensors. With ``has_aux``, it returns a pair of its
+            output and an auxiliary object.
         primals: a tuple of the arguments.
-        tangents: the vector, a tensor for each primal, with the structure of ``primals``.
-        strict: if True, raise RuntimeError for an output that does not depend on the arguments. Otherwise its tangent
-            is zero.
+        tangents: the vector, with the structure of ``primals``: one tensor for each tensor in ``primals``.
+        strict: if True, raise RuntimeError for an output that does not depend on the arguments. If False, the tangent
+            of this output is zero.
         has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
     Returns: ``(output, tangent)``, or ``(output, tangent, aux)`` with ``has_aux``.
     Raises: RuntimeError if the structures, shapes or dtypes do not match.
@@ -91,10 +91,11 @@ def _unpack(t: Tensor, level: int, strict: bool = False) -> tuple[Tensor, Tensor
 
 
 class Linearization:
-    """The derivative of a function at one point as a recorded linear map.
+    """The derivative of a function at one point, as the graph of a linear map.
 
-    The reverse-mode gradients are linear in the gradients of the outputs. A backward pass through the graph of this
-    linear map takes tangents of the inputs to tangents of the outputs. It can run any number of times.
+    The gradients of the inputs, computed in reverse mode, are a linear function of the gradients of the outputs. This
+    linear function is recorded. A backward pass through its graph maps tangents of the inputs to tangents of the
+    outputs. It can run any number of times.
     """
 
     def __init__(
@@ -133,9 +134,9 @@ def linearize(func: Callable[..., T], *primals: Any) -> tuple[T, Callable[..., T
     :func:`jvp` is cheaper.
 
     Args:
-        func: function of tensors or pytrees of tensors that returns the same.
+        func: function that takes and returns tensors or pytrees of tensors.
         primals: the arguments.
-    Returns: ``(output, jvp_fn)``. ``jvp_fn`` takes a tangent for each argument and returns a tangent of the output.
+    Returns: ``(output, jvp_fn)``. ``jvp_fn`` takes a tangent for each argument and returns the tangent of the output.
 
     >>> import flambeau
     >>> output, jvp_fn = flambeau.func.linearize(flambeau.sin, flambeau.zeros(2))

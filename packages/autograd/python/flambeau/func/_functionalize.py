@@ -1,10 +1,11 @@
-"""``functionalize``: a function without changes in place.
+"""``functionalize``: replacement of in-place operators with out-of-place operators.
 
 Note [Functionalisation]
-The function runs on `FunctionalTensor` objects, each of which holds a value. An in-place operator is replaced by its
-out-of-place form, and the object then holds the result as its new value. A view keeps its base and the view operator. A
-change of a view also replaces the value of the base, with the change scattered into it. All views of that base
-recompute their values when they are next read. At the end, the values of changed arguments are copied to the arguments.
+The function runs on `FunctionalTensor` objects. Each object holds a tensor, its value. An in-place operator is replaced
+with its out-of-place form, and the object then holds the result as its new value. A view keeps its base and the view
+operator. A change of a view also replaces the value of the base: the new elements are scattered into the base. All
+views of this base recompute their values when they are next read. At the end, the new values of changed arguments are
+copied to the arguments.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ T = TypeVar("T")
 
 
 class FunctionalTensor(Tensor):
-    """Tensor that holds a value and replaces in-place operators by out-of-place ones."""
+    """Tensor that holds a value and replaces in-place operators with out-of-place operators."""
 
     _value: Tensor
     _base_tensor: FunctionalTensor | None
     _step: _View
-    _version_of_value: int  # value of the base's counter `_changes` when this value was computed
+    _version_of_value: int  # the base's `_changes` at the time when this value was computed
     _changes: int
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
     called_before_modes = True  # dispatch modes see the operators that this class calls
@@ -47,7 +48,7 @@ class FunctionalTensor(Tensor):
         return f"FunctionalTensor({self._value!r})"
 
     def value(self) -> Tensor:
-        """Return the value, computed again if the base was changed."""
+        """Return the value. Recompute it first if the base has changed."""
         base = self._base_tensor
         if base is not None:
             current = base.value()
@@ -58,7 +59,7 @@ class FunctionalTensor(Tensor):
         return self._value
 
     def replace(self, value: Tensor) -> None:
-        """Replace the value, and the corresponding part of the base."""
+        """Replace the value and, for a view, the corresponding elements of the base."""
         own = self.value()
         if value.dtype is not own.dtype:
             value = value.to(own.dtype)
@@ -95,18 +96,18 @@ def _views(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
 
 
 class _View:
-    """A view operator with its arguments, which can be applied to a base and inverted."""
+    """A view operator with its arguments."""
 
     def __init__(self, func: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], index: int | None) -> None:
         self.func, self.args, self.kwargs, self.index = func, args, kwargs, index
 
     def forward(self, base: Tensor) -> Tensor:
-        """Return the view of a base."""
+        """Apply the view operator to a base."""
         result = self.func(base, *self.args, **self.kwargs)
         return result if self.index is None else result[self.index]  # type: ignore[no-any-return]
 
     def scattered(self, base: Tensor, view: Tensor) -> Tensor:
-        """Return the base with the elements of the view replaced."""
+        """Return a copy of the base in which the elements of ``view`` replace those that the view operator selects."""
         name, args = self.func._opname, self.args
         if name in ("select", "slice", "diagonal"):
             scatter = getattr(flambeau, f"{name}_scatter")
@@ -134,7 +135,7 @@ class _View:
 
 
 def _run_mutating(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Replace the values of the arguments that an operator changes by the results of its out-of-place form."""
+    """Run the out-of-place form of an in-place operator, and replace the values of the arguments that it changes."""
     named = dict(zip((argument.name for argument in func._schema.positional), args, strict=False)) | kwargs
     targets = [named[argument.name] for argument in func._schema.arguments if argument.is_write]
     if not all(isinstance(target, FunctionalTensor) for target in targets):
@@ -168,15 +169,15 @@ def _out_of_place(func: Any) -> Callable[..., Any]:
 
 
 def functionalize(func: Callable[P, T], *, remove: str = "mutations") -> Callable[P, T]:
-    """Return a function that computes the same without in-place operators.
+    """Return a function that computes the same results as ``func`` without in-place operators.
 
-    If ``fx.experimental.proxy_tensor.make_fx`` traces it, the graph has no in-place operators. Changes of arguments are
-    copied to them at the end.
+    If ``fx.experimental.proxy_tensor.make_fx`` traces the returned function, the graph has no in-place operators except
+    for copies to arguments at the end, if ``func`` changes its arguments.
 
     Args:
-        func: function of tensors or pytrees of tensors that returns the same.
-        remove: ``"mutations"`` or ``"mutations_and_views"``. View operators are kept in both cases; without in-place
-            changes, the results are the same.
+        func: function that takes and returns tensors or pytrees of tensors.
+        remove: ``"mutations"`` or ``"mutations_and_views"``. View operators are kept in both cases, because they do not
+            change the results if there are no in-place operators.
     Raises: RuntimeError for another ``remove``.
 
     >>> import flambeau

@@ -25,17 +25,17 @@ def jacrev(
 ) -> Callable[P, Any]:
     """Return a function that computes the Jacobian of ``func`` in reverse mode.
 
-    It runs a backward pass for each element of the output.
+    The returned function runs a backward pass for each element of the output.
 
     Args:
-        func: function of tensors or pytrees of tensors that returns the same. With ``has_aux``, it returns a pair of
-            that and an auxiliary object.
+        func: function that takes and returns tensors or pytrees of tensors. With ``has_aux``, it returns a pair of its
+            output and an auxiliary object.
         argnums: index or tuple of indices of the positional arguments to differentiate.
         has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
         chunk_size: largest number of rows that are computed at once. It has no effect on the result.
     Returns: a function with the arguments of ``func``. For an output of shape ``(*out)`` and an input of shape
-        ``(*in)``, it returns a tensor of shape ``(*out, *in)``. The result has the structure of the outputs, and for
-        each output that of the argument (a tuple for several ``argnums``).
+        ``(*in)``, it returns a tensor of shape ``(*out, *in)``. The result has the structure of the outputs. In place
+        of each output, it has the structure of the argument (a tuple for several ``argnums``).
     Raises: RuntimeError if a result is not a tensor; ValueError if ``chunk_size`` is not positive.
 
     >>> import flambeau
@@ -71,10 +71,10 @@ def jacrev(
 def jacfwd(
     func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False, *, randomness: str = "error"
 ) -> Callable[P, Any]:
-    """Return a function that computes the Jacobian of ``func`` by columns, with a pass per element of the arguments.
+    """Return a function that computes the Jacobian of ``func`` column by column.
 
-    This is cheaper than :func:`jacrev` if the arguments have fewer elements than the result. ``func`` is evaluated once
-    and linearized.
+    ``func`` is evaluated once and linearized. Then one pass runs for each element of the arguments. This is cheaper
+    than :func:`jacrev` if the arguments have fewer elements than the result.
 
     Args:
         func, argnums, has_aux: see :func:`jacrev`.
@@ -109,7 +109,7 @@ def jacfwd(
 
 
 def _transposed(block: Tensor, dims: int) -> Tensor:
-    """Move the first ``dims`` dimensions of a block, which belong to the input, to the end."""
+    """Move the first ``dims`` dimensions of a block of the Jacobian, which belong to the input, to the end."""
     order = [*range(dims, block.dim()), *range(dims)]
     return block.permute(order).contiguous()
 
@@ -134,8 +134,8 @@ def hessian(func: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
         outputs: list[Tensor] = []
         spec: TreeSpec = LEAF
 
-        # The elements of an output are separate results, so that each row of the Jacobian has a separate graph. A
-        # pass through one joined tensor of rows would visit the graphs of all rows for each element.
+        # Return the elements of an output as separate results, so that each row of the Jacobian has a separate graph.
+        # If the rows were one tensor, a backward pass for one element would visit the graphs of all rows.
         def elements(*args: P.args, **kwargs: P.kwargs) -> list[list[Tensor]]:
             nonlocal outputs, spec
             outputs, spec = tree_flatten(func(*args, **kwargs))
@@ -153,5 +153,5 @@ def hessian(func: Callable[P, Any], argnums: Argnums = 0) -> Callable[P, Any]:
 
 
 def _joined(shape: Any, *blocks: Tensor) -> Tensor:
-    """Join the blocks of the elements of an output with this shape."""
+    """Stack the blocks of the elements of an output whose shape is ``shape``."""
     return stack(blocks).reshape(*shape, *blocks[0].shape) if shape.numel() else blocks[0]

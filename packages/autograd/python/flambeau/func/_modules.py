@@ -20,19 +20,19 @@ def functional_call(
     tie_weights: bool = True,
     strict: bool = False,
 ) -> Any:
-    """Call a module with other tensors in place of its parameters and buffers.
+    """Call a module with the given tensors instead of its parameters and buffers.
 
-    During the call, the module holds these tensors, so other threads must not use it. If the module assigns a new
-    tensor, such as a counter, it replaces the given one in ``parameter_and_buffer_dicts`` if that is a single
-    dictionary.
+    During the call, the module holds the given tensors, so other threads must not use it. If the module assigns a new
+    tensor to one of the paths (for example a counter), and ``parameter_and_buffer_dicts`` is a single dictionary, the
+    new tensor replaces the given tensor in this dictionary.
 
     Args:
         module: an ``nn.Module``. It is unchanged after the call.
-        parameter_and_buffer_dicts: tensors by path, in one dictionary or in several ones with distinct keys. A path can
-            also name another tensor attribute, or a new attribute.
+        parameter_and_buffer_dicts: one dictionary from paths to tensors, or several dictionaries with distinct keys. A
+            path can also name another tensor attribute, or a new attribute.
         args: the positional arguments as a tuple, or the only argument.
         kwargs: the keyword arguments.
-        tie_weights: if True, the replacement of a parameter with several paths is used at all of them.
+        tie_weights: if True and a parameter has several paths, the tensor for one path is used for all of them.
         strict: if True, raise RuntimeError unless every parameter and buffer is replaced and every path exists.
     Returns: the result of the module.
 
@@ -65,7 +65,7 @@ def _merged(given: Any) -> Mapping[str, Tensor]:
 
 @contextmanager
 def _reparametrized(module: Any, given: Mapping[str, Tensor], tie_weights: bool, strict: bool) -> Iterator[None]:
-    """Set tensors of a module during the block. ``given`` receives the tensors that the module assigned to them."""
+    """Replace tensors of a module during the block. ``given`` receives the tensors that the module assigns."""
     tensors = dict(given)
     if tie_weights or strict:
         originals = _registered(module)
@@ -90,7 +90,7 @@ _ABSENT: Any = object()
 
 
 def _swap(module: Any, name: str, value: Any) -> Any:
-    """Set a parameter, a buffer or another tensor attribute, and return the former value."""
+    """Set a parameter, a buffer or another tensor attribute, and return its previous value."""
     if not (value is None or value is _ABSENT or isinstance(value, Tensor)):
         raise TypeError(f"{value} is not an instance of torch.Tensor")
     for registry in (module._parameters, module._buffers):
@@ -112,7 +112,7 @@ def _swap(module: Any, name: str, value: Any) -> Any:
 
 
 def _registered(module: Any) -> dict[str, Tensor]:
-    """Return all parameters and buffers of a module, by each of their paths."""
+    """Return a dictionary from paths to parameters and buffers. A tensor with several paths occurs several times."""
     return {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
@@ -146,9 +146,10 @@ def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Tensor], dict[s
     """Stack the parameters and the buffers of several models of one class along a new leading dimension.
 
     Args:
-        models: at least one model; all of one class and all in the same training or evaluation mode.
-    Returns: two dictionaries by path. The parameters are leaves that require grad if those of the models do.
-    Raises: RuntimeError if the models differ or there are none.
+        models: at least one model. All must have the same class and the same training or evaluation mode.
+    Returns: two dictionaries from paths to tensors, for parameters and for buffers. The stacked parameters are leaves.
+        They require grad if the parameters of the models do.
+    Raises: RuntimeError if the models differ or the sequence is empty.
 
     >>> import flambeau as fb
     >>> params, buffers = fb.func.stack_module_state([fb.nn.Linear(2, 3) for _ in range(4)])
@@ -179,9 +180,13 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 
 
 def replace_all_batch_norm_modules_(root: T) -> T:
-    """Remove the running statistics of all batch norms in a module, because `vmap` cannot keep them per element.
+    """Remove the running statistics of all batch normalisation layers in a module.
 
-    Returns: the module, which now normalises with the statistics of the batch.
+    `vmap` cannot update running statistics separately for each element.
+
+    Args:
+        root: the module, which is changed.
+    Returns: ``root``, whose layers now normalise with the statistics of the batch.
 
     >>> import flambeau as fb
     >>> layer = fb.func.replace_all_batch_norm_modules_(fb.nn.BatchNorm1d(2))

@@ -1,14 +1,14 @@
-"""Placeholders for batches inside of vmap.
+"""Placeholders for batches inside vmap.
 
 Note [Placeholders]
-Inside of vmap, a ``BatchedTensor`` represents a batch of tensors. It has the shape and dtype of one of them but no
-elements. Its ``value`` holds all of them along the first dimension. Every call with a placeholder goes to
-``_dispatch.handle_call`` instead of the operator. This looks up the operator's batching rule, calls it with the values,
-and wraps its results in placeholders. A rule computes on values with ordinary operators. Therefore autograd records the
-real computation, and gradients pass through vmap without further rules.
+Inside vmap, a ``BatchedTensor`` is a placeholder for a batch of tensors. It has the shape and dtype of one element of
+the batch, but no memory. Its ``value`` is a tensor that holds the whole batch along its first dimension. Every call
+with a placeholder goes to ``_dispatch.handle_call`` instead of the operator. This function looks up the operator's
+batching rule, calls it with the values, and wraps the results in placeholders. A rule computes on values with ordinary
+operators. Therefore autograd records the real computation, and gradients pass through vmap without further rules.
 
 Calls of vmap can be nested. Levels are numbered from one, outermost first. The value of a placeholder can be a
-placeholder of a lower level. A rule handles the highest level in the arguments, and runs as if only the lower ones
+placeholder of a lower level. A rule handles the highest level in the arguments, and runs as if only the lower levels
 existed.
 """
 
@@ -22,7 +22,7 @@ from flambeau._core import _placeholder
 
 
 class BatchedTensor(Tensor):
-    """A tensor that represents a batch inside of vmap, with the shape and dtype of one element."""
+    """A tensor that represents a batch inside vmap, with the shape and dtype of one element of the batch."""
 
     __slots__ = ("level", "value")
     __torch_function__ = _core._disabled_torch_function_impl  # type: ignore[assignment]
@@ -44,7 +44,7 @@ class BatchedTensor(Tensor):
 
 
 class Level(NamedTuple):
-    """An active vmap."""
+    """The batch size and the randomness of an active vmap."""
 
     size: int
     randomness: str
@@ -61,7 +61,7 @@ maps = _ActiveVmaps()
 
 
 def wrapped(result: Any, level: int) -> Any:
-    """Wrap values in placeholders. A placeholder of this level is returned unchanged."""
+    """Wrap the tensors of a result in placeholders of a level. A placeholder of this level is returned unchanged."""
     if type(result) is BatchedTensor and result.level == level:
         return result
     if isinstance(result, Tensor):
@@ -94,7 +94,7 @@ def is_batched_at(x: Any, level: int) -> bool:
 
 
 def without_placeholders(x: Any) -> Any:
-    """Return the innermost value, which is not a placeholder."""
+    """Return the value of nested placeholders, which is not a placeholder. Other objects are returned unchanged."""
     while type(x) is BatchedTensor:
         x = x.value
     return x

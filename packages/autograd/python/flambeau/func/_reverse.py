@@ -1,11 +1,11 @@
 """Reverse-mode transforms: ``grad``, ``grad_and_value`` and ``vjp``.
 
 Note [Levels]
-A transform differentiates with respect to its own leaves. If no enclosing transform (or plain autograd) differentiates
-an input, the leaf is a detached tensor over the same elements. Otherwise it is a recorded copy, so that the outer graph
-continues through it. The gradient is computed for the leaves. It is recorded only if the function's value also depends
-on other tensors that require grad. Otherwise the results are detached. The function runs with grad mode enabled. If
-grad mode is disabled outside, the results are detached as well.
+A transform creates a leaf for each input and differentiates with respect to the leaves. If neither an enclosing
+transform nor plain autograd differentiates an input, its leaf is a detached tensor that shares the elements. Otherwise
+the leaf is connected to the graph of the input, so that the outer graph continues through it. The gradient is recorded
+only if the function's value also depends on other tensors that require grad. Otherwise the results are detached. The
+function runs with grad mode enabled. If grad mode is disabled outside the transform, the results are detached as well.
 """
 
 import functools
@@ -30,7 +30,7 @@ def detached(tree: Any) -> Any:
 
 
 def with_aux(name: str, output: Any) -> tuple[Any, Any]:
-    """Return the two parts of the result of a function with ``has_aux``."""
+    """Return the pair ``(output, aux)`` that a function with ``has_aux`` must return."""
     if not isinstance(output, tuple) or len(output) != 2:
         raise RuntimeError(f"{name}: output of function f should be a tuple: (output, aux) if has_aux is True")
     return output
@@ -41,11 +41,11 @@ def grad(func: Callable[P, Any], argnums: Argnums = 0, has_aux: bool = False) ->
 
     Args:
         func: function of tensors, or of tuples, lists and dictionaries of tensors. It returns a 0-D tensor. With
-            ``has_aux``, it returns a pair of that and an auxiliary object.
+            ``has_aux``, it returns a pair of a 0-D tensor and an auxiliary object.
         argnums: index or tuple of indices of the positional arguments to differentiate.
         has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
     Returns: a function with the arguments of ``func``. It returns the gradient with the structure of the argument (a
-        tuple for several ``argnums``). With ``has_aux``, it returns a pair of that and the auxiliary object.
+        tuple for several ``argnums``). With ``has_aux``, it returns a pair of the gradient and the auxiliary object.
     Raises: RuntimeError if the result is not a scalar tensor, or if an argument does not exist.
     Gradient: defined to any order, including for tensors that ``func`` captures.
 
@@ -125,11 +125,11 @@ def vjp(
 
 
 def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple[Any, ...]:
-    """Return the value of ``func``, and a function that computes products of vectors with its Jacobian.
+    """Return the value of ``func``, and a function that computes products of vectors with the Jacobian of ``func``.
 
     Args:
-        func: function of tensors or pytrees of tensors that returns the same. With ``has_aux``, it returns a pair of
-            that and an auxiliary object.
+        func: function that takes and returns tensors or pytrees of tensors. With ``has_aux``, it returns a pair of its
+            output and an auxiliary object.
         primals: the arguments.
         has_aux: if True, ``func`` returns an auxiliary object, which is returned unchanged.
     Returns: ``(output, vjp_fn)``, or ``(output, vjp_fn, aux)`` with ``has_aux``. ``vjp_fn`` takes cotangents with the

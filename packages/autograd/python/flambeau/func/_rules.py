@@ -1,4 +1,4 @@
-"""The table of batching rules of operators, and their interface. Note [Placeholders]."""
+"""The table of batching rules of operators, and the interface of a rule. Note [Placeholders]."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -14,11 +14,17 @@ class UnbatchableError(RuntimeError):
 
 
 class UnsupportedByVmapError(UnbatchableError):
-    """Raised for a query, such as ``item()``, whose result differs between the elements of a batch."""
+    """Raised for a query, such as ``item()``, whose result can differ between the elements of a batch."""
 
 
 class Call(NamedTuple):
-    """A call at one level. ``values`` are the arguments in the order of the operator's parameters."""
+    """A call of an operator with batches of one level.
+
+    Attributes:
+        values: the arguments in the order of the operator's parameters.
+        level: level of the batches.
+        size: batch size.
+    """
 
     operator: Any
     values: tuple[Any, ...]
@@ -30,7 +36,7 @@ class Call(NamedTuple):
         return type(x) is BatchedTensor and x.level == self.level
 
     def value(self, x: Any) -> Any:
-        """Return the value of a batch of this level, even inside lists and tuples. Other objects are unchanged."""
+        """Return ``x`` with each batch of this level, also inside lists and tuples, replaced with its value."""
         if type(x) is BatchedTensor:
             return x.value if x.level == self.level else x
         if type(x) is tuple or type(x) is list:
@@ -38,27 +44,27 @@ class Call(NamedTuple):
         return x
 
     def batch(self, x: Any) -> Any:
-        """Return the value of a tensor with the batch dimension, expanded if the tensor is not batched."""
+        """Return a tensor with the batch dimension: the value of a batch, or another tensor expanded to the batch."""
         return x.value if self.is_batched(x) else x.unsqueeze(0).expand(self.size, *x.shape)
 
     def run(self, values: Any) -> Any:
-        """Call the operator with these values of its parameters."""
+        """Call the operator with one value for each of its parameters."""
         return _call_with_all(self.operator, tuple(values))
 
     def argument(self, name: str) -> Any:
-        """Return the value of a parameter."""
+        """Return the value of the parameter ``name``."""
         return self.values[self.operator.parameters.index(name)]
 
 
-Handler = Callable[[Any, Any, int], Any]  # takes a callable, its arguments and the level
+Handler = Callable[[Any, Any, int], Any]  # the parameters are a callable, its arguments and the level
 Rule = Callable[[Call], Any]
 
-rules: dict[str, Rule] = {}  # by operator name, prefixed with its module if that is not flambeau
+rules: dict[str, Rule] = {}  # the key is an operator name, such as "add" or "linalg.det"
 compositions: dict[str, Callable[..., Any]] = {}  # implementations of operators in terms of other operators
 
 
 def batching(*names: str) -> Callable[[Rule], Rule]:
-    """Register a rule for operators. A string can contain several names."""
+    """Register the decorated function as the batching rule of operators. A string can contain several names."""
 
     def register(rule: Rule) -> Rule:
         rules.update(dict.fromkeys(" ".join(names).split(), rule))
@@ -68,7 +74,10 @@ def batching(*names: str) -> Callable[[Rule], Rule]:
 
 
 def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register an implementation of operators in terms of other operators, with the same parameters."""
+    """Register the decorated function as the vmap implementation of operators.
+
+    The function has the same parameters as the operators, and computes the result with other operators.
+    """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         compositions.update(dict.fromkeys(names, function))
@@ -78,14 +87,14 @@ def composition(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def check_arguments(name: str, *values: Any) -> None:
-    """Raise the errors that the operator of this name raises for such values. It runs on the meta device."""
+    """Raise the errors that the operator ``name`` raises for these values, by running it on the meta device."""
     getattr(flambeau, name)(
         *(flambeau.empty(x.shape, dtype=x.dtype, device="meta") if isinstance(x, Tensor) else x for x in values)
     )
 
 
 def applied(rule: Rule) -> Handler:
-    """Return an implementation that runs a rule below the level and wraps its results in placeholders."""
+    """Return an implementation that runs a rule at the next lower level and wraps its results in placeholders."""
 
     def run(callable_: Any, values: tuple[Any, ...], level: int) -> Any:
         size = maps.running[level - 1].size

@@ -36,19 +36,19 @@ def vmap(
     Args:
         func: function of tensors, of tuples, lists and dictionaries of tensors, and of other objects. It returns
             tensors or pytrees of tensors.
-        in_dims: dimension of each argument to map over, or None for an argument that is the same for all examples. One
-            int for all arguments, or a structure like that of the arguments (or a prefix of it). Negative dimensions
+        in_dims: the dimension to map over, or None for an argument that is the same for all examples. It is one int for
+            all arguments, or has the structure of the arguments (or a prefix of this structure). Negative dimensions
             count from the end. Keyword arguments are the same for all examples.
         out_dims: position of the batch dimension in each result, or None for a result that does not depend on the
             batch.
-        randomness: behaviour of operators that draw random numbers: ``"error"`` raises, ``"different"`` draws for every
-            example, ``"same"`` draws once for all.
+        randomness: behaviour of operators that draw random numbers: ``"error"`` raises RuntimeError, ``"different"``
+            draws separately for each example, ``"same"`` draws the same numbers for all examples.
         chunk_size: largest number of examples that are computed at once. None means all.
     Returns: the mapped function.
     Raises: ValueError if ``in_dims`` or ``out_dims`` do not match the structure of arguments or results, or if the
         sizes of the mapped dimensions differ; RuntimeError if ``func`` reads the elements of a tensor (``.item()``,
         ``if``, ``nonzero``), draws random numbers with ``randomness="error"``, or writes a batch into a tensor that is
-        the same for all examples. An operator without a batching rule runs once per example, with a warning.
+        the same for all examples. An operator that has no batching rule runs once per example, with a warning.
     Gradient: defined for every argument, to any order that the operators in ``func`` support.
 
     >>> import flambeau
@@ -79,8 +79,9 @@ def vmap(
     return mapped
 
 
-# The functions below have the names, arguments and results of those of torch._functorch.vmap. Libraries replace some of
-# them for containers that add and remove the batch dimension themselves, so they are looked up at every call.
+# The functions below have the names, arguments and results of the functions of torch._functorch.vmap. Libraries with
+# containers that add and remove the batch dimension themselves replace some of these functions. Therefore the module
+# attribute is looked up at every call.
 
 
 def _get_name(func: Any) -> str:
@@ -167,7 +168,7 @@ def _vmap_once(
     out_dims: Any,
     randomness: str,
 ) -> Any:
-    """Call ``called``, which is ``func`` with its keyword arguments, with placeholders for the whole batch."""
+    """Call ``called`` (``func`` with its keyword arguments bound) once, with placeholders for the whole batch."""
     levels, former = maps.running, _running_maps(0)
     _running_maps(former)
     hidden, level = levels[former:], former + 1  # a rule that calls vmap must not see the levels above it
@@ -194,12 +195,12 @@ def _create_batched_inputs(
 
 
 def _add_batch_dim(tensor: Tensor, in_dim: int, level: int) -> Tensor:
-    """Return a placeholder for the examples along ``in_dim`` of the tensor."""
+    """Return a placeholder for the batch whose elements lie along dimension ``in_dim`` of the tensor."""
     return _placeholder(tensor if in_dim == 0 else tensor.movedim(in_dim, 0), level)
 
 
 def _remove_batch_dim(tensor: Tensor, level: int, batch_size: int, out_dim: int) -> Tensor:
-    """Return the values of a placeholder, with the batch in ``out_dim``. Other tensors are repeated for each example.
+    """Return the value of a placeholder, with the batch in dimension ``out_dim``. Expand any other tensor to the batch.
 
     Raises: IndexError if ``out_dim`` is out of range.
     """
@@ -216,7 +217,7 @@ def _remove_batch_dim(tensor: Tensor, level: int, batch_size: int, out_dim: int)
 
 
 def _unwrap_batched(batched_outputs: Any, out_dims: Any, vmap_level: int, batch_size: int, func: Any) -> Any:
-    """Return the results, with the values of placeholders of this level in their place."""
+    """Return the results of the mapped function, with each placeholder of this level replaced with its value."""
     leaves, spec = tree_flatten(batched_outputs)
     flat = _flat_out_dims(out_dims, spec)
     if flat is None:
@@ -239,7 +240,7 @@ def _unwrap_batched(batched_outputs: Any, out_dims: Any, vmap_level: int, batch_
 
 
 def _flat_out_dims(out_dims: Any, spec: TreeSpec) -> list[Any] | None:
-    """Return the position of the batch in each result. None if ``out_dims`` does not match the results."""
+    """Return the position of the batch in each result, or None if ``out_dims`` does not match the results."""
     if spec is LEAF and isinstance(out_dims, tuple) and len(out_dims) == 1:
         out_dims = out_dims[0]
     return _broadcast_to_and_flatten(out_dims, spec)
@@ -272,7 +273,7 @@ def _vmap_in_chunks(
     randomness: str,
     chunk_size: int,
 ) -> Any:
-    """Map over chunks of the batch and join the results. Results without a batch come from the first chunk."""
+    """Map over chunks of the batch and concatenate the results. Those without a batch come from the first chunk."""
     parts = []
     state = flambeau.get_rng_state() if randomness == "same" else None
     for start in range(0, size, chunk_size):
