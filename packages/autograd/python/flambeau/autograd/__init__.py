@@ -1,6 +1,6 @@
 """Automatic differentiation: the recorded graph, the engine that runs it backward, and finite-difference checks.
 
-Modules other than the engine load on first use.
+Modules other than the engine are imported when they are first used.
 """
 
 import importlib
@@ -86,9 +86,9 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name in _SUBMODULES:
             return importlib.import_module(f"flambeau.autograd.{name}")
-        if name == "_is_checkpoint_valid":  # libraries that implement checkpointing themselves call it
+        if name == "_is_checkpoint_valid":  # called by libraries that implement checkpointing themselves
             return importlib.import_module("flambeau.autograd.checkpoint._reentrant").is_checkpoint_valid
-        if name == "_profiler_enabled":  # libraries call it before they create names of ranges
+        if name == "_profiler_enabled":  # called by libraries that create names of ranges only while profiling
             return importlib.import_module("flambeau.autograd.profiler")._is_running
         if name not in _HOME:
             raise _suggestions.unknown_attribute(__name__, name)

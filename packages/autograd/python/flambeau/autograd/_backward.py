@@ -49,17 +49,18 @@ def backward(
     grad_variables: Gradients = None,
     inputs: Tensors | None = None,
 ) -> None:
-    """Accumulate the gradients of ``tensors`` into ``.grad`` of the leaves, or of ``inputs``.
+    """Accumulate the gradients of ``tensors`` into ``.grad`` of the leaves or, if given, of ``inputs``.
 
     Args:
         tensors: tensors or gradient edges to differentiate. They must be scalars unless ``grad_tensors`` is given.
         grad_tensors: initial gradients, with the shapes of ``tensors``. None means 1 for a scalar. ``grad_variables``
-            is a deprecated name.
+            is a deprecated name of this argument.
         retain_graph: if True, keep the saved tensors for another backward pass. None means ``create_graph``.
         create_graph: if True, record the backward pass, for higher derivatives.
-        inputs: if given, only these receive gradients. A non-leaf keeps its gradient, as after ``retain_grad()``.
-    Raises: RuntimeError for a tensor that does not require grad, a missing gradient or one of the wrong shape, or a
-        graph that was already freed. If the pass fails, no ``.grad`` is changed.
+        inputs: tensors or gradient edges. If given, only these receive gradients. A non-leaf tensor keeps its gradient,
+            as after ``retain_grad()``.
+    Raises: RuntimeError for a tensor that does not require grad, a gradient that is missing or has the wrong shape, or
+        a graph that was already freed. If the pass fails, no ``.grad`` is changed.
 
     >>> w = fb.tensor([1.0, 2.0], requires_grad=True)
     >>> y = w * w
@@ -129,8 +130,8 @@ def grad(
         only_inputs: must be True.
         allow_unused: if True, return None for an input on which the outputs do not depend. Otherwise raise
             RuntimeError.
-        is_grads_batched: if True, ``grad_outputs`` have an additional leading dimension. Each of its entries is a
-            backward pass, and the gradients are stacked.
+        is_grads_batched: if True, ``grad_outputs`` have an additional first dimension. One backward pass runs for each
+            index along this dimension, and the gradients are stacked.
         materialize_grads: if True, return zeros instead of None.
     Returns: a tuple with one gradient per input.
 
@@ -175,14 +176,14 @@ def _is_sparse(source: Any) -> bool:
 
 
 def _values_of(sources: list[Any]) -> list[Any]:
-    """Replace sparse tensors by their values. Return the same list if there are none."""
+    """Replace sparse tensors with their values. Return the same list object if no tensor is sparse."""
     if "flambeau.sparse" not in sys.modules or not any(map(_is_sparse, sources)):
         return sources
     return [source._val if _is_sparse(source) else source for source in sources]
 
 
 def _values_of_outputs(outputs: list[Any], seeds: list[Tensor | None]) -> tuple[list[Any], list[Tensor | None]]:
-    """Replace sparse outputs by their values, and the gradients of outputs by those of the values."""
+    """Replace sparse outputs with their values, and the gradients of outputs with the gradients of the values."""
     if "flambeau.sparse" not in sys.modules or not any(map(_is_sparse, (*outputs, *seeds))):
         return outputs, seeds
     from flambeau.autograd._saved_sparse import gradient_of_values
@@ -200,7 +201,7 @@ def _to_layout_of(source: Any, gradient: Tensor | None) -> Tensor | None:
 
 
 def _vmap_level_of(seeds: list[Tensor | None]) -> int:
-    """Return the innermost level of `vmap` at which a gradient is batched, or 0 if there is none."""
+    """Return the innermost level of `vmap` at which a gradient is batched, or 0 if no gradient is batched."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return placeholders.highest_level(seeds) if placeholders and placeholders.maps.running else 0
 
@@ -213,7 +214,7 @@ def _gradients_in_vmap(
     keep: bool,
     create_graph: bool,
 ) -> tuple[Tensor | None, ...]:
-    """Return the gradients inside of `vmap` for batched ``seeds``. Each entry of the batch is a backward pass."""
+    """Return the gradients inside `vmap` for batched ``seeds``. One backward pass runs per element of the batch."""
     from flambeau.func import _placeholders
 
     if _placeholders.highest_level([*results, *sources]) >= level:

@@ -2,15 +2,15 @@
 
 
 class BatchStatistics:
-    """Base class of layers with running statistics of batches, which `vmap` cannot keep for each element.
+    """Base class of layers that update running statistics of batches, which `vmap` cannot do for each element.
 
-    They have the attributes of ``nn.BatchNorm1d``.
+    The layers have the attributes of ``nn.BatchNorm1d``.
     """
 
     track_running_stats: bool
 
     def forget_running_statistics(self) -> None:
-        """Normalise by the statistics of the current batch from now on."""
+        """Remove the running statistics. From now on, the layer normalises with the statistics of the batch."""
         if self.track_running_stats:
             self.track_running_stats = False
             for name in ("running_mean", "running_var", "num_batches_tracked"):

@@ -45,7 +45,7 @@ class Drawing:
 
     @property
     def dot(self) -> str:
-        """The graph in the DOT language, with gradients flowing downwards."""
+        """The graph in the DOT language. Gradients flow downwards."""
         lines = ["digraph gradients {", '  node [shape=box, style=filled, fontname="monospace", fontsize=10];']
         for i, box in enumerate(self._boxes):
             label = "\\n".join(line.replace("\\", "\\\\").replace('"', '\\"') for line in box.lines)
@@ -55,7 +55,7 @@ class Drawing:
 
     @property
     def svg(self) -> str:
-        """The graph as an SVG image, gradients flowing downwards."""
+        """The graph as an SVG image. Gradients flow downwards."""
         layout = arrange([(box.width, box.height) for box in self._boxes], self._edges)
         width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN
         parts = [
@@ -85,10 +85,11 @@ class Drawing:
 
 
 def draw(outputs: Tensor | GradientEdge | Iterable[Tensor | GradientEdge]) -> Drawing:
-    """Draw the graph of the outputs: each operator with the shapes of its results and the size of its saved tensors.
+    """Draw the graph of the outputs. Each node shows the shapes of its results and the size of its saved tensors.
 
     Args:
         outputs: one or several tensors that require grad, or gradient edges.
+    Returns: the drawing.
 
     >>> import flambeau
     >>> x = flambeau.ones(2, 3, requires_grad=True)

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from flambeau._core import _interceptable
 from flambeau.autograd import _engine
 
-# Warning for an instantiation of a Function.
+# Warning for a program that creates an instance of a Function.
 NOT_INSTANTIATED = (
     "{name} should not be instantiated. Methods on autograd functions are all static, so you should invoke them on "
     "the class itself: {name}.apply(...)."
@@ -18,7 +18,7 @@ LEGACY = (
 
 
 class _NodeClass:
-    """Descriptor that returns the class of a Function's nodes."""
+    """Descriptor that returns the class of the graph nodes of a Function."""
 
     def __get__(self, instance: Any, owner: type) -> Any:
         return _engine.node_class(f"{owner.__name__}Backward")
@@ -28,10 +28,11 @@ class Function:
     """Base class of custom operations with static methods ``forward(ctx, *args)`` and ``backward(ctx, *grad_outputs)``.
 
     Call the operation with ``apply``, which accepts positional and keyword arguments. ``backward`` returns one gradient
-    or None per argument of ``forward``. It can be differentiated if it consists of differentiable operations.
+    or None for each argument of ``forward``. ``backward`` can be differentiated if it consists of differentiable
+    operations.
 
-    If the class defines ``setup_context(ctx, inputs, output)``, ``forward`` takes no ``ctx``. The ``inputs`` include
-    default values.
+    If the class defines ``setup_context(ctx, inputs, output)``, ``forward`` takes no ``ctx``. ``inputs`` includes the
+    default values of arguments that were not passed.
 
     A static method ``jvp(ctx, *tangents)`` supports forward mode. A static method ``vmap(info, in_dims, *args)``, or
     ``generate_vmap_rule = True``, supports ``func.vmap``.
@@ -71,8 +72,8 @@ class Function:
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
     @staticmethod
-    def backward(ctx: Any, *grad_outputs: Any, **_: Any) -> Any:  # `**_`: type checkers accept any parameters
-        """Return a gradient for each input of ``forward`` from the gradients of the outputs; None for no gradient."""
+    def backward(ctx: Any, *grad_outputs: Any, **_: Any) -> Any:  # `**_` lets type checkers accept any parameters
+        """Return a gradient, or None, for each input of ``forward``, given the gradients of the outputs."""
         raise NotImplementedError(
             "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
             "backward mode AD."

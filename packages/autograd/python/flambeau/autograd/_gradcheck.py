@@ -1,7 +1,8 @@
 """Comparison of derivatives with finite differences.
 
-The Jacobian of the real components of an output with respect to those of an input is compared. A complex number has two
-real components. The fast mode compares one random bilinear form ``u^T J v`` instead of the whole Jacobian.
+The functions compare Jacobians of the real components of an output with respect to the real components of an input. A
+complex number has two real components. The fast mode compares one random bilinear form ``u^T J v`` instead of the whole
+Jacobian.
 """
 
 from __future__ import annotations
@@ -75,19 +76,21 @@ def gradcheck(
     Args:
         func: function of the inputs that returns a tensor or a tuple of tensors. The outputs that require grad are
             checked.
-        inputs: inputs of ``func``. Floating and complex tensors that require grad are checked. For less than double
-            precision, a warning is issued, because the differences are too inaccurate.
-        eps, atol, rtol: the step of the differences, and the tolerances: ``|a - n| <= atol + rtol * |n|``.
+        inputs: inputs of ``func``. Floating and complex tensors that require grad are checked. A warning is issued for
+            tensors of less than double precision, because their differences are too inaccurate.
+        eps: step of the differences.
+        atol, rtol: tolerances. The analytical derivative a and the numerical derivative n must satisfy
+            ``|a - n| <= atol + rtol * |n|``.
         raise_exception: if True, raise an error for a wrong derivative. Otherwise return False.
         nondet_tol: largest allowed difference between two backward passes.
-        check_backward_ad, check_forward_ad: the derivatives to check: of ``backward``, of dual tensors.
+        check_backward_ad, check_forward_ad: if True, check reverse mode (``backward``) or forward mode (dual tensors).
         check_batched_grad: if True, also check ``grad(..., is_grads_batched=True)``.
         check_batched_forward_grad: accepted for compatibility with PyTorch; no further check.
-        check_undefined_grad: if True, forward mode is also checked with inputs that are not dual tensors. In reverse
-            mode, each output is always differentiated without the others.
+        check_undefined_grad: if True, also check forward mode with inputs that are not dual tensors. Reverse mode is
+            always checked with the gradient of only one output.
         check_grad_dtypes, masked: accepted for compatibility with PyTorch; always enabled. Gradients have the dtype of
-            their input. For sparse tensors, the values are changed and compared, because gradients have the indices of
-            their tensors.
+            their input. For a sparse tensor, only the stored values are perturbed and compared, because its gradient
+            has the same indices.
         fast_mode: if True, use one random direction in each input and output instead of whole Jacobians.
     Returns: True if all derivatives are correct. Otherwise False, if ``raise_exception`` is False.
     Raises: GradcheckError if a derivative is wrong; ValueError if no input requires grad; AssertionError for
@@ -144,9 +147,10 @@ def gradgradcheck(
     """Apply ``gradcheck`` to the gradient: check second derivatives with respect to the inputs and ``grad_outputs``.
 
     Args:
-        grad_outputs: gradients of the outputs. The default is random with a fixed seed.
-        gen_non_contig_grad_outputs: if True, make the default ones non-contiguous.
-        check_rev_over_rev, check_fwd_over_rev: the derivatives of the gradient to check: reverse mode, forward mode.
+        grad_outputs: gradients of the outputs. By default, they are random with a fixed seed.
+        gen_non_contig_grad_outputs: if True, the default ``grad_outputs`` are not contiguous.
+        check_rev_over_rev, check_fwd_over_rev: if True, check the derivative of the gradient in reverse mode or in
+            forward mode.
 
     For the other arguments, see ``gradcheck``.
 
@@ -291,7 +295,7 @@ def _compare_runs(problem: Problem, tolerance: float) -> None:
 
 
 def _check_zeros(problem: Problem) -> None:
-    """Raise an error unless output gradients of zero give input gradients of zero."""
+    """Raise an error if the gradients of the inputs are not zero although the gradients of the outputs are zero."""
     outputs, sources = [t for t in problem.outputs() if t.requires_grad], problem.sources()
     if not outputs:
         return
@@ -302,7 +306,7 @@ def _check_zeros(problem: Problem) -> None:
 
 
 def _compare_undefined_forward(problem: Problem) -> None:
-    """Compare tangents of zero with inputs that are not dual tensors."""
+    """Compare the results for an input with a tangent of zero and for the same input without a tangent."""
     generator = np.random.default_rng(3)
     with forward_ad.dual_level():
         originals = {i: problem.arguments[i].detach() for i in problem.checked}

@@ -1,4 +1,4 @@
-"""Callables with forward and backward passes that are replayed from CUDA graphs, as one autograd node each."""
+"""Callables whose forward and backward passes are replayed from CUDA graphs. Each callable is one autograd node."""
 
 import functools
 from collections.abc import Sequence
@@ -83,7 +83,10 @@ def _check_inputs(inputs: Sequence[Any]) -> None:
 
 
 def _with_forward(graphed: "_Captured") -> Any:
-    """Set the module's ``forward`` to replay the graphs while ``training`` is as at the capture. Return the module."""
+    """Replace the module's ``forward`` and return the module.
+
+    The new ``forward`` replays the graphs as long as ``training`` has the same value as during the capture.
+    """
     module = graphed.function
     training, original = module.training, module.forward
 
@@ -135,7 +138,7 @@ class _Captured:
         return outputs, structure
 
     def _differentiate(self, outputs: list[Tensor], given: list[Tensor]) -> list[Tensor | None]:
-        """Return the gradients of the inputs. None for an input that does not require grad."""
+        """Return the gradient of each input, or None for an input that does not require grad."""
         if not given:
             return []
         wanted = [each for each in self.inputs if each.requires_grad]
@@ -162,13 +165,13 @@ class _Captured:
 
 
 class Graphed(Function):
-    """Function that copies its inputs to the graphs' tensors and replays the two graphs of a callable."""
+    """Function that copies its inputs to the tensors of the graphs and replays the two graphs of a callable."""
 
     @staticmethod
     def forward(ctx: Any, graphed: _Captured, *inputs: Tensor) -> tuple[Tensor, ...]:
         for static, given in zip(
             graphed.arguments, inputs, strict=False
-        ):  # without the parameters at the end, which are not copied
+        ):  # the parameters at the end of `inputs` are not copied
             if given is not static:
                 static.copy_(given)
         graphed.forward_graph.replay()

@@ -8,9 +8,9 @@ from flambeau.utils import hooks
 
 
 class RemovableHandle(hooks.RemovableHandle):
-    """Handle of a hook that is registered in the graph, on a tensor or a node.
+    """Handle of a hook that is registered on a tensor or on a graph node.
 
-    It keeps neither the tensor nor the graph alive.
+    The handle keeps neither the tensor nor the graph alive.
     """
 
     def __init__(self, identifier: int) -> None:
@@ -21,4 +21,4 @@ class RemovableHandle(hooks.RemovableHandle):
         _engine.remove_hook(self.id)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return hooks.RemovableHandle, (OrderedDict(),)  # copies of tensors have no hooks
+        return hooks.RemovableHandle, (OrderedDict(),)  # a handle without a hook, because copied tensors have no hooks

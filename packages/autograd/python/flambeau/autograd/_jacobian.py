@@ -1,6 +1,6 @@
-"""Directional derivatives of functions: with finite differences, in reverse mode and in forward mode.
+"""Directional derivatives of functions, computed with finite differences, in reverse mode and in forward mode.
 
-Complex numbers in inputs and outputs count as two real numbers, so a function does not need to be holomorphic.
+A complex number in an input or output is treated as two real numbers, so functions do not need to be holomorphic.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from flambeau.autograd._backward import grad
 
 @dataclass
 class Problem:
-    """The function to differentiate, its arguments, and the tolerances."""
+    """The function to differentiate, its arguments, the step of the finite differences, and the tolerances."""
 
     func: Callable[..., Any]
     arguments: list[Any]
-    checked: list[int]  # the positions of the inputs that require a gradient
+    checked: list[int]  # positions of the arguments that require grad
     eps: float
     atol: float
     rtol: float
@@ -33,7 +33,7 @@ class Problem:
         return [self.arguments[i] for i in self.checked]
 
     def outputs(self, arguments: list[Any] | None = None) -> list[Tensor]:
-        """Return the outputs that require grad for these arguments. If there are none, return all outputs."""
+        """Return the outputs that require grad for these arguments, or all outputs if no output requires grad."""
         results = outputs_of(self.func, self.arguments if arguments is None else arguments)
         return [results[i] for i in self._differentiable[0]]
 
@@ -60,9 +60,9 @@ def outputs_of(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
 
 
 def parts(tensor: Tensor) -> np.ndarray:
-    """Return the elements as a real vector. For complex numbers, real and imaginary parts alternate.
+    """Return the elements of a tensor as a vector of real numbers. Real and imaginary parts alternate.
 
-    The elements of a sparse tensor are its values, in the order of their indices.
+    For a sparse tensor, return its stored values in the order of their indices.
     """
     plain = tensor.detach()
     if _core._is_dispatching_class(type(plain)):  # NumPy cannot share the memory of such a tensor
@@ -76,7 +76,7 @@ def parts(tensor: Tensor) -> np.ndarray:
 
 
 def of_parts(vector: Any, like: Tensor) -> Tensor:
-    """Return a tensor with these parts and the shape, dtype and (if sparse) indices of ``like``."""
+    """Convert a vector that `parts` returned to a tensor with the shape, dtype and (if sparse) indices of ``like``."""
     if like.layout is flambeau.sparse_coo:
         merged: Any = like.detach().coalesce()
         values = of_parts(vector, merged.values())
@@ -92,18 +92,18 @@ def of_parts(vector: Any, like: Tensor) -> Tensor:
 
 
 def unit_vectors(count: int) -> Iterator[Any]:
-    """Yield the standard basis."""
+    """Yield the vectors of the standard basis."""
     for j in range(count):
         unit = np.zeros(count)
         unit[j] = 1.0
         yield unit
 
 
-# Derivatives along a direction v of one input: a real vector for each output
+# Derivatives along a direction v of one input. The result is a list with one real vector for each output.
 
 
 def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
-    """Compute a directional derivative with central differences."""
+    """Compute the derivative along direction ``v`` of argument ``which`` with central differences."""
     original = problem.arguments[which]
 
     def evaluate(step: float) -> list[Tensor]:
@@ -123,10 +123,10 @@ def numerical_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
 
 @contextmanager
 def _argument_set_to(problem: Problem, which: int, values: Tensor) -> Iterator[list[Any]]:
-    """Set the values of one argument during the block.
+    """Set the values of one argument during the block, and yield the arguments.
 
     The values are written into the tensor itself, so that a function that refers to the tensor sees them. A sparse or
-    expanded tensor is replaced by a new one.
+    expanded tensor is replaced with a new tensor.
     """
     original = problem.arguments[which]
     plain = original.detach()
@@ -144,14 +144,14 @@ def _argument_set_to(problem: Problem, which: int, values: Tensor) -> Iterator[l
 
 
 def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
-    """Compute a directional derivative with dual tensors. The tangents of the other inputs are zeros."""
+    """Compute the derivative along direction ``v`` of argument ``which`` with dual tensors. Other tangents are zero."""
     forward_ad = flambeau.autograd.forward_ad
     with forward_ad.dual_level():
         changed = list(problem.arguments)
         for i in problem.checked:
             original = problem.arguments[i].detach()
-            # A clone is not a view. If the tangent were a view, a jvp that must return a view of it, but returns the
-            # tangent itself, would not raise an error.
+            # Clone the tangent, so that it is not a view. A jvp that returns the tangent itself, but must return a view
+            # of the tangent, then raises an error.
             tangent = of_parts(v, original).clone() if i == which else flambeau.zeros_like(original)
             changed[i] = forward_ad.make_dual(original, tangent)
         pairs = [forward_ad.unpack_dual(t) for t in problem.outputs(changed)]
@@ -159,7 +159,7 @@ def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
 
 
 def backward_derivative(output: Tensor, inputs: list[Tensor], u: Any) -> list[Any]:
-    """Return the gradients of ``u^T output`` as real vectors, one per input."""
+    """Return the gradients of ``u^T output`` as real vectors, one for each input."""
     if output.requires_grad:
         found = grad(output, inputs, of_parts(u, output), retain_graph=True, allow_unused=True)
     else:

@@ -1,7 +1,7 @@
 """A layered layout of a directed acyclic graph.
 
-Every node is placed one layer below the lowest node that leads to it. Edges across several layers pass through
-invisible nodes. Within a layer, nodes are ordered by the mean positions of their neighbours, in sweeps down and up.
+Every node is placed one layer below its lowest predecessor. Edges across several layers pass through invisible nodes.
+Alternating sweeps down and up sort the nodes of each layer by the mean positions of their neighbours.
 Source: Sugiyama, Tagawa, Toda 1981, doi:10.1109/TSMC.1981.4308636.
 """
 
@@ -14,7 +14,13 @@ Point: TypeAlias = tuple[float, float]
 
 
 class GraphLayout(NamedTuple):
-    """Layout: ``centres`` are the centres of the nodes' upper sides, ``paths`` the points that the edges pass."""
+    """Positions of nodes and edges.
+
+    Attributes:
+        centres: centre of the upper side of each node.
+        paths: points through which each edge passes.
+        width, height: size of the whole layout.
+    """
 
     centres: list[Point]
     paths: list[list[Point]]

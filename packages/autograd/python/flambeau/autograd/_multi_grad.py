@@ -27,9 +27,9 @@ def register_multi_grad_hook(
 
     Args:
         tensors: tensors that require grad.
-        fn: the hook. With ``mode="all"``, it is called when all gradients are available, with a list of the gradients
-            (None for a tensor that the pass does not reach). With ``"any"``, it is called with the first available
-            gradient. Its return value is ignored.
+        fn: the hook. Its return value is ignored.
+        mode: with ``"all"``, the hook is called when all gradients are available, with a list of the gradients (None
+            for a tensor that the pass does not reach). With ``"any"``, it is called with the first available gradient.
     Returns: a handle with a method ``remove()``. It is also a context manager.
 
     >>> a, b = fb.ones(1, requires_grad=True), fb.ones(1, requires_grad=True)
@@ -46,7 +46,7 @@ def register_multi_grad_hook(
 def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor | None], None]]:
     nodes = [_engine.gradient_edge(t)[0] for t in tensors]
     lock = threading.Lock()
-    runs: dict[int, tuple[int, list[Tensor | None]]] = {}  # number of missing gradients, and the gradients so far
+    runs: dict[int, tuple[int, list[Tensor | None]]] = {}  # number of missing gradients, and the available gradients
 
     def hook(position: int) -> Callable[[Tensor | None], None]:
         def receive(gradient: Tensor | None) -> None:

@@ -1,4 +1,4 @@
-"""Setting for multithreaded backward passes, for compatibility with PyTorch. Passes run in the calling thread."""
+"""The flag for multithreaded backward passes, which has no effect. Backward passes run in the calling thread."""
 
 from types import TracebackType
 
@@ -6,12 +6,14 @@ _enabled = True
 
 
 def is_multithreading_enabled() -> bool:
-    """Return the flag, True by default. See `set_multithreading_enabled`."""
+    """Return the flag that `set_multithreading_enabled` sets. The default is True."""
     return _enabled
 
 
 class set_multithreading_enabled:
-    """Set the flag. As a context manager, restore it at the end of the block. The flag has no effect.
+    """Function and context manager that sets the flag for multithreaded backward passes. The flag has no effect.
+
+    It exists for compatibility with PyTorch. The context manager restores the previous value at the end of the block.
 
     >>> with fb.autograd.set_multithreading_enabled(False):
     ...     fb.autograd.is_multithreading_enabled()

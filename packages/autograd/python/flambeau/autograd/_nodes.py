@@ -12,7 +12,9 @@ from flambeau.autograd._handle import RemovableHandle
 
 
 class GradientEdge(NamedTuple):
-    """The target of a tensor's gradient: output ``output_nr`` of ``node``. It can replace the tensor in `backward`.
+    """The edge of the graph along which a tensor receives its gradient: output ``output_nr`` of ``node``.
+
+    `backward` and `grad` accept an edge instead of the tensor.
 
     >>> x = fb.tensor(3.0, requires_grad=True)
     >>> edge = fb.autograd.graph.get_gradient_edge(x * x)
@@ -41,7 +43,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
 
 
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
-    """Increment the version counter of one or several tensors, after an in-place change by other code.
+    """Increment the version counter of one or several tensors, after a change that autograd did not see.
 
     >>> x = fb.tensor(3.0, requires_grad=True)
     >>> factor = fb.tensor(2.0)
@@ -57,22 +59,22 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
 
 
 def _register_hook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
-    """Call ``fn(grad_inputs, grad_outputs)`` after the node ran. A tuple that it returns replaces ``grad_inputs``."""
+    """Call ``fn(grad_inputs, grad_outputs)`` after the node has run. A returned tuple replaces ``grad_inputs``."""
     return RemovableHandle(_engine.register_node_hook(self, fn))
 
 
 def _register_prehook(self: Node, fn: Callable[..., Any]) -> RemovableHandle:
-    """Call ``fn(grad_outputs)`` before the node runs. If it returns a tuple, this replaces ``grad_outputs``."""
+    """Call ``fn(grad_outputs)`` before the node runs. A returned tuple replaces ``grad_outputs``."""
     return RemovableHandle(_engine.register_node_prehook(self, fn))
 
 
-# Positions of arguments among the tensors of operators without a schema.
+# Position of an argument among the tensor arguments, for operators without a schema.
 _POSITIONS = {"self": 0, "input": 0, "other": 1, "exponent": 1, "mat2": 1, "weight": 1}
 
 
 @functools.cache
 def _schema_names() -> dict[str, str]:
-    """Return the names of operators with schemas, by the names in lower case without underscores."""
+    """Return the names of operators with schemas. The keys are the names without underscores, as in node names."""
     from flambeau.library import _aten_schemas
 
     return {name.replace("_", ""): name for name in _aten_schemas.names() if not name.endswith("_")}
@@ -82,7 +84,7 @@ def _schema_names() -> dict[str, str]:
 def _argument_and_result(node: str, count: int, part: str) -> tuple[int, int]:
     """Return the positions of ``part`` among the ``count`` tensor arguments and among the results of an operator.
 
-    ``part`` is a name in PyTorch's schema, such as ``self`` or ``result``. A position is -1 if there is no such name.
+    ``part`` is a name in PyTorch's schema, such as ``self`` or ``result``. A position is -1 if the name is not found.
     """
     from flambeau.library import _aten_schemas
 
@@ -103,7 +105,7 @@ def _argument_and_result(node: str, count: int, part: str) -> tuple[int, int]:
 
 
 def _saved_position(node: Node, part: str) -> int | None:
-    """Return the position of an argument or result among the saved tensors."""
+    """Return the position of an argument or result among the saved tensors, or None if it was not saved."""
     argument, result = _argument_and_result(node.name(), len(node.next_functions), part)
     for position, (saved_argument, saved_result) in enumerate(node._sources_of_saved):
         if saved_argument == argument >= 0 or saved_result == result >= 0:
@@ -112,10 +114,10 @@ def _saved_position(node: Node, part: str) -> int | None:
 
 
 def _getattr(self: Node, name: str) -> Any:
-    """Return an attribute of a Function's context, or a tensor that an operator saves.
+    """Return an attribute of a Function's context, or a tensor that the operator saved.
 
-    ``_saved_self`` is the argument ``self`` of the operator in PyTorch's schema and ``_saved_result`` its result;
-    ``_raw_saved_self`` is the `SavedTensor`.
+    ``_saved_self`` is the operator's argument that PyTorch's schema calls ``self``. ``_saved_result`` is the operator's
+    result. ``_raw_saved_self`` is the `SavedTensor`.
     """
     context = None if name.startswith("__") else self._function_context
     if context is not None:
@@ -127,10 +129,12 @@ def _getattr(self: Node, name: str) -> Any:
 
 
 def _saved_tensors(self: Node) -> tuple[Tensor | None, ...]:
-    """Return the saved tensors in the order in which the derivative uses them. Raise RuntimeError if freed.
+    """Return the saved tensors in the order in which the derivative uses them.
 
-    Operators save only what the requested gradients need. The tuple of a Function contains None where
-    ``save_for_backward`` got None.
+    Operators save only the tensors that the requested gradients need. For a Function, the tuple also contains the
+    arguments of ``save_for_backward`` that are None.
+
+    Raises: RuntimeError if the saved tensors were freed.
     """
     if self._function_context is not None:
         saved: tuple[Tensor | None, ...] = self._function_context.saved_tensors

@@ -20,11 +20,11 @@ class NonfiniteError(ArithmeticError):
 class detect_nonfinite:
     """Context manager in which the first operator that returns a NaN or an infinity raises NonfiniteError.
 
-    The message contains the operator, the number of such elements in its result, and the line of the call. Every result
-    is read for this check, which costs time. Views and uninitialised memory are not checked.
+    The message contains the operator, the number of these elements in its result, and the line of the call. The check
+    reads every result, which costs time. Views and uninitialised memory are not checked.
 
     Args:
-        nan, inf: values to detect. Use ``inf=False`` for programs that mask with infinities.
+        nan, inf: if True, detect this value. Use ``inf=False`` for programs that use infinities as masks.
 
     >>> import flambeau
     >>> with flambeau.autograd.detect_nonfinite():

@@ -9,7 +9,7 @@ __all__ = ["emit_nvtx"]
 
 
 class emit_nvtx(TorchFunctionMode):
-    """Context manager that marks every operator as a range of `flambeau.cuda.nvtx` with its name.
+    """Context manager in which every operator runs in a range of `flambeau.cuda.nvtx` with the operator's name.
 
     Args:
         enabled: False disables the context manager.
@@ -33,7 +33,7 @@ class emit_nvtx(TorchFunctionMode):
             super().__exit__(*error)
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Run the operator within a range that has its name."""
+        """Run the operator in an NVTX range with its name."""
         name = str(resolve_name(func) or getattr(func, "__name__", repr(func)))
         if self.record_shapes:
             name += f", sizes = {[list(each.shape) for each in args if hasattr(each, 'shape')]}"

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 from flambeau.autograd import _engine
 from flambeau.overrides import TorchFunctionMode
 
-_MARKER = "<shapes>"  # name of the ranges that are added to the profile
+_MARKER = "<shapes>"  # name of the ranges that ShapeRecorder adds to the profile
 
-Call = tuple[Any, ...]  # see _engine.stop_profile: is operator, name, start, duration, self time, bytes, parent, thread
+# A tuple of _engine.stop_profile: (is_operator, name, start, duration, self time, bytes, parent, thread).
+Call = tuple[Any, ...]
 
 
 class _Arguments(NamedTuple):
@@ -16,19 +17,19 @@ class _Arguments(NamedTuple):
 
 
 class ShapeRecorder(TorchFunctionMode):
-    """Mode that records the shapes of the arguments of each call, within a range with the name ``_MARKER``.
+    """Mode that records the shapes of the arguments of each call, and runs the call in a range named ``_MARKER``.
 
-    A call has three nested events: that of the intercepted call, the range, and the call that the mode makes. The third
-    has the time of the operator.
+    A call creates three nested events: the intercepted call, the range, and the call that the mode makes. The third
+    event has the time of the operator.
     """
 
     _handles_functions = False
 
     def __init__(self) -> None:
-        self._arguments: list[_Arguments] = []  # of each range, in the order of the ranges
+        self._arguments: list[_Arguments] = []  # one item for each range, in the order of the ranges
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Run the operator within a range."""
+        """Record the shapes of the arguments and run the operator in a range."""
         shapes = [list(each.shape) if hasattr(each, "shape") else [] for each in args]
         marked = _engine.enter_profiled(_MARKER)
         if marked:
@@ -40,7 +41,7 @@ class ShapeRecorder(TorchFunctionMode):
                 _engine.leave_profiled()
 
     def assigned(self, calls: list[Call]) -> list[Call]:
-        """Remove the ranges and intercepted calls from a list of calls, and append the shapes to each call."""
+        """Return the calls without the ranges and the intercepted calls, and with the shapes appended to each call."""
         parents = [call[6] for call in calls]
         ranges = [position for position, call in enumerate(calls) if call[1] == _MARKER]
         arguments = dict(zip(ranges, self._arguments, strict=True))
@@ -51,7 +52,8 @@ class ShapeRecorder(TorchFunctionMode):
                 shapes[position] = arguments[parent].shapes
                 if parents[parent] >= 0 and calls[parents[parent]][1] == call[1]:
                     removed.add(parents[parent])
-        positions = {-1: -1}  # maps the position of a call to that in the result; of a removed one, to its parent's
+        # Maps the position of a call to its position in the result, or to its parent's position if it is removed.
+        positions = {-1: -1}
         remaining: list[Call] = []
         for position, (*start, parent, thread) in enumerate(calls):
             around = positions[position] = positions[parent]

@@ -15,9 +15,9 @@ from flambeau.autograd import _engine
 class saved_tensors_hooks:
     """Context manager that stores the result of ``pack_hook(tensor)`` instead of each tensor that an operator saves.
 
-    The backward pass calls ``unpack_hook`` with that result. It must return a tensor with the same values. Of nested
-    pairs, only the innermost one applies. Both hooks run without recording. If ``pack_hook`` changes its argument in
-    place, RuntimeError is raised.
+    The backward pass calls ``unpack_hook`` with the stored result. This hook must return a tensor with the same values.
+    If several pairs of hooks are nested, only the innermost pair applies. Both hooks run without recording. If
+    ``pack_hook`` changes its argument in place, RuntimeError is raised.
 
     >>> import flambeau
     >>> x = flambeau.tensor(3.0, requires_grad=True)
@@ -44,8 +44,9 @@ class save_on_cpu(saved_tensors_hooks):
     """Context manager that copies saved tensors to CPU memory, and back to their device for the backward pass.
 
     Args:
-        pin_memory: if True and a GPU is available, store them in page-locked memory, from which the GPU copies
-            asynchronously.
+        pin_memory: if True and a GPU is available, store the copies in page-locked memory, which allows asynchronous
+            copies to the GPU.
+        device_type: accepted for compatibility with PyTorch; no effect.
 
     >>> x = fb.tensor(3.0, requires_grad=True)
     >>> with fb.autograd.graph.save_on_cpu():
@@ -70,7 +71,11 @@ class save_on_cpu(saved_tensors_hooks):
 
 @contextlib.contextmanager
 def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
-    """Raise RuntimeError with this message if hooks for saved tensors are installed before or in the block.
+    """Forbid hooks for saved tensors in a ``with`` block.
+
+    Args:
+        error_message: message of the RuntimeError that is raised if hooks are active before the block or are installed
+            inside the block.
 
     >>> with fb.autograd.graph.disable_saved_tensors_hooks("saved tensors cannot be moved here"):
     ...     with fb.autograd.graph.save_on_cpu():
@@ -86,7 +91,7 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
 
 
 class _Saved:
-    """A tensor that a graph saves, until a change of its memory replaces it by a copy."""
+    """A tensor that a graph saves. When the tensor's memory is about to change, a copy replaces the tensor."""
 
     def __init__(self, context: "_MutationContext", tensor: Tensor) -> None:
         self.context, self.tensor, self.version = context, tensor, tensor._version
@@ -94,7 +99,7 @@ class _Saved:
     def unpack(self) -> Tensor:
         if not self.context.is_open:
             raise AssertionError(OUTSIDE)
-        if self.tensor._version != self.version:  # a change by other code, after increment_version
+        if self.tensor._version != self.version:  # changed by other code, which called increment_version
             raise RuntimeError(CHANGED)
         return self.tensor
 
@@ -103,8 +108,8 @@ class _MutationContext:
     """The tensors that graphs save within one `allow_mutation_on_saved_tensors` block.
 
     Attributes:
-        tid_to_weakhandle: the saved tensors by address, shape, strides, dtype and version.
-        cloned: the copies of saved tensors that were changed since.
+        tid_to_weakhandle: the saved tensors. The keys contain address, offset, shape, strides, dtype and version.
+        cloned: copies of the saved tensors whose memory was changed after they were saved.
     """
 
     def __init__(self) -> None:
@@ -155,9 +160,9 @@ def _before_change(address: int) -> None:
 
 @contextlib.contextmanager
 def allow_mutation_on_saved_tensors() -> Iterator[_MutationContext]:
-    """Allow in-place changes of tensors that graphs save in the block. A change first copies the saved tensor.
+    """Allow in-place changes of tensors that graphs save in the ``with`` block.
 
-    The backward pass must run within the block.
+    Before such a tensor is changed, the graph saves a copy of it. The backward pass must run inside the block.
 
     >>> import flambeau
     >>> with flambeau.autograd.graph.allow_mutation_on_saved_tensors():

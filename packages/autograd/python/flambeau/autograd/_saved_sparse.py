@@ -1,7 +1,7 @@
 """Support for sparse tensors in `Function.save_for_backward` and as outputs of `backward`.
 
-The values are saved, the indices are stored separately. This module is loaded when both `flambeau.sparse` and this
-package are loaded.
+The graph saves the values; the indices are stored separately. This module is imported when both `flambeau.sparse` and
+`flambeau.autograd` are imported.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _saved_dense = FunctionCtx.saved_tensors
 
 
 def save_for_backward(self: Any, *tensors: Any) -> None:
-    """Save tensors or None for the backward pass, which reads them from saved_tensors."""
+    """Save tensors or None for the backward pass, which reads them from ``saved_tensors``."""
     if any(isinstance(tensor, SparseTensor) for tensor in tensors):
         self._patterns = [_pattern_of(tensor) for tensor in tensors]
         tensors = tuple(tensor._val if isinstance(tensor, SparseTensor) else tensor for tensor in tensors)
@@ -27,7 +27,10 @@ def save_for_backward(self: Any, *tensors: Any) -> None:
 
 
 def _pattern_of(tensor: Any) -> SparseTensor | None:
-    """Return a sparse tensor with the same indices and expanded zero values, which need no memory."""
+    """Return a sparse tensor with the same indices and with expanded zeros as values, which need no memory.
+
+    Return None for a dense tensor.
+    """
     if not isinstance(tensor, SparseTensor):
         return None
     values = tensor._val.detach()
@@ -35,7 +38,7 @@ def _pattern_of(tensor: Any) -> SparseTensor | None:
 
 
 def saved_tensors(self: Any) -> tuple[Tensor | None, ...]:
-    """Return the tensors that save_for_backward saved."""
+    """Return the tensors that ``save_for_backward`` saved."""
     saved: tuple[Any, ...] = _saved_dense.__get__(self)
     patterns = self.__dict__.get("_patterns")
     if patterns is None:
@@ -60,7 +63,7 @@ _extension_points.expect_sparse_gradients = _expect_sparse_gradients
 
 @implements("apply")
 def _apply(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call ``Function.apply`` with sparse arguments. They must not require grad."""
+    """Call ``Function.apply`` with arguments of which some are sparse. Sparse arguments must not require grad."""
     if any(isinstance(each, SparseTensor) and each.requires_grad for each in (*args, *kwargs.values())):
         raise NotImplementedError(
             f"{function.__name__}.apply: gradients of sparse arguments are not supported; pass their values() instead"
@@ -69,7 +72,7 @@ def _apply(function: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def gradient_of_values(output: Any, gradient: Tensor | None) -> Tensor | None:
-    """Return the gradient of an output's values, given the gradient of the output. Either may be sparse."""
+    """Return the gradient of the values of ``output``. ``output`` and its ``gradient`` may be sparse or dense."""
     if not isinstance(output, SparseTensor):
         return gradient.to_dense() if isinstance(gradient, SparseTensor) else gradient
     if gradient is None:

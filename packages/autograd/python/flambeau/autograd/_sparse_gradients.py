@@ -1,11 +1,13 @@
 """Sparse gradients of dense leaves in the engine.
 
 Note [Sparse gradients]
-The engine adds gradients as dense tensors. Therefore a lookup sends a stand-in through the graph, an expanded zero
-tensor without memory of its size, once per backward pass. It passes the rows and indices to the `SparseGradients`
-object of the leaf. Two hooks on the leaf complete the gradient. The first hook receives the leaf's total gradient. It
-combines them in one sparse tensor, which replaces the stand-in or is added to a dense gradient. The second hook runs
-after the accumulation. It sets ``.grad`` to the sum of the former and the new gradient, which is sparse if both are.
+The engine adds gradients as dense tensors. Therefore the derivative of a lookup (such as ``embedding``) does not send
+its sparse gradient through the graph. It passes the rows and their indices to the `SparseGradients` object of the leaf.
+Once per backward pass, it sends a stand-in through the graph: a zero tensor that is expanded to the shape of the leaf
+and needs almost no memory. Two hooks on the leaf complete the gradient. The first hook receives the leaf's total
+gradient. It combines the rows in one sparse tensor, which replaces the stand-in or is added to a dense gradient. The
+second hook runs after the accumulation. It sets ``.grad`` to the sum of the previous and the new gradient. The sum is
+sparse if both are sparse.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ _observed: dict[int, tuple[Any, SparseGradients]] = {}
 
 
 def observe(leaf: Tensor) -> SparseGradients:
-    """Return the object that receives the sparse gradients of a leaf."""
+    """Return the `SparseGradients` object of a leaf. The first call creates it."""
     known = _observed.get(id(leaf))
     if known is not None and known[0]() is leaf:
         return known[1]
@@ -35,7 +37,7 @@ def observe(leaf: Tensor) -> SparseGradients:
 
 
 def with_observed_result(leaf: Tensor, hook: Any) -> Any:
-    """Wrap a hook so that the leaf's `SparseGradients` object, if any, receives its result."""
+    """Wrap a hook so that the `SparseGradients` object of the leaf, if it has one, receives the hook's result."""
     known = _observed.get(id(leaf))
     if known is None or known[0]() is not leaf or not callable(hook):
         return hook
@@ -66,7 +68,10 @@ class SparseGradients:
         leaf.register_post_accumulate_grad_hook(self._accumulate)
 
     def send(self, indices: Tensor, rows: Tensor) -> Tensor | None:
-        """Add gradients ``(n, *)`` of the rows at ``indices`` ``(n,)``. Return what to send through the graph."""
+        """Add gradients of shape ``(n, *)`` for the rows at ``indices`` of shape ``(n,)``.
+
+        Return the gradient to send through the graph: the stand-in for the first call of a backward pass, then None.
+        """
         run = _engine.current_run()
         arrived = self._arrived.setdefault(run, [])
         arrived.append((indices, rows))
@@ -93,12 +98,12 @@ class SparseGradients:
         return total  # type: ignore[no-any-return]
 
     def replace(self, gradient: Tensor) -> None:
-        """Replace the collected gradient by the result of a hook."""
+        """Replace the collected gradient with the result of a hook."""
         if self._gathered is not None:
             self._gathered = gradient
 
     def _remove_grad(self, leaf: Tensor, total: Tensor | None) -> None:
-        """Remove a ``.grad`` to which the engine cannot add the new gradient."""
+        """Remove ``.grad`` for now if the engine cannot add the new gradient to it, because one of them is sparse."""
         former = leaf.grad
         self._former = None
         self._removed_grad = isinstance(total, SparseTensor)

@@ -14,7 +14,7 @@ backward = _engine.backward
 
 
 def register_hook(self: Tensor, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
-    """Call ``hook(grad)`` when the gradient is computed. If it returns a tensor, this replaces the gradient."""
+    """Call ``hook(grad)`` when the gradient of this tensor is computed. A returned tensor replaces the gradient."""
     watch = sys.modules.get("flambeau.autograd._sparse_gradients")
     if watch is not None:
         hook = watch.with_observed_result(self, hook)

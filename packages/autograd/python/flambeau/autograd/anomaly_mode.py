@@ -1,4 +1,7 @@
-"""Detection of the call that produced NaN or infinity: anomaly mode (both passes), detect_nonfinite (forward pass)."""
+"""Detection of the call that returned a NaN or an infinity.
+
+Anomaly mode checks forward and backward passes for NaN. `detect_nonfinite` checks forward passes for both values.
+"""
 
 from types import TracebackType
 
@@ -17,22 +20,24 @@ __all__ = [
 
 
 class set_detect_anomaly:
-    """Set anomaly mode for all threads. As a context manager, restore the former mode at the end of the block.
+    """Function and context manager that sets anomaly mode for all threads.
 
-    In anomaly mode, every recorded operator stores the Python call that created it. These events raise RuntimeError:
+    The context manager restores the previous mode at the end of the block.
+
+    In anomaly mode, every recorded operator stores the Python call that ran it. These events raise RuntimeError:
 
     - An operator with a recorded result returns a NaN although no argument contains one. NaNs in the inputs, NaNs
       passed as numbers, and results computed under ``no_grad()`` do not raise.
     - A node of the backward pass returns a NaN. The error has a note with the forward call.
 
-    Other exceptions in a node also get this note, and so does the error about a saved tensor that was changed in place.
-    Anomaly mode slows down the program. It has no cost when it is disabled.
+    Other exceptions in a node also get this note. The error about a saved tensor that was changed in place gets it as
+    well. Anomaly mode slows down the program. It has no cost when it is disabled.
 
     Args:
-        mode: True enables anomaly mode.
-        check_nan: False disables all checks for NaN.
-        check_forward: False checks for NaN in the backward pass only. Use it for programs that compute a NaN and mask
-            it later.
+        mode: if True, enable anomaly mode.
+        check_nan: if False, do not check for NaN.
+        check_forward: if False, check for NaN in the backward pass only. Use this for programs that compute a NaN and
+            mask it later.
 
     >>> x = fb.tensor(0.0, requires_grad=True)
     >>> with fb.autograd.set_detect_anomaly(True, check_forward=False):
@@ -55,7 +60,7 @@ class set_detect_anomaly:
 
 
 class detect_anomaly:
-    """Anomaly mode inside a ``with`` block. See :class:`set_detect_anomaly`.
+    """Context manager that enables anomaly mode. See :class:`set_detect_anomaly`.
 
     >>> import flambeau
     >>> x = flambeau.tensor([0.0, 1.0], requires_grad=True)

@@ -31,7 +31,7 @@ NOT_THE_LAST = "Trying to exit a forward AD level that was not the last one that
 
 
 class _State(threading.local):
-    level: int | None = None  # opened by this module; the transforms of flambeau.func open further levels
+    level: int | None = None  # the level that this module opened; the transforms of flambeau.func open further levels
     enabled: bool = True
 
 
@@ -39,23 +39,20 @@ _open = _State()
 
 
 def _functions() -> Any:
-    """Return the module with the functions for dual tensors: inside of vmap, the one that supports batches."""
+    """Return the module with the functions for dual tensors. Inside vmap, it is the module that supports batches."""
     placeholders = sys.modules.get("flambeau.func._placeholders")
     return sys.modules["flambeau.func._engine"] if placeholders and placeholders.maps.running else _engine
 
 
 class UnpackedDualTensor(NamedTuple):
-    """The value of a dual tensor, and its tangent or None.
-
-    See `make_dual`.
-    """
+    """The value of a dual tensor, and its tangent or None. See `make_dual`."""
 
     primal: Tensor
     tangent: Tensor | None
 
 
 def __getattr__(name: str) -> int:
-    if name == "_current_level":  # PyTorch's name for the number of the open level, or -1
+    if name == "_current_level":  # PyTorch's name: the number of the open level, or -1 if no level is open
         return -1 if _open.level is None else _open.level
     raise _suggestions.unknown_attribute(__name__, name)
 
@@ -65,14 +62,14 @@ def _is_fwd_grad_enabled() -> bool:
 
 
 class _set_fwd_grad_enabled:
-    """Enable or disable the computation of tangents in this thread, for a ``with`` block or until the next call."""
+    """Function and context manager that enables or disables the computation of tangents in this thread."""
 
     def __init__(self, mode: bool) -> None:
         _open.enabled = mode
         self._former = _engine.set_forward_enabled(mode)
 
     def __enter__(self) -> None:
-        """Do nothing: the constructor has set the mode."""
+        """Do nothing, because the constructor has set the mode."""
 
     def __exit__(self, *_: object) -> None:
         _open.enabled = self._former
@@ -80,9 +77,9 @@ class _set_fwd_grad_enabled:
 
 
 def enter_dual_level() -> int:
-    """Open the level and return its number. ``dual_level`` does this for a ``with`` block.
+    """Open the level of this module and return its number. ``dual_level`` does this for a ``with`` block.
 
-    Raises: RuntimeError if it is already open.
+    Raises: RuntimeError if the level is already open.
 
     >>> level = fb.autograd.forward_ad.enter_dual_level()
     >>> x = fb.autograd.forward_ad.make_dual(fb.tensor(0.0), fb.tensor(1.0))
@@ -97,9 +94,9 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """Close the level. All its tangents are discarded. See `enter_dual_level`.
+    """Close the level that `enter_dual_level` opened. All its tangents are discarded.
 
-    Raises: RuntimeError if it is not the innermost open level.
+    Raises: RuntimeError if the level is not the innermost open level.
     """
     if _open.level is None or level not in (None, _open.level) or _engine.open_levels() != _open.level + 1:
         raise RuntimeError(NOT_THE_LAST)
@@ -109,7 +106,7 @@ def exit_dual_level(*, level: int | None = None) -> None:
 
 @contextmanager
 def dual_level() -> Iterator[int]:
-    """Open a level for the ``with`` block, in which tensors can be dual. Afterwards they have no tangents.
+    """Open a level for the ``with`` block, in which tensors can be dual. At the end, their tangents are discarded.
 
     >>> with fb.autograd.forward_ad.dual_level():
     ...     x = fb.autograd.forward_ad.make_dual(fb.tensor(3.0), fb.tensor(1.0))
@@ -126,15 +123,15 @@ def dual_level() -> Iterator[int]:
 
 
 def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> Tensor:
-    """Return a dual tensor over the elements of ``tensor``.
+    """Return a dual tensor, which shares the elements of ``tensor`` and has the given tangent.
 
     Args:
         tensor: floating or complex tensor.
-        tangent: tensor of the same shape. If the dtype differs, operators convert it.
-        level: number of the level. None means the open one.
+        tangent: tensor of the same shape. If its dtype differs, operators convert it.
+        level: number of the level. None means the level that `enter_dual_level` opened.
     Returns: a dual tensor.
-    Raises: RuntimeError if no level is open, the tensor is already dual or the tangent has another shape;
-        ValueError for integers.
+    Raises: RuntimeError if no level is open, the tensor is already dual or the tangent has another shape; ValueError
+        if one of the tensors is neither floating nor complex.
     Gradient: defined for both arguments.
 
     >>> with fb.autograd.forward_ad.dual_level():
@@ -153,7 +150,7 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
 
 
 def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTensor:
-    """Return the value of a tensor and its tangent, which is None if it has none or if no level is open.
+    """Return the value and the tangent of a tensor. The tangent of an ordinary tensor, or without a level, is None.
 
     >>> with fb.autograd.forward_ad.dual_level():
     ...     fb.autograd.forward_ad.unpack_dual(fb.ones(2)).tangent is None

@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 __all__ = ["Function", "FunctionCtx", "InplaceFunction", "once_differentiable"]
 
-# Error message for differentiating a derivative that is decorated with @once_differentiable.
+# Error message if a program differentiates a derivative that is decorated with @once_differentiable.
 ONCE_DIFFERENTIABLE = "trying to differentiate twice a function that was marked with @once_differentiable"
 
 
 class InplaceFunction(Function):
-    """Base class for Functions that can change an input in place. ``Function`` supports the same.
+    """Base class for Functions that can change an input in place. ``Function`` supports this as well.
 
     >>> class Double(fb.autograd.function.InplaceFunction):
     ...     @staticmethod
@@ -41,7 +41,7 @@ class InplaceFunction(Function):
 
 
 class _RaiseInBackward(Function):
-    """Identity function with a ``backward`` that raises an error."""
+    """Function that returns its arguments unchanged and whose ``backward`` raises an error."""
 
     @staticmethod
     def forward(ctx: Any, count: int, *tensors: Any) -> tuple[Any, ...]:
@@ -53,7 +53,7 @@ class _RaiseInBackward(Function):
 
 
 def once_differentiable(backward: Callable[..., T]) -> Callable[..., T]:
-    """Decorate a ``Function.backward`` that cannot be differentiated. Differentiating it raises RuntimeError.
+    """Mark a ``Function.backward`` that cannot be differentiated. An attempt to differentiate it raises RuntimeError.
 
     >>> class Square(fb.autograd.Function):
     ...     @staticmethod

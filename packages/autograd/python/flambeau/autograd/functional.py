@@ -1,6 +1,6 @@
-"""Jacobians, Hessians, and products of vectors with them.
+"""Jacobians, Hessians, and their products with vectors.
 
-``flambeau.func`` offers the same as function transforms, for pytrees of arguments.
+``flambeau.func`` has function transforms for the same computations, which accept pytrees of arguments.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +43,7 @@ def _like(original: Any, values: Sequence[Any]) -> Any:
 
 
 def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
-    """Return a tensor to differentiate with respect to, and the tensor to call the function with."""
+    """Return the tensor with respect to which to differentiate, and the tensor to pass to the function."""
     if not (overrides.has_torch_function_unary(t) or _is_dispatched(t)):
         return _engine.leaf(t if create_graph else t.detach())
     # Keep the subclass, because the function may use its methods and attributes.
@@ -52,7 +52,7 @@ def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
 
 
 class _Problem:
-    """A function evaluated at leaf tensors. With ``create_graph``, the leaves are connected to the original inputs."""
+    """A function and its result for leaf tensors. With ``create_graph``, the leaves are connected to the inputs."""
 
     def __init__(self, name: str, func: Function, inputs: Any, create_graph: bool, strict: bool) -> None:
         self.name = name
@@ -71,11 +71,11 @@ class _Problem:
                     )
 
     def values(self) -> Any:
-        """Return the function's result. It is detached from the graph unless ``create_graph`` is set."""
+        """Return the function's result. It is detached from the graph if ``create_graph`` is False."""
         return _like(self.result, self.outputs if self.create_graph else [t.detach() for t in self.outputs])
 
     def gradients(self, outputs: Sequence[Tensor], directions: Any, create_graph: bool) -> list[Tensor | None]:
-        """Return the gradients of the outputs that require grad. None for a leaf on which none of them depends."""
+        """Return the gradient of the outputs for each leaf, or None for a leaf on which no output depends."""
         chosen = [(t, v) for t, v in zip(outputs, directions, strict=True) if t.requires_grad]
         if not chosen:
             return [None] * len(self.leaves)
@@ -83,7 +83,7 @@ class _Problem:
         return list(grad(tensors, self.leaves, vectors, create_graph=create_graph, allow_unused=True))
 
     def filled(self, gradients: Sequence[Tensor | None], what: str, strict: bool) -> list[Tensor]:
-        """Replace None in the gradients by zeros. In strict mode, raise RuntimeError instead."""
+        """Replace None in the gradients with zeros. In strict mode, raise RuntimeError instead."""
         for i, g in enumerate(gradients):
             if strict and g is None and self.name == "hessian":
                 raise RuntimeError(self._constant(what, i))
@@ -92,7 +92,8 @@ class _Problem:
                     f"{what} of the user-provided function is independent of input {i}. This is not allowed in strict "
                     "mode."
                 )
-            again = self.create_graph or (what == "The output" and self.name in TWICE)  # differentiate again
+            # True if the gradient will be differentiated.
+            again = self.create_graph or (what == "The output" and self.name in TWICE)
             if strict and again and g is not None and not g.requires_grad:
                 raise RuntimeError(self._constant(what, i))
         return [
@@ -100,7 +101,7 @@ class _Problem:
         ]
 
     def _constant(self, what: str, i: int) -> str:
-        """Return the message for a derivative that does not depend on the inputs."""
+        """Return the error message for a derivative that does not depend on input ``i``."""
         if self.name in TWICE and what == "The output":
             return (
                 f"While computing the hessian, found that the jacobian of the user-provided function with respect to "
@@ -123,7 +124,10 @@ class _Problem:
 
 
 def _directions(v: Any, original: Any, targets: Sequence[Tensor], name: str, single: str) -> list[Tensor]:
-    """Return the vectors of a product, one per target. Raise RuntimeError if their number or shapes are invalid."""
+    """Return the vectors of a Jacobian product, one for each tensor in ``targets``.
+
+    Raises: RuntimeError if the number or the shapes of the vectors are wrong.
+    """
     if v is None:
         if len(targets) != 1 or targets[0].numel() != 1:
             raise RuntimeError(f"The vector v can only be None if {single}.")
@@ -187,7 +191,7 @@ def jvp(
     Args:
         func, inputs, create_graph: see :func:`vjp`.
         v: the vector, with the structure and shapes of ``inputs``. None means 1 if the input is a single number.
-        strict: see :func:`vjp`. A first call of ``func`` finds out on which arguments the results depend.
+        strict: see :func:`vjp`. An additional call of ``func`` determines on which arguments the results depend.
     Returns: ``(outputs, product)``. The product has the structure of the outputs.
 
     >>> import flambeau
@@ -220,7 +224,7 @@ def jvp(
 
 
 def _jvp_by_operators(func: Function, inputs: Any, vectors: list[Tensor], create_graph: bool) -> tuple[Any, Any]:
-    """Return values and tangents from two backward passes: a class with ``__torch_dispatch__`` has no dual tensors."""
+    """Compute values and tangents with two backward passes, because subclasses do not support dual tensors."""
     with enable_grad():
         problem = _Problem("jvp", func, inputs, create_graph, False)
         seeds = [flambeau.zeros_like(t.detach()).requires_grad_() for t in problem.outputs]
@@ -292,12 +296,12 @@ def jacobian(
 
     Args:
         func, inputs, create_graph, strict: see :func:`vjp`.
-        vectorize: accepted for compatibility with PyTorch. In reverse mode, it has no effect on the computation.
+        vectorize: accepted for compatibility with PyTorch. It has no effect on the computation.
         strategy: ``"reverse-mode"`` runs once per element of the outputs. ``"forward-mode"``, which requires
-            ``vectorize``, runs once per element of the inputs.
+            ``vectorize=True``, runs once per element of the inputs.
     Returns: a tensor of shape ``(*out, *in)`` for an output of shape ``(*out)`` and an input of shape ``(*in)``. If
-        there are several inputs or outputs, a tuple of such tensors. If there are several of both, a tuple of tuples,
-        indexed by output and then by input.
+        ``inputs`` or the result of ``func`` is a tuple, a tuple of these tensors. If both are tuples, a tuple of
+        tuples, indexed by output and then by input.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.jacobian(lambda x: x**2, flambeau.tensor([1.0, 2.0]))
@@ -318,9 +322,9 @@ def jacobian(
 
 
 def _construct_standard_basis_for(tensors: Sequence[Tensor], tensor_numels: Sequence[int]) -> tuple[Tensor, ...]:
-    """Return the rows of an identity matrix, with a block of columns for each tensor in its dtype and on its device.
+    """Split an identity matrix into blocks of columns, one for each tensor, with its dtype and on its device.
 
-    ``tensor_numels`` are the numbers of elements of the tensors. PyTorch has this function under the same name.
+    ``tensor_numels`` are the numbers of elements of the tensors. PyTorch has a function of the same name.
     """
     if not len(tensors) == len(tensor_numels) > 0:
         raise AssertionError(
@@ -336,13 +340,13 @@ def _construct_standard_basis_for(tensors: Sequence[Tensor], tensor_numels: Sequ
     return tuple(blocks)
 
 
-# Functions that libraries import although PyTorch declares them private
+# Functions that libraries import although they are private in PyTorch
 
 
 def _as_tuple(inp: Any, arg_name: str | None = None, fn_name: str | None = None) -> tuple[bool, tuple[Tensor, ...]]:
-    """Return whether the argument is a tuple, and the argument as a tuple.
+    """Return ``(is_tuple, values)``: whether the argument is a tuple, and the argument as a tuple.
 
-    Raises: TypeError, if a name is given, for elements that are not tensors.
+    Raises: TypeError if ``arg_name`` or ``fn_name`` is given and an element is not a tensor.
     """
     if arg_name is None and fn_name is None:
         return isinstance(inp, tuple), inp if isinstance(inp, tuple) else (inp,)
@@ -353,8 +357,9 @@ def _tuple_postprocess(res: Any, to_unpack: Any) -> Any:
     """Convert a tuple of results, or a tuple of tuples, to the structure that the caller of a function expects.
 
     Args:
-        to_unpack: True to keep the tuple, False to return its only element. For a tuple of tuples, a pair of these: for
-            the outer tuple and for the inner ones.
+        res: the tuple.
+        to_unpack: True to keep the tuple, False to return its only element. For a tuple of tuples, a pair of booleans:
+            the first for the outer tuple, the second for the inner tuples.
     """
     if not isinstance(to_unpack, tuple):
         return res if to_unpack else res[0]
@@ -364,7 +369,7 @@ def _tuple_postprocess(res: Any, to_unpack: Any) -> Any:
 
 
 def _grad_preprocess(inputs: Sequence[Any], create_graph: bool, need_graph: bool) -> tuple[Any, ...]:
-    """Return new tensors to differentiate with respect to. They are connected to the inputs if ``create_graph``."""
+    """Return new tensors for differentiation. With ``create_graph``, they are connected to the inputs."""
 
     def prepared(value: Any) -> Any:
         if not isinstance(value, Tensor):
@@ -375,7 +380,7 @@ def _grad_preprocess(inputs: Sequence[Any], create_graph: bool, need_graph: bool
 
 
 def _grad_postprocess(inputs: Any, create_graph: bool) -> Any:
-    """Return the tensors, also in nested tuples, detached from the graph unless ``create_graph`` is set."""
+    """Detach the tensors, also in nested tuples, from the graph. With ``create_graph``, return them unchanged."""
     if isinstance(inputs, Tensor):
         return inputs if create_graph else inputs.detach()
     return tuple(_grad_postprocess(value, create_graph) for value in inputs)
@@ -388,7 +393,7 @@ def _is_dispatched(*tensors: Tensor) -> bool:
 def _jacobian_by_operators(
     output: Tensor, leaves: list[Tensor], create_graph: bool, keep_graph: bool
 ) -> tuple[Tensor, ...]:
-    """Return the Jacobian of an output of a class with ``__torch_dispatch__``, which handles all operators."""
+    """Compute the Jacobian of an output by calling operators, which a class with ``__torch_dispatch__`` handles."""
     columns: list[list[Tensor]] = [[] for _ in leaves]
     for element in output.reshape(-1).unbind():
         found: Any = (None,) * len(leaves)
@@ -419,7 +424,7 @@ def _check_strategy(name: str, strict: bool, vectorize: bool, strategy: str) -> 
 def _forward_jacobian_by_operators(
     func: Function, inputs: Tensors, given: tuple[Tensor, ...], create_graph: bool
 ) -> Any:
-    """Return the Jacobian from products with unit vectors, for classes with ``__torch_dispatch__``."""
+    """Compute the Jacobian as products with unit vectors, for classes with ``__torch_dispatch__``."""
     result, blocks = None, []
     for i, t in enumerate(given):
         columns = []
@@ -552,7 +557,7 @@ def vhp(
 ) -> tuple[Tensor, Inputs]:
     """Return the value of ``func`` and the product of a vector with its Hessian. ``func`` must return a single number.
 
-    The Hessian is symmetric, so the result is the same as that of :func:`hvp`.
+    The Hessian is symmetric, so the result equals the result of :func:`hvp`.
 
     >>> import flambeau
     >>> flambeau.autograd.functional.vhp(lambda x: (x**3).sum(), flambeau.tensor([1.0, 2.0]), flambeau.ones(2))

@@ -1,6 +1,6 @@
 """Profiler of operator calls, of the nodes of backward passes, and of user-defined ranges.
 
-When it is disabled, it costs one branch per call.
+While the profiler is disabled, it costs one branch per call.
 """
 
 import enum
@@ -43,7 +43,7 @@ def _is_running() -> bool:
 
 
 class ProfilerActivity(enum.Enum):
-    """Activities to profile. Only the CPU is supported. CUDA issues a warning.
+    """Activities to profile. Only CPU is supported. CUDA issues a warning.
 
     >>> fb.profiler.supported_activities()
     {<ProfilerActivity.CPU: 'cpu'>}
@@ -54,10 +54,11 @@ class ProfilerActivity(enum.Enum):
 
 
 class Event(NamedTuple):
-    """One call. Times are in nanoseconds. ``bytes`` is the change of the memory of tensors during the call.
+    """One profiled call. Times are in nanoseconds. ``bytes`` is the change of the tensors' memory during the call.
 
-    With ``record_shapes``, ``input_shapes`` contains the shape of each positional argument of an operator, and an empty
-    list for one that is not a tensor. Otherwise it is empty. It is also empty for calls inside of other operators.
+    With ``record_shapes``, ``input_shapes`` contains the shape of each positional argument of an operator, or an empty
+    list for an argument that is not a tensor. ``input_shapes`` is empty without ``record_shapes`` and for calls inside
+    other operators.
 
     >>> with fb.autograd.profiler.profile() as profiled:
     ...     x = fb.ones(256).exp()
@@ -82,9 +83,9 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True)
 class Average:
-    """Sums over all calls of one name, or one name and shapes of the arguments. Times are in microseconds.
+    """Sums over all calls with the same name, or with the same name and input shapes. Times are in microseconds.
 
-    For nested calls of the same name, only the outermost counts toward the total.
+    If calls of the same name are nested, only the outermost call counts toward the totals.
 
     >>> with fb.autograd.profiler.profile() as profiled:
     ...     x = fb.ones(2).exp().exp()
@@ -102,18 +103,18 @@ class Average:
 
     @property
     def cpu_time(self) -> float:
-        """Average microseconds per call."""
+        """Average time per call in microseconds."""
         return self.cpu_time_total / self.count if self.count else 0.0
 
 
-_STEP = re.compile("(?<=^ProfilerStep)#.*")  # merges the steps of a schedule into one name
+_STEP = re.compile("(?<=^ProfilerStep)#.*")  # the number of a step, which is removed to give all steps the same name
 
 # Fields of Average by which table() can sort.
 _SORT_FIELDS = (
     *("key", "count", "cpu_time", "cpu_time_total", "self_cpu_time_total"),
     *("cpu_memory_usage", "self_cpu_memory_usage"),
 )
-_GPU_PREFIXES = ("cuda_", "device_")  # prefixes of GPU times, which are not measured and replaced by CPU times
+_GPU_PREFIXES = ("cuda_", "device_")  # prefixes of GPU times, which are not measured; CPU times replace them
 
 
 def format_time(time_us: float) -> str:
@@ -157,7 +158,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 class Averages(list[Average]):
-    """List of averages with a ``table()`` method. PyTorch's other arguments have no effect.
+    """List of averages with a ``table()`` method. The other arguments that PyTorch has are accepted and ignored.
 
     >>> with fb.autograd.profiler.profile() as profiled:
     ...     x = fb.ones(2).exp().exp()
@@ -170,9 +171,11 @@ class Averages(list[Average]):
         super().__init__(averages)
 
     def table(self, sort_by: str | None = "self_cpu_time_total", row_limit: int = 100, **ignored: Any) -> str:
-        """Return a text table with the columns name, self time and its share, total time, time per call, memory, calls.
+        """Return a text table of the averages.
 
-        If the averages are grouped by shapes, the last column contains the shapes.
+        The columns are the name, the self time and its share of the total, the total time, the time per call, the
+        memory, the memory without nested calls, and the number of calls. If the averages are grouped by shapes, the
+        last column contains the shapes.
 
         Args:
             sort_by: ``"self_cpu_time_total"``, ``"cpu_time_total"``, ``"cpu_time"``, ``"cpu_memory_usage"``,
@@ -191,7 +194,7 @@ class Averages(list[Average]):
         return "\n".join([rule, heading, rule, *lines, rule, f"Self CPU time total: {format_time(whole)}"]) + "\n"
 
     def total_average(self) -> Average:
-        """Return the sum over all names as ``"Total"``. Its total time is the sum of the self times."""
+        """Return the sum of all averages, with the name ``"Total"``. Its total time is the sum of the self times."""
         whole = sum(a.self_cpu_time_total for a in self)
         memory = sum(a.self_cpu_memory_usage for a in self)
         return Average("Total", sum(a.count for a in self), whole, whole, memory, memory)
@@ -212,11 +215,11 @@ EventList = Averages  # PyTorch's name
 class profile:
     """Profiler that records every operator call inside the ``with`` block, in all threads.
 
-    Forward calls have the name of the operator (``mul``; ``aten::mul`` in programs that import flambeau as ``torch``),
-    backward calls that of the node (``MulBackward0``).
+    Forward calls have the name of the operator (``mul``, or ``aten::mul`` in programs that import flambeau as
+    ``torch``). Backward calls have the name of the node (``MulBackward0``).
 
     Args:
-        enabled: False disables the profiler.
+        enabled: if False, nothing is recorded.
         record_shapes: if True, record the shapes of the arguments of operators that this thread calls. This slows down
             the calls.
         options: PyTorch's other arguments, such as ``profile_memory``, are accepted but have no effect.
@@ -274,9 +277,9 @@ class profile:
         return self._events
 
     def key_averages(self, group_by_input_shape: bool = False, group_by_stack_n: int = 0) -> Averages:
-        """Group the calls by name, or by name and shapes if ``group_by_input_shape``.
+        """Return sums over the calls with the same name, or with the same name and shapes if ``group_by_input_shape``.
 
-        Stacks are not recorded. ``group_by_stack_n`` issues a warning.
+        ``group_by_stack_n`` issues a warning, because stacks are not recorded.
         """
         if group_by_stack_n:
             warnings.warn("key_averages(): stacks are not recorded, and group_by_stack_n has no effect", stacklevel=2)
@@ -316,7 +319,7 @@ class profile:
         return sum(e.self_time for e in self._events) / 1e3
 
     def export_chrome_trace(self, path: str | Path) -> None:
-        """Write the calls as JSON for chrome://tracing and Perfetto. It is compressed if the name ends in ``.gz``."""
+        """Write the calls as JSON for chrome://tracing and Perfetto. If the path ends in ``.gz``, compress the file."""
         process = os.getpid()
         events = [
             {
@@ -339,7 +342,7 @@ class profile:
 
 
 class record_function:
-    """Context manager and decorator that records a named range in the profile. It is cheap without a profiler.
+    """Context manager and decorator that records a named range in the profile. Without a profiler, it costs little.
 
     >>> import flambeau
     >>> with flambeau.autograd.profiler.profile() as profiled, flambeau.autograd.profiler.record_function("mine"):

@@ -18,15 +18,15 @@ class _ExecutionEngine:
 
     @staticmethod
     def queue_callback(callback: Callable[[], object]) -> None:
-        """Call ``callback()`` at the end of the current backward pass. Use it in hooks of tensors and modules.
+        """Call ``callback()`` at the end of the current backward pass. Hooks of tensors and modules use this function.
 
-        Raises: RuntimeError outside of a backward pass.
+        Raises: RuntimeError outside a backward pass.
         """
         _engine.call_at_end(callback)
 
 
 class Variable(metaclass=_AnyTensor):
-    """Former name of a tensor: ``Variable(tensor, requires_grad=False)`` returns a tensor that shares its storage.
+    """Old name of Tensor: ``Variable(data, requires_grad=False)`` returns a tensor that shares the storage of ``data``.
 
     >>> import flambeau
     >>> flambeau.autograd.Variable(flambeau.ones(2), requires_grad=True)

@@ -1,4 +1,4 @@
-"""The profiler with a schedule of the recorded steps. :mod:`flambeau.autograd.profiler` describes the records."""
+"""The profiler with a schedule of the steps to record. :mod:`flambeau.autograd.profiler` describes the results."""
 
 from flambeau.autograd.profiler import ProfilerActivity, record_function
 
@@ -18,7 +18,7 @@ __all__ = [
 
 
 def kineto_available() -> bool:
-    """Return True: profiles support schedules and traces.
+    """Return True, because profiles support schedules and traces.
 
     >>> fb.profiler.kineto_available()
     True

@@ -1,4 +1,4 @@
-"""A profiler for programs that mark their steps."""
+"""The profiler that records the steps that a schedule selects."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NO_GPU_TIMES = (
 
 
 def supported_activities() -> set[ProfilerActivity]:
-    """Return the supported activities, which is only the CPU.
+    """Return the set of supported activities, which contains only the CPU.
 
     >>> fb.profiler.supported_activities()
     {<ProfilerActivity.CPU: 'cpu'>}
@@ -29,13 +29,14 @@ def supported_activities() -> set[ProfilerActivity]:
 class profile(profiler.profile):
     """Profiler of the operator calls inside a ``with`` block.
 
-    It records all calls, or those in the steps that a schedule selects.
+    It records all calls, or the calls in the steps that a schedule selects.
 
     Args:
         activities: activities to record. Only the CPU is supported; `ProfilerActivity.CUDA` issues a warning.
         schedule: function from the step number to an action, such as `schedule` returns. By default, every step is
             recorded.
-        on_trace_ready: function that is called with the profiler at the end of each cycle and of the block.
+        on_trace_ready: function that is called with the profiler at the end of each cycle of the schedule, and at the
+            end of the block.
         record_shapes: if True, record the shapes of the arguments of operators that this thread calls.
         profile_memory, with_stack, with_flops, with_modules: accepted for compatibility with PyTorch; no effect.
 

@@ -1,4 +1,4 @@
-"""Schedules of the recorded steps, and handlers of the records."""
+"""Schedules that select the steps to record, and handlers that write the recorded calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def schedule(
     """Return a schedule of cycles with waiting steps, warm-up steps and recorded steps.
 
     Args:
-        wait, warmup, active: number of steps of each kind per cycle.
+        wait, warmup, active: numbers of waiting, warm-up and recorded steps in each cycle.
         repeat: number of cycles. 0 means no limit.
         skip_first: number of steps before the first cycle.
         skip_first_wait: if not 0, the first cycle has no ``wait`` steps.
@@ -73,7 +73,7 @@ def tensorboard_trace_handler(
         dir_name: folder of the files. It is created if it does not exist.
         worker_name: prefix of the file names. The default is the host name and the process id.
         use_gzip: if True, compress the files.
-    Returns: a function of the profiler, for ``on_trace_ready``.
+    Returns: a function that takes the profiler, for the argument ``on_trace_ready`` of `profile`.
 
     >>> import os, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Checkpointing: save memory by recomputing the intermediate results of a part of a network in the backward pass.
+"""Checkpointing, which saves memory: the backward pass recomputes intermediate results instead of storing them.
 
 Source: Chen, Xu, Zhang, Guestrin 2016, arXiv:1604.06174.
 """
@@ -42,7 +42,7 @@ USE_REENTRANT_WARNING = (
 
 
 def noop_context_fn() -> Contexts:
-    """Return two contexts that do nothing: the default of the ``context_fn`` of `checkpoint`.
+    """Return two context managers that do nothing. This function is the default ``context_fn`` of `checkpoint`.
 
     >>> forward_context, recompute_context = noop_context_fn()
     >>> with forward_context, recompute_context:
@@ -63,21 +63,21 @@ def checkpoint(
     preserve_rng_state: bool = True,
     **kwargs: Any,
 ) -> T:
-    """Call ``function(*args, **kwargs)``, saving only the arguments in the graph, not the intermediate results.
+    """Call ``function(*args, **kwargs)``. The graph saves only the arguments, not the intermediate results.
 
-    When the backward pass needs intermediate results, the function runs again, with the state that the default
-    generator had in the first run. It must compute the same values again.
+    When the backward pass needs intermediate results, the function runs again. It must compute the same values again.
+    The default random number generator has the same state as in the first run.
 
     Args:
-        use_reentrant: False uses hooks for saved tensors. It supports all arguments of ``backward`` and ``grad``,
-            keyword arguments and nested structures. True uses a node that runs a nested backward pass. It only supports
-            ``backward()`` without ``inputs``, and only tensors in ``args`` get gradients. Pass this argument
-            explicitly.
-        context_fn: function that returns two contexts, for the first run and for the recomputation. Not supported with
-            ``use_reentrant=True``.
-        determinism_check: ``"default"`` compares the shapes and dtypes of the tensors that both runs save, ``"none"``
-            disables the check.
-        debug: if True, the error lists the tensors that both runs saved.
+        use_reentrant: implementation to use; pass it explicitly. False (recommended) uses hooks for saved tensors. It
+            supports all arguments of ``backward`` and ``grad``, keyword arguments and nested structures. True uses a
+            node that runs a nested backward pass. It only supports ``backward()`` without ``inputs``, and only tensors
+            in ``args`` get gradients.
+        context_fn: function that returns two context managers, for the first run and for the recomputation. It is not
+            supported with ``use_reentrant=True``.
+        determinism_check: ``"default"`` compares the shapes, dtypes and devices of the tensors that both runs save,
+            ``"none"`` disables the check.
+        debug: if True, a `CheckpointError` lists the tensors that both runs saved.
         early_stop: if True, stop the recomputation when all needed tensors are available.
         preserve_rng_state: if True, restore the generator's state for the recomputation.
     Returns: the result of the function.
@@ -106,15 +106,16 @@ def checkpoint(
 def checkpoint_sequential(
     functions: Any, segments: int, input: Any, use_reentrant: bool | None = None, **kwargs: Any
 ) -> Any:
-    """Run functions in sequence, in ``segments`` groups, all but the last of which are checkpointed.
+    """Run functions in sequence, divided into ``segments`` groups. All groups except for the last are checkpointed.
 
     Args:
-        functions: a Sequential module, or a list of functions or modules. Each receives the result of the previous one.
+        functions: a Sequential module, or a list of functions or modules. Each of them receives the result of the
+            previous one.
         segments: number of groups.
         input: argument of the first function.
         use_reentrant, preserve_rng_state: see :func:`checkpoint`.
     Returns: the result of the last function.
-    Raises: ValueError for more segments than functions.
+    Raises: ValueError if ``segments`` is greater than the number of functions.
 
     >>> import flambeau
     >>> x = flambeau.tensor(0.5, requires_grad=True)

@@ -9,7 +9,7 @@ _DEVICES = ("cpu", "cuda")
 
 
 def autocast_restorer() -> Callable[[], contextlib.AbstractContextManager[None]]:
-    """Return a function that creates a context manager, in which the current autocast state is restored."""
+    """Return a function that creates a context manager, which restores the present autocast state in its block."""
     states = [(device, get_autocast_dtype(device), is_autocast_enabled(device)) for device in _DEVICES]
     cache_enabled = is_autocast_cache_enabled()
 

@@ -1,4 +1,4 @@
-"""States of the generators of GPUs, for programs with their own implementation of recomputation."""
+"""States of the random number generators of GPUs, for programs that implement recomputation themselves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from flambeau.utils._pytree import tree_leaves
 
 
 def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
-    """Return the GPUs of the tensors in the arguments, and the states of the generators of these GPUs.
+    """Return the indices of the GPUs that hold tensors in ``args``, and the states of their random number generators.
 
     >>> import flambeau
     >>> flambeau.utils.checkpoint.get_device_states(flambeau.ones(2))
@@ -23,13 +23,13 @@ def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
 
 
 def set_device_states(devices: Sequence[int], states: Sequence[Tensor], *, device_type: str | None = None) -> None:
-    """Set the generators of GPUs to states that `get_device_states` returned.
+    """Set the random number generators of GPUs to the states that `get_device_states` returned.
 
     Args:
         devices: indices of the GPUs.
         states: the state of each GPU's generator.
-        device_type: ``"cuda"`` or None; nothing is done for ``"cpu"`` and ``"meta"``.
-    Raises: NotImplementedError for another type of device.
+        device_type: ``"cuda"`` or None. For ``"cpu"`` and ``"meta"``, the function does nothing.
+    Raises: NotImplementedError for another device type.
 
     >>> import flambeau
     >>> from flambeau.utils.checkpoint import get_device_states, set_device_states

@@ -1,8 +1,8 @@
 """Non-reentrant checkpointing, based on hooks for saved tensors.
 
-In the forward pass, the graph stores a slot instead of each saved tensor. When the backward pass needs one, the
-function runs again. In this run, hooks store the saved tensors in the slots, in the same order. A slot releases its
-tensor when it is read, so that recomputed tensors are freed as soon as they are used.
+In the forward pass, the graph stores a slot (`_SavedPlaceholder`) instead of each saved tensor. When the backward pass
+needs the tensor of a slot, the function runs again. In this run, hooks store the saved tensors in the slots, in the
+same order. A slot releases its tensor when it is read, so that recomputed tensors are freed as soon as they are used.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ _early_stop_enabled = True
 
 
 class CheckpointError(RuntimeError):
-    """Error for a recomputation that saves other tensors than the original forward pass.
+    """Error for a recomputation that does not save the same tensors as the original forward pass.
 
     >>> import flambeau
     >>> from flambeau.utils.checkpoint import checkpoint
@@ -57,7 +57,7 @@ class CheckpointError(RuntimeError):
 
 
 class _StopRecomputationError(Exception):
-    """Internal exception that stops the recomputation early."""
+    """Exception that stops the recomputation when all needed tensors are available."""
 
 
 @contextlib.contextmanager
@@ -65,7 +65,7 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
     """Override the ``debug`` argument of `checkpoint` in a ``with`` block.
 
     Args:
-        enabled: the value of ``debug``. None uses the argument.
+        enabled: the value that replaces ``debug``, or None to use the argument.
 
     >>> import flambeau
     >>> from flambeau.utils.checkpoint import checkpoint
@@ -111,7 +111,7 @@ def set_checkpoint_early_stop(enable: bool) -> Iterator[None]:
 
 
 class _SavedPlaceholder:
-    """Placeholder of a saved tensor. ``values`` maps backward passes to recomputed tensors, or None after reading."""
+    """Slot of a saved tensor. ``values`` maps backward passes to recomputed tensors, or None after reading."""
 
     __slots__ = ("__weakref__", "values")
 
@@ -120,7 +120,7 @@ class _SavedPlaceholder:
 
 
 class _SavedInputs(Function):
-    """Node that saves the arguments, so that enclosing hooks receive them and in-place changes are detected."""
+    """Node that saves the arguments, so that enclosing hooks receive them and in-place changes raise an error."""
 
     @staticmethod
     def forward(ctx: Any, anchor: Tensor, *tensors: Tensor) -> Tensor:
@@ -140,8 +140,8 @@ class _Frame:
         self.inputs: Any = None  # function that returns the arguments
         self.slots: list[weakref.ref[_SavedPlaceholder]] = []
         self.metadata: list[str] = []
-        self.recomputed: set[int] = set()  # backward passes
-        self.complete = False  # the forward pass has returned
+        self.recomputed: set[int] = set()  # numbers of the backward passes that have run the recomputation
+        self.complete = False  # True after the forward pass
 
     def pack(self, tensor: Tensor) -> _SavedPlaceholder:
         slot = _SavedPlaceholder()
@@ -178,7 +178,7 @@ class _Frame:
             contextlib.suppress(_StopRecomputationError),
         ):
             self.run(*self.inputs())
-        # A backward pass within the function starts a recomputation before the forward pass is complete.
+        # If the function runs a backward pass, the recomputation starts before the forward pass is complete.
         self._compare(found if self.complete else found[: len(self.metadata)])
         if run >= 0:
             self.recomputed.add(run)
@@ -203,7 +203,7 @@ def _metadata(tensor: Tensor) -> str:
 
 
 def _save_arguments(args: tuple[Any, ...]) -> Callable[[], tuple[Any, ...]]:
-    """Return a function that returns the arguments. A node saves the tensors among them."""
+    """Save the tensors among the arguments in a graph node. Return a function that returns the arguments."""
     positions = [i for i, a in enumerate(args) if isinstance(a, Tensor)]
     others = [None if isinstance(a, Tensor) else a for a in args]
     anchor = flambeau.empty(0, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Reentrant checkpointing: a node that reruns the function in its derivative, with a nested backward pass."""
+"""Reentrant checkpointing: a node whose derivative runs the function again, and then a nested backward pass."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -56,11 +56,11 @@ class _Reentrant(Function):
 
 
 def detach_variable(inputs: Any) -> tuple[Any, ...]:
-    """Return the arguments with each tensor detached from its graph; ``requires_grad`` is kept.
+    """Return the arguments with each tensor detached from its graph. ``requires_grad`` does not change.
 
     Args:
         inputs: a tuple of tensors and other values.
-    Raises: RuntimeError for another type than a tuple.
+    Raises: RuntimeError if ``inputs`` is not a tuple.
 
     >>> import flambeau
     >>> x = flambeau.ones(2, requires_grad=True)
@@ -77,7 +77,7 @@ def detach_variable(inputs: Any) -> tuple[Any, ...]:
 
 
 def is_checkpoint_valid() -> bool:
-    """Return True if the running backward pass may run another one, as it computes all gradients of the graph."""
+    """Return True if the current backward pass computes the gradients of all leaves, so that it can be nested."""
     return not _engine.run_is_selective()
 
 
