@@ -1,4 +1,4 @@
-"""Tensors without elements that remember a device: PyTorch's private ``torch._subclasses``."""
+"""Fake tensors, which have a device but no elements, under the name of PyTorch's private ``torch._subclasses``."""
 
 from flambeau._subclasses.fake_tensor import (
     DataDependentOutputException,

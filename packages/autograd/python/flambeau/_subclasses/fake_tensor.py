@@ -1,4 +1,4 @@
-"""``FakeTensorMode``: operators on tensors that have a shape, a dtype and a device, and no elements.
+"""``FakeTensorMode``: operators on tensors that have a shape, a dtype and a device, but no elements.
 
 A `FakeTensor` is a tensor on the meta device whose attribute ``device`` is another device. The mode runs operators on
 the meta device, determines the device that the result would have, and converts the result to a `FakeTensor`.
@@ -40,14 +40,14 @@ __all__ = [
     "unset_fake_temporarily",
 ]
 
-# Operators that return values of elements to Python.
+# Operators that return the values of elements to Python.
 _READS_VALUES = frozenset(("aten::_local_scalar_dense", "aten::equal", "aten::is_nonzero"))
 # Operators whose results have shapes that depend on the elements.
 _DYNAMIC_SHAPES = frozenset(
     f"aten::{name}" for name in ("nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive", "bincount")
 )
 
-# Prefixes of operators whose results their arguments do not determine: random or uninitialised numbers.
+# Prefixes of operators that return random or uninitialised numbers, which the arguments do not determine.
 _UNDETERMINED = ("rand", "empty", "new_empty", "bernoulli", "native_dropout")
 # Operators that change the sizes of an argument in place.
 _RESIZING = frozenset(
@@ -56,11 +56,11 @@ _RESIZING = frozenset(
 
 
 class UnsupportedFakeTensorException(RuntimeError):  # noqa: N818  PyTorch's names
-    """Raised for a tensor that has no fake counterpart."""
+    """Raised for a tensor that cannot be converted to a fake tensor."""
 
 
 class UnsupportedOperatorException(RuntimeError):  # noqa: N818
-    """Raised for an operator that does not run without elements."""
+    """Raised for an operator that needs the elements of its arguments."""
 
     def __init__(self, func: Any) -> None:
         super().__init__(str(func))
@@ -76,7 +76,7 @@ class DynamicOutputShapeException(UnsupportedOperatorException):
 
 
 def _with_index(device: Any) -> Any:
-    """Return a device with an index: 0 if none is given. The CPU and the meta device have none."""
+    """Return a device with an index (default: 0). The CPU and the meta device have no index."""
     device = flambeau.device(device)
     if device.type in ("cpu", "meta") or device.index is not None:
         return device
@@ -108,7 +108,7 @@ class FakeTensor(Tensor):
 
     @property
     def fake_device(self) -> Any:
-        """The same as ``device``."""
+        """Alias of ``device``."""
         return self.device
 
     @staticmethod
@@ -117,7 +117,7 @@ class FakeTensor(Tensor):
         return fake_mode.from_tensor(t)
 
     def tolist(self) -> Any:
-        """Return the elements of the constant. Raises: DataDependentOutputException if they are not known."""
+        """Return the elements of ``constant``. Raises: DataDependentOutputException if the elements are not known."""
         if self.constant is None:
             raise DataDependentOutputException("aten._local_scalar_dense.default")
         return self.constant.tolist()
@@ -149,8 +149,8 @@ class FakeTensorMode(TorchDispatchMode):
     """Mode in which operators return `FakeTensor` objects and compute no elements.
 
     Args:
-        allow_non_fake_inputs: if True, convert ordinary tensors among the arguments; otherwise raise an error for those
-            that have dimensions.
+        allow_non_fake_inputs: if True, convert ordinary tensors among the arguments to fake tensors. If False, convert
+            only 0-D tensors, and raise an error for other ordinary tensors.
         allow_fallback_kernels, static_shapes, export: accepted for compatibility with PyTorch; no effect.
         shape_env: must be None, because symbolic sizes are not supported.
     """
@@ -171,10 +171,10 @@ class FakeTensorMode(TorchDispatchMode):
         self.fake_tensor_converter = FakeTensorConverter()
         self._known: dict[
             int, list[weakref.ref[FakeTensor]]
-        ] = {}  # fake tensors that have a constant, by the address of the constant
+        ] = {}  # fake tensors that have a constant; the key is the address of the constant
 
     def from_tensor(self, tensor: Tensor, *, static_shapes: bool | None = None, **_: Any) -> FakeTensor:
-        """Return the fake counterpart of a tensor, always the same object for the same tensor."""
+        """Return the fake counterpart of a tensor. For the same tensor, return the same object each time."""
         return self.fake_tensor_converter.from_real_tensor(self, tensor)
 
     def _wrap_meta(self, meta: Tensor, device: Any, constant: Tensor | None = None) -> FakeTensor:
@@ -199,9 +199,9 @@ class FakeTensorMode(TorchDispatchMode):
         return self._wrap_results(self._run_on_meta(func, args, kwargs), device)
 
     def _run_on_meta(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Run an operator on the meta device. An argument that it changes and returns remains the same object."""
+        """Run an operator on the meta device. If it changes and returns an argument, return the argument itself."""
         if isinstance(func, VectorJacobianProduct):
-            # The derivative may read elements, so do not run it: gradients have the shapes of the tensors.
+            # The derivative may read elements. Do not run it, because the gradients have the shapes of the tensors.
             needs = args[1]
             tensors = tensors_of((*args[2:], *kwargs.values()))
             return [_without_elements(each) if needed else None for each, needed in zip(tensors, needs, strict=True)]
@@ -235,9 +235,10 @@ class FakeTensorMode(TorchDispatchMode):
         return self._wrap_meta(_without_elements(tensor), tensor.device, tensor if tensor.numel() <= 1 else None)
 
     def _fold_constants(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Compute an operator whose arguments are all constants, if its results have at most one element.
+        """Compute an operator whose tensor arguments are all constants, if its results have at most one element.
 
-        Otherwise, return NotImplemented, and discard the constants that the operator may change or return views of.
+        Otherwise, return NotImplemented. If the operator may change its arguments or return views of them, also discard
+        their constants.
         """
         schema = func._own_schema
         fake = [each for each in tensors_of((*args, *kwargs.values())) if isinstance(each, FakeTensor)]
@@ -259,7 +260,7 @@ class FakeTensorMode(TorchDispatchMode):
         return NotImplemented
 
     def _constant(self, value: Tensor, owners: dict[int, FakeTensor]) -> FakeTensor:
-        """Return the fake tensor of a constant: the owner in ``owners`` if an operator returned its argument."""
+        """Return the fake tensor for a constant. If the operator returned an argument, it is found in ``owners``."""
         if id(value) in owners:
             return owners[id(value)]
         return self._wrap_meta(_without_elements(value), value.device, value)
@@ -303,7 +304,7 @@ class FakeTensorMode(TorchDispatchMode):
             return _with_index(kwargs["device"])
         found = None
         for tensor in tensors_of((*args, *kwargs.values())):
-            movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # combines with tensors on any device
+            movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # allowed together with any other device
             if found is None or (found[1] and not movable):
                 found = tensor.device, movable
             elif tensor.device != found[0] and not movable and not func.name().startswith("aten::index"):
@@ -315,7 +316,7 @@ class FakeTensorMode(TorchDispatchMode):
 
 
 def _without_elements(tensor: Tensor) -> Tensor:
-    """Return a tensor of the meta device with the shape, the strides and the dtype of another."""
+    """Return a tensor on the meta device with the shape, strides and dtype of ``tensor``."""
     enabled = _core._dispatch_enabled(False)
     try:
         return flambeau.empty_strided(tuple(tensor.shape), tensor.stride(), dtype=tensor.dtype, device="meta")
@@ -327,15 +328,15 @@ class FakeTensorConverter:
     """Cache of the fake counterparts of tensors.
 
     Attributes:
-        tensor_memo: a weak reference to the counterpart of each tensor, so that a mode and its tensors are freed with
-            the last reference to them.
+        tensor_memo: dictionary from tensors to their counterparts. Keys and values are weak references, so that the
+            cache keeps neither the tensors nor the mode alive.
     """
 
     def __init__(self) -> None:
         self.tensor_memo: WeakIdKeyDictionary[Tensor, weakref.ref[FakeTensor]] = WeakIdKeyDictionary()
 
     def from_real_tensor(self, fake_mode: FakeTensorMode, t: Tensor, **_: Any) -> FakeTensor:
-        """Return the fake counterpart of a tensor, which has a fake gradient if the tensor has a gradient."""
+        """Return the fake counterpart of a tensor. If the tensor has a ``.grad``, its counterpart has a fake one."""
         if isinstance(t, FakeTensor):
             return t
         if type(t) is not Tensor and _core._is_dispatching_class(type(t)):
@@ -366,7 +367,7 @@ class FakeTensorConverter:
 
 
 class FakeCopyMode(TorchFunctionMode):
-    """Mode in which ``copy.deepcopy`` copies tensors as fake tensors, without memory for their elements.
+    """Mode in which ``copy.deepcopy`` replaces tensors with fake tensors, which need no memory for elements.
 
     Args:
         fake_mode: the mode that creates the fake tensors.
@@ -386,7 +387,7 @@ class FakeCopyMode(TorchFunctionMode):
         self.fake_mode = fake_mode
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if func == Tensor.clone:  # copying a parameter calls this
+        if func == Tensor.clone:  # called when a parameter is copied
             return func(self.fake_mode.from_tensor(args[0]), **(kwargs or {}))
         if func == Tensor.__deepcopy__:
             tensor, memo = args
@@ -398,7 +399,7 @@ class FakeCopyMode(TorchFunctionMode):
 
 
 def is_fake(x: object) -> bool:
-    """Return whether a tensor is a `FakeTensor`, or a wrapper (``__tensor_flatten__``) with a `FakeTensor` inside."""
+    """Return whether ``x`` is a `FakeTensor` or a wrapper with ``__tensor_flatten__`` that contains a `FakeTensor`."""
     if isinstance(x, FakeTensor):
         return True
     if isinstance(x, Tensor) and hasattr(x, "__tensor_flatten__"):
@@ -414,9 +415,10 @@ def maybe_get_fake_mode(t: object) -> FakeTensorMode | None:
 
 @contextlib.contextmanager
 def unset_fake_temporarily() -> Iterator[FakeTensorMode | None]:
-    """Leave every `FakeTensorMode`, and the modes entered after the outermost one, within a block.
+    """Leave every `FakeTensorMode` during a ``with`` block.
 
-    The block receives the innermost `FakeTensorMode`, or None.
+    Modes that were entered after the outermost `FakeTensorMode` are left as well. The context manager yields the
+    innermost `FakeTensorMode`, or None.
     """
     left: list[Any] = []
     try:

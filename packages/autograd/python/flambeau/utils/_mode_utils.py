@@ -1,4 +1,4 @@
-"""Switching ``__torch_dispatch__`` off, under the name of PyTorch's private module ``torch.utils._mode_utils``."""
+"""Functions that disable ``__torch_dispatch__`` and compare modes, as in PyTorch's ``torch.utils._mode_utils``."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ __all__ = ["all_same_mode", "no_dispatch"]
 
 @contextlib.contextmanager
 def no_dispatch() -> Iterator[None]:
-    """Disable ``__torch_dispatch__`` of all modes and classes within a block.
+    """Disable ``__torch_dispatch__`` of all modes and classes during a ``with`` block.
 
-    Wrappers without memory act as tensors on the meta device there.
+    In the block, wrapper tensors without memory act as tensors on the meta device.
     """
     enabled = _core._dispatch_enabled(False)
     try:

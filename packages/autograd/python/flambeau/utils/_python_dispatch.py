@@ -35,12 +35,12 @@ __all__ = [
 class TorchDispatchMode:
     """Context manager whose ``__torch_dispatch__`` handles every operator that this thread calls.
 
-    The method receives operators below autograd: an overload of ``ops.aten``, and arguments that match its schema.
+    The mode is below autograd: the method receives an overload of ``ops.aten``, and arguments that match its schema.
     The enclosing modes handle the operators that the method calls.
     """
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        """Handle ``func(*args, **kwargs)``. ``types`` are the classes that would handle it without the mode."""
+        """Handle ``func(*args, **kwargs)``. Without the mode, the classes ``types`` would handle the call."""
         raise NotImplementedError(f"{type(self).__name__} has to define __torch_dispatch__")
 
     def __enter__(self) -> Self:
@@ -57,17 +57,17 @@ class TorchDispatchMode:
 
     @classmethod
     def push(cls, *args: Any, **kwargs: Any) -> Self:
-        """Return a new mode for a ``with`` statement."""
+        """Create a mode for a ``with`` statement. The arguments are passed to the class."""
         return cls(*args, **kwargs)
 
     @classmethod
     def is_infra_mode(cls) -> bool:
-        """Return False: no mode of a program is part of the dispatcher."""
+        """Return False, because modes that programs define are not part of the dispatcher."""
         return False
 
     @staticmethod
     def ignore_compile_internals() -> bool:
-        """Return False: flambeau does not compile programs."""
+        """Return False, because flambeau has no such internals."""
         return False
 
 
@@ -126,7 +126,7 @@ def _pop_mode(key: Any = None) -> TorchDispatchMode:
 
 
 def is_traceable_wrapper_subclass(t: object) -> bool:
-    """Return whether a tensor is a wrapper with ``__tensor_flatten__`` and ``__tensor_unflatten__``."""
+    """Return whether ``t`` is a tensor of a subclass with ``__tensor_flatten__`` and ``__tensor_unflatten__``."""
     return (
         isinstance(t, Tensor)
         and type(t) is not Tensor
@@ -145,7 +145,7 @@ def transform_subclass(
 ) -> Any:
     """Return a copy of the wrapper ``t`` in which ``callback(name, inner)`` replaces each inner tensor.
 
-    ``outer_size`` and ``outer_stride`` are the size and strides of the copy, by default those of ``t``.
+    ``outer_size`` and ``outer_stride`` are the size and strides of the copy (default: the size and strides of ``t``).
     """
     size = t.size() if outer_size is None else outer_size
     stride = t.stride() if outer_stride is None else outer_stride
@@ -161,10 +161,10 @@ def transform_subclass(
 
 
 def return_and_correct_aliasing(func: Any, args: Any, kwargs: Any, out: Any) -> Any:
-    """Return the value that ``__torch_dispatch__`` of a wrapper must return for the result ``out`` of ``func``.
+    """Return the value that ``__torch_dispatch__`` of a wrapper class must return for the result ``out`` of ``func``.
 
-    For an operator that changes an argument, that is the argument itself. Other results are returned unchanged: the
-    inner tensors of a view share memory with those of its base.
+    If the operator changes an argument and returns it, the value is the argument itself. Other results are returned
+    unchanged, because the inner tensors of a view already share memory with the inner tensors of its base.
     """
     schema = func._schema
     if not schema.is_mutable:
@@ -183,9 +183,9 @@ def return_and_correct_aliasing(func: Any, args: Any, kwargs: Any, out: Any) -> 
 
 
 def autograd_would_have_decomposed(func: Any, flat_args: Any) -> bool:
-    """Return False: a composite operator is decomposed before a mode or a class receives it."""
+    """Return False, because composite operators are decomposed before a mode or a class receives them."""
     return False
 
 
 def _detect_infra_mode(key: Any) -> None:
-    """Return None: no mode is part of the dispatcher."""
+    """Return None, because modes are not part of the dispatcher."""

@@ -1,4 +1,4 @@
-"""Checkpointing, under the name of its module in PyTorch. See :mod:`flambeau.autograd.checkpoint`."""
+"""Checkpointing, under PyTorch's module name. See :mod:`flambeau.autograd.checkpoint`."""
 
 from flambeau.autograd.checkpoint import (
     CheckpointError,
