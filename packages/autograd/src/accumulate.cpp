@@ -39,7 +39,8 @@ bool AccumulateGrad::is_observed() const {
 
 namespace {
 
-// Serialises threads that add to the .grad of one leaf. Waits without the GIL, which the other thread needs.
+// A lock that serialises threads that add to the .grad of one leaf. It waits without the GIL, because the other thread
+// needs the GIL.
 class AccumulationLock {
  public:
   explicit AccumulationLock(const Tensor* slot) : lock_(mutex_of(slot), std::try_to_lock) {
@@ -58,8 +59,8 @@ class AccumulationLock {
 };
 
 // Note [Layout of gradients]
-// A gradient that is stored in a leaf has the strides of the leaf, so that optimizers read both in the same order. If
-// the elements of the leaf have gaps or share memory, the gradient is contiguous.
+// The .grad of a leaf has the strides of the leaf, so that optimizers read both in the same order. If the elements of
+// the leaf have gaps or share memory, .grad is contiguous.
 bool layouts_agree(const Shape& shape, const Shape& a, const Shape& b) {
   for (size_t i = 0; i < shape.size(); ++i)
     if (shape[i] != 1 && a[i] != b[i]) return false;
@@ -71,7 +72,7 @@ Shape strides_of_gradient(const Tensor& leaf) {
   return dense ? leaf.strides() : contiguous_strides(leaf.shape());
 }
 
-// An assignment to .data may have changed the shape of the leaf.
+// Returns true if .grad of the leaf must be contiguous. The shapes differ if an assignment to .data changed the leaf.
 bool wants_contiguous(const Tensor& gradient, const Tensor& leaf) {
   return FLAMBEAU_LIKELY(leaf.is_contiguous()) || gradient.shape() != leaf.shape();
 }
@@ -88,12 +89,12 @@ Tensor copy_with_layout(const Tensor& gradient, const Tensor& leaf) {
   return out;
 }
 
-constexpr int64_t kAtOnce = 1024;  // up to this number of elements, gradients are added without releasing the GIL
+constexpr int64_t kAtOnce = 1024;  // gradients with at most this number of elements are added with the GIL held
 
 }  // namespace
 
-// The first gradient becomes .grad itself if nothing else references it and its layout is that of the leaf. Later
-// gradients are added in place, unless create_graph=True requires that the sum is recorded.
+// The first gradient becomes .grad itself if nothing else references it and it has the layout of the leaf; otherwise it
+// is copied. Later gradients are added in place, unless create_graph=True requires that the sum is recorded.
 void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf) {
   std::optional<AccumulationLock> lock;
   if (gradient.numel() > kAtOnce) lock.emplace(&slot);
@@ -116,7 +117,7 @@ void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf) {
     slot = add(former, gradient);
     return;
   }
-  const Tensor sum = slot;  // another thread may replace .grad in the meantime
+  const Tensor sum = slot;  // a reference, because another thread may replace .grad during the addition
   const Operand operands[] = {sum, gradient};
   pointwise_(op::add, operands);
 }

@@ -1,4 +1,4 @@
-// backward() and grad(), and the outputs at which their runs start.
+// backward() and grad(): check the gradients of the outputs, then run the engine.
 #include "dispatched.h"
 #include "engine.h"
 #include "flambeau/autograd_engine.h"

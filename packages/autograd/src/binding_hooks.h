@@ -1,5 +1,5 @@
-// Callbacks from the engine into the Python bindings, which set the pointer below. It is null in a C++ program.
-// Internal.
+// Callbacks from the engine into the Python bindings. The bindings set the pointer `binding_hooks`, which is null in a
+// C++ program. Not installed.
 #pragma once
 
 #include "node.h"
@@ -9,14 +9,14 @@ namespace flambeau::autograd {
 struct CallSite;
 
 struct BindingHooks {
-  std::unique_ptr<CallSite> (*call_site)();  // the location of the current call
-  // Returns null if this thread has no hooks on saved tensors. `is_output`: the node that saves the tensor has computed
-  // it.
+  std::unique_ptr<CallSite> (*call_site)();  // returns the location of the current call
+  // Packs a tensor with the hooks on saved tensors. Returns null if this thread has no such hooks. `is_output`: the
+  // tensor is an output of the node that saves it.
   std::unique_ptr<PackedTensor> (*pack)(const Tensor& tensor, bool is_output);
   // Rethrows the current exception with a note that names the node. `doing`: the start of the note, such as "in the
   // backward of".
   void (*rethrow)(const Node& node, const char* doing);
-  void (*watch_collections)();  // requests collect_cycles() after each full garbage collection
+  void (*watch_collections)();  // makes Python call collect_cycles() after each full garbage collection
 };
 FLAMBEAU_API extern const BindingHooks* binding_hooks;  // null without bindings
 

@@ -2,12 +2,13 @@
 //
 // Note [Cycles of gradients]
 // backward(create_graph=True) leaves a cycle: a leaf holds its .grad, whose graph leads to the leaf's AccumulateGrad
-// node, which holds the leaf. An assignment such as `x.grad = 2 * x` does the same. Python's garbage collector does not
-// find such a cycle, since it contains no Python object. After a full collection, this file therefore examines the
-// leaves whose .grad has a graph or a .grad itself. It counts how often the objects that are reachable from them refer
-// to each other. An object with more references than that is used elsewhere, and so is everything reachable from it.
-// The rest is garbage: its leaves release their .grad. References that are not followed, such as those of a
-// derivative's closure, count as uses elsewhere, so that nothing in use is released.
+// node, which holds the leaf. An assignment such as `x.grad = 2 * x` creates the same cycle. Python's garbage collector
+// does not find this cycle, because the cycle contains no Python object. Therefore, after a full collection, this file
+// examines the leaves whose .grad has a graph or a .grad itself. It finds all objects that are reachable from these
+// leaves, and counts for each object the references from other reachable objects. An object whose reference count is
+// larger than this number is also used elsewhere. This object and all objects that are reachable from it are in use.
+// The other objects are garbage, and their leaves release their .grad. References that the search does not follow, such
+// as references from the closure of a derivative, count as uses elsewhere, so that no object in use is released.
 #include <unordered_map>
 
 #include "binding_hooks.h"
@@ -24,7 +25,7 @@ std::unordered_map<const AutogradMeta*, TensorImpl*>& leaves_with_graphs() {
 
 class Search {
  public:
-  // Returns the leaves with graphs that no object in use refers to. Note [Cycles of gradients]
+  // Returns the leaves whose .grad has a graph and that are garbage. Note [Cycles of gradients]
   std::vector<Ref<TensorImpl>> garbage() {
     for (const auto& [meta, leaf] : leaves_with_graphs()) add(leaf, nullptr);
     for (size_t i = 0; i < objects_.size(); ++i) add_references(i);
@@ -40,8 +41,8 @@ class Search {
   struct Object {
     TensorImpl* tensor;  // null if the object is a node
     Node* node;
-    uint32_t internal = 0;  // number of references from other objects that the search has found
-    bool held = false;
+    uint32_t internal = 0;  // number of references from other objects of the search
+    bool held = false;      // true if the object is in use
     std::vector<size_t> leads_to;
   };
 

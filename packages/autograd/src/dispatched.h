@@ -1,4 +1,4 @@
-// The engine's operators on gradients, which a class or a mode with __torch_dispatch__ may override. Internal.
+// The engine's operators on gradients, which a class or a mode with __torch_dispatch__ can override. Not installed.
 #pragma once
 
 #include "flambeau/dispatched_gradients.h"

@@ -7,16 +7,17 @@
 // the calling thread.
 //
 // Note [Leaves last]
-// Gradients are added to the leaves after all other nodes have run. Therefore a run that fails (a freed graph, a
-// changed saved tensor, an exception in a derivative) changes no .grad. Leaves with hooks after accumulation are an
-// exception, because such hooks exist to consume gradients early. These leaves are processed right after the last node
-// whose gradients reach them. A search of the graph finds this node. The sequence number of the leaf does not suffice,
-// since an earlier graph that still exists may have created the leaf's node.
+// Gradients are added to the leaves after all other nodes have run. Therefore a run that fails (because of a freed
+// graph, a changed saved tensor, or an exception in a derivative) changes no .grad. Leaves with hooks after
+// accumulation are an exception, because these hooks exist to consume gradients early. Such a leaf is processed right
+// after the last node that sends a gradient to it. A search of the graph finds this node. The sequence number of the
+// leaf's node does not suffice, because an earlier graph that still exists may have created the leaf's node.
 //
 // Note [Undefined gradients]
 // A derivative may leave the gradient of an input undefined. The nodes behind this input run nevertheless, so that
-// their hooks are called (with None in Python). If no output of a node has a gradient, those of its inputs are
-// undefined too, without a call of the derivative. Only functions of users are called, since they may request zeros.
+// their hooks are called (with None in Python). If no output of a node has a gradient, the gradients of its inputs are
+// also undefined, and the derivative is not called. Only the derivatives of autograd.Function classes are called,
+// because they may request zeros.
 #include "engine.h"
 
 #include <algorithm>
@@ -33,7 +34,7 @@
 
 namespace flambeau::autograd {
 
-// A gradient that is stored at the end of the run in a tensor that is not a leaf (retain_grad).
+// The gradient of a non-leaf tensor with retain_grad(), which is stored in .grad at the end of the run.
 struct RetainedGradient {
   Ref<Node> node;
   uint32_t output;
@@ -73,10 +74,10 @@ struct Run {
   std::vector<RetainedGradient> retained;
   std::vector<std::function<void()>> callbacks;  // called at the end of the run
   std::unordered_map<Node*, Gradients> overflow;
-  std::unordered_set<Node*> needed;  // set only if `selective`
+  std::unordered_set<Node*> needed;  // nodes on paths to the requested inputs; used only if `selective`
   bool selective = false;
-  std::unordered_set<Node*> reached;  // set only if a caller asks which nodes the run reaches
-  // For each node with outputs whose gradients are returned: indices of the outputs, and positions in the result.
+  std::unordered_set<Node*> reached;  // all nodes that the run reaches; filled by the first call of run_reaches()
+  // For each node with outputs whose gradients the run returns: indices of the outputs, and positions in the result.
   std::unordered_map<Node*, std::vector<std::pair<uint32_t, size_t>>> captures;
   std::vector<Tensor> captured;
 
@@ -173,8 +174,8 @@ Gradients& Run::enter(Node* node, Gradients& gradients) {
   return gradients;
 }
 
-// Returns the priority of a leaf. Other nodes have twice their sequence number, so that there is a priority for a
-// leaf between any two of them.
+// Returns the priority of a leaf. The priority of other nodes is twice their sequence number, so that a leaf can have a
+// priority between any two of them.
 uint64_t Run::priority_of_leaf(Node* leaf) {
   if (last_senders.empty()) find_last_senders();
   const auto at = last_senders.find(leaf);
@@ -247,7 +248,7 @@ Gradients Run::take(Node* node) {
 
 namespace {
 
-// Tells the observer of operator calls, if there is one, which node is running.
+// Reports a node to the observer of operator calls, if one is active, while the node is running.
 class ObservedNode {
  public:
   explicit ObservedNode(const Node& node) : observer_(call_observer) {
@@ -313,7 +314,7 @@ void Run::evaluate(Node* node, Gradients& gradients, const char*& doing) {
 
 namespace {
 
-// Replaces undefined gradients by zeros.
+// Replaces undefined gradients with zeros.
 Gradients with_zeros(const Node& node, Gradients gradients) {
   for (size_t i = 0; i < gradients.size(); ++i)
     if (!gradients[i].defined()) gradients[i] = zeros(node.outputs[i].shape, node.outputs[i].dtype);
@@ -389,7 +390,7 @@ void Run::accumulate(Node* leaf, const Tensor& gradient) {
   if (leaf->hooks) call_posthooks(*leaf->hooks, {}, {&gradient, 1});
 }
 
-// From here on, only hooks after accumulation can raise errors.
+// Stores retained gradients and adds gradients to the leaves. Only hooks after accumulation can raise errors here.
 void Run::finish() {
   for (RetainedGradient& r : retained) {
     const auto is_listed = [&r] {
@@ -399,7 +400,7 @@ void Run::finish() {
     if (!is_listed()) continue;
     const GradientDeviceScope device_scope(&r.gradient, 1, *r.node);
     const Tensor former = r.meta->grad, sum = former.defined() ? sum_of(former, r.gradient) : std::move(r.gradient);
-    if (is_listed()) r.meta->grad = sum;  // another thread may have released the tensor in the meantime
+    if (is_listed()) r.meta->grad = sum;  // another thread may have released the tensor during the addition
   }
   for (auto& [leaf, gradient] : accumulations) {
     const Tensor last = std::move(gradient);
@@ -433,7 +434,7 @@ void Run::select() {
   find_needed();
 }
 
-// Finds the nodes on paths to the requested inputs, by a depth-first search without recursion.
+// Finds the nodes on paths to the requested inputs with a depth-first search that does not recurse.
 void Run::find_needed() {
   std::unordered_set<Node*> visited;
   std::vector<std::pair<Node*, size_t>> stack;

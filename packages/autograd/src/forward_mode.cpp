@@ -211,8 +211,8 @@ bool is_zero(const Tensor& t) {
   return !item(any(ne(t, Scalar(0)), {}, false)).truth();
 }
 
-// Returns leaves that have the shapes of the outputs. Their elements are 1, so that a derivative that does not depend
-// on them is detected.
+// Returns leaves with the shapes of the outputs, as gradients for the derivative. Their elements are 1 and not 0, so
+// that a nonzero result that does not depend on these leaves is detected.
 std::vector<Tensor> trial_gradients(const Recording& r) {
   std::vector<Tensor> out;
   for (int k = 0; k < r.output_count; ++k) {
@@ -274,7 +274,7 @@ void set_output(const Recording& r, const Tensor& output, size_t level, const Te
 
 void push_forward(const Recording& r, Derivative& derivative) {
   if (r.kind == Recording::kFresh)
-    // The operator may have computed a new tensor as a view of a temporary one.
+    // The operator may have computed its result as a view of a temporary tensor, which must not be its base.
     for (int k = 0; k < r.output_count; ++k) r.outputs[k]->impl()->base = Ref<TensorImpl>();
   for (size_t level = 0; level < visible; ++level) {
     const Inputs inputs(r, level);
@@ -297,7 +297,7 @@ void record_alias(const Tensor& result, const Tensor& t) {
 
 namespace {
 
-// Returns another tensor with the data of t and with its tangents at the levels outside of `level`.
+// Returns another tensor with the data of t, and with the tangents of t at the levels outside `level`.
 Tensor at_outer_levels(size_t level, const Tensor& t) {
   const OuterLevels outer(level);
   const Tensor out = alias(t);

@@ -31,7 +31,7 @@ bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Ten
     if (!node->edges.empty()) return true;
     own.insert(node.get());
   }
-  std::vector<Ref<Node>> start_nodes;  // keeps nodes of leaves alive to which only these edges refer
+  std::vector<Ref<Node>> start_nodes;  // keeps nodes alive that nothing else references
   std::vector<const Node*> stack;
   auto start = [&](const Tensor& t, auto& self) -> void {
     start_nodes.push_back(gradient_edge(t).node);

@@ -5,9 +5,9 @@
 
 namespace flambeau::autograd {
 
-// The node of an input of a transform. Gradients end at it, because the input is not differentiated outside of the
-// transform. In contrast to a leaf, the input may be changed in place, which gives it another grad_fn; the transform
-// still computes the gradient with respect to this node.
+// The graph node of an input of a transform that is not differentiated outside the transform. Gradients end at this
+// node. In contrast to a leaf, the input may be changed in place. The change gives it another grad_fn, but the
+// transform still computes the gradient with respect to this node.
 class Origin final : public Node {
  public:
   explicit Origin(const Tensor& t) : Node(nullptr), is_open(true) {
@@ -17,16 +17,16 @@ class Origin final : public Node {
   }
   size_t bytes() const override { return sizeof(*this); }
   void apply(const Tensor*, Tensor*, const bool*) override {}
-  bool is_open;  // true while the function runs; nested transforms then treat the input as requiring a gradient
+  bool is_open;  // true while the function runs: nested transforms then treat the input as a tensor that requires grad
 };
 
-// Returns two tensors that share the elements of t and a node. The node is that of t if t has one and grad mode is on,
-// otherwise a new Origin. The transform computes the gradient of the first tensor and passes the second one to the
-// function.
+// Returns two tensors that share the elements of t and one graph node. If grad mode is on and t requires grad, the node
+// records an alias of t. Otherwise it is a new Origin. The transform computes the gradient of the first tensor and
+// passes the second tensor to the function.
 FLAMBEAU_API std::pair<Tensor, Tensor> leaf_of(const Tensor& t);
-FLAMBEAU_API void close(const std::vector<Tensor>& leaves);
+FLAMBEAU_API void close(const std::vector<Tensor>& leaves);  // sets is_open of the leaves' Origins to false
 
-// Returns true if the outputs depend on tensors that require a gradient, other than the leaves.
+// Returns true if the outputs depend on tensors other than the leaves that require a gradient.
 FLAMBEAU_API bool depends_on_others(const std::vector<Tensor>& outputs, const std::vector<Tensor>& leaves);
 
 struct LeafGradients {
@@ -40,11 +40,12 @@ FLAMBEAU_API LeafGradients leaf_gradients(const std::vector<Tensor>& outputs, co
                                           const std::vector<Tensor>& cotangents, bool follow, bool keep_graph);
 
 // Returns another tensor with the storage of t that is detached from the graph. It has the tangents of t, which are
-// detached, too.
+// also detached.
 FLAMBEAU_API Tensor detached(const Tensor& t);
 
-// Returns the Jacobian of one output: for each leaf, a tensor whose shape is that of the output followed by that of the
-// leaf. `create_graph`: records the computation. `keep_graph`: does not free the graph after the last row.
+// Returns the Jacobian of one output: for each leaf, a tensor whose shape is the shape of the output followed by the
+// shape of the leaf. With `create_graph`, the computation is recorded. With `keep_graph`, the graph is not freed after
+// the last row.
 FLAMBEAU_API std::vector<Tensor> jacobian(const Tensor& output, const std::vector<Tensor>& leaves, bool create_graph,
                                           bool keep_graph);
 

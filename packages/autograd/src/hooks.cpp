@@ -33,12 +33,12 @@ void remove_all(Callbacks& callbacks) {
 bool remove_callback(Callbacks& callbacks, int64_t id) {
   const auto at = std::find_if(callbacks.begin(), callbacks.end(), [id](const Callback& c) { return c.id == id; });
   if (at == callbacks.end()) return false;
-  const Hook dropped = std::move(at->hook);  // released last, because its destructor may call this function
+  const Hook dropped = std::move(at->hook);  // released at the end, because its destructor may call this function
   callbacks.erase(at);
   return true;
 }
 
-// Calls the callbacks in a copy of the list, because a callback may remove itself or another one from the list.
+// Calls the callbacks. `callbacks` is a copy of the list, because a callback may remove callbacks from the list.
 void call(Callbacks callbacks, std::span<Tensor> values, std::span<const Tensor> outputs = {}) {
   for (const Callback& c : callbacks) c.hook(values, outputs);
 }

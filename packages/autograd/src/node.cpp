@@ -53,8 +53,8 @@ void Node::take_number() {
   if (FLAMBEAU_UNLIKELY(anomaly_mode)) remember_call(*this);
 }
 
-// Destroying a node also destroys nodes to which only this node refers. They are put on a list instead of being
-// destroyed recursively, so that a chain of a million nodes does not overflow the stack.
+// The destruction of a node also destroys nodes to which only this node refers. These nodes are added to a list instead
+// of being destroyed recursively, so that a chain of a million nodes does not overflow the stack.
 void Node::destroy() {
   static thread_local std::vector<Node*>* dying = nullptr;
   if (dying) {
@@ -83,11 +83,11 @@ constexpr const char kInferenceSaved[] =
 const std::string kAnomalyHint =
     " Hint: enable anomaly detection to find where it was called, with autograd.set_detect_anomaly(True).";
 
-// Returns a hash of the shape and the dtype. A derivative relies on both, but an assignment to .data or resize_() can
-// change them.
+// Returns a hash of the shape and the dtype, which is compared when a tensor is unpacked. A derivative relies on shape
+// and dtype, but an assignment to .data or resize_() can change them.
 uint64_t geometry_of(const Tensor& t) {
   constexpr uint64_t kSpread = 0x9e3779b97f4a7c15u;
-  uint64_t h = (uint64_t(t.dtype()) + 1) * kSpread;  // so that differences of dtype and size do not cancel
+  uint64_t h = (uint64_t(t.dtype()) + 1) * kSpread;  // a difference of dtypes must not cancel a difference of sizes
   for (int64_t size : t.shape()) {
     h = (h ^ uint64_t(size)) * kSpread;
     h ^= h >> 29;
@@ -118,8 +118,8 @@ static Tensor unpack(const SavedTensor& saved, Node* node, bool with_history) {
 }
 
 // Returns the tensor that a node saves: t itself, or an alias if `needs_alias` is set. For dispatched tensors,
-// __torch_dispatch__ creates the alias, and only outputs get one, because a mode identifies other tensors by their
-// Python objects.
+// __torch_dispatch__ creates the alias. Among these, only outputs get an alias, because a mode identifies other tensors
+// by their Python objects.
 static Tensor own_reference(const Tensor& t, int output, bool needs_alias) {
   if (is_dispatched(t)) return output >= 0 ? dispatched_gradients->detach(t) : t;
   return needs_alias ? alias(t) : t;
@@ -128,7 +128,7 @@ static Tensor own_reference(const Tensor& t, int output, bool needs_alias) {
 void OperatorNode::save(const Tensor& t, int output) {
   if (!t.defined()) return saved_.push_back({t, 0, -1, 0, nullptr});
   require(!t.storage().inference(), kInferenceSaved);
-  // An assignment to the .data of an index tensor must not bypass the checks of indices, so an alias is saved.
+  // Save an alias of an index tensor, because a later assignment to its .data must not bypass the checks of indices.
   const bool needs_alias = output >= 0 || !is_inexact(t.dtype());
   saved_.push_back({own_reference(t, output, needs_alias), t.storage().version(), output, geometry_of(t), nullptr});
   if (FLAMBEAU_LIKELY(!hooked_threads)) return;
@@ -137,7 +137,7 @@ void OperatorNode::save(const Tensor& t, int output) {
 }
 
 void OperatorNode::pack_saved(size_t i, std::unique_ptr<PackedTensor> packed) {
-  if (i >= saved_.size()) return;  // the pack hook has freed the graph
+  if (i >= saved_.size()) return;  // true if the pack hook has freed the graph
   const Tensor t = saved_[i].tensor;
   replace(saved_[i], t, std::move(packed));
 }
@@ -206,8 +206,8 @@ void OperatorNode::apply(const Tensor* gradients, Tensor* results, const bool* n
   require_saved();
   SmallVector<Tensor, 4> saved;
   for (size_t i = 0; i < saved_.size(); ++i) saved.push_back(unpack(i, grad_enabled()));
-  // Another thread's run may free the graph while the derivative runs without the GIL. The last thread that runs the
-  // derivative then frees it.
+  // The backward pass of another thread may free the graph while the derivative runs without the GIL. In this case, the
+  // last thread that runs the derivative frees the derivative.
   struct DerivativeScope {
     OperatorNode& node;
     ~DerivativeScope() {

@@ -1,9 +1,9 @@
-// The recorded graph: nodes, edges between them, and saved tensors. Internal to the engine.
+// The recorded graph: nodes, edges between them, and saved tensors. Private to the engine and its bindings.
 //
 // Note [Order]
-// Every node gets the next sequence number after its edges are set. Its number is therefore larger than those of all
-// nodes to which its gradients flow. Running nodes in descending order of their numbers is a topological order, which
-// needs no search of the graph.
+// Every node gets the next sequence number after its edges are set. Its number is therefore larger than the numbers of
+// all nodes to which its gradients flow. The descending order of numbers is a topological order. The engine runs nodes
+// in this order and does not need to search the graph.
 #pragma once
 
 #include <memory>
@@ -21,8 +21,8 @@ class Node;
 struct Run;
 
 struct Edge {
-  Ref<Node> node;      // null if no gradient is required
-  uint32_t index = 0;  // index of the output of that node
+  Ref<Node> node;      // node that receives the gradient; null if no gradient is required
+  uint32_t index = 0;  // index of the output of this node
 };
 
 // A saved tensor in the form that the hooks of saved_tensors_hooks have created.
@@ -43,7 +43,7 @@ struct SavedTensor {
   Tensor tensor;  // undefined if hooks packed it
   uint32_t version;
   // Index of the tensor among the outputs of the node that saves it, or -1. For an output, `tensor` is an alias without
-  // history.
+  // a grad_fn.
   int output;
   uint64_t geometry;
   std::unique_ptr<PackedTensor> packed;
@@ -56,11 +56,11 @@ struct OutputInfo {
 
 class FLAMBEAU_API Node : public GraphNode {
  public:
-  explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // a string that is never freed
-  const char* name() const override;                                           // creates it at first use
+  explicit Node(const char* operator_name) : operator_name_(operator_name) {}  // the string must never be freed
+  const char* name() const override;                                           // the first call creates the name
   virtual size_t bytes() const = 0;                                         // size of the object, for its deallocation
-  virtual const AccumulateGrad* as_accumulator() const { return nullptr; }  // this node, if it is an AccumulateGrad
-  // Computes the gradients of the inputs from those of the outputs. `results` has one slot for each edge.
+  virtual const AccumulateGrad* as_accumulator() const { return nullptr; }  // this node or null
+  // Computes the gradients of the inputs from the gradients of the outputs. `results` has one item for each edge.
   virtual void apply(const Tensor* gradients, Tensor* results, const bool* needs) = 0;
   virtual void release_saved() {}
   void take_number();  // Note [Order]
@@ -69,7 +69,7 @@ class FLAMBEAU_API Node : public GraphNode {
   SmallVector<OutputInfo, 1> outputs;
   std::unique_ptr<NodeHooks> hooks;
   uint64_t sequence = 0;
-  bool wants_zeros = true;              // if true, zeros replace the gradients of outputs that have none
+  bool wants_zeros = true;              // if true, zeros replace undefined gradients of outputs
   bool runs_without_gradients = false;  // if true, apply() is also called if no output has a gradient
   // The run in which this node waits, and the gradients that it has received so far. Note [Runs] in engine.cpp
   Run* run = nullptr;
@@ -106,8 +106,8 @@ class FLAMBEAU_API OperatorNode : public Node {
   void require_saved() const;                      // raises RuntimeError if the saved tensors were freed
   void holds_tensors() { holds_tensors_ = true; }  // the derivative contains tensors, so it is freed like saved tensors
   int64_t saved_bytes() const;
-  // Returns a saved tensor. An output has its grad_fn if `with_history` is set. Raises RuntimeError if the tensor was
-  // freed or changed in place.
+  // Returns a saved tensor. If `with_history` is set, an output gets its grad_fn. Raises RuntimeError if the tensor was
+  // changed in place.
   Tensor unpack(size_t i, bool with_history = true);
   Derivative& derivative() { return derivative_; }
   void share_tangents(const Tensor* const* outputs);  // copies the tangents of the outputs to their saved aliases
@@ -122,7 +122,7 @@ class FLAMBEAU_API OperatorNode : public Node {
   Derivative derivative_;
 };
 
-class FLAMBEAU_API AccumulateGrad final : public Node {  // adds a gradient to a leaf's .grad
+class FLAMBEAU_API AccumulateGrad final : public Node {  // node of a leaf, which adds a gradient to the leaf's .grad
  public:
   explicit AccumulateGrad(const Tensor& leaf);
   ~AccumulateGrad() override;
@@ -131,7 +131,7 @@ class FLAMBEAU_API AccumulateGrad final : public Node {  // adds a gradient to a
   const AccumulateGrad* as_accumulator() const override { return this; }
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   const Tensor& leaf() const { return leaf_; }
-  bool is_observed() const;                  // true if there are hooks to call after accumulation
+  bool is_observed() const;                  // returns true if the leaf has hooks to call after accumulation
   void check(const Tensor& gradient) const;  // checks that the gradient can be added to .grad
 
  private:
@@ -143,21 +143,22 @@ Ref<T> make_node(Args&&... args) {
   return Ref<T>::adopt(new (allocate(sizeof(T))) T(std::forward<Args>(args)...));
 }
 
-FLAMBEAU_API Edge gradient_edge(const Tensor& t);  // returns the edge for the gradient of t; empty if t requires none
+FLAMBEAU_API Edge gradient_edge(const Tensor& t);  // returns an empty edge if t requires no gradient
 FLAMBEAU_API std::vector<Edge> gradient_edges(const std::vector<Tensor>& tensors);
 void set_history(const Tensor& t, const Ref<Node>& node, uint32_t index);
-FLAMBEAU_API void detach_(const Tensor& t);  // removes its grad_fn
+FLAMBEAU_API void detach_(const Tensor& t);  // removes the grad_fn of t
 
 void record(Recording& recording);
 // Makes t output number `index` of a node with the given inputs.
 FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t index, Recording::Kind kind,
                                 const Tensor* const* inputs, int count);
 
-// Converts a gradient to the shape (by summing) and to the dtype of the tensor that it belongs to. `sender` is the node
-// that has computed the gradient, as its result number `index`.
+// Converts a gradient to the shape (by summing) and the dtype of its tensor, which `info` describes. For error
+// messages: `sender` is the node that has computed the gradient, and `index` the position among the results of this
+// node.
 Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
 bool reduces_to(const Shape& from, const Shape& to);  // returns true if `to` broadcasts to `from`
-void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf);  // adds it to .grad of the leaf
+void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf);  // `slot` is the .grad of the leaf
 
 // Note [Cycles of gradients] in cycles.cpp
 void suspect_cycle(const Tensor& leaf);         // call this for a leaf whose .grad has a graph

@@ -10,11 +10,12 @@ namespace flambeau::autograd {
 namespace {
 
 // Note [Views and in-place changes]
-// An in-place change of a view also changes its base. The node of the change, which knows only the view, becomes part
-// of a node CopySlices, which splits the gradient of the base: the part of the view goes through the derivative of the
-// change, and the rest passes through. CopySlices becomes the grad_fn of the base. The grad_fn of the view selects the
-// view's elements from the base. The base counts such changes. Other views of the base compare its count with the one
-// that they have stored, and update their grad_fn in the same way if it is outdated.
+// An in-place change of a view also changes its base. The node of the change, which only knows the view, becomes part
+// of a new node CopySlices. CopySlices splits the gradient of the base: the elements of the view go through the
+// derivative of the change, and the other elements pass through unchanged. CopySlices becomes the grad_fn of the base.
+// The new grad_fn of the view selects the view's elements from the base. The base counts these changes. Every view of
+// the base stores the count for which its grad_fn was created, and updates its grad_fn in the same way if the count has
+// changed.
 Ref<Node> view_node(const ViewGeometry& geometry, const Edge& base) {
   Ref<Node> node = make_node<OperatorNode>("AsStrided", [geometry](const Context& c) {
     const Tensor whole = geometry.base_zeros();
@@ -33,8 +34,8 @@ void update_view_node(const Tensor& view, const Tensor& base) {
   meta_of(view).base_history = meta_of(base).history;
 }
 
-// Makes a node CopySlices, which contains the node `change`, the grad_fn of the view's base. Updates the grad_fn of the
-// view.
+// Creates a node CopySlices that contains the node `change`, and makes it the grad_fn of the view's base. Updates the
+// grad_fn of the view.
 void rebase(const Tensor& view, const Ref<Node>& change, const Tensor* const* inputs, int count) {
   const Tensor base(view.impl()->base);
   const ViewGeometry geometry = ViewGeometry::of(view, base);
@@ -78,7 +79,7 @@ bool is_outdated(const Tensor& t) {
          (!t.impl()->requires_grad || base->autograd->history != meta_of(t).base_history);
 }
 
-// Returns true if gradients of `output` have the shape and the dtype of a leaf. They do not if `leaf.data = ...` or
+// Returns true if the gradients of `output` have the shape and the dtype of a leaf. They differ if `leaf.data = ...` or
 // `module.half()` has replaced the leaf's data.
 bool fits(const OutputInfo& output, const Tensor& leaf) {
   return output.dtype == leaf.dtype() && output.shape == leaf.shape();
@@ -187,7 +188,7 @@ void become_output(const Tensor& t, const Ref<OperatorNode>& node, uint32_t inde
         ": an in-place operation with several outputs cannot change a view; use a clone() of the view");
     return rebase(t, Ref<Node>(node), inputs, count);
   }
-  if (kind == Recording::kFresh) base = Ref<TensorImpl>();  // the operator computed the result as a view of a temporary
+  if (kind == Recording::kFresh) base = Ref<TensorImpl>();  // the base, if any, is a temporary tensor of the operator
   set_history(t, Ref<Node>(node), index);
   if (kind == Recording::kInPlace) ++meta_of(t).history;
   if (kind == Recording::kView && base && base->autograd) meta_of(t).base_history = base->autograd->history;
@@ -209,7 +210,7 @@ const AutogradHooks hooks{record, set_requires_grad, forget_meta, adopt_tangents
 
 const TrainingHooks hooks_of_programs{backward_in_program, has_accumulation_hooks, suspect_cycle};
 
-// Makes operators record as soon as this library is loaded.
+// The initialiser makes operators record as soon as this library is loaded.
 [[maybe_unused]] const bool loaded = (autograd_hooks = &hooks, training_hooks = &hooks_of_programs, true);
 
 }  // namespace

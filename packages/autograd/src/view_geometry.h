@@ -1,13 +1,13 @@
-// Location of a view in its base.
+// The geometry of a view relative to its base. Not installed.
 #pragma once
 
 #include "node.h"
 
 namespace flambeau::autograd {
 
-// The shapes and strides of a view and its base. A view may show the real and imaginary parts of a complex base as real
-// numbers, or pairs of real numbers as complex ones. Gradients and tangents have the same layout as complex numbers, so
-// the same view applies to them.
+// The shapes and strides of a view and its base. A view can be real for a complex base (real and imaginary parts), or
+// complex for a real base (pairs of numbers). Gradients and tangents store complex numbers in the same layout, so the
+// same view can be taken of them.
 struct ViewGeometry {
   Shape base_shape, base_strides, shape, strides;
   int64_t offset;  // in elements of the view
@@ -17,10 +17,12 @@ struct ViewGeometry {
   Tensor base_zeros() const;  // returns zeros with the memory layout of the base (which need not be contiguous)
   // Returns a copy of a tensor with the shape of the base, in the memory layout of the base.
   Tensor base_copy(const Tensor& gradient) const;
-  Tensor part_of(const Tensor& whole) const;  // returns the view's part of a tensor with the memory layout of the base
+  // Returns the view of `whole`, a tensor with the memory layout of the base.
+  Tensor part_of(const Tensor& whole) const;
 
  private:
-  Tensor reinterpreted(const Tensor& root) const;  // views contiguous memory in the dtype of the view
+  // Returns a view of contiguous memory that is complex if the view is complex, otherwise real.
+  Tensor reinterpreted(const Tensor& root) const;
 };
 
 }  // namespace flambeau::autograd

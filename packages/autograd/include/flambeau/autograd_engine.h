@@ -1,8 +1,9 @@
-// Automatic differentiation in C++: libflambeau-autograd.so, the CMake target flambeau::autograd. Does not need Python.
+// Automatic differentiation in C++. The library libflambeau-autograd.so (CMake target flambeau::autograd) does not need
+// Python.
 //
-// Operators record what they do with a tensor that requires a gradient (Note [Recording] in autograd.h), unless a
-// NoGrad object exists in the same thread. One thread at a time may record, run and free a graph; kernels use all
-// threads. A Python extension module calls these functions with the GIL held and in an InterpreterSection.
+// Operators record their calls with tensors that require a gradient (Note [Recording] in autograd.h), except while a
+// NoGrad object exists in the same thread. Only one thread at a time may record, run and free a graph; kernels use all
+// threads. A Python extension module must hold the GIL and an InterpreterSection when it calls these functions.
 #pragma once
 
 #include <functional>
@@ -12,38 +13,41 @@
 
 namespace flambeau::autograd {
 
-// Sets whether a gradient is computed for a leaf, a tensor that is not the result of a recorded operation.
+// Sets whether backward() computes a gradient for a leaf, that is, for a tensor that no recorded operation has
+// computed.
 FLAMBEAU_API void set_requires_grad(const Tensor& t, bool requires_grad);
 
-// Returns the gradient that backward() has accumulated for a tensor; undefined if there is none. It can be assigned:
-// `gradient_of(t) = Tensor()` clears it.
+// Returns the gradient that backward() has accumulated for a tensor, or an undefined tensor if it has none. The
+// gradient can be assigned: `gradient_of(t) = Tensor()` clears it.
 inline Tensor& gradient_of(const Tensor& t) { return meta_of(t).grad; }
 
 struct BackwardOptions {
-  bool retain_graph = false;  // the graph can run again; otherwise its saved tensors are freed
-  bool create_graph = false;  // record the gradients, so that they can be differentiated; implies retain_graph
+  bool retain_graph = false;  // if true, another backward pass is possible; if false, the saved tensors are freed
+  bool create_graph = false;  // if true, the gradients are recorded and can be differentiated; implies retain_graph
 };
 
-// Adds the gradients of `t` to those of the leaves that it was computed from. `gradient` has the shape of `t`. It is
-// optional for a real tensor of one element.
+// Computes the gradients of `t` and adds them to the gradients of the leaves from which `t` was computed. `gradient` is
+// the gradient of `t` and has its shape. It is optional for a real tensor of one element.
 FLAMBEAU_API void backward(const Tensor& t, const Tensor& gradient = Tensor(), BackwardOptions options = {});
 
-// Returns the gradients of the sum of some outputs with respect to each input; undefined for an input that the outputs
-// do not depend on. Does not change the gradients of leaves. `gradients`: one for each output, as for backward(), or
-// none.
+// Returns the gradient of the sum of the outputs with respect to each input. It is undefined for an input on which the
+// outputs do not depend. Does not change the gradients of leaves. `gradients` contains one gradient for each output, as
+// for backward(), or is empty.
 FLAMBEAU_API std::vector<Tensor> grad(const std::vector<Tensor>& outputs, const std::vector<Tensor>& inputs,
                                       const std::vector<Tensor>& gradients = {}, BackwardOptions options = {});
 
-// Retains the gradient of a tensor that is not a leaf for gradient_of().
+// Makes backward() keep the gradient of a tensor that is not a leaf. gradient_of() returns it.
 FLAMBEAU_API void retain_grad(const Tensor& t);
 
-// Calls a function with the gradient of a tensor when it is computed. The gradient is undefined if a derivative left it
-// so. If the result is defined, it replaces the gradient. Returns a number for remove_hook().
+// Registers a function that backward() calls with the gradient of a tensor when it has been computed. The gradient can
+// be undefined. If the function returns a defined tensor, this tensor replaces the gradient. Returns a number for
+// remove_hook().
 FLAMBEAU_API int64_t register_hook(const Tensor& t, std::function<Tensor(const Tensor& gradient)> hook);
 FLAMBEAU_API void remove_hook(int64_t hook);
 
-// Releases the gradients of leaves that are kept alive only by the graphs of these gradients, which create_graph
-// causes. Returns the number of these leaves. With Python, the garbage collector calls it. Note [Cycles of gradients]
+// Releases the gradients of leaves that are kept alive only by the graphs of these gradients. create_graph causes these
+// reference cycles. Returns the number of released leaves. Python's garbage collector calls this function.
+// Note [Cycles of gradients]
 FLAMBEAU_API size_t collect_cycles();
 
 }  // namespace flambeau::autograd
