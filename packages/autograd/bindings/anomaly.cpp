@@ -1,4 +1,4 @@
-// Anomaly mode: the Python frames in which a node was recorded, and errors that name them.
+// Anomaly mode: stores the Python frames in which a node was recorded, and names them in error messages.
 #include <pybind11/pybind11.h>
 
 #include "bind.h"
@@ -11,7 +11,7 @@ static bool anomaly_checks_forward = true;  // detection of NaN in the forward p
 
 namespace {
 
-struct PythonCallSite final : CallSite {  // frames, the innermost first
+struct PythonCallSite final : CallSite {  // Python frames of a call, innermost first
   struct Frame {
     py::object code;
     int instruction;
@@ -61,7 +61,7 @@ void rethrow_with_note(const Node& node, const char* doing) {
   PyErr_NormalizeException(&type, &value, &trace);
   const std::string note = std::string(doing) + " " + node.name() + call_text(node);
   PyObject* done = PyObject_CallMethod(value, "add_note", "s", note.c_str());
-  if (!done) PyErr_Clear();  // an error while the note is added must not hide the exception
+  if (!done) PyErr_Clear();  // an error in add_note must not hide the exception
   Py_XDECREF(done);
   PyErr_Restore(type, value, trace);
   throw PythonError();

@@ -42,19 +42,19 @@ struct FunctionCall {
   py::object run_forward() const;
   void check_dirty(const FunctionNode& node, PyObject* const* outputs, size_t n) const;
   void save(FunctionNode& node, PyObject* const* outputs) const;
-  using Arguments = SmallVector<const Tensor*, 8>;  // undefined tensors stand for arguments that are not tensors
+  using Arguments = SmallVector<const Tensor*, 8>;  // undefined for an argument that is not a tensor
   void connect(FunctionNode& node, Arguments& inputs) const;
   py::tuple returned(FunctionNode& node, PyObject* const* values, size_t n) const;
   void become_outputs(const Ref<FunctionNode>& node, PyObject* const* values, const py::tuple& results,
                       const Arguments& inputs) const;
   py::object record(const py::object& output) const;
   struct OutputKind {
-    bool constant;            // forward marked it as non-differentiable
+    bool constant;            // true if forward marked the output as non-differentiable
     size_t changed_argument;  // index of the argument that forward changed in place and returned, or `count`
   };
   using OutputKinds = SmallVector<OutputKind, 4>;
   OutputKinds output_kinds(const py::object& output) const;
-  using Tangents = SmallVector<Tensor, 8>;  // tangents of the arguments; undefined for arguments without one
+  using Tangents = SmallVector<Tensor, 8>;  // tangents of the arguments; undefined for an argument without a tangent
   Tangents tangents_of_arguments(size_t level) const;
   py::tuple call_jvp(const Tangents& given) const;
   bool shows_tangent_of_argument(const Tensor& output, const Tensor& tangent, const Tangents& given) const;
@@ -119,8 +119,8 @@ void FunctionCall::save(FunctionNode& node, PyObject* const* outputs) const {
   }
 }
 
-// Returns an output of forward as a result of the call. An input that forward returns is replaced by a view of it, and
-// views are marked so that changing them in place raises an error.
+// Converts an output of forward to a result of the call. An input that forward returned is replaced with a view of the
+// input. Views are marked, so that an in-place change of them raises an error.
 py::object as_output(PyObject* o, bool is_input) {
   const Tensor* t = tensor_in(o);
   if (!t || (!is_input && !t->impl()->base)) return py::reinterpret_borrow<py::object>(o);
@@ -133,7 +133,7 @@ py::object as_output(PyObject* o, bool is_input) {
   return py::reinterpret_steal<py::object>(wrap(out));
 }
 
-// Connects the node by an edge to the gradient of each argument.
+// Adds an edge to the node for the gradient of each argument.
 void FunctionCall::connect(FunctionNode& node, Arguments& inputs) const {
   static const Tensor undefined;
   for (size_t i = 0; i < count; ++i) {
@@ -173,7 +173,7 @@ void FunctionCall::become_outputs(const Ref<FunctionNode>& node, PyObject* const
 
 py::object FunctionCall::record(const py::object& output) const {
   const bool several = PyTuple_Check(output.ptr()) || PyList_Check(output.ptr());
-  // A tuple, because hooks on saved tensors could change a list.
+  // Copy the outputs to a tuple, because hooks on saved tensors could change a list.
   const py::object held = several ? owned(PySequence_Tuple(output.ptr())) : owned(PyTuple_Pack(1, output.ptr()));
   PyObject* const* values = PySequence_Fast_ITEMS(held.ptr());
   const size_t n = size_t(PyTuple_GET_SIZE(held.ptr()));
@@ -191,8 +191,8 @@ py::object FunctionCall::record(const py::object& output) const {
   return several ? py::object(results) : results[0];
 }
 
-// Returns the results of a call that is not recorded. An argument that forward returned unchanged is replaced by a view
-// of it. The views are marked as created without recording.
+// Returns the results of a call that is not recorded. An argument that forward returned unchanged is replaced with a
+// view of the argument. The view is marked as created without recording.
 py::object FunctionCall::without_graph(const py::object& output) const {
   const bool several = PyTuple_Check(output.ptr());
   const py::tuple values = several ? py::tuple(output) : py::make_tuple(output);
@@ -241,8 +241,8 @@ py::tuple FunctionCall::call_jvp(const Tangents& given) const {
 
 const TensorImpl* root(const Tensor& t) { return t.impl()->base ? t.impl()->base.get() : t.impl(); }
 
-// Returns true if an output is a view of an argument that has a tangent. Raises an error unless the output's tangent
-// is a view of that tangent.
+// Returns true if an output is a view of an argument that has a tangent. Then raises an error if the output's tangent
+// is not a view of the argument's tangent.
 bool FunctionCall::shows_tangent_of_argument(const Tensor& output, const Tensor& tangent, const Tangents& given) const {
   for (size_t i = 0; output.impl()->base && i < count; ++i) {
     const Tensor* t = tensor_in(arguments[i]);
@@ -266,7 +266,8 @@ void require_changed_in_place(const Tensor& tangent, const Tensor& given, uint64
           "an input inplace, then the jvp function must modify the gradient inplace and return it as-is.");
 }
 
-// Sets the tangents of the results, which the class's jvp computes from those of the arguments, level by level.
+// For each level, computes the tangents of the results from the tangents of the arguments with the class's jvp, and
+// sets them.
 void FunctionCall::push_forward(const py::object& output, const OutputKinds& kinds) const {
   const py::tuple results = PyTuple_Check(output.ptr()) ? py::tuple(output) : py::make_tuple(output);
   for (size_t level = 0; level < visible_levels(); ++level) {
@@ -302,10 +303,10 @@ void FunctionCall::push_forward(const py::object& output, const OutputKinds& kin
   }
 }
 
-// Orders the arguments of a call with keywords by forward's signature. If forward takes ctx, defaults after the last
-// given argument are left to Python: they are not inputs and need no gradients.
+// Sorts the arguments of a call with keywords in the order of forward's signature. If forward takes ctx, the defaults
+// after the last given argument are not added: they are no inputs and need no gradients.
 py::tuple bound_arguments(PyObject* cls, PyObject* const* args, size_t count, PyObject* kwnames) {
-  const size_t own = owned(PyObject_GetAttr(cls, names().setup_context)).is_none();  // 1 for ctx
+  const size_t own = owned(PyObject_GetAttr(cls, names().setup_context)).is_none();  // 1 if forward takes ctx
   py::tuple positional(own + count);
   if (own) positional[0] = py::none();
   for (size_t i = 0; i < count; ++i) positional[own + i] = py::reinterpret_borrow<py::object>(args[i]);
@@ -320,7 +321,8 @@ py::tuple bound_arguments(PyObject* cls, PyObject* const* args, size_t count, Py
   return py::tuple(py::object(all[py::slice(py::ssize_t(own), py::ssize_t(all.size()), 1)]));
 }
 
-// Returns true if forward has more parameters than the call has arguments and setup_context must receive all of them.
+// Returns true if setup_context must receive default values: the class has setup_context, and forward has more
+// parameters than the call has arguments.
 bool wants_defaults(PyObject* cls, size_t count) {
   if (owned(PyObject_GetAttr(cls, names().setup_context)).is_none()) return false;
   const py::object forward = owned(PyObject_GetAttr(cls, names().forward));
@@ -343,7 +345,7 @@ py::object call_function(PyObject* cls, PyObject* const* args, size_t count) {
   return output;
 }
 
-// apply(cls, *args), the implementation of Function.apply.
+// Implements Function.apply as apply(cls, *args).
 PyObject* apply(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
     require<TypeError>(count >= 1 && PyType_Check(args[0]),

@@ -1,4 +1,4 @@
-// The node of a Function in the backward pass, and its context as a Python type. Note [Function contexts]
+// The graph node of a Function, and the Python type of its context. Note [Function contexts]
 #include "function_node.h"
 
 #include <structmember.h>
@@ -58,7 +58,7 @@ void FunctionNode::take(PyObject* values, Tensor* results, const bool* needs) co
   const py::object held = owned(several ? PySequence_Tuple(values) : PyTuple_Pack(1, values));
   const size_t expected = given.size(), count = size_t(PyTuple_GET_SIZE(held.ptr()));
   PyObject* const* items = PySequence_Fast_ITEMS(held.ptr());
-  bool extra = false;  // true if there are values other than None beyond the expected ones
+  bool extra = false;  // true if an additional value is not None
   for (size_t i = expected; i < count; ++i) extra |= items[i] != Py_None;
   require(count >= expected && !extra, "function ", *this, " returned an incorrect number of gradients (expected ",
           expected, ", got ", count, ")");

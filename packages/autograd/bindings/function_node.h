@@ -1,9 +1,9 @@
-// The node of a user's autograd.Function and the context that its forward and backward share. Internal.
+// The graph node of an autograd.Function, and the context that its forward and backward share. Not installed.
 //
 // Note [Function contexts]
 // The node holds the context (ctx), a Python object that forward and backward share. The context has a borrowed pointer
-// to its node, so that they form no reference cycle. Values saved for backward belong to the node and are freed with
-// it.
+// to its node, so that node and context form no reference cycle. Values saved for backward belong to the node and are
+// freed with the node.
 #pragma once
 
 #include "bind.h"
@@ -63,7 +63,7 @@ class FunctionNode final : public OperatorNode {
   void apply(const Tensor* gradients, Tensor* results, const bool* needs) override;
   pybind11::tuple saved_tensors();
 
-  SmallVector<int, 4> returned;          // for each value that forward returned: the index of the node's output, or -1
+  SmallVector<int, 4> returned;          // for each value that forward returned: index of the node's output, or -1
   SmallVector<bool, 8> given;            // for each argument: true if it was a tensor
   SmallVector<bool, 4> saved_is_tensor;  // for each value to save: true if it was a tensor, false for None
 

@@ -7,7 +7,7 @@ namespace flambeau::autograd {
 
 namespace {
 
-// Returns the node that computed a tensor, if nothing else references it.
+// Returns the node that computed a tensor, or null if something else also references the node.
 const Node* owned_node(const AutogradMeta& meta) {
   const Node* node = static_cast<Node*>(meta.grad_fn.get());
   return node && node->use_count() == 1 ? node : nullptr;
@@ -34,12 +34,12 @@ int visit_node(const Node& node, visitproc visit, void* argument) {
 }
 
 #ifdef Py_GIL_DISABLED
-constexpr long kFull = 0;  // in this interpreter every collection is complete
+constexpr long kFull = 0;  // every collection of a free-threaded interpreter is a full collection
 #else
 constexpr long kFull = 2;
 #endif
 
-// gc.callbacks: called before and after each collection.
+// An entry of gc.callbacks, which Python calls before and after each collection.
 PyObject* after_collection(PyObject*, PyObject* args) {
   const char* phase;
   PyObject* info;
@@ -55,7 +55,7 @@ PyMethodDef callback = {"after_collection", after_collection, METH_VARARGS, null
 
 }  // namespace
 
-// Callbacks of a tensor may refer to it and form a reference cycle.
+// Callbacks of a tensor can refer to the tensor and form a reference cycle.
 void track(const Tensor& t) {
   auto* object = static_cast<PyObject*>(t.impl()->python_object);
   if (object && !PyObject_GC_IsTracked(object)) PyObject_GC_Track(object);
@@ -74,7 +74,7 @@ void drop_callbacks(const AutogradMeta& meta) {
   if (const Node* node = owned_node(meta); node && node->hooks) node->hooks->drop_callbacks();
 }
 
-// Note [Cycles of gradients] in src/cycles.cpp
+// Registers the callback of garbage collections once. Note [Cycles of gradients] in src/cycles.cpp
 void watch_collections() {
   static bool registered = false;
   if (std::exchange(registered, true)) return;

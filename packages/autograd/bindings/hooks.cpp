@@ -10,7 +10,7 @@ namespace {
 std::string name_of(const py::object& function) {
   PyObject* attribute = PyObject_GetAttrString(function.ptr(), "__name__");
   const char* text = attribute && PyUnicode_Check(attribute) ? PyUnicode_AsUTF8(attribute) : nullptr;
-  if (!text) PyErr_Clear();  // the name is not a str, or cannot be encoded
+  if (!text) PyErr_Clear();  // the name does not exist, is not a str, or cannot be encoded
   const std::string name = text ? text : Py_TYPE(function.ptr())->tp_name;
   Py_XDECREF(attribute);
   return name;
@@ -33,7 +33,7 @@ py::object as_tuple(std::span<const Tensor> tensors) {
   return py::reinterpret_steal<py::object>(out);
 }
 
-// Replaces a gradient by the result of its hook, unless that is None.
+// Replaces a gradient with the result of its hook if the result is not None.
 void replace(const py::object& function, Tensor& gradient, const py::object& result) {
   if (result.is_none()) return;
   const Tensor* replacement = python_interface->unwrap(result.ptr());
@@ -42,7 +42,7 @@ void replace(const py::object& function, Tensor& gradient, const py::object& res
   gradient = *replacement;
 }
 
-// Replaces the gradients of a node by the tuple that its hook returned, unless that is None.
+// Replaces the gradients of a node with the tuple that its hook returned, if the result is not None.
 void replace_all(const py::object& function, std::span<Tensor> gradients, const py::object& result) {
   if (result.is_none()) return;
   const py::tuple items = py::isinstance<py::tuple>(result) ? py::tuple(result) : py::make_tuple(result);

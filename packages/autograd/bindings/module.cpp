@@ -22,7 +22,8 @@ Tensor optional_tensor(PyObject* o, const char* what) {
   return *t;
 }
 
-// Returns the edge for an autograd.graph.GradientEdge, or for any tuple that begins with a node and an output index.
+// Returns the edge for an autograd.graph.GradientEdge or another tuple that begins with a node and an output index.
+// Returns nothing for other objects.
 std::optional<Edge> edge_from(PyObject* o) {
   if (!PyTuple_Check(o) || PyTuple_GET_SIZE(o) < 2 || !py::isinstance<Node>(PyTuple_GET_ITEM(o, 0))) return {};
   const Ref<Node> node(py::handle(PyTuple_GET_ITEM(o, 0)).cast<Node*>());
@@ -41,8 +42,8 @@ std::vector<PyObject*> items_of(PyObject* o, const char* what, py::object& owner
   return {first, first + PyTuple_GET_SIZE(owner.ptr())};
 }
 
-// Returns the edges of tensors and GradientEdges. `keep`: non-leaf tensors retain their gradients, for
-// backward(inputs=...).
+// Returns the edges of tensors and GradientEdges. If `keep` is set, for backward(inputs=...), non-leaf tensors retain
+// their gradients.
 std::vector<Edge> inputs_from(PyObject* o, bool keep) {
   std::vector<Edge> out;
   py::object owner;
@@ -82,8 +83,8 @@ size_t backward_parameter(PyObject* name) {
   throw PythonError();
 }
 
-// Tensor.backward(gradient=None, retain_graph=None, create_graph=False, inputs=None), parsed by hand: it is on the hot
-// path.
+// Implements Tensor.backward(gradient=None, retain_graph=None, create_graph=False, inputs=None). Parses the arguments
+// without pybind11, because the function is on the hot path.
 PyObject* backward(PyObject*, PyObject* const* args, Py_ssize_t count, PyObject* kwnames) {
   return guarded([&]() -> PyObject* {
     PyObject* values[5] = {};
@@ -113,14 +114,14 @@ PyMethodDef backward_definition = {"backward", reinterpret_cast<PyCFunction>(rei
                                    METH_FASTCALL | METH_KEYWORDS,
                                    "backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None)"};
 
-py::tuple as_tuple(const std::vector<Tensor>& tensors) {  // None stands for undefined tensors
+py::tuple as_tuple(const std::vector<Tensor>& tensors) {  // undefined tensors become None
   py::tuple out(tensors.size());
   for (size_t i = 0; i < tensors.size(); ++i) out[i] = py::cast(tensors[i]);
   return out;
 }
 
-// run(tensors, gradients, keep_graph, create_graph, inputs, accumulate) returns a tuple with the gradient of each
-// input, or None if it is undefined.
+// run(tensors, gradients, keep_graph, create_graph, inputs, accumulate) runs a backward pass. Returns a tuple with the
+// gradient of each input, or None if the gradient is undefined.
 py::tuple run(py::object tensors, py::object gradients, bool keep_graph, bool create_graph, py::object inputs,
               bool accumulate) {
   py::object owner;

@@ -1,4 +1,4 @@
-// The graph as Python objects.
+// Python objects for the nodes of the graph.
 #include "bind.h"
 #include "function_node.h"
 
@@ -23,7 +23,8 @@ py::object wrapped(const Tensor& t) {
   return t.defined() ? py::reinterpret_steal<py::object>(wrap(t)) : py::object(py::none());
 }
 
-// Python classes of nodes, such as MulBackward0, by name. Like the types of a C++ module, they are never freed.
+// A map from names to the Python classes of nodes, such as MulBackward0. Like types of a C++ module, the classes are
+// never freed.
 class NodeClasses {
  public:
   PyObject* find(std::string_view name) {
@@ -33,7 +34,7 @@ class NodeClasses {
   }
   PyObject* add(const char* name, py::object made) {
     const std::lock_guard lock(mutex_);
-    const auto [at, is_new] = classes_.try_emplace(name, made.ptr());  // another thread may have added it
+    const auto [at, is_new] = classes_.try_emplace(name, made.ptr());  // another thread may have added the class
     if (is_new) made.release();
     return at->second;
   }
@@ -79,14 +80,15 @@ py::tuple next_functions(const Node& n) {
 // Returns PyTorch's name of a node. The name of a leaf includes its C++ namespace.
 std::string full_name(const Node& n) { return (n.as_accumulator() ? "torch::autograd::" : "") + std::string(n.name()); }
 
-// Returns for each saved tensor the index of the input to which it is identical, or -1 if that is unknown. Compares the
-// edges of the tensors' gradients. A tensor that is passed as several inputs is assigned to them in order. A single
-// saved tensor without a gradient is the single input without one. If other saved tensors precede it and the operator
-// has more than two inputs, it may be an intermediate result instead, such as the statistics of a normalisation.
+// Returns, for each saved tensor, the index of the input that is the same tensor, or -1 if the input is unknown.
+// Tensors are the same if their gradients have the same edge. If a tensor is passed as several inputs, its saved copies
+// are assigned to these inputs in order. If only one saved tensor and only one input have no gradient, they are the
+// same. Exception: if the saved tensor is not the first one and the operator has more than two inputs, it may be an
+// intermediate result, such as the statistics of a normalisation.
 std::vector<int> inputs_of(const OperatorNode& node) {
   std::vector<int> found(node.saved_count(), -1);
   std::vector<bool> taken(node.edges.size());
-  std::vector<size_t> constant;  // saved tensors without a gradient
+  std::vector<size_t> constant;  // positions of saved tensors without a gradient
   for (size_t i = 0; i < found.size(); ++i) {
     const SavedTensor& saved = node.saved(i);
     if (saved.output >= 0) continue;
@@ -118,7 +120,7 @@ OperatorNode& saving_node(Node& n, size_t i) {
   return *node;
 }
 
-// Returns a pair for each saved tensor: the index of the input and of the output to which it is identical, or -1.
+// Returns, for each saved tensor, the index of the input and the index of the output that is the same tensor, or -1.
 py::list saved_sources(Node& n) {
   const auto* node = dynamic_cast<OperatorNode*>(&n);
   if (!node) return py::list();
@@ -148,7 +150,7 @@ py::list saved_sizes(const Node& n) {
   return out;
 }
 
-py::tuple output_sizes(const Node& n) {  // shape and dtype of the outputs
+py::tuple output_sizes(const Node& n) {  // (shape, dtype) of each output
   py::tuple out(n.outputs.size());
   for (size_t i = 0; i < n.outputs.size(); ++i) {
     const py::object example = wrapped(empty({0}, n.outputs[i].dtype));
@@ -232,9 +234,9 @@ void bind_nodes(py::module_& m) {
       .def("name", &full_name, "Return the name of the operator with the suffix Backward0.")
       .def("__repr__", &repr)
       .def("__call__", &call, py::call_guard<InterpreterSection>(),
-           "Compute the gradients of the inputs from those of the outputs, which may be None. Hooks are not called.")
+           "Compute the gradients of the inputs from the gradients of the outputs (or None). Hooks are not called.")
       .def_property_readonly("next_functions", exclusive(&next_functions),
-                             "Tuple of the nodes that receive the gradients, each with the index of its output.")
+                             "Tuple of pairs: a node that receives a gradient, and the index of its output.")
       .def_property_readonly("metadata", exclusive(&metadata), "Dict for user data of the node.")
       .def_property_readonly("variable", exclusive(&variable), "Leaf tensor of an AccumulateGrad node.")
       .def(

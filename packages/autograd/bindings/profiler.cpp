@@ -1,4 +1,4 @@
-// Observers of operator calls: the profiler, and the search for the first infinite or NaN result.
+// Observers of operator calls: the profiler, and the check for results with NaN or infinity.
 #include <pybind11/stl.h>
 
 #include <cctype>
@@ -27,10 +27,10 @@ const char* permanent_text(const std::string& name) {
 struct Event {
   const char* name;
   int64_t start, end, within;  // nanoseconds; `within`: duration of nested events
-  int64_t bytes;               // increase of allocated bytes between start and end
+  int64_t bytes;               // increase of the allocated bytes between start and end
   int64_t parent;              // index of the enclosing event, or -1
   unsigned long thread;
-  bool is_operator;  // otherwise a node of a backward pass or a range of the user
+  bool is_operator;  // false for a node of a backward pass and for a user-defined range
 };
 
 // The open events of a thread. They belong to one recorder; another recorder starts with an empty list.
@@ -76,7 +76,7 @@ class Recorder final : public CallObserver {
 };
 int64_t Recorder::next_number = 0;
 
-// Describes the NaN or infinity in a tensor; empty if there is none.
+// Describes the NaNs or infinities in a tensor. Returns an empty string if the tensor contains none.
 std::string describe(PyObject* o, bool nan, bool infinity) {
   const Tensor* t = python_interface->unwrap(o);
   if (!t || !is_inexact(t->dtype()) || t->numel() == 0) return "";
@@ -104,7 +104,7 @@ std::string calling_line() {
          std::to_string(PyFrame_GetLineNumber(frame));
 }
 
-// The handler of Note [NaN check].
+// Raises the error of the forward check of anomaly mode. Note [NaN check]
 void raise_nan(const py::object& callable, const py::object& result) {
   std::string name = callable.attr("__name__").cast<std::string>();
   if (name == "apply") name = "the forward of " + result.attr("grad_fn").attr("name")().cast<std::string>();
@@ -120,7 +120,7 @@ class FiniteCheck final : public CallObserver {
   ~FiniteCheck() { Py_DECREF(error_); }
   void begin(const char*) override {}
   PyObject* end(const char* name, PyObject* result) override {
-    // Skip uninitialised tensors
+    // Skip uninitialised tensors.
     if (!result || std::string_view(name).find("empty") != std::string_view::npos) return result;
     return guarded([&]() -> PyObject* {
       CallObserver* const self = std::exchange(call_observer, nullptr);
@@ -177,7 +177,7 @@ py::list stop_profile() {
 void bind_profiler(py::module_& m) {
   define(m, "start_profile", &start_profile);
   define(m, "stop_profile", &stop_profile,
-         "Return a tuple (is operator, name, start, duration, self time, bytes, parent, thread) for every call.");
+         "Return a tuple (is_operator, name, start, duration, self time, bytes, parent, thread) for every call.");
   define(m, "enter_profiled", [](const std::string& name) {
     if (recorder) recorder->enter(name, false);
     return bool(recorder);

@@ -1,4 +1,4 @@
-// A Python function as a hook of the engine. Internal to the bindings.
+// A hook of the engine that calls a Python function. Private to the bindings.
 #pragma once
 
 #include "bind.h"

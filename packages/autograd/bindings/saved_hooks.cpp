@@ -16,7 +16,7 @@ struct HookPair {
 };
 struct HookStack {
   std::vector<HookPair> pairs;
-  std::optional<std::string> refusal;  // the reason why hooks are disabled
+  std::optional<std::string> refusal;  // error message if hooks are disabled
 };
 HookStack& hook_stack() {
   // Never freed, because Python objects must not be released when a thread ends
@@ -44,7 +44,7 @@ class PackedObject final : public PackedTensor {
   const py::object packed_, unpack_;
 };
 
-// The hook receives `given`, which has the elements of `t`.
+// Packs `t` with the pack hook, which receives `given`, a tensor with the elements of `t`.
 std::unique_ptr<PackedTensor> packed_by(const HookPair& hooks, const Tensor& t, const Tensor& given) {
   NoRecording off;
   const uint32_t version = given.storage().version();
@@ -85,8 +85,8 @@ std::unique_ptr<PackedTensor> pack(const Tensor& t, bool is_output) {
   const HookStack& stack = hook_stack();
   if (stack.pairs.empty()) return nullptr;
   const HookPair hooks = stack.pairs.back();
-  // An input is passed as the program's own object, such as a Parameter. An output is detached: its graph contains the
-  // node that saves it.
+  // Pass an input to the hook as the program's object, for example a Parameter. Detach an output, because its graph
+  // contains the node that saves it.
   return packed_by(hooks, t, is_output ? alias(t) : t);
 }
 
@@ -104,20 +104,21 @@ void bind_saved_hooks(py::module_& m) {
   });
   define(
       m, "refuse_saved_hooks",
-      [](std::optional<std::string> why) {  // returns the former reason
+      [](std::optional<std::string> why) {  // returns the previous reason
         HookStack& stack = hook_stack();
         require(!why || stack.pairs.empty(), why.value_or(""));
         return std::exchange(stack.refusal, std::move(why));
       },
       py::arg("why").none(true));
-  define(m, "call_before_changes", [](const py::object& callback) {  // callback(address of the memory); None removes it
+  // Sets callback(address), which is called before the memory at an address changes; None removes the callback.
+  define(m, "call_before_changes", [](const py::object& callback) {
     change_observer = callback.is_none() ? nullptr : report_change;
     Py_XSETREF(change_callback, callback.is_none() ? nullptr : Py_NewRef(callback.ptr()));
   });
   define(m, "saved_hooks_refused", [] { return hook_stack().refusal.has_value(); });
   py::class_<SavedReference>(
       m, "SavedTensor",
-      R"(Tensor that a node saves for the backward pass. Hooks can replace it, for example by a copy on disk.
+      R"(Tensor that a node saves for the backward pass. Hooks can replace it, for example with a copy on disk.
 
 >>> x = fb.tensor(3.0, requires_grad=True)
 >>> y = x * x
