@@ -1,4 +1,4 @@
-"""Serialise batches: the structure is pickled, and the contents of arrays go to shared memory."""
+"""Serialisation of batches: the structure is pickled, and the contents of arrays are stored in shared memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _Pickler(pickle.Pickler):
 
 
 def _dump(batch: Any) -> tuple[bytes, list[np.ndarray]]:
-    """Return the pickled structure, and each array's contents as an array of bytes over the same memory."""
+    """Return the pickled structure of a batch, and for each array a uint8 array that shares its memory."""
     file = io.BytesIO()
     buffers: list[np.ndarray] = []
 
@@ -49,7 +49,7 @@ class Sender:
             self._writer.release(numbers)
 
     def begin(self) -> None:
-        """Begin a batch: from now on, collation allocates arrays in shared memory."""
+        """Begin a batch. From now on, collation allocates arrays in shared memory."""
         if self._writer is not None:
             try:
                 self._writer.begin()
@@ -57,9 +57,9 @@ class Sender:
                 self._stop_sharing(error)
 
     def pack(self, batch: list[Any]) -> tuple[Any, Segment | None]:
-        """Return a picklable description of ``batch[0]``, and its segment.
+        """Return a picklable description of the batch ``batch[0]``, and its segment of shared memory, or None.
 
-        The list has one element and is emptied, so that no reference to the batch remains.
+        The batch is removed from the list, so that no reference to the batch remains.
         """
         structure, buffers = _dump(batch.pop())
         placed = None
@@ -82,7 +82,10 @@ class Sender:
 
 
 def unpack(description: Any, descriptor: int | None, reader: Reader) -> tuple[Any, str | None]:
-    """Return the batch that ``Sender.pack`` described, and the reason if the worker cannot use shared memory."""
+    """Return the batch that ``Sender.pack`` described.
+
+    The second value is the reason why the worker cannot use shared memory, or None if it uses shared memory.
+    """
     if len(description) == 3:
         structure, contents, refusal = description
         return pickle.loads(structure, buffers=[bytearray(content) for content in contents]), refusal

@@ -16,8 +16,8 @@ _HEADER = struct.Struct("<Q?")  # payload length, True if a descriptor follows
 class Channel:
     """One end of a connection.
 
-    The loader's end never blocks on a write: data that does not fit is kept and sent later. So the two sides cannot
-    deadlock, for any size of messages.
+    The loader's end never blocks on a write: data that does not fit in the socket's buffer is kept and sent later.
+    Therefore the two sides cannot deadlock, even with large messages.
     """
 
     def __init__(self, end: socket.socket) -> None:
@@ -35,7 +35,7 @@ class Channel:
         return self._socket.fileno()
 
     def send(self, payload: bytes, descriptor: int | None = None) -> None:
-        """Send a message; block while the socket's buffer is full."""
+        """Send a message and, if given, a file descriptor. Block while the socket's buffer is full."""
         header = _HEADER.pack(len(payload), descriptor is not None)
         if descriptor is None:
             self._socket.sendall(header + payload if len(payload) < 4096 else header)
@@ -46,7 +46,7 @@ class Channel:
             self._socket.sendall(payload)
 
     def receive(self) -> tuple[bytearray, int | None]:
-        """Read the next message. Raises EOFError if the other side has closed."""
+        """Read the next message and its file descriptor, or None. Raises: EOFError if the other side has closed."""
         header, descriptors, _, _ = socket.recv_fds(self._socket, _HEADER.size, 1)
         if 0 < len(header) < _HEADER.size:
             header += self._read(_HEADER.size - len(header))
@@ -71,14 +71,14 @@ class Channel:
         self.flush()
 
     def flush(self) -> None:
-        """Send as much of the data left by :meth:`post` as fits in the socket's buffer, without blocking."""
+        """Send pending data of :meth:`post`, as much as fits in the socket's buffer, without blocking."""
         while self._unsent:
             try:
                 count = self._socket.send(self._unsent[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
             except BlockingIOError:
                 return
             except (BrokenPipeError, ConnectionResetError):
-                self._unsent.clear()  # the worker has ended; the next read reports it
+                self._unsent.clear()  # the worker has ended; the next read raises an error
                 return
             self._unsent[0] = self._unsent[0][count:]
             if not self._unsent[0]:
@@ -96,7 +96,7 @@ class Channel:
 
     def close_sending(self) -> None:
         """Close the sending direction. The other side then ignores messages that it has not read."""
-        with contextlib.suppress(OSError):  # the other side has already closed
+        with contextlib.suppress(OSError):  # raised if the other side has already closed
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
@@ -106,9 +106,9 @@ class Channel:
 
 # Note [Inherited ends]
 # ~~~~~~~~~~~~~~~~~~~~~
-# A process learns that the other side has died when its socket reads end-of-file. The kernel reports that when the last
-# copy of the other end is closed. A forked process inherits copies of all ends, also those of other loaders' workers.
-# So every forked process closes them first.
+# A process detects that the other side has died when it reads end-of-file from its socket. The kernel reports
+# end-of-file when the last copy of the other end is closed. A forked process inherits copies of all ends, including the
+# ends of other workers and other loaders. Therefore a forked process first closes all inherited ends.
 _open_ends: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
 

@@ -1,4 +1,4 @@
-"""Serialise exceptions that a worker sends to the loader."""
+"""Serialisation of the exceptions that a worker sends to the loader."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from typing import Any
 
 
 class WorkerTraceback(Exception):  # noqa: N818, it describes another error
-    """Cause of an exception that was raised in a worker; its text is the worker's traceback."""
+    """Cause of an exception that was raised in a worker. Its text is the worker's traceback."""
 
     def __str__(self) -> str:
         return f'\n"""\n{self.args[0]}"""'
 
 
 def describe(error: BaseException, worker: str) -> tuple[Any, ...]:
-    """Return a picklable description of any exception; :func:`rebuild` reverses it."""
+    """Return a picklable description of an exception, which :func:`rebuild` converts back to an exception.
+
+    ``worker`` is the description of the worker in a note of the exception.
+    """
     error.add_note(f"in {worker}")
     text = "".join(traceback.format_exception(error))
     kind = type(error)
@@ -30,7 +33,7 @@ def describe(error: BaseException, worker: str) -> tuple[Any, ...]:
 def rebuild(description: tuple[Any, ...]) -> BaseException:
     """Return an exception of the original type with a :class:`WorkerTraceback` as its cause.
 
-    It is a RuntimeError if the type cannot be found in this process.
+    If the type cannot be found in this process, return a RuntimeError.
     """
     whole, module, name, arguments, attributes, text = description
     error: BaseException | None = pickle.loads(whole) if whole is not None else None
@@ -48,7 +51,7 @@ def rebuild(description: tuple[Any, ...]) -> BaseException:
 
 
 def _can_be_pickled(value: Any) -> bool:
-    # The code of any class may run here and raise any exception.
+    # Pickling runs code of the value's class, which can raise any exception.
     try:
         return type(pickle.loads(pickle.dumps(value))) is type(value)
     except Exception:
@@ -56,7 +59,10 @@ def _can_be_pickled(value: Any) -> bool:
 
 
 def _find(module: str, name: str) -> type[BaseException] | None:
-    """Return the class, or None. Classes defined in functions are found among the subclasses of BaseException."""
+    """Return an exception class, or None if it is not found.
+
+    A class that is defined in a function is found among the subclasses of BaseException.
+    """
     try:
         found: Any = importlib.import_module(module)
         for part in name.split("."):

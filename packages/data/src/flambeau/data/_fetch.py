@@ -1,4 +1,4 @@
-"""Make a batch from indices: in the calling thread, a worker process or a worker thread."""
+"""Objects that make batches from indices, in the calling thread, in a worker process or in a worker thread."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .sampler import batched
 class Fetcher(Protocol):
     """Interface of objects that make one batch per call."""
 
-    seeded: bool  # True if each sample is seeded
+    seeded: bool  # True if the random generators are seeded before each sample
 
     def begin(self, epoch_seed: int) -> None:
         """Begin an epoch."""
 
     def __call__(self, indices: Any) -> Any:
-        """Return the batch of ``indices`` (a stream ignores them). Raises StopIteration at the end of a stream."""
+        """Return the batch for ``indices`` (a stream ignores them). Raises: StopIteration at the end of a stream."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Recipe:
     drop_last: bool  # used for an IterableDataset only
 
     def fetcher(self, seeds: _seeds.Seeds | None) -> Fetcher:
-        """Return a fetcher for the dataset, by index or from its iterator."""
+        """Return a fetcher that reads the dataset by index or, if it is a stream, from its iterator."""
         return StreamFetcher(self) if isinstance(self.dataset, IterableDataset) else IndexFetcher(self, seeds)
 
 
 class IndexFetcher:
-    """Fetcher that reads samples by index. Samples are not seeded if ``seeds`` is None."""
+    """Fetcher that reads samples by index. If ``seeds`` is None, the generators are not seeded for each sample."""
 
     def __init__(self, recipe: Recipe, seeds: _seeds.Seeds | None) -> None:
         self._recipe = recipe
@@ -52,7 +52,7 @@ class IndexFetcher:
         self.seeded = self._seeds is not None
 
     def begin(self, epoch_seed: int) -> None:
-        """Begin a pass over the data with a seed."""
+        """Begin a pass over the data. ``epoch_seed`` is the seed of the pass."""
         self._epoch_seed = epoch_seed
 
     def __call__(self, indices: Any) -> Any:
@@ -74,7 +74,10 @@ class IndexFetcher:
 
 
 def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) -> Sequence[Any]:
-    """Return the samples at ``indices``: with ``__getitems__`` if defined, else one by one with a seed for each."""
+    """Return the samples at ``indices``.
+
+    Call ``__getitems__`` if the dataset defines it. Otherwise read one sample at a time, and call ``seed`` before each.
+    """
     keys = indices
     while type(dataset) is Subset:
         dataset, keys = dataset.dataset, [dataset.indices[key] for key in keys]
@@ -96,13 +99,13 @@ def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) ->
 
 
 def _read(dataset: Any, keys: Sequence[Any], indices: Sequence[Any], seed: _seeds.SeedSample) -> list[Any]:
-    """Return ``dataset[place]`` for each place. ``indices`` are the sampler's indices, for seeds and messages."""
+    """Return ``dataset[key]`` for each key. ``indices`` are the sampler's indices, for seeds and error messages."""
     samples: list[Any] = []
     read, keep = dataset.__getitem__, samples.append
     position = 0
     try:
         if seed is _seeds.ignore:
-            for position, key in enumerate(keys):  # noqa: B007, the handlers read it
+            for position, key in enumerate(keys):  # noqa: B007, the exception handlers read `position`
                 keep(read(key))
         else:
             for position, key in enumerate(keys):
@@ -125,7 +128,7 @@ def _shortened(indices: Sequence[Any], most: int = 64) -> str:
 
 
 def _draws_nothing(dataset: Any) -> bool:
-    """Return True if reading the dataset is known to draw no random numbers."""
+    """Return True if the dataset is of a type that draws no random numbers."""
     if type(dataset) is Subset:
         return _draws_nothing(dataset.dataset)
     if type(dataset) is ConcatDataset:

@@ -1,4 +1,4 @@
-"""Passes over a loader, in the calling thread or with workers."""
+"""Iterators for one pass over a loader, which read in the calling thread or with workers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Workers(Protocol):
     count: int
     posted: int  # number of requests so far, in all passes
     stopped: bool
-    seed: int | None  # seed that the workers keep for all passes, or None if each pass has one
+    seed: int | None  # seed that the workers keep for all passes, or None if each pass has its own seed
 
     def begin_epoch(self, epoch_seed: int) -> None:
         """Set the seed of the next pass."""
@@ -47,20 +47,20 @@ class Workers(Protocol):
         """Request a batch from a worker."""
 
     def dismiss(self) -> None:
-        """Let the workers end after all requests."""
+        """Tell the workers to end after they have answered all requests."""
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
-        """Wait for results and return them with the numbers of their requests."""
+        """Wait for results. Return pairs of the number of a request and its result."""
 
     def stop(self, at_once: bool = False) -> None:
-        """End the workers."""
+        """End the workers. If ``at_once``, do not wait until they have finished their batches."""
 
 
 class Epoch(Iterator[Any]):
     """One pass over a loader.
 
     Attributes:
-        delivered: number of delivered batches, including those before a resume.
+        delivered: number of delivered batches, including batches that were delivered before the pass was resumed.
         finished: True after the last batch.
         initial_state: random state at the start of the pass.
         length: function that returns the length of the loader.
@@ -109,15 +109,16 @@ class SerialEpoch(Epoch):
 class ParallelEpoch(Epoch):
     """Pass whose workers prefetch batches.
 
-    Request ``i`` goes to worker ``i % n``; workers with an exhausted stream are skipped.
+    Request ``i`` is sent to worker ``i % n``. Workers whose stream has ended are skipped.
 
     Args:
-        workers: processes or threads; the pass starts them if needed.
-        requests: iterator over the requests, one per batch.
+        workers: worker processes or threads. The pass starts them if they are not running.
+        requests: iterator over the requests, one for each batch.
+        epoch_seed: seed of the pass.
         ahead: total number of outstanding requests.
-        in_order: if True, return batches in the order of the requests; if False, in order of completion.
+        in_order: if True, return batches in the order of the requests; if False, in the order of completion.
         timeout: seconds to wait for a batch; None waits without limit.
-        persistent: True if the workers outlive the pass.
+        persistent: True if the workers stay alive after the pass.
     """
 
     def __init__(
@@ -139,7 +140,7 @@ class ParallelEpoch(Epoch):
         self._persistent = persistent
         self._first = self._due = workers.posted
         self._waiting_for = 0  # number of outstanding answers
-        self._answers: dict[int, Result] = {}  # answers that arrived before their turn
+        self._answers: dict[int, Result] = {}  # answers that were received but not yet returned
         self._active = list(range(workers.count))
         self._turn = 0
         self._exhausted = False
@@ -147,7 +148,7 @@ class ParallelEpoch(Epoch):
         self._superseded = False
         self._finalizer = None if persistent else weakref.finalize(self, workers.stop)
         if self._finalizer is not None:
-            self._finalizer.atexit = False  # the workers have their own exit handler, which does not wait
+            self._finalizer.atexit = False  # the workers have their own exit handler, which does not wait for batches
         try:
             workers.begin_epoch(epoch_seed)
             for _ in range(ahead):
@@ -158,7 +159,7 @@ class ParallelEpoch(Epoch):
             raise
 
     def _send_request(self) -> None:
-        """Send one more request, if any."""
+        """Send the next request if there are more requests."""
         if self._exhausted or not self._active:
             return
         try:
@@ -188,7 +189,7 @@ class ParallelEpoch(Epoch):
                 try:
                     raise answer.error
                 finally:
-                    del answer  # the traceback refers to this frame: avoid a reference cycle
+                    del answer  # avoid a reference cycle, because the traceback refers to this frame
             if not isinstance(answer, End):
                 return answer.content
         raise RuntimeError(_ANOTHER_PASS) if self._superseded else StopIteration
@@ -208,7 +209,7 @@ class ParallelEpoch(Epoch):
     def _receive(self) -> None:
         try:
             for number, answer in self._workers.receive(self._timeout):
-                if number >= self._first:  # ignore answers to an earlier, abandoned pass
+                if number >= self._first:  # false for an answer to a request of an earlier, abandoned pass
                     self._answers[number] = answer
                     self._waiting_for -= 1
         except TimeoutError:

@@ -16,7 +16,7 @@ _NEEDS_WORKERS = "{option} option needs num_workers > 0, but got num_workers=0: 
 
 
 def check_order(dataset: Any, batch_size: Any, shuffle: Any, sampler: Any, batch_sampler: Any, drop_last: bool) -> None:
-    """Raise ValueError for options that exclude each other, TypeError for an invalid dataset."""
+    """Raise ValueError for options that are mutually exclusive, and TypeError for an invalid dataset."""
     streaming = isinstance(dataset, IterableDataset)
     if streaming:
         for option, value in (("shuffle", shuffle), ("sampler", sampler), ("batch_sampler", batch_sampler)):
@@ -81,12 +81,12 @@ def warn_of_many_workers(num_workers: int) -> None:
 
 
 def resolve_context(context: Any) -> BaseContext:
-    """Return the multiprocessing context that a user selected; None means ``fork`` if available.
+    """Return the context of ``multiprocessing`` for a context or the name of a start method.
 
-    A fork starts within milliseconds. It needs neither a picklable dataset nor a main guard. A forked process creates
-    new thread pools (tensor-core, OpenBLAS) and new locks of the Python runtime.
+    None selects ``fork`` if available. A forked process starts within milliseconds and needs neither a picklable
+    dataset nor a main guard. It creates new thread pools (tensor-core, OpenBLAS) and new locks of the Python runtime.
     """
-    import multiprocessing  # imported late because the import is slow and only workers need it
+    import multiprocessing  # imported here because the import is slow and only loaders with workers need it
 
     methods = multiprocessing.get_all_start_methods()
     if context is None:
@@ -107,7 +107,7 @@ def resolve_context(context: Any) -> BaseContext:
 
 
 def _check_dataset(dataset: Any, needs_length: bool) -> None:
-    """Raise TypeError for a dataset without an index method, or without a required length."""
+    """Raise TypeError if a dataset has no ``__getitem__``, or no ``__len__`` although its length is needed."""
     kind = dataset.__qualname__ if isinstance(dataset, type) else type(dataset).__name__
     if isinstance(dataset, type):
         raise TypeError(f"DataLoader expects a dataset, got the class '{kind}' itself: write {kind}(...)")

@@ -12,7 +12,7 @@ from typing import Any
 from . import _tensors
 from ._iterators import Epoch
 
-_CHECK_INTERVAL = 5.0  # seconds between checks of ``done``
+_CHECK_INTERVAL = 5.0  # seconds between checks of the event ``done``
 
 
 class PinnedEpoch(Epoch):
@@ -20,8 +20,8 @@ class PinnedEpoch(Epoch):
 
     Args:
         unpinned: the pass whose batches are pinned.
-        ahead: if True, a thread pins the batch after the one that the program uses, so the loader also
-            reads that batch earlier. If False, each batch is pinned on request.
+        ahead: if True, a thread pins the next batch while the program uses the current one. Therefore the loader also
+            reads the next batch earlier. If False, each batch is pinned when the program requests it.
     """
 
     def __init__(self, unpinned: Epoch, ahead: bool) -> None:
@@ -42,10 +42,10 @@ class PinnedEpoch(Epoch):
         except _EndOfEpoch:
             raise StopIteration from None
         finally:
-            del result  # the traceback refers to this frame: avoid a reference cycle
+            del result  # avoid a reference cycle, because the traceback refers to this frame
 
     def _pin_next(self) -> Future[Any]:
-        """Start to pin the next batch and return its future; errors are raised when that batch is due."""
+        """Start to pin the next batch. Return its future, which also stores an error of the unpinned pass."""
         done: Future[Any] = Future()
         try:
             batch = next(self._unpinned)
@@ -64,7 +64,7 @@ class PinnedEpoch(Epoch):
         self._unpinned.supersede()
 
 
-class _EndOfEpoch(Exception):  # noqa: N818, it never leaves this module
+class _EndOfEpoch(Exception):  # noqa: N818, only this module uses the exception
     """Exception in a future at the end of the pass, because a future cannot raise StopIteration."""
 
 
@@ -89,12 +89,15 @@ def pin(batch: Any) -> Any:
 
 
 def pin_memory(data: Any, device: str | None = None) -> Any:
-    """Return ``pin(data)``. This is the private name in PyTorch; ``device`` is ignored."""
+    """Return ``pin(data)``. PyTorch has this private name. ``device`` is ignored."""
     return pin(data)
 
 
 def _pin_memory_loop(incoming: Any, outgoing: Any, device_id: int, done: Any, device: str | None = None) -> None:
-    """Move numbered batches from one queue to another and pin them, in a thread, until ``done`` is set."""
+    """Pin the numbered batches of one queue and put them in another queue until the event ``done`` is set.
+
+    Programs run this function in a thread.
+    """
     while not done.is_set():
         try:
             number, content = incoming.get(timeout=_CHECK_INTERVAL)

@@ -25,7 +25,7 @@ from ._shared_memory import Reader
 
 _STOP_TIMEOUT = 1.0  # seconds for a worker to finish its batch when the loader stops
 _CHECK_INTERVAL = 2000  # interval in milliseconds between checks that all workers are alive
-_MAX_HELD_BATCHES = 8  # batches per worker that the program may keep in shared memory, see `Reader`
+_MAX_HELD_BATCHES = 8  # number of batches per worker that the program can keep in shared memory; see `Reader`
 
 _NOT_PICKLABLE = (
     "the DataLoader cannot send {what} to its workers: {reason}. With start method {method!r}, the dataset, collate_fn "
@@ -48,9 +48,9 @@ class WorkerProcesses:
     """Worker processes of one loader.
 
     Args:
-        recipe: how to make batches.
+        recipe: dataset, collate function and options that a worker needs to make batches.
         count: number of workers.
-        ahead: number of batches that a worker may prefetch.
+        ahead: number of batches that a worker prefetches.
         worker_init_fn: function that each worker calls with its id.
         context: context of ``multiprocessing``.
     """
@@ -87,7 +87,7 @@ class WorkerProcesses:
         _pools.add(self)
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over the running processes, as programs do with ``_workers`` of PyTorch's iterators."""
+        """Iterate over the running processes, for programs that iterate over ``_workers`` of PyTorch's iterators."""
         return iter(self._processes)
 
     def begin_epoch(self, epoch_seed: int) -> None:
@@ -97,13 +97,13 @@ class WorkerProcesses:
             self._send(worker, message)
 
     def start(self) -> None:
-        """Start the processes. The first requests are already in their channels, so each starts to read at once."""
+        """Start the processes. Their channels already contain the first requests, so they read without delay."""
         for worker in range(len(self._processes), self.count):
             channel, end = Channel.pair()
             self._channels.append(channel)
             for message in self._early.pop(worker):
                 channel.post(message)
-            with end:  # close it before the next fork, which would inherit it
+            with end:  # closed before the next fork, which would inherit it
                 self._processes.append(self._start(worker, end))
 
     def _send(self, worker: int, message: bytes) -> None:
@@ -142,7 +142,7 @@ class WorkerProcesses:
         return pickle.PicklingError(message)
 
     def post(self, worker: int, indices: Any) -> None:
-        """Send a request for a batch to a worker; requests are numbered consecutively."""
+        """Send a request for a batch to a worker. Requests are numbered consecutively."""
         number = self.posted
         self.posted += 1
         self._pending[worker].add(number)
@@ -150,14 +150,14 @@ class WorkerProcesses:
         self._send(worker, pickle.dumps(("fetch", number, indices, released), protocol=5))
 
     def dismiss(self) -> None:
-        """Let the workers end after they have answered all requests."""
+        """Tell the workers to end after they have answered all requests."""
         for worker in range(self.count):
             self._send(worker, pickle.dumps(("end",)))
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
-        """Wait for answers. Return pairs of request number and answer.
+        """Wait for answers. Return pairs of the number of a request and its answer.
 
-        Raises: RuntimeError if a worker ended prematurely, TimeoutError after ``timeout`` seconds.
+        Raises: RuntimeError if a worker ended before it answered; TimeoutError after ``timeout`` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -224,10 +224,13 @@ class WorkerProcesses:
         return RuntimeError(f"{who} exited unexpectedly with exit code {code}.{hint}")
 
     def stop(self, at_once: bool = False) -> None:
-        """End all workers and wait for them: idle ones at once, busy ones after a second or ``at_once``."""
+        """End all workers and wait until they have ended.
+
+        Idle workers end immediately. Busy workers get a second to finish their batch, or no time if ``at_once``.
+        """
         self.stopped = True
         _pools.discard(self)
-        if os.getpid() != self._owner:  # in a fork of the program, which does not own the workers
+        if os.getpid() != self._owner:  # true in a forked process, which does not own the workers
             return
         processes = self._processes
         if not at_once:
@@ -268,7 +271,7 @@ def _main_guard(method: str) -> str:
 def _picklable(part: Any) -> bool:
     try:
         pickle.dumps(part)
-    except Exception:  # the code of any class may run here and raise any exception
+    except Exception:  # pickling runs code of the object's class, which can raise any exception
         return False
     return True
 
@@ -289,7 +292,10 @@ atexit.register(_stop_all)
 
 
 def _forget_workers_in_child() -> None:
-    """Remove the workers from multiprocessing's list in a forked process, whose exit would otherwise end them."""
+    """Remove the workers from multiprocessing's list of children in a forked process.
+
+    Otherwise the exit of the forked process would end the workers of its parent.
+    """
     children: set[Any] = getattr(multiprocessing.process, "_children", set())
     for pool in _pools:
         children.difference_update(pool._processes)

@@ -1,4 +1,4 @@
-"""Random numbers of this package: seeds, permutations and choices."""
+"""Random numbers that samplers and loaders draw: seeds, permutations and choices."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SEEDS = 2**63 - 1
 
 @runtime_checkable
 class TensorGenerator(Protocol):
-    """Interface of a ``flambeau.Generator`` that this package uses."""
+    """The part of the interface of ``flambeau.Generator`` that this package uses."""
 
     def initial_seed(self) -> int: ...
 
@@ -26,7 +26,7 @@ _NOT_A_GENERATOR = (
 
 
 def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerator | None:
-    """Check the ``generator`` argument of a sampler or loader. If it is a seed, return a new generator.
+    """Check the ``generator`` argument of a sampler or loader, and return it. Replace a seed with a new generator.
 
     Raises: TypeError for other types.
     """
@@ -42,7 +42,7 @@ def keep_generator(generator: Generator) -> np.random.Generator | TensorGenerato
 
 
 class Draws(Protocol):
-    """Interface for permutations and choices: a NumPy generator, or PyTorchDraws."""
+    """Interface of a source of permutations and choices: a NumPy generator, or PyTorchDraws."""
 
     def permutation(self, size: int) -> np.ndarray: ...
 
@@ -52,12 +52,13 @@ class Draws(Protocol):
 def begin_draw(generator: np.random.Generator | TensorGenerator | None, direct: bool = False) -> Any:
     """Return a source of random numbers for one epoch, a :class:`Draws`.
 
-    A NumPy generator is returned unchanged. A ``flambeau.Generator`` draws one number, which seeds the epoch. None uses
-    flambeau's default generator (see ``flambeau.manual_seed``) or, without tensor-core, NumPy's global state (see
-    ``numpy.random.seed``).
+    A NumPy generator is returned unchanged. A ``flambeau.Generator`` draws one number, which seeds a new NumPy
+    generator. If ``generator`` is None, flambeau's default generator (see ``flambeau.manual_seed``) or, without
+    tensor-core, NumPy's global state (see ``numpy.random.seed``) draws this number.
 
-    A ``flambeau.Generator`` that produces the same numbers as PyTorch is used directly. The default generator of this
-    kind seeds a new generator for the epoch, as PyTorch's ``RandomSampler`` does, unless ``direct`` is True.
+    A ``flambeau.Generator`` that produces the same numbers as PyTorch is used directly. If flambeau's default generator
+    produces these numbers, it seeds a new generator for the epoch, as in PyTorch's ``RandomSampler``. If ``direct`` is
+    True, it is used directly instead.
     """
     if isinstance(generator, np.random.Generator):
         return generator
@@ -67,7 +68,7 @@ def begin_draw(generator: np.random.Generator | TensorGenerator | None, direct: 
 
 
 def choose(draws: Any, weights: np.ndarray, size: int, replace: bool) -> np.ndarray:
-    """Draw indices with the given weights."""
+    """Draw ``size`` indices with probabilities that are proportional to ``weights``."""
     if isinstance(draws, PyTorchDraws):
         return draws.choice(weights, size, replace)
     drawn: np.ndarray = draws.choice(len(weights), size, replace=replace, p=weights / weights.sum())

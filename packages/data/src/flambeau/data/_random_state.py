@@ -1,4 +1,4 @@
-"""The states of the process's random number generators: Python's, NumPy's and flambeau's."""
+"""The states of the global random number generators of Python, NumPy and flambeau."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from ._tensors import default_generator, set_state, state_of
 
 # Note [Marks]
 # ~~~~~~~~~~~~
-# ``random.getstate`` and ``numpy.random.get_state`` cost 7 and 24 microseconds, and a loader checks after every batch
-# if random numbers were drawn. So it compares marks: a mark is a copy of the generators' memory. NumPy documents the
-# address of its state; in CPython an object lies at its ``id``. The memory is only read, never written. If its layout
-# is unexpected, a mark is the complete state.
-_PYTHON: Any = getattr(random, "_inst")  # noqa: B009, the generator behind random.random()
+# A loader checks after every batch whether random numbers were drawn. ``random.getstate`` and
+# ``numpy.random.get_state`` cost 7 and 24 microseconds, so the loader compares marks instead. A mark is a copy of the
+# generators' memory. NumPy documents the address of its state; in CPython, the address of an object is its ``id``. The
+# memory is only read, never written. If its layout is unexpected, the mark is the result of ``random.getstate``.
+_PYTHON: Any = getattr(random, "_inst")  # noqa: B009, the generator that random.random() uses
 Mark: TypeAlias = tuple[Any, Any, Any]  # states of Python's, NumPy's and flambeau's generators
 _HEADER = object.__basicsize__
 _WORDS = 624
 
 
 def seed_all(seed: int, numpy_words: list[int] | None = None) -> None:
-    """Seed Python's, NumPy's and flambeau's generators. For NumPy, use the words if given, else the low 32 bits."""
+    """Seed the generators of Python, NumPy and flambeau.
+
+    NumPy's generator is seeded with ``numpy_words`` if given, otherwise with the low 32 bits of ``seed``.
+    """
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF if numpy_words is None else numpy_words)
     if default_generator is not None:
@@ -66,17 +69,17 @@ def _tensor_state() -> tuple[Any, Any] | None:
 
 
 def mark() -> Mark:
-    """Return a mark; two marks are equal if no random number was drawn in between."""
+    """Return a mark. Two marks are equal if no random number was drawn between them. Note [Marks]."""
     return _python_mark(), _numpy_mark(), _tensor_state()
 
 
 def save() -> tuple[Any, Any, Any]:
-    """Return the states of all three generators for :func:`restore`."""
+    """Return the states of the three generators, for :func:`restore`."""
     return random.getstate(), np.random.get_state(), _tensor_state()
 
 
 def restore(saved: tuple[Any, Any, Any]) -> None:
-    """Restore the states of all three generators."""
+    """Restore the states of the three generators that :func:`save` returned."""
     random.setstate(saved[0])
     np.random.set_state(saved[1])
     if default_generator is not None:
@@ -84,12 +87,12 @@ def restore(saved: tuple[Any, Any, Any]) -> None:
 
 
 def shared_mark() -> tuple[Any, Any]:
-    """Return the part of a mark for Python's and NumPy's generators, which all threads share. Note [Marks]."""
+    """Return a mark of the generators of Python and NumPy only, which all threads share. Note [Marks]."""
     return _python_mark(), _numpy_mark()
 
 
 def save_from(marked: Mark) -> tuple[Any, Any, Any]:
-    """Return the state at a mark. It lacks the second normal number that NumPy may have cached."""
+    """Convert a mark to states for :func:`restore`. They lack the second normal number that NumPy may have cached."""
     python, arrays, tensors = marked
     if _READS_MEMORY:
         memory, gauss_next = python

@@ -8,21 +8,21 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True)
 class Batch:
-    """Requested batch."""
+    """Result that contains the requested batch."""
 
     content: Any
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Exception in the worker."""
+    """Result that contains an exception of the worker."""
 
     error: BaseException
 
 
 @dataclass(frozen=True)
 class End:
-    """End of the worker's shard of a stream."""
+    """Result at the end of the worker's shard of a stream."""
 
     worker: int
 

@@ -1,12 +1,13 @@
-"""Seed each sample, so that its random numbers do not depend on workers, batches or order.
+"""Seeds for each sample, so that its random numbers do not depend on workers, batches or order.
 
 Note [Seeds]
 ~~~~~~~~~~~~
 Before a sample is read, the generators of Python, NumPy and flambeau are seeded from the epoch's seed and the sample's
-index. That costs 5 microseconds, more than many datasets need for a sample, and most datasets draw no random numbers.
-So only the first batch is seeded sample by sample. If it drew nothing, later batches are not seeded, and are checked
-afterwards. If such a batch did draw (some datasets augment only some samples), it is made again with seeds, and all
-later batches are seeded. In the main process the generators are then restored.
+index. This costs 5 microseconds. Many datasets need less time for a sample, and most datasets draw no random numbers.
+Therefore the loader always seeds the samples of the first batch. If the first batch draws no random numbers, the
+samples of later batches are not seeded, and the loader checks after each batch whether it drew numbers. If a batch did
+(some datasets augment only some samples), the loader makes this batch again with seeds, and seeds the samples of all
+later batches. In the main process, the states of the generators are restored after each batch.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ _MASK = 2**64 - 1
 
 
 def mix(seed: int, index: Any) -> int:
-    """Return 64 mixed bits of seed and index (finaliser of splitmix64).
+    """Return a 64-bit hash of a seed and an index, computed with the finaliser of splitmix64.
 
-    An index without ``__index__`` uses its ``repr``.
+    If the index has no method ``__index__``, its ``repr`` is used.
     """
     number = int(index) if hasattr(index, "__index__") else zlib.crc32(repr(index).encode())
     z = (seed + (number + 1) * 0x9E3779B97F4A7C15) & _MASK
@@ -35,14 +36,14 @@ def mix(seed: int, index: Any) -> int:
 
 
 def ignore(index: Any) -> None:
-    """Do nothing. Used as the :data:`SeedSample` function if samples are not seeded."""
+    """Do nothing. This is the :data:`SeedSample` function if samples are not seeded."""
 
 
 class Seeds:
     """Runner that makes batches, and seeds their samples if reading them draws random numbers (Note [Seeds]).
 
     Args:
-        guest: True in the main process, where the generators must be restored afterwards.
+        guest: True in the main process, where the generators must be restored after each batch.
     """
 
     def __init__(self, guest: bool) -> None:
@@ -52,7 +53,7 @@ class Seeds:
 
     @classmethod
     def without_draws(cls) -> Seeds:
-        """Return the seeds of a dataset that draws no random numbers."""
+        """Return an instance for a dataset that is known to draw no random numbers."""
         seeds = cls(guest=True)
         seeds._draws = seeds.moves_shared = False
         return seeds
@@ -108,6 +109,6 @@ class _SeededCall:
             self._moved_shared |= now[:2] != self._mark[:2]
 
     def drew(self) -> tuple[bool, bool]:
-        """Return two bools: if any random number was drawn, and if Python's or NumPy's generator drew one."""
+        """Return two booleans: if any generator drew a random number, and if the generator of Python or NumPy did."""
         self._compare_states()
         return self._drew, self._moved_shared

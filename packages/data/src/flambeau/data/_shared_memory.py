@@ -3,12 +3,13 @@
 Note [Shared memory]
 ~~~~~~~~~~~~~~~~~~~~
 A segment is an anonymous file (``memfd_create``) that both sides map. The worker passes its descriptor over the socket.
-The file has no name and does not need ``/dev/shm``. It vanishes with the last process that maps it, even if that
+The file has no name and does not need ``/dev/shm``. It is deleted when the last process that maps it ends, even if this
 process is killed. On systems without ``memfd_create``, a file in ``/dev/shm`` is used, and its name is removed before
-anything is written. If there is not enough memory, batches are sent through the socket.
+the first write. If there is not enough memory, batches are sent through the socket.
 
-A worker owns its segments and reuses them. The loader reports the segments that are no longer in use. Both sides detect
-this by a weak reference to the single array that all arrays in a segment are views of.
+A worker owns its segments and reuses them. The loader tells the worker which segments are no longer in use. All arrays
+in a segment are views of one array. Both sides keep a weak reference to this array to detect that the segment is no
+longer in use.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ from typing import Any
 import numpy as np
 
 FOLDER = "/dev/shm"
-SMALL = 16384  # batches with fewer bytes are faster to send through the socket
+SMALL = 16384  # a batch with fewer bytes is sent through the socket, which is faster
 _ALIGNMENT = 64
 _local = threading.local()
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-    """Allocate an array of this thread's current batch in shared memory; None means to use ordinary memory."""
+    """Allocate an array of this thread's current batch in shared memory. Return None to use ordinary memory."""
     writer: Writer | None = getattr(_local, "writer", None)
     return None if writer is None else writer.empty(shape, dtype)
 
 
 class Segment:
-    """Mapping of a shared file. It is unmapped with the last array that uses it."""
+    """Mapping of a shared file. The file is unmapped when the last array that uses it is freed."""
 
     def __init__(self, number: int, descriptor: int, size: int) -> None:
         self.number = number
@@ -46,23 +47,23 @@ class Segment:
         self._descriptor: int | None = descriptor
 
     def array(self) -> np.ndarray:
-        """Return the bytes as an array, of which all other arrays in the segment are views."""
+        """Return the bytes as an array. All other arrays in the segment are views of it."""
         return np.frombuffer(self._memory, dtype=np.uint8)
 
     @property
     def descriptor(self) -> int | None:
-        """File descriptor for the other side; None after it was closed."""
+        """File descriptor for the other side, or None after it was closed."""
         return self._descriptor
 
     def close_descriptor(self) -> None:
-        """Close the file descriptor; the mapping stays valid."""
+        """Close the file descriptor. The mapping stays valid."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def create_file(size: int) -> int:
-    """Create an anonymous file of ``size`` bytes and return its descriptor. Raises OSError if there is no room."""
+    """Create an anonymous file of ``size`` bytes. Return its descriptor. Raises: OSError if memory is exhausted."""
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("flambeau-batch", os.MFD_CLOEXEC)
     else:
@@ -80,14 +81,14 @@ def create_file(size: int) -> int:
 
 
 class Writer:
-    """Allocator of segments in a worker: places each batch in one segment.
+    """Allocator of segments in a worker. It stores each batch in one segment.
 
-    ``begin`` opens a batch. ``empty`` allocates memory for its arrays, so that collation writes them in place.
-    ``place`` copies arrays from other memory. ``finish`` returns the segment.
+    ``begin`` opens a segment for a batch. ``empty`` allocates memory for the arrays of the batch, so that collation
+    writes directly to the segment. ``place`` copies arrays from other memory. ``finish`` returns the segment.
     """
 
     def __init__(self) -> None:
-        self.dropped: list[int] = []  # numbers of segments discarded since the last batch
+        self.dropped: list[int] = []  # numbers of the segments that were discarded since the last batch
         self._free: list[Segment] = []
         self._busy: dict[int, Segment] = {}
         self._count = 0
@@ -102,16 +103,16 @@ class Writer:
         self._free += [self._busy.pop(number) for number in numbers]
 
     def begin(self) -> None:
-        """Open a segment as large as the last batch, if any. Raises OSError if there is no room."""
+        """Open a segment of the last batch's size if a batch was made. Raises: OSError if memory is exhausted."""
         self.abandon()
         if self._expected:
             self._open_segment(self._expected)
 
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
-        """Allocate an array in the open segment; None if it does not fit."""
+        """Allocate an array in the open segment. Return None if the array does not fit."""
         size = math.prod(shape) * dtype.itemsize
         if self._open is None and not self._expected and size >= SMALL and not dtype.hasobject:
-            with contextlib.suppress(OSError):  # no memory: ``place`` raises the error later
+            with contextlib.suppress(OSError):  # if memory is exhausted, ``place`` raises the error later
                 self._open_segment(size + 4 * SMALL)  # the size of the first batch is unknown
         start = self._used
         if self._root is None or not size or dtype.hasobject or start + size > len(self._root):
@@ -120,9 +121,9 @@ class Writer:
         return self._root[start : start + size].view(dtype).reshape(shape)
 
     def place(self, buffers: Sequence[np.ndarray]) -> list[tuple[int, int]]:
-        """Return offset and length of each buffer in the open segment; copy buffers that lie elsewhere.
+        """Copy buffers that are not in the open segment to it. Return the offset and the length of each buffer.
 
-        Raises: OSError if there is no room.
+        Raises: OSError if memory is exhausted.
         """
         needed = sum(_aligned(buffer.nbytes) for buffer in buffers)
         offsets = [self._offset(buffer) for buffer in buffers]
@@ -135,10 +136,10 @@ class Writer:
         return [(self._copy(b) if at is None else at, b.nbytes) for b, at in zip(buffers, offsets, strict=True)]
 
     def finish(self) -> Segment:
-        """Hand the open segment over to the loader.
+        """Close the open segment and return it for the loader.
 
-        The dataset or the collate function may have kept a reference to an array of the segment, which would change
-        when the segment is reused. In that case the segment is not reused, and the loader gets a copy.
+        The dataset or the collate function may have kept a reference to an array of the segment. This array would
+        change when the segment is reused. In this case the segment is not reused, and a copy of it is returned.
         """
         root_reference, used = self._watch(), self._used
         if (root := root_reference()) is not None:
@@ -151,7 +152,7 @@ class Writer:
         return segment
 
     def abandon(self) -> None:
-        """Close the open segment, if any, without handing it over."""
+        """Close the open segment, if a segment is open, without passing it to the loader."""
         if self._open is not None:
             root_reference = self._watch()
             segment = self._forget()
@@ -197,7 +198,7 @@ class Writer:
 
     def _copy(self, buffer: np.ndarray) -> int:
         target = self.empty(buffer.shape, buffer.dtype)
-        if target is None:  # nothing to copy
+        if target is None:  # the buffer is empty
             return 0
         target[...] = buffer
         return target_offset if (target_offset := self._offset(target)) is not None else 0
@@ -207,8 +208,8 @@ class Reader:
     """Reader of the segments of one worker, in the loader.
 
     Args:
-        most_held: maximal number of segments that batches in the program may occupy. Further batches are copied, so
-            that keeping many batches costs ordinary memory but no descriptors.
+        most_held: maximum number of segments that batches in the program can occupy. Further batches are copied to
+            ordinary memory, so that a program that keeps many batches does not use many segments.
     """
 
     def __init__(self, most_held: int) -> None:
@@ -218,7 +219,7 @@ class Reader:
         self._released: list[int] = []
 
     def open(self, number: int, descriptor: int | None, size: int, dropped: Sequence[int]) -> None:
-        """Record the segments that a worker discarded, and map a new segment if a descriptor is given."""
+        """Remove the segments that the worker has discarded, and map a new segment if a descriptor is given."""
         for other in dropped:
             del self._segments[other]
         if descriptor is not None:
@@ -226,7 +227,7 @@ class Reader:
             self._segments[number].close_descriptor()
 
     def buffers(self, number: int, layout: Sequence[tuple[int, int]]) -> list[np.ndarray]:
-        """Return the buffers of a batch. The segment is in use until the last array over them is freed."""
+        """Return the buffers of a batch. The segment is in use until the last array that uses a buffer is freed."""
         root = self._segments[number].array()
         if len(self._held) >= self._most_held:
             self._released.append(number)
@@ -241,7 +242,7 @@ class Reader:
         return [root[start : start + size] for start, size in layout]
 
     def take_released(self) -> list[int]:
-        """Return the segments that were freed since the last call."""
+        """Return the numbers of the segments that were freed since the last call."""
         released = self._released[:]
         del self._released[: len(released)]
         return released

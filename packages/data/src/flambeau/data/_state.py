@@ -1,4 +1,4 @@
-"""State of a loader within a pass, from which a program can resume with the next batch."""
+"""State of a loader during a pass, from which a program can resume with the next batch."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _KEYS = {"delivered", "generators", "process", "length"}
 
 
 def generator_state(generator: Any) -> Mapping[str, Any] | list[Any]:
-    """Return the state of a generator in Python's built-in types."""
+    """Return the state of a generator, made of Python's built-in types."""
     if isinstance(generator, np.random.Generator):
         return generator.bit_generator.state
     return list(_tensors.state_of(generator))
 
 
 def _set_generator_state(generator: Any, state: Any) -> None:
-    """Set the state of a generator. Raises ValueError for the state of another kind of generator."""
+    """Set the state of a generator. Raises: ValueError if the state is from a generator of another type."""
     if isinstance(generator, np.random.Generator) != isinstance(state, dict):
         kinds = ("numpy.random.Generator", "flambeau.Generator")
         saved, own = kinds if isinstance(state, dict) else reversed(kinds)
@@ -39,8 +39,8 @@ class InitialState:
 
     Args:
         generators: states of the generators of the loader and its samplers.
-        process: states of the process's generators, which are used if the loader has no generator.
-        seed: seed of the pass if persistent workers already have it; None if the pass draws one.
+        process: states of the global generators, which are used if the loader has no generator.
+        seed: seed of the pass if persistent workers already have a seed; None if the pass draws a seed.
     """
 
     def __init__(self, generators: list[Any], process: Any, seed: int | None = None) -> None:
@@ -64,11 +64,13 @@ class InitialState:
     def restart(
         self, begin: Callable[[int | None], tuple[int, Iterator[Any]]], delivered: int
     ) -> tuple[int, Iterator[Any]]:
-        """Begin the pass again and skip delivered batches. The process's generators do not change.
+        """Begin the pass again and skip the delivered batches. The states of the global generators do not change.
 
         Args:
-            begin: function of a seed that returns the seed and the requests of a pass; for None, it draws a seed.
+            begin: function that takes a seed, and returns the seed and the requests of a pass. If the argument is None,
+                it draws a seed.
             delivered: number of batches to skip.
+        Returns: the seed and the remaining requests.
         """
         saved = _random_state.save()
         try:
@@ -77,7 +79,7 @@ class InitialState:
             if isinstance(requests, Slices):
                 requests.skip(delivered)
                 return epoch_seed, requests
-            # Samplers draw on the first call of next(), so call it here.
+            # Request the first item here, because samplers draw random numbers in the first call of next().
             first = list(itertools.islice(requests, delivered, delivered + 1))
         finally:
             _random_state.restore(saved)
@@ -95,7 +97,7 @@ def set_generators(generators: list[Any], state: State) -> None:
 
 
 def check(state: Any, generators: list[Any], length: int | None) -> None:
-    """Check a state. Raises TypeError for other values, ValueError for the state of a different loader."""
+    """Raise TypeError if a value is not a state, and ValueError if it is the state of a different loader."""
     if not isinstance(state, dict) or not state.keys() >= _KEYS:
         raise TypeError(f"load_state_dict expects a result of DataLoader.state_dict(), got {_short_description(state)}")
     if state["length"] != length:

@@ -13,12 +13,12 @@ import numpy as np
 
 from . import _shared_memory, worker
 
-# Imported by name, so that type checkers do not need tensor-core.
+# Import by name, so that type checkers do not need tensor-core.
 _flambeau: Any = importlib.import_module("flambeau")
 
 HAS_TENSORS = getattr(_flambeau, "__file__", None) is not None
 
-# A column of a batch: a flambeau tensor or an array.
+# A column of a batch: a flambeau tensor or a NumPy array.
 Column: TypeAlias = Any
 
 # Types for isinstance; empty if tensor-core is not installed.
@@ -26,7 +26,7 @@ TENSOR_TYPES: tuple[type, ...] = (_flambeau.Tensor,) if HAS_TENSORS else ()
 
 ARRAY_TYPES = (np.ndarray, *TENSOR_TYPES)
 
-# flambeau's dtypes by NumPy's dtypes.
+# Dictionary from NumPy's dtypes to flambeau's dtypes.
 _DTYPES: dict[np.dtype[Any], Any] = (
     {np.dtype(name): getattr(_flambeau, name) for name in ("float32", "float64", "uint8", "int64")}
     if HAS_TENSORS
@@ -37,7 +37,7 @@ default_generator: Any = _flambeau.default_generator if HAS_TENSORS else None
 
 
 def suggest_names(module: str) -> None:
-    """Suggest similar names in errors about unknown names of a module, if tensor-core is installed."""
+    """If tensor-core is installed, make errors about unknown names of a module suggest similar names."""
     if HAS_TENSORS:
         importlib.import_module("flambeau._suggestions").suggest_names(module)
 
@@ -47,7 +47,10 @@ def is_tensor(value: Any) -> bool:
 
 
 def from_array(array: np.ndarray) -> Column:
-    """Convert an array to a tensor if tensor-core is installed: share memory if writeable, else copy."""
+    """If tensor-core is installed, convert an array to a tensor.
+
+    The tensor shares the memory of a writeable array without negative strides. Other arrays are copied.
+    """
     if not HAS_TENSORS:
         return array
     shareable = array.flags.writeable and all(stride >= 0 for stride in array.strides)
@@ -55,14 +58,17 @@ def from_array(array: np.ndarray) -> Column:
 
 
 def wrap(array: np.ndarray) -> Column:
-    """If tensor-core is installed, convert an array to a tensor over its memory. The caller must not keep the array."""
+    """If tensor-core is installed, convert an array to a tensor that shares its memory.
+
+    The caller must not use the array afterwards.
+    """
     return _flambeau.from_numpy(array) if HAS_TENSORS else array
 
 
 def stack(columns: Sequence[Column]) -> Column:
-    """Stack columns along a new leading dimension; in a worker, in shared memory."""
+    """Stack columns along a new first dimension. In a worker, the result is in shared memory."""
     stacked = _stack(columns)
-    if HAS_TENSORS and worker._worker_info is not None:  # also in a worker that the program started itself
+    if HAS_TENSORS and worker._worker_info is not None:  # set by a program that starts workers itself
         return stacked.share_memory_()
     return stacked
 
@@ -84,7 +90,7 @@ def _stack(columns: Sequence[Column]) -> Column:
 
 
 def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, np.ndarray]:
-    """Allocate a column, and an array over its memory; in a worker, in shared memory."""
+    """Return a new column, and an array that shares its memory. In a worker, they are in shared memory."""
     array = _shared_memory.empty(shape, dtype)
     if array is None and dtype in _DTYPES:
         column = _flambeau.empty(shape, dtype=_DTYPES[dtype])  # flambeau reuses freed memory
@@ -94,7 +100,7 @@ def _empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[Column, np.nda
 
 
 def take(column: Column, rows: np.ndarray) -> Column:
-    """Return the rows at these indices with one indexing operation; in a worker, in shared memory.
+    """Return the rows at the given indices with one indexing operation. In a worker, an array is in shared memory.
 
     Raises: IndexError if an index is out of range.
     """
@@ -106,7 +112,7 @@ def take(column: Column, rows: np.ndarray) -> Column:
 
 
 def _memory(count: int, like: Column) -> Column | None:
-    """Allocate shared memory for ``count`` stacked tensors like ``like``; None if not possible."""
+    """Allocate a tensor in shared memory for ``count`` stacked tensors like ``like``. Return None if not possible."""
     if like.device.type != "cpu" or like.dtype is _flambeau.bfloat16:
         return None
     values = like.detach().numpy()
@@ -115,7 +121,10 @@ def _memory(count: int, like: Column) -> Column | None:
 
 
 def reduce_tensor(tensor: Column) -> Any:
-    """Return a function and arguments for pickle to rebuild a CPU tensor. The values are an array over its memory."""
+    """Return the function and the arguments with which pickle rebuilds a CPU tensor.
+
+    The values are passed as an array that shares the memory of the tensor.
+    """
     if tensor.__dict__ or tensor.device.type != "cpu":
         return NotImplemented
     values = tensor.detach().contiguous()
@@ -130,7 +139,7 @@ def _join_half(values: np.ndarray, half: bool, requires_grad: bool) -> Column:
 
 
 def draws_as_pytorch(generator: Any = None) -> bool:
-    """Return True if a generator (None: flambeau's default one) produces the same numbers as PyTorch."""
+    """Return True if a generator (default: flambeau's default generator) produces the same numbers as PyTorch."""
     return getattr(default_generator if generator is None else generator, "algorithm", None) == "mt19937"
 
 
@@ -140,20 +149,20 @@ def draw_as_pytorch() -> None:
 
 
 def draw_integer(high: int, generator: object) -> int:
-    """Draw an int in ``[0, high)`` from a ``flambeau.Generator`` (None: flambeau's default one)."""
+    """Draw an int in ``[0, high)`` from a ``flambeau.Generator``, or from the default generator if it is None."""
     return int(_flambeau.randint(0, high, (1,), generator=generator).item())
 
 
 def draw_long(generator: object) -> int:
-    """Draw a seed as PyTorch's samplers and loaders do: a non-negative int64."""
+    """Draw a seed as PyTorch's samplers and loaders do. The seed is a non-negative int64."""
     return int(_flambeau.empty((), dtype=_flambeau.int64).random_(generator=generator).item())
 
 
 class PyTorchDraws:
-    """Permutations and choices as PyTorch's samplers draw them, with the interface of NumPy's generators.
+    """Source of permutations and choices that draws like PyTorch's samplers, with the interface of NumPy's generators.
 
     Args:
-        generator: a ``flambeau.Generator`` that generates PyTorch's numbers, or None for the default one.
+        generator: a ``flambeau.Generator`` that produces PyTorch's numbers, or None for the default generator.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -161,7 +170,7 @@ class PyTorchDraws:
 
     @classmethod
     def seeded(cls, seed: int) -> PyTorchDraws:
-        """Return an instance with its own generator."""
+        """Return an instance with a new generator that is seeded with ``seed``."""
         return cls(_flambeau.Generator().manual_seed(seed))
 
     def permutation(self, size: int) -> np.ndarray:
@@ -179,9 +188,9 @@ class PyTorchDraws:
 
 
 def state_of(generator: Any) -> tuple[Any, Any]:
-    """Return the state of a ``flambeau.Generator`` in Python's built-in types.
+    """Return the state of a ``flambeau.Generator``, made of Python's built-in types.
 
-    This is the seed and the offset, or the name of PyTorch's algorithm and its state in hexadecimal.
+    The state is the seed and the offset, or the name ``"mt19937"`` of PyTorch's algorithm and its state in hexadecimal.
     """
     if generator.algorithm == "mt19937":
         return "mt19937", generator.get_state().numpy().tobytes().hex()
@@ -189,7 +198,7 @@ def state_of(generator: Any) -> tuple[Any, Any]:
 
 
 def set_state(generator: Any, state: Sequence[Any]) -> None:
-    """Restore a ``flambeau.Generator`` from the result of ``state_of``."""
+    """Set the state of a ``flambeau.Generator`` to the result of ``state_of``."""
     kind, value = state
     if kind == "mt19937":
         generator.set_state(_flambeau.from_numpy(np.frombuffer(bytearray.fromhex(value), dtype=np.uint8)))
@@ -199,19 +208,19 @@ def set_state(generator: Any, state: Sequence[Any]) -> None:
 
 
 def seed_this_thread(seed: int) -> None:
-    """Seed flambeau's random numbers of the calling thread only."""
+    """Seed flambeau's random number generator of the calling thread."""
     if HAS_TENSORS:
         _flambeau._core._seed_this_thread(seed)
 
 
 def obstacle_to_pinning() -> str:
-    """Return the reason why batches cannot be pinned; an empty string if they can."""
+    """Return the reason why batches cannot be pinned, or an empty string if they can be pinned."""
     if not HAS_TENSORS:
         return "flambeau-tensor-core is not installed"
     return "" if _flambeau.cuda.is_available() else str(_flambeau._core._cuda_obstacle())
 
 
 def use_one_thread() -> None:
-    """Use one thread in flambeau, so that workers do not compete for cores."""
+    """Make flambeau use one thread, so that workers do not compete for cores."""
     if HAS_TENSORS:
         _flambeau.set_num_threads(1)

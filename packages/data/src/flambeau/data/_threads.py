@@ -2,9 +2,10 @@
 
 Note [Random numbers in threads]
 ~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~~
-Each thread has its own flambeau generator, which is seeded for every sample. The generators of Python and NumPy belong
-to the whole process. If making a batch uses them, the thread that iterates over the loader makes this batch again, with
-seeds, and also all later batches. It always makes the first batch, to detect if these generators are used.
+Each thread has its own flambeau generator, which is seeded for every sample. All threads share the generators of Python
+and NumPy. If a batch draws numbers from these shared generators, the thread that iterates over the loader makes this
+batch again, with seeds, and also makes all later batches. This thread always makes the first batch, to detect whether
+the shared generators are used.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ _SERIAL = (
 )
 
 
-class _SharedDraw(Exception):  # noqa: N818, it never leaves this module
-    """Raised if making a batch used Python's or NumPy's generator."""
+class _SharedDraw(Exception):  # noqa: N818, only this module uses the exception
+    """Raised if a batch drew random numbers from the generator of Python or NumPy."""
 
 
 class _ThreadSeeds(_seeds.Seeds):
-    """Seeds for one of several threads."""
+    """Seeds in a worker thread: they only seed the flambeau generator of this thread."""
 
     def run(self, make: Callable[[_seeds.SeedSample], T], epoch_seed: int) -> T:
         def seed(index: Any) -> None:
@@ -58,10 +59,10 @@ class WorkerThreads:
     """Worker threads of one loader.
 
     Args:
-        recipe: how to make batches.
+        recipe: dataset, collate function and options that a worker needs to make batches.
         count: number of workers.
         worker_init_fn: function that each worker calls with its id.
-        seeds: seeds of the loader, for batches that the calling thread makes.
+        seeds: seeds of the loader, for the batches that the calling thread makes.
     """
 
     seed: int | None = None
@@ -79,7 +80,7 @@ class WorkerThreads:
         self._undecided: list[tuple[int, int]] = []  # (worker, number) of requests until moves_shared is known
         self._requests: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
         self._answers: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._indices: dict[int, Any] = {}  # for requests that the calling thread may have to serve
+        self._indices: dict[int, Any] = {}  # indices of the requests that have not been answered
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
@@ -99,7 +100,7 @@ class WorkerThreads:
             requests.put(("epoch", epoch_seed))
 
     def post(self, worker: int, indices: Any) -> None:
-        """Send a request for a batch to a worker; requests are numbered consecutively."""
+        """Send a request for a batch to a worker. Requests are numbered consecutively."""
         number = self.posted
         self.posted += 1
         self._indices[number] = indices
@@ -115,7 +116,7 @@ class WorkerThreads:
             self._requests[worker].put(("fetch", number, self._indices[number]))
 
     def start(self) -> None:
-        """Make the first batch in the calling thread if needed to detect shared draws, then start the threads."""
+        """Make the first batch in the calling thread if the workers must wait for it, then start the threads."""
         if self._undecided and self._seeds.moves_shared is None:
             _, first = self._undecided.pop(0)
             self._answers.put((first, self._make_batch(first)))
@@ -130,7 +131,7 @@ class WorkerThreads:
             self._send_end()
 
     def dismiss(self) -> None:
-        """Let the workers end after they have answered all requests."""
+        """Tell the workers to end after they have answered all requests."""
         self._dismissed = True
         if self._started and not self._undecided:
             self._send_end()
@@ -140,7 +141,7 @@ class WorkerThreads:
             requests.put(None)
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
-        """Wait for results and return them with the numbers of their requests.
+        """Wait for results. Return pairs of the number of a request and its result.
 
         Raises: TimeoutError after ``timeout`` seconds.
         """
@@ -167,7 +168,7 @@ class WorkerThreads:
                 warnings.warn(_SERIAL, RuntimeWarning, stacklevel=5)
 
     def stop(self, at_once: bool = False) -> None:
-        """End all workers before their next batch; ``at_once`` does not wait for the current one."""
+        """Tell all workers to end before their next batch, and wait for them. If ``at_once``, do not wait."""
         self.stopped = True
         self._stop.set()
         self._send_end()

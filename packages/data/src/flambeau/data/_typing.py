@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # type checkers have typing_extensions built in
+if TYPE_CHECKING:  # type checkers know typing_extensions even if it is not installed
     from typing import Any
 
     from typing_extensions import TypeVar

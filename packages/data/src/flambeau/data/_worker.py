@@ -1,4 +1,4 @@
-"""Worker process: makes batches on request and sends them to the loader."""
+"""Worker process, which makes batches on request and sends them to the loader."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class Assignment:
     worker_init_fn: Callable[[int], None] | None
     forked: bool
     parent: int
-    as_pytorch: bool  # True: one seed for the worker's lifetime, as in PyTorch; False: a seed per sample
+    as_pytorch: bool  # if True, one seed for the worker's lifetime, as in PyTorch; if False, one seed per sample
 
 
 def main(assignment: Assignment, end: socket.socket) -> None:
     """Run a worker process until the loader closes the channel."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the loader's process handles Ctrl-C
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    gc.freeze()  # keep the collector from writing to pages shared with the parent
+    gc.freeze()  # keep the garbage collector from writing to memory pages that are shared with the parent
     _tensors.use_one_thread()
     threading.Thread(target=_exit_with_loader, args=(end, assignment), daemon=True).start()
     channel = Channel(end)
@@ -50,9 +50,9 @@ def main(assignment: Assignment, end: socket.socket) -> None:
 
 
 def _exit_with_loader(end: socket.socket, assignment: Assignment) -> None:
-    """End this process when the loader's process has ended, even while a sample is being read."""
+    """Wait until the loader's process has ended, then end this process, even while it reads a sample."""
     poller = select.poll()
-    poller.register(end, 0)  # reports a hang-up when the loader's end is closed
+    poller.register(end, 0)  # the poller reports a hang-up when the loader's end is closed
     while not poller.poll(_CHECK_INTERVAL):
         if assignment.parent and os.getppid() != assignment.parent:
             break
@@ -92,7 +92,7 @@ class _Server:
         seed = epoch_seed + assignment.id
         set_worker_info(WorkerInfo(assignment.id, assignment.num_workers, seed, assignment.recipe.dataset))
         if assignment.as_pytorch:
-            _tensors.draw_as_pytorch()  # a process that was not forked has not inherited this setting
+            _tensors.draw_as_pytorch()  # needed in a process that was not forked, which did not inherit this setting
             _random_state.seed_all(seed, _generate_state(epoch_seed, assignment.id))
         else:
             _random_state.seed_all(seed)

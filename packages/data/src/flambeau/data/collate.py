@@ -1,4 +1,4 @@
-"""Collation: stack a list of samples into one batch."""
+"""Collation: combine a list of samples into one batch."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ np_str_obj_array_pattern = re.compile("[SaUO]")
 
 
 def default_collate(batch: Samples) -> Any:
-    """Stack a list of samples into a batch.
+    """Combine a list of samples into a batch.
 
     ============================== ==================================================================
     samples are                    the batch is
     ============================== ==================================================================
     tensors                        one tensor with a leading batch dimension
-    NumPy arrays or scalars        one tensor (an array where tensor-core is absent), same dtype
-    float; int; bool               one tensor (array): float64; int64; bool
-    str or bytes                   a list of them; within tuples and lists, a tuple
+    NumPy arrays or scalars        one tensor (array, without tensor-core) of the same dtype
+    float; int; bool               one tensor (array) of dtype float64; int64; bool
+    str or bytes                   the list of samples; inside tuples and lists, a tuple
     dicts                          a dict of batches
-    tuples, lists                  a list of batches; a namedtuple stays one
+    tuples, lists                  a list of batches; for namedtuples, a namedtuple of batches
     dataclasses                    one dataclass of batches
     other sequences                the same type if possible, else a list
     ============================== ==================================================================
@@ -54,7 +54,7 @@ def default_collate(batch: Samples) -> Any:
         batch: at least one sample; all samples have the same structure.
     Raises:
         TypeError: if a value cannot be collated. The message names the value and its position in the sample.
-        RuntimeError: if the shapes differ. The message names them.
+        RuntimeError: if the shapes differ. The message contains the shapes.
 
     >>> batch = default_collate([{"x": 1.0, "name": "a"}, {"x": 2.0, "name": "b"}])
     >>> batch["name"], batch["x"].tolist()
@@ -64,13 +64,13 @@ def default_collate(batch: Samples) -> Any:
 
 
 def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """Collate like :func:`default_collate`, with custom functions.
+    """Combine a list of samples into a batch like :func:`default_collate`, with custom functions.
 
     Args:
         batch: at least one sample.
-        collate_fn_map: maps a type, or a tuple of types, to a function that makes a batch of samples of that type or
+        collate_fn_map: dictionary from a type, or a tuple of types, to a function that combines samples of this type or
             its subclasses. It is called as ``function(samples, collate_fn_map=collate_fn_map)``. Sequences, mappings
-            and dataclasses that are not in the map are collated recursively; other types raise TypeError.
+            and dataclasses that are not in the dictionary are collated recursively; other types raise TypeError.
 
     >>> longest = {str: lambda texts, *, collate_fn_map: max(texts, key=len)}
     >>> collate([("a", "bcd"), ("ef", "")], collate_fn_map=longest)
@@ -82,7 +82,7 @@ def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any
 
 
 def default_convert(data: Any) -> Any:
-    """Convert NumPy arrays to tensors if tensor-core is installed, and tuples to lists.
+    """Convert tuples in a sample to lists and, if tensor-core is installed, NumPy arrays to tensors.
 
     >>> default_convert({"name": "a"})
     {'name': 'a'}
@@ -114,7 +114,7 @@ def collate_numpy_scalar_fn(batch: Samples, *, collate_fn_map: FunctionMap | Non
 
 
 def collate_float_fn(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any:
-    """Collate Python floats to float64."""
+    """Convert a list of Python floats to a float64 tensor or array."""
     return _collate_numbers(batch, "")
 
 
@@ -140,11 +140,11 @@ default_collate_fn_map: FunctionMap = {
     float: collate_float_fn,
     int: collate_int_fn,
 }
-"""Collate functions of :func:`default_collate` by type. Custom entries apply to every DataLoader."""
+"""Dictionary from types to the functions of :func:`default_collate`. Custom entries apply to every DataLoader."""
 
 
 def _collate(batch: Samples, path: str, functions: FunctionMap) -> Any:
-    """Collate values; ``path`` is their position within the sample, for error messages."""
+    """Collate values. ``path`` is their position inside the sample, for error messages."""
     if isinstance(batch, Batch):
         return [_tensors.from_array(column) if isinstance(column, np.ndarray) else column for column in batch.columns]
     first = batch[0]
@@ -251,7 +251,7 @@ def _collate_sequences(batch: Samples, path: str, functions: FunctionMap) -> Seq
 
 
 def _rebuild_mapping(like: Mapping[Any, Any], content: dict[Any, Any]) -> Mapping[Any, Any]:
-    """Return ``content`` as the type of ``like``, or as a plain dict if that type is not mutable."""
+    """Return a mapping of the type of ``like`` with the items of ``content``, or ``content`` if it is not mutable."""
     if type(like) is dict or not isinstance(like, MutableMapping):
         return content
     clone = copy.copy(like)
@@ -266,7 +266,7 @@ def _rebuild_sequence(like: Sequence[Any], content: list[Any]) -> Sequence[Any]:
         return tuple(content)
     try:
         return content if type(like) is list else type(like)(content)  # type: ignore[call-arg]
-    except TypeError:  # a sequence that is not made from a list, such as a range
+    except TypeError:  # raised by types that cannot be created from a list, such as range
         return content
 
 

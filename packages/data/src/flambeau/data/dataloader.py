@@ -1,4 +1,4 @@
-"""The DataLoader with PyTorch's private names, for programs that subclass its iterators."""
+"""PyTorch's private names of the DataLoader module, for programs that subclass the loader's iterators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _worker_init_fn_t = Callable[[int], None]
 
 
 class _DatasetKind:
-    """Kind of dataset: indexed (``Map``) or a stream (``Iterable``)."""
+    """Constants for the two types of datasets: read by index (``Map``) or as a stream (``Iterable``)."""
 
     Map = 0
     Iterable = 1
@@ -33,14 +33,14 @@ class _DatasetKind:
 
 
 class _InfiniteConstantSampler(Sampler[None]):
-    """Sampler of streams, which have no indices: yields None without end."""
+    """Sampler for streams, which have no indices. It yields None without end."""
 
     def __iter__(self) -> Iterator[None]:
         return itertools.repeat(None)
 
 
 class _Stream(IterableDataset[Any]):
-    """Wrapper that makes any iterable an IterableDataset. Other attributes are looked up in the iterable."""
+    """Wrapper that converts any iterable to an IterableDataset. Other attributes are looked up in the iterable."""
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
@@ -55,7 +55,7 @@ class _Stream(IterableDataset[Any]):
 
 
 def _sharding_worker_init_fn(worker_init_fn: _worker_init_fn_t | None, size: int, rank: int, worker: int) -> NoReturn:
-    """Raise NotImplementedError: PyTorch uses this function to shard data pipes."""
+    """Raise NotImplementedError, because PyTorch uses this function to shard data pipes."""
     raise NotImplementedError("flambeau has no data pipes; use IterableDataset and get_worker_info()")
 
 
@@ -77,17 +77,17 @@ def _loader_like(loader: Any) -> DataLoader[Any]:
 
 
 def _own_pass(loader: Any) -> Epoch:
-    """Begin a pass over ``loader``, ignoring an overridden ``__iter__``."""
+    """Begin a pass over ``loader``. Ignore overridden methods of the loader's class."""
     return DataLoader._get_iterator(_loader_like(loader))  # type: ignore[return-value]
 
 
 class _Kind(type):
-    """Metaclass of PyTorch's iterator classes. It makes flambeau's passes instances of these classes."""
+    """Metaclass of classes with the names of PyTorch's iterators. Flambeau's passes are instances of these classes."""
 
     passes: type[Epoch]
 
     def __call__(cls, loader: Any, *args: Any, **options: Any) -> Any:
-        """Begin a pass over ``loader``; for a derived class, create an instance of it."""
+        """Begin a pass over ``loader``. If ``cls`` is a derived class, create an instance of ``cls``."""
         if "passes" in vars(cls):
             return _own_pass(loader, *args, **options)
         return super().__call__(loader, *args, **options)
@@ -99,15 +99,15 @@ class _Kind(type):
 class _BaseDataLoaderIter(metaclass=_Kind):
     """Base class of iterators over a loader. Subclasses define ``_next_data``, which returns the next batch.
 
-    The attributes are those of PyTorch: the dataset, the iterator of its sampler (see ``_next_index``) and the number
-    of batches so far.
+    The attributes have PyTorch's names: the dataset, the iterator of its sampler (see ``_next_index``) and the number
+    of batches that were returned.
     """
 
     passes: type[Epoch] = Epoch
 
     def __init__(self, loader: Any) -> None:
         self._describe(loader)
-        self._sampler_iter = iter(self._index_sampler)  # before the seed, as PyTorch draws them
+        self._sampler_iter = iter(self._index_sampler)  # may draw random numbers before the seed, as in PyTorch
         self._base_seed = _random.draw_seed(loader.generator)
 
     def _describe(self, loader: Any) -> None:
@@ -119,7 +119,7 @@ class _BaseDataLoaderIter(metaclass=_Kind):
         self._pin_memory = bool(loader.pin_memory) and not _tensors.obstacle_to_pinning()
         self._pin_memory_device = "cuda" if self._pin_memory else None
         self._IterableDataset_len_called = getattr(loader, "_IterableDataset_len_called", None)
-        self._shared_seed = None  # for data pipes, which flambeau does not have
+        self._shared_seed = None  # seed for data pipes, which flambeau does not have
         self._world_size, self._rank = process_rank() or (1, 0)
         self._num_yielded = 0
 
@@ -148,7 +148,7 @@ class _BaseDataLoaderIter(metaclass=_Kind):
 
 
 class _OwnPass(_BaseDataLoaderIter):
-    """Iterator over the batches of the loader itself."""
+    """Iterator that returns the batches of flambeau's pass over the loader."""
 
     def __init__(self, loader: Any) -> None:
         self._describe(loader)

@@ -22,7 +22,7 @@ class Dataset(Generic[T_co]):
 
     A DataLoader accepts any object with these two methods. This class only adds ``a + b``.
 
-    A dataset that reads many samples faster at once than one by one can define ``__getitems__(indices)``. That method
+    A dataset can define ``__getitems__(indices)`` if it reads many samples at once faster than one by one. This method
     returns a list of samples, or a :class:`Batch` of stacked columns.
 
     >>> class Squares(Dataset):
@@ -61,12 +61,12 @@ class IterableDataset(Dataset[T_co]):
 
 
 class Batch(Sequence[tuple[Any, ...]]):
-    """Sequence of samples that stores them as stacked columns.
+    """Sequence of samples that are stored as stacked columns.
 
-    :func:`default_collate` uses the columns directly. A custom collate function sees a sequence of tuples.
+    :func:`default_collate` uses the columns directly. A custom collate function receives a sequence of tuples.
 
     Args:
-        columns: tensors or arrays with the same first dimension, which is the sample.
+        columns: tensors or arrays. The index along the first dimension selects the sample.
 
     >>> import numpy
     >>> batch = Batch([numpy.eye(2), numpy.array([3, 4])])
@@ -87,13 +87,13 @@ class Batch(Sequence[tuple[Any, ...]]):
 
 
 class TensorDataset(Dataset[tuple[Any, ...]]):
-    """Dataset of the rows of tensors: sample ``i`` is the tuple of ``tensor[i]`` of every tensor.
+    """Dataset of the rows of tensors: sample ``i`` is the tuple of ``tensor[i]`` for all tensors.
 
     A DataLoader reads a whole batch with one indexing operation per tensor.
 
     Args:
-        tensors: at least one flambeau tensor or NumPy array, all with the same first dimension.
-    Raises: TypeError for other arguments; ValueError if there are no arguments or their first dimensions differ.
+        tensors: flambeau tensors or NumPy arrays with the same first dimension, at least one.
+    Raises: TypeError for other arguments; ValueError without arguments or if the first dimensions differ.
 
     >>> import numpy
     >>> dataset = TensorDataset(numpy.eye(3), numpy.arange(3))
@@ -129,8 +129,8 @@ class ConcatDataset(Dataset[T_co]):
     """Concatenation of datasets.
 
     Args:
-        datasets: at least one dataset; each has a length.
-    Raises: ValueError if there is no dataset, AssertionError for an IterableDataset (use ChainDataset for those).
+        datasets: at least one dataset. All datasets must have a length.
+    Raises: ValueError if ``datasets`` is empty; AssertionError for an IterableDataset (use ChainDataset instead).
 
     >>> dataset = ConcatDataset(["ab", "cde"])
     >>> dataset[1], dataset[2], dataset[-1]
@@ -161,11 +161,11 @@ class ConcatDataset(Dataset[T_co]):
 
 
 class StackDataset(Dataset[Any]):
-    """Dataset of tuples with one sample of each dataset, or of dicts if the datasets are given by name.
+    """Dataset of tuples with one sample of each dataset, or of dicts if the datasets are keyword arguments.
 
     Args:
-        args, kwargs: at least one dataset, all of the same length, either by position or by name.
-    Raises: ValueError if there is no dataset, if datasets are given in both ways, or if their lengths differ.
+        args, kwargs: at least one dataset, as positional or as keyword arguments. All must have the same length.
+    Raises: ValueError if no dataset is given, if both types of arguments are given, or if the lengths differ.
 
     >>> StackDataset("ab", [1, 2])[1]
     ('b', 2)
@@ -204,11 +204,11 @@ class StackDataset(Dataset[Any]):
 
 
 class ChainDataset(IterableDataset[T_co]):
-    """Concatenation of streams; ``a + b`` of two streams returns one.
+    """Concatenation of streams. ``a + b`` creates a ChainDataset of two streams.
 
     Args:
-        datasets: iterable of streams, all of type IterableDataset.
-    Raises: AssertionError, during iteration, for an item that is not an IterableDataset.
+        datasets: iterable of IterableDatasets.
+    Raises: AssertionError during iteration if an item is not an IterableDataset.
 
     >>> class Countdown(IterableDataset):
     ...     def __iter__(self):
@@ -235,7 +235,7 @@ class ChainDataset(IterableDataset[T_co]):
 
 
 class Subset(Dataset[T_co]):
-    """Subset of ``dataset``: its samples at ``indices``, in that order.
+    """Subset of a dataset: the samples of ``dataset`` at ``indices``, in the order of ``indices``.
 
     >>> Subset("abcdef", [4, 0])[0]
     'e'
@@ -258,7 +258,7 @@ class Subset(Dataset[T_co]):
 
 
 def fetch_many(dataset: Any, indices: Sequence[int]) -> Sequence[Any]:
-    """Return the samples at ``indices``: from ``dataset.__getitems__`` if defined, else one by one."""
+    """Return the samples at ``indices``. Call ``dataset.__getitems__`` if it is defined; else read one by one."""
     fetch = getattr(dataset, "__getitems__", None)
     return [dataset[index] for index in indices] if fetch is None else fetch(indices)
 
@@ -268,10 +268,10 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Gene
 
     Args:
         dataset: an object with a length that is read by index.
-        lengths: sizes that sum to ``len(dataset)``, or fractions that sum to 1. Fractions are rounded down; the first
-            subsets get one of the remaining samples each.
+        lengths: sizes that sum to ``len(dataset)``, or fractions that sum to 1. Sizes that are computed from fractions
+            are rounded down. Each remaining sample increases the size of one subset by 1, beginning with the first.
         generator: source of randomness: None, an int seed, a NumPy generator or a flambeau generator.
-    Returns: one Subset per length.
+    Returns: a list with one Subset for each length.
     Raises: ValueError if the lengths are negative or have the wrong sum.
 
     >>> [len(part) for part in random_split(range(10), [0.75, 0.25], generator=0)]

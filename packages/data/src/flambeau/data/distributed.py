@@ -1,4 +1,4 @@
-"""Sampler that gives each process a shard of a dataset."""
+"""Sampler that assigns a shard of a dataset to each process."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ _NEEDS_BOTH = (
 
 
 def process_rank() -> tuple[int, int] | None:
-    """Return the number of processes and the rank of this one, or None without a process group."""
-    distributed = sys.modules.get("flambeau.distributed")  # only programs that import it have a group
+    """Return the number of processes and the rank of this process, or None if no process group is initialized."""
+    distributed = sys.modules.get("flambeau.distributed")  # a program that has not imported it has no group
     if distributed is None or not distributed.is_initialized():
         return None
     return distributed.get_world_size(), distributed.get_rank()
 
 
 class DistributedSampler(Sampler[int]):
-    """Sampler of the shard of one process.
+    """Sampler that yields the indices of the shard of one process.
 
-    All processes draw the same order from ``seed`` and the epoch. Process ``rank`` reads the positions ``rank``,
-    ``rank + num_replicas``, ... All shards have the same length: the order is padded from its beginning, or truncated.
+    All processes draw the same order of indices from ``seed`` and the epoch. The shard of process ``rank`` consists of
+    the positions ``rank``, ``rank + num_replicas``, ``rank + 2 * num_replicas``, ... of this order. All shards have the
+    same length: if necessary, indices from the beginning are appended to the order, or the order is truncated.
 
     Args:
         dataset: an object with a length.
-        num_replicas: number of processes; default: the size of the default process group.
-        rank: index of this process, from 0; default: its rank in that group.
-        shuffle: if True, use a random order; call :meth:`set_epoch` before each epoch to change it.
-        seed: seed of the order; must be the same in all processes.
+        num_replicas: number of processes (default: the size of the default process group).
+        rank: index of this process, starting at 0 (default: its rank in the default process group).
+        shuffle: if True, use a random order. Call :meth:`set_epoch` before each epoch to change the order.
+        seed: seed of the order. It must be the same in all processes.
         drop_last: if True, truncate the order to a multiple of ``num_replicas`` instead of padding it.
     Raises:
         RuntimeError: if ``num_replicas`` or ``rank`` is missing and ``flambeau.distributed`` is not initialized.
@@ -70,7 +71,7 @@ class DistributedSampler(Sampler[int]):
         self.seed = seed
         self.drop_last = drop_last
         length = len(dataset)
-        self.num_samples = length // num_replicas if drop_last else -(-length // num_replicas)  # of one shard
+        self.num_samples = length // num_replicas if drop_last else -(-length // num_replicas)  # length of one shard
         self.total_size = self.num_samples * num_replicas
 
     def __iter__(self) -> Iterator[int]:
@@ -87,5 +88,5 @@ class DistributedSampler(Sampler[int]):
         return self.num_samples
 
     def set_epoch(self, epoch: int) -> None:
-        """Select the order of the given epoch."""
+        """Set the epoch, which selects the order of the next pass."""
         self.epoch = epoch

@@ -1,4 +1,4 @@
-"""PyTorch's private fetchers, for programs that read datasets like the loader but keep their own state."""
+"""PyTorch's private fetchers, for programs that read datasets without a loader and manage the state themselves."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _BaseDatasetFetcher:
 
 
 class _MapDatasetFetcher(_BaseDatasetFetcher):
-    """Fetcher by index. It does not seed samples: they use the program's generators, as in PyTorch."""
+    """Fetcher that reads by index. It does not seed samples: they use the program's generators, as in PyTorch."""
 
     def fetch(self, possibly_batched_index: Any) -> Any:
         recipe = Recipe(self.dataset, self.collate_fn, self.auto_collation, None, self.drop_last)
@@ -30,11 +30,11 @@ class _MapDatasetFetcher(_BaseDatasetFetcher):
 
 
 class _IterableDatasetFetcher(_BaseDatasetFetcher):
-    """Fetcher of a stream; only the number of indices matters.
+    """Fetcher that reads a stream. It uses only the number of indices.
 
     Attributes:
-        dataset_iter: iterator over the dataset; programs save and load its state.
-        ended: True after the last sample of a batched stream; then ``fetch`` raises StopIteration.
+        dataset_iter: iterator over the dataset. Programs save and load its state.
+        ended: True after the last sample of a batched stream. ``fetch`` then raises StopIteration.
     """
 
     def __init__(self, dataset: Any, auto_collation: bool, collate_fn: Callable[[Any], Any], drop_last: bool) -> None:

@@ -25,15 +25,15 @@ _FIXED_OPTIONS = ("batch_size", "batch_sampler", "sampler", "drop_last", "datase
 class DataLoader(Generic[T_co]):
     """Iterable over the batches of a dataset, which the calling thread or workers read.
 
-    Each ``iter(loader)`` is a pass over the dataset; shuffling draws a different order for each. Samples, order and
-    random augmentations depend only on ``generator``, for any number of workers: before a sample is read, the
-    generators of Python, NumPy and flambeau are seeded from the pass and the sample's index. After
-    ``flambeau.random.use_pytorch_streams()``, order and seeds are drawn as PyTorch draws them: worker processes have
-    a seed each, and without workers samples are read with the generators of the program.
+    Each ``iter(loader)`` is a pass over the dataset. With ``shuffle=True``, each pass draws a new order. Samples, order
+    and random augmentations depend only on ``generator``, not on the number of workers: before a sample is read, the
+    generators of Python, NumPy and flambeau are seeded from the seed of the pass and the sample's index. After
+    ``flambeau.random.use_pytorch_streams()``, order and seeds are drawn as in PyTorch: each worker process has its own
+    seed, and a loader without workers does not seed the program's generators.
 
     Args:
         dataset: an object with ``__getitem__`` and ``__len__``, or an IterableDataset.
-        batch_size: number of samples per batch; None yields single samples and does not stack them.
+        batch_size: number of samples per batch. If None, the loader returns single samples, which are not stacked.
         shuffle: if True, read in random order.
         sampler: an iterable of indices, instead of ``shuffle``.
         batch_sampler: an iterable of lists of indices, instead of ``batch_size``, ``shuffle``, ``sampler`` and
@@ -42,15 +42,17 @@ class DataLoader(Generic[T_co]):
         collate_fn: function that makes a batch from a list of samples. The default is :func:`default_collate`, or
             :func:`default_convert` (called with one sample) if ``batch_size`` is None.
         pin_memory: if True, copy batches to pinned memory, from which GPUs copy asynchronously
-            (``batch.to("cuda", non_blocking=True)``). With workers, a thread pins one batch ahead, so the loader also
-            waits for the batch after the one that it returns. Without a GPU, the loader warns and does not pin.
+            (``batch.to("cuda", non_blocking=True)``). With workers, a thread pins the next batch in advance. Therefore
+            the loader returns a batch only after it has received the next one. Without a GPU, the loader warns and does
+            not pin.
         drop_last: if True, drop the last batch if it is not full.
-        timeout: seconds to wait for a batch from the workers; 0 waits without limit. (The death of a worker raises an
-            error within seconds in any case.)
+        timeout: seconds to wait for a batch from the workers; 0 waits without limit. If a worker dies, an error is
+            raised within seconds, independent of ``timeout``.
         worker_init_fn: function that each worker calls with its id before it reads.
         multiprocessing_context: a start method or a context of ``multiprocessing``; None selects ``fork`` if available.
-        generator: an int seed, a ``numpy.random.Generator``, a ``flambeau.Generator``, or None. None uses the state
-            that ``flambeau.manual_seed`` sets, or that ``numpy.random.seed`` sets if tensor-core is not installed.
+        generator: an int seed, a ``numpy.random.Generator``, a ``flambeau.Generator``, or None. None selects the
+            generator that ``flambeau.manual_seed`` seeds or, if tensor-core is not installed, the generator that
+            ``numpy.random.seed`` seeds.
         prefetch_factor: number of batches that each worker prefetches; None means 2.
         persistent_workers: if True, keep the workers for later passes.
         pin_memory_device: ignored, because every GPU can use pinned memory.
@@ -130,7 +132,7 @@ class DataLoader(Generic[T_co]):
     def _samplers(
         self, shuffle: bool | None, sampler: Iterable[Any] | None, batch_sampler: Iterable[Any] | None
     ) -> tuple[Iterable[Any] | None, Iterable[Any] | None]:
-        """Return the sampler of indices and the sampler of batches, or None for each that is not used."""
+        """Return the sampler of indices and the sampler of batches. A sampler that is not used is None."""
         if sampler is None and not isinstance(self.dataset, IterableDataset):
             data, generator = self.dataset, self.generator
             sampler = RandomSampler(data, generator=generator) if shuffle else SequentialSampler(data)
@@ -146,7 +148,7 @@ class DataLoader(Generic[T_co]):
         super().__setattr__(name, value)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without the current pass and its workers; a copy starts its own."""
+        """Return the state without the current pass and its workers. A copy of the loader starts its own workers."""
         return {**self.__dict__, "_pass": None, "_workers": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -156,12 +158,12 @@ class DataLoader(Generic[T_co]):
         return self._get_iterator()
 
     def _get_iterator(self) -> Iterator[Any]:
-        """Begin a pass over the data. Subclasses override this method, which has PyTorch's name."""
+        """Begin a pass over the data. The method has PyTorch's name, because subclasses override it."""
         state, self._resumed = self._resumed, None
         initial_state, delivered, epoch_seed, requests = self._begin_or_resume(state)
         current: Epoch
         if self.num_workers == 0:
-            seeds = None if _tensors.draws_as_pytorch() else self._seeds  # like PyTorch, do not seed samples
+            seeds = None if _tensors.draws_as_pytorch() else self._seeds  # None: do not seed samples, as in PyTorch
             current = SerialEpoch(self._recipe().fetcher(seeds), requests, epoch_seed)
         else:
             current = ParallelEpoch(
@@ -189,22 +191,22 @@ class DataLoader(Generic[T_co]):
 
     @property
     def _auto_collation(self) -> bool:
-        """True if the loader collates samples into batches. Subclasses of PyTorch's loader read it."""
+        """True if the loader collates samples into batches. Subclasses of PyTorch's loader read this attribute."""
         return self.batch_sampler is not None
 
     @property
     def _index_sampler(self) -> Any:
-        """Sampler of the next samples to read: it yields lists of indices, or single indices."""
+        """Sampler that yields lists of indices or, if the loader does not collate batches, single indices."""
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    @functools.cached_property  # subclasses may set it
+    @functools.cached_property  # not a property, because subclasses may set it
     def _dataset_kind(self) -> int:
-        """Kind of the dataset: 1 (``_DatasetKind.Iterable``) for a stream, else 0 (``_DatasetKind.Map``)."""
+        """Type of the dataset: 1 (``_DatasetKind.Iterable``) for a stream, otherwise 0 (``_DatasetKind.Map``)."""
         return int(isinstance(self.dataset, IterableDataset))
 
     @property
     def multiprocessing_context(self) -> Any:
-        """Context of ``multiprocessing`` that starts the workers; None for the default. Can be set to a name."""
+        """Context of ``multiprocessing`` that starts the workers, or None. It can be set to the name of a method."""
         return self._multiprocessing_context
 
     @multiprocessing_context.setter
@@ -212,11 +214,14 @@ class DataLoader(Generic[T_co]):
         self._multiprocessing_context = None if context is None else _options.resolve_context(context)
 
     def check_worker_number_rationality(self) -> None:
-        """Warn if the loader has more workers than this process has processors. PyTorch's subclasses call it."""
+        """Warn if the loader has more workers than this process may use processors.
+
+        Subclasses of PyTorch's loader call this method.
+        """
         _options.warn_of_many_workers(self.num_workers)
 
     def __len__(self) -> int:
-        """Return the number of batches. Raises TypeError if the dataset or the sampler has no length."""
+        """Return the number of batches. Raises: TypeError if the dataset or the sampler has no length."""
         if not isinstance(self.dataset, IterableDataset):
             return len(self._index_sampler)
         samples = len(self.dataset)  # type: ignore[arg-type]
@@ -225,12 +230,12 @@ class DataLoader(Generic[T_co]):
         return count
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the position of the loader, within a pass or between two passes.
+        """Return the position of the loader, during a pass or between two passes.
 
-        If a loader with the same configuration loads the state, its next pass delivers the remaining batches of this
-        pass. Later passes also match if ``generator`` is given. (Otherwise the generators of the process determine
-        them, and the program must restore those.) Samples of delivered batches are not read again, except in a stream,
-        whose first batches are read and discarded.
+        If a loader with the same configuration loads the state, its next pass delivers the remaining batches of the
+        current pass. Later passes are also the same if ``generator`` is given. (Otherwise the global generators
+        determine the later passes, and the program must restore these generators.) The samples of delivered batches are
+        not read again. A stream is an exception: its first batches are read and discarded.
 
         Returns: a dict of numbers, strings and lists, which any file format can store.
 
@@ -250,16 +255,18 @@ class DataLoader(Generic[T_co]):
         return current.initial_state.state(current.delivered, self._length())
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue in the next pass from the state that :meth:`state_dict` returned.
+        """Set the position at which the next pass continues.
 
-        Raises: TypeError if the argument is not such a state, ValueError if it is from a loader with another
-            configuration.
+        Args:
+            state_dict: a result of :meth:`state_dict`.
+        Raises: TypeError if the argument is not a result of :meth:`state_dict`; ValueError if it is from a loader with
+            another configuration.
         """
         _state.check(state_dict, self._generators(), self._length())
         self._resumed = state_dict
 
     def _current_pass(self) -> Epoch | None:
-        """Return the last pass if the program still holds a reference to it, else None."""
+        """Return the last pass if the program still holds a reference to it, otherwise None."""
         return None if self._pass is None else self._pass()
 
     def _generators(self) -> list[Any]:
@@ -274,12 +281,15 @@ class DataLoader(Generic[T_co]):
 
     def _begin(self, seed: int | None) -> tuple[int, Iterator[Any]]:
         if _tensors.draws_as_pytorch():
-            requests = self._requests()  # before the seed, because a sampler may draw here
+            requests = self._requests()  # before the seed is drawn, because a sampler may draw here, as in PyTorch
             return _random.draw_seed(self.generator) if seed is None else seed, requests
         return _random.draw_seed(self.generator), self._requests()
 
     def _begin_or_resume(self, state: _state.State | None) -> tuple[_state.InitialState, int, int, Iterator[Any]]:
-        """Begin or resume a pass. Return its initial state, number of delivered batches, seed and requests."""
+        """Begin a pass, or resume it from ``state``.
+
+        Return the initial state of the pass, the number of delivered batches, the seed and the requests.
+        """
         generators = self._generators()
         if state is not None:
             _state.set_generators(generators, state)
@@ -294,14 +304,14 @@ class DataLoader(Generic[T_co]):
         return Recipe(self.dataset, self.collate_fn, self._auto_collation, self.batch_size, self.drop_last)
 
     def _requests(self) -> Iterator[Any]:
-        """Return an iterator with one item per batch: a list of indices, a single index, or None for a stream."""
+        """Return an iterator with one item for each batch: a list of indices, a single index, or None for a stream."""
         if isinstance(self.dataset, IterableDataset):
             return itertools.repeat(None)
         return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
 
     @property
     def _iterator(self) -> Workers | None:
-        """Persistent workers of earlier passes, or None. Programs call their ``_shutdown_workers``."""
+        """Persistent workers of earlier passes, or None. Programs call the method ``_shutdown_workers`` of them."""
         return self._workers
 
     @_iterator.setter
@@ -311,7 +321,7 @@ class DataLoader(Generic[T_co]):
         self._workers = value
 
     def _take_workers(self) -> Workers:
-        """Return the persistent workers if they exist, else new workers."""
+        """Return the persistent workers if they exist, otherwise new workers."""
         if self._workers is not None and not self._workers.stopped:
             if (last := self._current_pass()) is not None:
                 last.supersede()
@@ -327,7 +337,7 @@ class DataLoader(Generic[T_co]):
             from ._threads import WorkerThreads
 
             return WorkerThreads(self._recipe(), self.num_workers, self.worker_init_fn, self._seeds)
-        from ._processes import WorkerProcesses  # slow: it imports multiprocessing
+        from ._processes import WorkerProcesses  # a slow import, because it imports multiprocessing
 
         ahead = self.prefetch_factor or 2
         context = _options.resolve_context(self.multiprocessing_context)

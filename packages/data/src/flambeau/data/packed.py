@@ -18,11 +18,12 @@ _TEXT, _BYTES, _PICKLED = "text", "bytes", "pickled"
 class PackedList(Sequence[T_co]):
     """Immutable list in one block of shared memory.
 
-    Reading an item of a Python list changes its reference count, which writes to memory. A forked worker therefore
-    copies every page that it reads, and each worker ends up with its own copy of the list. A PackedList is not written
-    to: it creates an item from its bytes on each access. Workers of every start method share the memory.
+    Reading an item of a Python list changes the item's reference count, which writes to memory. A forked worker
+    therefore copies every memory page that it reads, and each worker gets its own copy of the list. The memory of a
+    PackedList is not written: each access creates a new object from the bytes of the item. Workers share the memory for
+    all start methods.
 
-    Strings and bytes are stored directly; other items are pickled.
+    If all items are strings or all are bytes, they are stored directly. Otherwise the items are pickled.
 
     Args:
         items: the items to store.
@@ -88,8 +89,8 @@ class PackedList(Sequence[T_co]):
         return f"PackedList of {len(self)} items, {self._bytes.nbytes} bytes"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the shared memory for a process that is being started; otherwise pickle the items."""
-        from multiprocessing import context, reduction  # slow to import
+        """Pickle a reference to the shared memory if a process is being started. Otherwise pickle the items."""
+        from multiprocessing import context, reduction  # imported here because the import is slow
 
         if context.get_spawning_popen() is None:
             return PackedList, (list(self),)

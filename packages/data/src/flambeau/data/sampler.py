@@ -1,4 +1,4 @@
-"""Samplers: the order in which a DataLoader reads a dataset."""
+"""Samplers, which determine the order in which a DataLoader reads a dataset."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class SequentialSampler(Sampler[int]):
 
 
 class RandomSampler(Sampler[int]):
-    """Sampler that yields every index once in a new random order per pass, or draws indices with replacement.
+    """Sampler that yields every index once, in a new random order for each pass, or draws indices with replacement.
 
     Args:
         data_source: an object with a length.
         replacement: if True, draw each index independently.
-        num_samples: number of indices; None means ``len(data_source)``. If it is larger and ``replacement`` is False,
-            the sampler concatenates several permutations.
+        num_samples: number of indices; None means ``len(data_source)``. If it is greater than ``len(data_source)`` and
+            ``replacement`` is False, the sampler concatenates several permutations.
         generator: source of randomness: None (flambeau's default generator, or NumPy's if tensor-core is not
             installed), an int seed, a NumPy generator or a flambeau generator.
     Raises: ValueError if ``num_samples`` is not a positive int, or on ``iter()`` if ``data_source`` is empty.
@@ -93,7 +93,7 @@ class RandomSampler(Sampler[int]):
 
     @property
     def num_samples(self) -> int:
-        """Number of indices of one pass."""
+        """Number of indices in one pass."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
@@ -107,10 +107,10 @@ class RandomSampler(Sampler[int]):
             yield from drawn.tolist()
             left -= count
         if size and not self.replacement and self.num_samples % size == 0 and _tensors.draws_as_pytorch(self.generator):
-            rng.permutation(size)  # PyTorch draws one more permutation for the remainder, even if that is empty
+            rng.permutation(size)  # PyTorch draws a permutation for the remaining indices even if none remain
 
     def order(self) -> np.ndarray | None:
-        """Return all indices at once, or None if they are drawn in several steps."""
+        """Return all indices at once, or None if the indices are drawn later or in several steps."""
         size = len(self.data_source)
         if self.replacement or self.num_samples > size or _tensors.draws_as_pytorch(self.generator):
             return None  # PyTorch draws when the first index is requested
@@ -145,12 +145,13 @@ class WeightedRandomSampler(Sampler[int]):
     """Sampler that draws index ``i`` with probability ``weights[i] / sum(weights)``.
 
     Args:
-        weights: one weight per sample, not negative, not all zero; the sum need not be 1.
+        weights: one weight for each sample. Weights must not be negative, and not all of them may be zero. Their sum
+            does not need to be 1.
         num_samples: number of indices to draw.
         replacement: if True, draw independently; if False, draw each index at most once.
         generator: see RandomSampler.
-    Raises: ValueError for invalid weights, or if ``num_samples`` exceeds the number of nonzero weights without
-        replacement.
+    Raises: ValueError if weights are invalid, or if ``replacement`` is False and ``num_samples`` exceeds the number of
+        nonzero weights.
 
     >>> list(WeightedRandomSampler([0.0, 1.0, 0.0], num_samples=3))
     [1, 1, 1]
@@ -188,7 +189,7 @@ class WeightedRandomSampler(Sampler[int]):
 class BatchSampler(Sampler[list[int]]):
     """Sampler that groups the indices of another sampler into lists of ``batch_size``.
 
-    The last list may be shorter; ``drop_last`` drops it.
+    The last list may be shorter. If ``drop_last`` is True, a shorter list is dropped.
 
     >>> list(BatchSampler(range(5), batch_size=2, drop_last=False))
     [[0, 1], [2, 3], [4]]
@@ -212,7 +213,7 @@ class BatchSampler(Sampler[list[int]]):
 
 
 class Slices(Iterator[list[int]]):
-    """Iterator over the batches of a sequence of indices, which can skip batches without reading them."""
+    """Iterator over the batches of a sequence of indices. It can skip batches without reading them."""
 
     def __init__(self, order: range | np.ndarray, batch_size: int, drop_last: bool) -> None:
         self._order = order
@@ -233,7 +234,7 @@ class Slices(Iterator[list[int]]):
 
 
 def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[list[Any]]:
-    """Yield lists of ``batch_size`` items. The last list may be shorter, unless ``drop_last`` drops it."""
+    """Yield lists of ``batch_size`` items. The last list may be shorter. If ``drop_last``, drop a shorter list."""
     stream = iter(items)
     while batch := list(itertools.islice(stream, batch_size)):
         if drop_last and len(batch) < batch_size:
@@ -242,7 +243,7 @@ def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[
 
 
 def batch_count(samples: int, batch_size: int, drop_last: bool) -> int:
-    """Return the number of batches, including an incomplete one unless ``drop_last``."""
+    """Return the number of batches. An incomplete batch counts if ``drop_last`` is False."""
     return samples // batch_size if drop_last else -(-samples // batch_size)
 
 

@@ -1,4 +1,4 @@
-"""PyTorch's private check of worker processes: programs that start workers get an error if one dies."""
+"""PyTorch's private functions that raise an error if a worker process dies, for programs that start workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-_worker_pids: dict[int, set[int]] = {}  # keyed by the id of the pass
+_worker_pids: dict[int, set[int]] = {}  # the key is the id of the pass
 _SIGCHLD_handler_set = False
 
 
@@ -23,7 +23,7 @@ def _remove_worker_pids(loader_id: int) -> None:
 
 
 def _error_if_any_worker_fails() -> None:
-    """Raise RuntimeError if a watched worker was killed or failed. Does not reap the process."""
+    """Raise RuntimeError if a watched worker was killed or failed. Do not reap the process."""
     for pids in _worker_pids.values():
         for pid in list(pids):
             try:
@@ -32,7 +32,7 @@ def _error_if_any_worker_fails() -> None:
                 continue
             if ended is None or (ended.si_code == os.CLD_EXITED and ended.si_status == 0):
                 continue
-            pids.clear()  # one error is enough
+            pids.clear()  # raise only one error for the workers of a pass
             worker = f"DataLoader worker (pid {pid})"
             if ended.si_code == os.CLD_EXITED:
                 raise RuntimeError(f"{worker} exited unexpectedly with exit code {ended.si_status}.")
@@ -40,7 +40,10 @@ def _error_if_any_worker_fails() -> None:
 
 
 def _set_SIGCHLD_handler() -> None:
-    """Check the watched workers when a child process ends. Only the main thread can set the handler."""
+    """Set a signal handler that checks the watched workers when a child process ends.
+
+    Only the main thread can set the handler.
+    """
     global _SIGCHLD_handler_set
     if _SIGCHLD_handler_set or threading.current_thread() is not threading.main_thread():
         return

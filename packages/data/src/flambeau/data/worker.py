@@ -1,4 +1,4 @@
-"""Information for datasets about the worker in which they are read."""
+"""Information about the worker that reads a dataset."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class WorkerInfo:
     """Description of a worker, returned by :func:`get_worker_info`.
 
     Attributes:
-        id: number of the worker, 0 to ``num_workers - 1``.
+        id: number of the worker, from 0 to ``num_workers - 1``.
         num_workers: number of workers of the loader.
         seed: seed of this worker in this epoch.
-        dataset: this process's copy of the dataset (in a thread, the dataset).
+        dataset: the worker process's copy of the dataset; in a worker thread, the dataset itself.
 
     >>> from flambeau.data import DataLoader, IterableDataset, get_worker_info
     >>> class Shards(IterableDataset):
@@ -51,7 +51,7 @@ class _ResumeIteration:
 
 
 class ManagerWatchdog:
-    """Check in a worker that its parent process is alive."""
+    """Object with which a worker checks that its parent process is alive."""
 
     def __init__(self) -> None:
         self._parent = os.getppid()
@@ -62,13 +62,13 @@ class ManagerWatchdog:
 
 
 _local = threading.local()
-_worker_info: WorkerInfo | None = None  # programs set it in workers that they start themselves
+_worker_info: WorkerInfo | None = None  # set by programs in workers that they start themselves
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """Return the description of the calling worker; None outside of workers.
+    """Return the description of the worker that calls this function, or None outside workers.
 
-    An IterableDataset uses it to give each worker a shard of the stream.
+    An IterableDataset calls this function to select the shard of the worker.
 
     >>> get_worker_info() is None
     True
@@ -82,13 +82,13 @@ def set_worker_info(info: WorkerInfo) -> None:
 
 
 def _generate_state(base_seed: int, worker_id: int) -> list[int]:
-    """Return the four words with which PyTorch's workers seed NumPy's generator; other libraries use them too."""
+    """Return the four words with which PyTorch's workers seed NumPy's generator. Other libraries also use them."""
     words = [worker_id, base_seed & 0xFFFFFFFF, base_seed >> 32, 0]
     return [int(word) for word in np.random.SeedSequence(words).generate_state(4)]
 
 
 class Introduction:
-    """Wrapper of ``worker_init_fn`` in a worker. An exception is reported as the answer to the first request."""
+    """Wrapper that calls ``worker_init_fn`` once in a worker. Its exception is the answer to the first request."""
 
     def __init__(self, worker: int, worker_init_fn: Callable[[int], None] | None) -> None:
         self._worker = worker
@@ -96,7 +96,7 @@ class Introduction:
         self._error: Exception | None = None
 
     def run(self) -> None:
-        """Call ``worker_init_fn`` at the first call; keep its exception for `check`."""
+        """Call ``worker_init_fn`` if this is the first call. Keep its exception for `check`."""
         function, self._function = self._function, None
         if function is not None:
             try:
@@ -106,7 +106,7 @@ class Introduction:
                 self._error = error
 
     def check(self) -> None:
-        """Raise the exception that ``worker_init_fn`` raised, if any."""
+        """Raise the exception of ``worker_init_fn`` if it raised one."""
         error, self._error = self._error, None
         if error is not None:
             raise error
