@@ -5,10 +5,10 @@ shape of one draw). ``sample(s)`` has the shape ``s + batch_shape + event_shape`
 dimensions. ``rsample`` is differentiable in the parameters if ``has_rsample`` is true. The score function
 ``log_prob(x).backward()`` works for all distributions.
 
-In the formulas for ``rsample``, ``u`` is uniform on (0, 1), and ``epsilon`` is the variable with the standard
-parameters, for example a standard normal one.
+In the formulas for ``rsample``, ``u`` is a uniform variable on (0, 1), and ``epsilon`` is a variable with the standard
+parameters, for example a standard normal variable.
 
-Each distribution is one module, loaded when it is first used.
+Each distribution is one module, which is loaded when it is first used.
 """
 
 from importlib import import_module
@@ -69,7 +69,7 @@ if TYPE_CHECKING:
 
 _SUBMODULES = ("constraints", "distribution", "utils")
 
-# The public names, by the module that defines them.
+# For each module, the public names that it defines.
 _NAMES = {
     "bernoulli": "Bernoulli",
     "beta": "Beta",
@@ -126,7 +126,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = ["Distribution", *_HOME]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # type checkers do not see __getattr__, so that they report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name in _HOME:

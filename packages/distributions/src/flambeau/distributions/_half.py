@@ -10,7 +10,7 @@ from .transformed_distribution import TransformedDistribution
 
 
 class Half(TransformedDistribution):
-    """Base class of distributions of ``|x|``, where ``x`` has a density that is symmetric about 0, with a ``scale``."""
+    """Base class of distributions of ``|x|``, where ``x`` has a ``scale`` and a density that is symmetric about 0."""
 
     arg_constraints = {"scale": constraints.positive}
     support = constraints.nonnegative

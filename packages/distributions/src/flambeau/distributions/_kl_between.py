@@ -1,4 +1,4 @@
-"""Divergences between different univariate families: ``-H(p) - E_p[log q(x)]``."""
+"""Divergences between different univariate families: ``-H(p) - E_p[log q(x)]``, where ``H`` is the entropy."""
 
 import math
 from typing import Any
@@ -19,7 +19,7 @@ from .pareto import Pareto
 from .uniform import Uniform
 from .utils import euler_constant
 
-# For each class of p, the classes of q whose support does not contain p's, so that the divergence is infinite.
+# For each class of p, the classes of q whose support does not contain the support of p: the divergence is infinite.
 _OUTSIDE: dict[type[Distribution], tuple[type[Distribution], ...]] = {
     Beta: (Pareto,),
     ContinuousBernoulli: (Pareto,),
@@ -70,7 +70,7 @@ def _mean_exp(p: Any, t: Tensor) -> Tensor:
 
 
 def _infinite_unless(possible: Tensor, kl: Tensor) -> Tensor:
-    """Replace the divergence by infinity where ``possible`` is False."""
+    """Return ``kl`` where ``possible`` is True, else infinity."""
     return fb.where(possible, kl, fb.inf)
 
 
@@ -129,7 +129,7 @@ def _to_gumbel(p: Distribution, q: Gumbel) -> Tensor:
 
 @formula(Normal, Laplace)
 def _normal_laplace(p: Normal, q: Laplace) -> Tensor:
-    """Compute the divergence. It uses the mean of ``|x - q.loc|``, which has a folded normal distribution."""
+    """Compute the divergence from the mean of ``|x - q.loc|``, which has a folded normal distribution."""
     shift = p.loc - q.loc
     z = shift / (math.sqrt(2) * p.scale)
     distance = p.scale * math.sqrt(2 / math.pi) * (-z.square()).exp() + shift * z.erf()

@@ -12,7 +12,7 @@ from .utils import _sum_rightmost
 
 @formula(ExponentialFamily, ExponentialFamily)
 def _exponential_families(p: ExponentialFamily, q: ExponentialFamily) -> Tensor:
-    """Compute the Bregman divergence ``F(q) - F(p) - <q - p, grad F(p)>`` of the log normaliser."""
+    """Compute the Bregman divergence ``F(q) - F(p) - <q - p, grad F(p)>`` of the log normaliser ``F``."""
     if type(p) is not type(q):
         raise NotImplementedError(
             "The cross KL-divergence between different exponential families cannot be computed using Bregman "

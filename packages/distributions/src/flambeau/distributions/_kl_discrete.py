@@ -13,7 +13,7 @@ from .poisson import Poisson
 
 
 def _weighted(weight: Tensor, log_ratio: Tensor, other: Tensor) -> Tensor:
-    """Return ``weight * log_ratio``. It is 0 where ``weight`` is 0, else infinite where ``other`` is 0."""
+    """Return 0 where ``weight`` is 0, else infinity where ``other`` is 0, else ``weight * log_ratio``."""
     term = (weight * log_ratio).masked_fill(other == 0, fb.inf)
     return term.masked_fill((weight == 0).expand(term.shape), 0)
 
@@ -27,7 +27,7 @@ def _bernoullis(p: Bernoulli, q: Bernoulli) -> Tensor:
 
 @formula(Binomial, Binomial)
 def _binomials(p: Binomial, q: Binomial) -> Tensor:
-    """Multiply the divergence of one trial by the number of trials."""
+    """Return the divergence of one trial times the number of trials."""
     if (p.total_count < q.total_count).any():
         raise NotImplementedError("KL between Binomials where q.total_count > p.total_count is not implemented")
     kl = p.total_count * (p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p())

@@ -1,4 +1,4 @@
-"""Distributions that are given by either ``probs`` or ``logits``. The other one is computed at first access."""
+"""Distributions whose parameter is either ``probs`` or ``logits``. The first access to the other one computes it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from .utils import broadcast_all, lazy_property, logits_to_probs, probs_to_logit
 
 
 def exactly_one(probs: Any, logits: Any) -> None:
-    """Raise ValueError unless exactly one of the two is None."""
+    """Raise ValueError if both ``probs`` and ``logits`` are given, or neither of them."""
     if (probs is None) == (logits is None):
         raise ValueError("Either `probs` or `logits` must be specified, but not both.")
 
@@ -18,7 +18,7 @@ class Binary(Distribution):
     """Base class of distributions with a probability of success ``probs = sigmoid(logits)``."""
 
     def _set(self, probs: Any, logits: Any, *others: Any) -> tuple[Tensor, ...]:
-        """Store the one of ``probs`` and ``logits`` that is given. Return the other parameters, broadcast with it."""
+        """Broadcast ``probs`` or ``logits``, whichever is given, with ``others``. Store it and return ``others``."""
         exactly_one(probs, logits)
         broadcast = broadcast_all(logits if probs is None else probs, *others)
         self.__dict__["logits" if probs is None else "probs"] = broadcast[0]

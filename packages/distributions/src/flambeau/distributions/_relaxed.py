@@ -1,4 +1,4 @@
-"""Relaxed discrete distributions: a continuous distribution of log probabilities, mapped to probabilities."""
+"""Relaxed discrete distributions: continuous distributions of log probabilities that are mapped to probabilities."""
 
 from flambeau import Tensor
 
@@ -6,7 +6,7 @@ from .transformed_distribution import TransformedDistribution
 
 
 class Relaxed(TransformedDistribution):
-    """Base class of relaxed distributions. The parameters are those of the base distribution."""
+    """Base class of relaxed distributions. The parameters belong to ``base_dist``."""
 
     has_rsample = True
 

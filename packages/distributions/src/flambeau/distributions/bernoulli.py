@@ -15,11 +15,11 @@ __all__ = ["Bernoulli"]
 
 
 class Bernoulli(Binary, ExponentialFamily):
-    """``p(x) = probs**x (1 - probs)**(1 - x)`` for ``x`` in 0 and 1.
+    """Bernoulli distribution: ``p(x) = probs**x (1 - probs)**(1 - x)`` for ``x`` equal to 0 or 1.
 
     Args:
         probs: probability of 1, a tensor or a number.
-        logits: its log odds; exactly one of the two is given.
+        logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
     Support: 0 and 1, in the parameter's dtype.
 
     >>> Bernoulli(probs=0.25).log_prob(fb.tensor([0.0, 1.0]))

@@ -14,7 +14,7 @@ __all__ = ["Beta"]
 
 
 class Beta(ExponentialFamily):
-    """``p(x) = x**(a - 1) (1 - x)**(b - 1) gamma(a + b) / (gamma(a) gamma(b))``.
+    """Beta distribution: ``p(x) = x**(a - 1) (1 - x)**(b - 1) gamma(a + b) / (gamma(a) gamma(b))``.
 
     Args:
         concentration1: ``a``, positive; broadcasts with ``b``.
@@ -47,7 +47,7 @@ class Beta(ExponentialFamily):
 
     @property
     def mode(self) -> Tensor:
-        """The mode; if both concentrations are below 1, the end of the interval with the higher density."""
+        """The mode. If both concentrations are below 1, this is 0 or 1, whichever has the higher density nearby."""
         excess1, excess0 = (self.concentration1 - 1).clamp(min=0), (self.concentration0 - 1).clamp(min=0)
         end = (self.concentration1 >= self.concentration0).to(excess1.dtype)
         below = (self.concentration1 < 1) & (self.concentration0 < 1)
@@ -59,7 +59,7 @@ class Beta(ExponentialFamily):
         return self.concentration1 * self.concentration0 / (total.square() * (total + 1))
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draw the first of two coordinates of a Dirichlet variate, which is never 0 or 1."""
+        """Draw samples: the first of the two coordinates of a Dirichlet sample. No sample is 0 or 1."""
         both = fb.stack([self.concentration1, self.concentration0], -1)
         return fb._sample_dirichlet(both.expand((*self._extended_shape(sample_shape), 2)))[..., 0]
 

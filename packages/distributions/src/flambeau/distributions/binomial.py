@@ -1,4 +1,4 @@
-"""The binomial distribution: successes in a number of trials."""
+"""The binomial distribution: the number of successes in a number of trials."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ __all__ = ["Binomial"]
 
 
 class Binomial(Binary):
-    """``p(k) = n! / (k! (n - k)!) probs**k (1 - probs)**(n - k)`` with ``n = total_count``.
+    """Binomial distribution: ``p(k) = n! / (k! (n - k)!) probs**k (1 - probs)**(n - k)`` with ``n = total_count``.
 
     Args:
         total_count: number of trials, an integer or a tensor of integers that broadcasts.
         probs: probability of success.
-        logits: its log odds; exactly one of the two is given.
-    Support: the integers 0 ... total_count, in the parameter's dtype.
-    Source: for ten or more expected successes, samples are drawn by the method of Hoermann 1993.
+        logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
+    Support: the integers from 0 to total_count, in the parameter's dtype.
+    Source: for ten or more expected successes, samples are drawn with the method of Hoermann 1993.
 
     >>> Binomial(4, probs=fb.tensor(0.5)).log_prob(fb.tensor(2.0)).exp()
     tensor(0.3750)
@@ -42,7 +42,7 @@ class Binomial(Binary):
         logits: Tensor | None = None,
         validate_args: bool | None = None,
     ) -> None:
-        if isinstance(total_count, Tensor):  # the distribution has the dtype of the probabilities
+        if isinstance(total_count, Tensor):  # the distribution has the dtype of probs or logits
             given = logits if probs is None else probs
             total_count = total_count.type_as(given) if isinstance(given, Tensor) else total_count
         (self.total_count,) = self._set(probs, logits, total_count)
@@ -79,7 +79,7 @@ class Binomial(Binary):
         return ways + value * self.logits - n * fb.softplus(self.logits)
 
     def entropy(self) -> Tensor:
-        """Compute the entropy by a sum over all counts. Raises: NotImplementedError if the numbers of trials differ."""
+        """Sum ``-p log p`` over all counts. Raises: NotImplementedError if ``total_count`` varies over the batch."""
         log_prob = self.log_prob(self._all_counts("entropy"))
         return -(log_prob.exp() * log_prob).sum(0)
 

@@ -14,12 +14,13 @@ __all__ = ["Categorical"]
 
 
 class Categorical(Distribution):
-    """``p(k) = probs[..., k]``.
+    """Categorical distribution over K classes: ``p(k) = probs[..., k]``.
 
     Args:
-        probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one is given. The attribute is normalised.
-    Support: the integers 0 ... K - 1, int64.
+        probs: ``(*, K)``, nonnegative weights. The distribution divides the weights by their sum.
+        logits: ``(*, K)``, unnormalised log probabilities. Exactly one of ``probs`` and ``logits`` must be given. The
+            attribute ``logits`` is normalised.
+    Support: the integers from 0 to K - 1, int64.
 
     >>> Categorical(probs=fb.tensor([1.0, 3.0])).log_prob(fb.tensor([0, 1]))
     tensor([-1.3863, -0.2877])
@@ -106,7 +107,7 @@ class Categorical(Distribution):
         return logits.gather(-1, value.unsqueeze(-1)).squeeze(-1)
 
     def entropy(self) -> Tensor:
-        logits = self.logits.clamp(min=fb.finfo(self.logits.dtype).min)  # so that 0 * -inf becomes 0
+        logits = self.logits.clamp(min=fb.finfo(self.logits.dtype).min)  # the product with a probability of 0 is 0
         return -(logits * self.probs).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:

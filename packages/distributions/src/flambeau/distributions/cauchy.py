@@ -14,11 +14,11 @@ __all__ = ["Cauchy"]
 
 
 class Cauchy(Distribution):
-    """``p(x) = 1 / (pi scale (1 + ((x - loc) / scale)**2))``; it has no mean.
+    """Cauchy distribution: ``p(x) = 1 / (pi scale (1 + ((x - loc) / scale)**2))``. The mean is undefined.
 
     Args:
         loc: median; broadcasts with ``scale``.
-        scale: half width at half maximum, positive.
+        scale: half width of the density at half of its maximum, positive.
     Support: the real numbers. Gradient: through ``rsample``, ``loc + scale * epsilon``.
 
     >>> Cauchy(0.0, 1.0).cdf(fb.tensor([0.0, 1.0]))

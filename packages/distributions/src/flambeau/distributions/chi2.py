@@ -12,10 +12,10 @@ __all__ = ["Chi2"]
 
 
 class Chi2(Gamma):
-    """The sum of ``df`` squared standard normal variables: ``Gamma(df / 2, 1 / 2)``.
+    """Distribution of the sum of ``df`` squared standard normal variables: ``Gamma(df / 2, 1 / 2)``.
 
     Args:
-        df: degrees of freedom, positive, not necessarily whole.
+        df: degrees of freedom, positive, not necessarily an integer.
 
     >>> Chi2(3.0).mean
     tensor(3.)

@@ -1,7 +1,8 @@
 """Registries of transforms from unconstrained numbers to constrained parameters.
 
-``biject_to(constraint)`` is bijective, for densities in unconstrained coordinates (Hamiltonian Monte Carlo).
-``transform_to(constraint)`` may be overparametrised; it is cheap and well conditioned, for optimizers.
+``biject_to(constraint)`` is bijective. Use it for densities in unconstrained coordinates, for example for Hamiltonian
+Monte Carlo. ``transform_to(constraint)`` is cheap and well conditioned. Use it for optimization. It may have more
+unconstrained numbers than the parameter has degrees of freedom.
 
 >>> transform_to(constraints.positive)(fb.tensor([0.0]))
 tensor([1.])
@@ -22,8 +23,8 @@ Factory = TypeVar("Factory", bound=Callable[..., Transform])
 class ConstraintRegistry:
     """Registry of transforms from unconstrained numbers to the values that satisfy a constraint.
 
-    Calling the registry with a constraint returns the transform for its class; ``register`` adds a class.
-    ``biject_to`` and ``transform_to`` are the two registries of this package.
+    A call of the registry with a constraint returns the transform for the class of the constraint. ``register`` adds a
+    class. ``biject_to`` and ``transform_to`` are the two registries of this package.
 
     >>> from flambeau.distributions import biject_to, constraints
     >>> biject_to(constraints.interval(2.0, 4.0))(fb.tensor([-100.0, 0.0]))
@@ -42,9 +43,10 @@ class ConstraintRegistry:
     def register(self, constraint: Any, factory: Any = None) -> Any:
         """Register ``factory``, a function from a constraint to a transform, for a class of constraints.
 
-        ``constraint`` is the class or an instance of it. Without a factory, return a decorator.
+        ``constraint`` is the class or an instance of the class. Without ``factory``, return a decorator for the
+        factory.
 
-        Raises: TypeError for an object that is not a constraint.
+        Raises: TypeError if ``constraint`` is not a constraint.
         """
         if factory is None:
             return lambda factory: self.register(constraint, factory)
@@ -55,7 +57,7 @@ class ConstraintRegistry:
         return factory
 
     def __call__(self, constraint: Constraint) -> Transform:
-        """Return the transform to ``constraint``. Raises: NotImplementedError if none is registered."""
+        """Return the transform to ``constraint``. Raises: NotImplementedError if its class is not registered."""
         factory = self._registry.get(type(constraint))
         if factory is None:
             raise NotImplementedError(f"Cannot transform {type(constraint).__name__} constraints")
@@ -130,7 +132,7 @@ def _positive_definite(constraint: Any) -> Transform:
 
 
 def _register_composites(registry: ConstraintRegistry) -> None:
-    """Register transforms for ``independent``, ``cat`` and ``stack``, composed of the transforms of their parts."""
+    """Register the transforms for ``independent``, ``cat`` and ``stack``, which combine the transforms of the parts."""
 
     @registry.register(constraints.independent)
     def independent(constraint: Any) -> Transform:

@@ -17,12 +17,14 @@ __all__ = ["ContinuousBernoulli"]
 
 
 class ContinuousBernoulli(Binary, ExponentialFamily):
-    """``p(x) = C(probs) probs**x (1 - probs)**(1 - x)`` with ``C(l) = 2 atanh(1 - 2 l) / (1 - 2 l)``, 2 at one half.
+    """Continuous Bernoulli distribution: ``p(x) = C(probs) probs**x (1 - probs)**(1 - x)``.
+
+    The normalising constant is ``C(l) = 2 atanh(1 - 2 l) / (1 - 2 l)`` for ``l != 0.5``, and ``C(0.5) = 2``.
 
     Args:
-        probs: in (0, 1), a tensor or a number. It differs from the mean.
-        logits: its log odds; exactly one of the two is given.
-        lims: for ``probs`` between these limits, Taylor series at one half are used instead of the formulas.
+        probs: parameter in (0, 1), a tensor or a number. The mean of the distribution is a different number.
+        logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
+        lims: for ``probs`` between these limits, Taylor series at 0.5 replace the formulas, which are unstable there.
     Support: ``[0, 1]``. Gradient: through ``rsample``, ``icdf(u)`` with uniform ``u``.
     Source: Loaiza-Ganem and Cunningham 2019, arXiv:1907.06845.
 
@@ -45,12 +47,12 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         self._set(probs, logits)
         self._lims = lims
         super().__init__(self._param.shape, validate_args=validate_args)
-        if probs is not None:  # after the check, because clamping hides invalid values; 0 and 1 have no density
+        if probs is not None:  # 0 and 1 have no density; the check is above, because clamping hides invalid values
             self.probs = clamp_probs(self.probs)
 
     @lazy_property
     def probs(self) -> Tensor:
-        """Return the probabilities, clamped to (0, 1), because 0 and 1 have no density."""
+        """Return the probabilities, clamped to (0, 1), because the distribution has no density for 0 and 1."""
         return clamp_probs(logits_to_probs(self.logits, is_binary=True))
 
     def expand(self, batch_shape: Shape, _instance: Any = None) -> "ContinuousBernoulli":
@@ -62,7 +64,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         return (self.probs <= self._lims[0]) | (self.probs > self._lims[1])
 
     def _cut_probs(self) -> Tensor:
-        """Return ``probs``, with ``lims[0]`` instead of values between ``lims``, where the formulas are unstable."""
+        """Return ``probs``, but ``lims[0]`` for values between the limits, where the formulas are unstable."""
         return fb.where(self._outside_unstable_region(), self.probs, self._lims[0])
 
     def _cont_bern_log_norm(self) -> Tensor:
@@ -120,7 +122,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         return (self.logits,)
 
     def _log_normalizer(self, x: Tensor) -> Tensor:
-        """Return ``log((e**x - 1) / x)``, computed by a series near 0."""
+        """Return ``log((e**x - 1) / x)``. Near 0, a series computes the result."""
         outside = (x <= self._lims[0] - 0.5) | (x > self._lims[1] - 0.5)
         cut = fb.where(outside, x, self._lims[0] - 0.5)
         log_norm = cut.expm1().abs().log() - cut.abs().log()

@@ -13,7 +13,7 @@ __all__ = ["Dirichlet"]
 
 
 class Dirichlet(ExponentialFamily):
-    """``p(x) = gamma(sum a) / prod gamma(a_i) * prod x_i**(a_i - 1)`` with ``a = concentration``.
+    """Dirichlet distribution: ``p(x) = gamma(sum a) / prod gamma(a_i) * prod x_i**(a_i - 1)``, ``a = concentration``.
 
     Args:
         concentration: ``(*, K)``, positive.
@@ -46,7 +46,7 @@ class Dirichlet(ExponentialFamily):
 
     @property
     def mode(self) -> Tensor:
-        """The mode; if all concentrations are below 1, the corner with the largest concentration."""
+        """The mode. If all concentrations are below 1, this is the corner with the largest concentration."""
         excess = (self.concentration - 1).clamp(min=0)
         corner = fb.one_hot(self.concentration.argmax(-1), self.concentration.shape[-1]).to(excess.dtype)
         below = (self.concentration < 1).all(-1, True)

@@ -27,15 +27,16 @@ _NO_EXPAND = "Subclass {} of {} that defines a custom __init__ method must also 
 class Distribution:
     """Base class of distributions.
 
-    A subclass sets its parameters, calls ``super().__init__`` with its shapes, and defines ``arg_constraints``,
-    ``support``, ``expand``, ``sample`` or ``rsample`` (with ``has_rsample = True``), ``log_prob``, and, if known,
-    ``mean``, ``mode``, ``variance``, ``cdf``, ``icdf``, ``entropy``, ``enumerate_support``.
+    A subclass sets its parameters and calls ``super().__init__`` with its shapes. It defines ``arg_constraints``,
+    ``support``, ``expand``, ``sample`` or ``rsample`` (with ``has_rsample = True``), and ``log_prob``. If formulas are
+    known, it also defines ``mean``, ``mode``, ``variance``, ``cdf``, ``icdf``, ``entropy`` and ``enumerate_support``.
 
     Args:
-        batch_shape: shape of the parameters; each entry is an independent distribution.
+        batch_shape: shape of the parameters. Each element is an independent distribution.
         event_shape: shape of a single draw.
-        validate_args: if True, check parameters and values against their constraints; None uses the class default.
-    Raises: ValueError for a parameter that violates its constraint; the message names the parameter and its values.
+        validate_args: if True, check parameters and values against their constraints. None selects the default of
+            ``set_default_validate_args``.
+    Raises: ValueError if a parameter violates its constraint. The message contains the name and value of the parameter.
 
     >>> from flambeau.distributions import Distribution, constraints
     >>> class Dirac(Distribution):
@@ -87,7 +88,7 @@ class Distribution:
             if name in given:
                 value = given[name]
             elif isinstance(constraint, _Dependent) or isinstance(getattr(type(self), name, None), lazy_property):
-                continue  # skip parameters that are computed from others
+                continue  # the parameter is computed from other parameters
             else:
                 value = getattr(self, name)
             if not isinstance(constraint, _Dependent) and not constraint.check(value).all():
@@ -146,7 +147,10 @@ class Distribution:
             return self.rsample(sample_shape)
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draw samples differentiable in the parameters, of shape ``sample_shape + batch_shape + event_shape``."""
+        """Draw differentiable samples of shape ``sample_shape + batch_shape + event_shape``.
+
+        Gradients flow from the samples to the parameters.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no reparameterised samples")
 
     def sample_n(self, n: int) -> Tensor:
@@ -155,11 +159,11 @@ class Distribution:
         return self.sample((n,))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log density, or log probability, at ``value``, which broadcasts with the distribution's shape."""
+        """Return the log density or log probability of ``value``, which broadcasts with the distribution."""
         raise NotImplementedError(f"{type(self).__name__} does not implement log_prob")
 
     def cdf(self, value: Tensor) -> Tensor:
-        """Return the probability of a sample that is at most ``value``."""
+        """Return the probability that a sample is at most ``value``."""
         raise NotImplementedError(f"{type(self).__name__} does not implement cdf")
 
     def icdf(self, value: Tensor) -> Tensor:
@@ -167,7 +171,7 @@ class Distribution:
         raise NotImplementedError(f"{type(self).__name__} does not implement icdf")
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        """Return all values of a discrete distribution along dimension 0, expanded over the batch if ``expand``."""
+        """Return all values of a discrete distribution along dimension 0. If ``expand``, repeat them over the batch."""
         raise NotImplementedError(f"{type(self).__name__} does not enumerate its support")
 
     def entropy(self) -> Tensor:
@@ -185,7 +189,7 @@ class Distribution:
         return sample_shape + self._batch_shape + self._event_shape
 
     def _validate_sample(self, value: Tensor) -> None:
-        """Raise ValueError unless ``value`` matches the shapes and is in the support."""
+        """Raise ValueError if ``value`` is outside the support or does not broadcast with the distribution's shape."""
         if not isinstance(value, Tensor):
             raise ValueError(f"The value argument to log_prob must be a Tensor, got {type(value).__name__}")
         if value.shape != self._batch_shape + self._event_shape:
@@ -215,9 +219,9 @@ class Distribution:
                 )
 
     def _get_checked_instance(self, cls: type[D], _instance: Any = None) -> D:
-        """Return ``_instance``, or a new object without a state, for ``expand`` to fill.
+        """Return the object that ``expand`` fills: ``_instance``, or a new object without attributes.
 
-        Raises: NotImplementedError if a subclass with its own ``__init__`` does not define ``expand``.
+        Raises: NotImplementedError if a subclass defines ``__init__`` but not ``expand``.
         """
         if _instance is None and type(self).__init__ != cls.__init__:
             raise NotImplementedError(_NO_EXPAND.format(type(self).__name__, cls.__name__))
@@ -225,7 +229,7 @@ class Distribution:
         return made
 
     def _expanded(self, cls: type[D], batch_shape: Shape, _instance: Any) -> D:
-        """Implement ``expand`` for a class ``cls`` whose only state is the parameters in ``arg_constraints``."""
+        """Implement ``expand`` for a class ``cls`` that has no state except the parameters in ``arg_constraints``."""
         new = self._get_checked_instance(cls, _instance)
         batch_shape = Size(batch_shape)
         declared: Any = cls.arg_constraints

@@ -11,11 +11,11 @@ __all__ = ["ExponentialFamily"]
 
 
 class ExponentialFamily(Distribution):
-    """Base class of exponential families: natural parameters ``theta``, log normaliser ``F``, carrier measure ``k``.
+    """Base class of exponential families: ``p(x; theta) = exp(<t(x), theta> - F(theta) + k(x))``.
 
-    A subclass defines ``_natural_params`` (a tuple of tensors), ``_log_normalizer`` (``F``, a function of these) and
-    ``_mean_carrier_measure`` (the expectation of ``k``). The base class computes the entropy, and the divergence within
-    a family, from the gradient of ``F``, which is the expectation of ``t(x)``.
+    A subclass defines ``_natural_params`` (``theta``, a tuple of tensors), ``_log_normalizer`` (``F``, a function of
+    these tensors) and ``_mean_carrier_measure`` (the expectation of ``k``). The base class computes the entropy and the
+    divergence within a family from the gradient of ``F``, which is the expectation of ``t(x)``.
 
     Source: Nielsen and Nock 2010, "Entropies and cross-entropies of exponential families".
 
@@ -43,7 +43,7 @@ class ExponentialFamily(Distribution):
         raise NotImplementedError(f"{type(self).__name__} does not define its mean carrier measure")
 
     def _expected_statistics(self) -> tuple[tuple[Tensor, ...], Tensor, tuple[Tensor, ...]]:
-        """Return ``theta``, ``F(theta)``, and the gradient of ``F``, which is the expected sufficient statistics."""
+        """Return ``theta``, ``F(theta)``, and the gradient of ``F``: the expectation of the sufficient statistics."""
         given = self._natural_params
         differentiable = any(param.requires_grad for param in given)
         with fb.enable_grad():

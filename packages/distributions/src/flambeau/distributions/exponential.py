@@ -14,10 +14,10 @@ __all__ = ["Exponential"]
 
 
 class Exponential(ExponentialFamily):
-    """``p(x) = rate exp(-rate x)``.
+    """Exponential distribution: ``p(x) = rate exp(-rate x)``.
 
     Args:
-        rate: inverse mean, positive, a tensor or a number.
+        rate: inverse of the mean, positive, a tensor or a number.
     Support: the nonnegative numbers. Gradient: through ``rsample``, ``-log(u) / rate``.
 
     >>> Exponential(2.0).cdf(fb.tensor(1.0))

@@ -13,12 +13,12 @@ __all__ = ["FisherSnedecor"]
 
 
 class FisherSnedecor(Distribution):
-    """The ratio of two chi-squared variables, each divided by its degrees of freedom.
+    """Distribution of the ratio of two chi-squared variables, each divided by its degrees of freedom.
 
     With ``a = df1 / 2``, ``b = df2 / 2``, ``r = df1 / df2``: ``p(x) = r**a x**(a - 1) (1 + r x)**-(a + b) / B(a, b)``.
 
     Args:
-        df1, df2: degrees of freedom of numerator and denominator, positive; they broadcast.
+        df1, df2: degrees of freedom of the numerator and the denominator, positive. The arguments broadcast.
     Support: the positive numbers. Gradient: through ``rsample``, the ratio of two gamma variables.
 
     >>> FisherSnedecor(1.0, 4.0).mean
@@ -41,7 +41,7 @@ class FisherSnedecor(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean; NaN if ``df2 <= 2``."""
+        """The mean. NaN if ``df2 <= 2``."""
         return fb.where(self.df2 > 2, self.df2 / (self.df2 - 2), fb.nan)
 
     @property
@@ -51,7 +51,7 @@ class FisherSnedecor(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """The variance; NaN if ``df2 <= 4``."""
+        """The variance. NaN if ``df2 <= 4``."""
         df1, df2 = self.df1, self.df2
         variance = 2 * df2.square() * (df1 + df2 - 2) / (df1 * (df2 - 2).square() * (df2 - 4))
         return fb.where(df2 > 4, variance, fb.nan)

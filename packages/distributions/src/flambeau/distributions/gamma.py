@@ -14,11 +14,11 @@ __all__ = ["Gamma"]
 
 
 class Gamma(ExponentialFamily):
-    """``p(x) = rate**a x**(a - 1) exp(-rate x) / gamma(a)`` with ``a = concentration``.
+    """Gamma distribution: ``p(x) = rate**a x**(a - 1) exp(-rate x) / gamma(a)`` with ``a = concentration``.
 
     Args:
-        concentration: shape, positive; broadcasts with ``rate``.
-        rate: inverse scale, positive.
+        concentration: shape parameter, positive; broadcasts with ``rate``.
+        rate: inverse of the scale, positive.
     Support: the nonnegative numbers.
     Gradient: through ``rsample``, by implicit reparameterisation; first derivatives only.
     Source: Marsaglia and Tsang 2000; Figurnov, Mohamed, Mnih 2018, arXiv:1805.08498.
@@ -57,7 +57,7 @@ class Gamma(ExponentialFamily):
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         value = fb._standard_gamma(self.concentration.expand(shape)) / self.rate
-        return value.clamp(min=fb.finfo(value.dtype).tiny)  # not 0, for which log_prob can be infinite
+        return value.clamp(min=fb.finfo(value.dtype).tiny)  # log_prob can be infinite at 0
 
     def log_prob(self, value: Tensor) -> Tensor:
         value = fb.as_tensor(value, dtype=self.rate.dtype, device=self.rate.device)

@@ -1,4 +1,4 @@
-"""The generalised Pareto distribution, of excesses over a threshold."""
+"""The generalised Pareto distribution of excesses over a threshold."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ __all__ = ["GeneralizedPareto"]
 
 
 class GeneralizedPareto(Distribution):
-    """``p(x) = (1 + k z)**(-1 / k - 1) / scale`` with ``z = (x - loc) / scale``, ``k = concentration``.
+    """Generalised Pareto distribution: ``p(x) = (1 + k z)**(-1 / k - 1) / scale`` with ``k = concentration``.
 
-    For ``k = 0``, this is the exponential distribution.
+    Here ``z = (x - loc) / scale``. For ``k = 0``, ``z`` has the exponential distribution with rate 1.
 
     Args:
-        loc: the threshold; broadcasts with the others.
+        loc: threshold; broadcasts with ``scale`` and ``concentration``.
         scale: positive.
         concentration: tail index, of any sign.
     Support: ``x >= loc``, and ``x <= loc - scale / k`` for negative ``k``.
@@ -56,7 +56,7 @@ class GeneralizedPareto(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean; infinite if ``concentration >= 1``."""
+        """The mean. Infinite if ``concentration >= 1``."""
         k = self.concentration
         return fb.where(k < 1, self.loc + self.scale / (1 - k), fb.inf)
 
@@ -66,7 +66,7 @@ class GeneralizedPareto(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """The variance; infinite if ``concentration >= 0.5``."""
+        """The variance. Infinite if ``concentration >= 0.5``."""
         k = self.concentration
         return fb.where(k < 0.5, self.scale.square() / ((1 - k).square() * (1 - 2 * k)), fb.inf)
 
@@ -75,14 +75,14 @@ class GeneralizedPareto(Distribution):
         return self.icdf(u)
 
     def _shape(self) -> tuple[Tensor, Tensor]:
-        """Return a mask of the zero concentrations, and the concentration with zeros replaced by 1 to divide by it."""
+        """Return whether each concentration is 0, and a divisor: the concentration, but 1 where it is 0."""
         zero = self.concentration.abs() < fb.finfo(self.concentration.dtype).eps
         return zero, self.concentration.masked_fill(zero, 1)
 
     def _log_survival(self, value: Tensor) -> Tensor:
         zero, k = self._shape()
         z = (value - self.loc) / self.scale
-        # Near a concentration of 0, use the series, which has the right derivative.
+        # Where the concentration is near 0, use the Taylor series, so that the derivative is correct.
         return fb.where(zero, z * (0.5 * self.concentration * z - 1), -(k * z).log1p() / k)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ class GeneralizedPareto(Distribution):
         return (1 + self.concentration) * self._log_survival(value) - self.scale.log()
 
     def log_survival_function(self, value: Tensor) -> Tensor:
-        """Return ``log(1 - cdf(value))``, accurate in the tail."""
+        """Return ``log(1 - cdf(value))``. The result is accurate in the tail."""
         if self._validate_args:
             self._validate_sample(value)
         return self._log_survival(value)

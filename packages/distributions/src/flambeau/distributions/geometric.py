@@ -1,4 +1,4 @@
-"""The geometric distribution: failures before the first success."""
+"""The geometric distribution: the number of failures before the first success."""
 
 from typing import Any
 
@@ -14,11 +14,11 @@ __all__ = ["Geometric"]
 
 
 class Geometric(Binary):
-    """``p(k) = (1 - probs)**k probs``, the number of failures before the first success.
+    """Distribution of the number of failures before the first success: ``p(k) = (1 - probs)**k probs``.
 
     Args:
         probs: probability of success, in (0, 1].
-        logits: its log odds; exactly one of the two is given.
+        logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
     Support: the nonnegative integers, in the parameter's dtype.
 
     >>> Geometric(probs=0.25).mean
@@ -65,7 +65,8 @@ class Geometric(Binary):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        probs = self.probs.masked_fill((self.probs == 1) & (value == 0), 0)  # makes 0 * log(0) and its derivative 0
+        # For probs = 1 and value = 0, make 0 * log(0) and its derivative 0.
+        probs = self.probs.masked_fill((self.probs == 1) & (value == 0), 0)
         return value * (-probs).log1p() + self.probs.log()
 
     def entropy(self) -> Tensor:

@@ -17,7 +17,7 @@ __all__ = ["Gumbel"]
 
 
 class Gumbel(TransformedDistribution):
-    """``p(x) = exp(-z - exp(-z)) / scale`` with ``z = (x - loc) / scale``.
+    """Gumbel distribution: ``p(x) = exp(-z - exp(-z)) / scale`` with ``z = (x - loc) / scale``.
 
     Args:
         loc: mode; broadcasts with ``scale``.

@@ -14,7 +14,7 @@ __all__ = ["HalfCauchy"]
 
 
 class HalfCauchy(Half):
-    """``p(x) = 2 / (pi scale (1 + (x / scale)**2))``; its mean is infinite.
+    """Half Cauchy distribution: ``p(x) = 2 / (pi scale (1 + (x / scale)**2))``. The mean is infinite.
 
     Args:
         scale: median, positive, a tensor or a number.

@@ -14,7 +14,7 @@ __all__ = ["HalfNormal"]
 
 
 class HalfNormal(Half):
-    """``p(x) = sqrt(2 / pi) exp(-x**2 / (2 scale**2)) / scale``.
+    """Half normal distribution: ``p(x) = sqrt(2 / pi) exp(-x**2 / (2 scale**2)) / scale``.
 
     Args:
         scale: standard deviation of the normal distribution, positive, a tensor or a number.

@@ -19,7 +19,7 @@ class Independent(Distribution, Generic[D]):
     Args:
         base_distribution: any distribution.
         reinterpreted_batch_ndims: number of batch dimensions that become event dimensions.
-    Raises: ValueError if the distribution has fewer batch dimensions.
+    Raises: ValueError if ``base_distribution`` has fewer batch dimensions than ``reinterpreted_batch_ndims``.
 
     >>> from flambeau.distributions import Normal
     >>> Independent(Normal(fb.zeros(3, 2), 1.0), 1).log_prob(fb.zeros(2)).shape

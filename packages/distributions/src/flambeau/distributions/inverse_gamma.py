@@ -15,13 +15,13 @@ __all__ = ["InverseGamma"]
 
 
 class InverseGamma(TransformedDistribution):
-    """The reciprocal of a gamma variable: ``p(x) = rate**a x**(-a - 1) exp(-rate / x) / gamma(a)``.
+    """Distribution of the reciprocal of a gamma variable: ``p(x) = rate**a x**(-a - 1) exp(-rate / x) / gamma(a)``.
 
     Here ``a = concentration``.
 
     Args:
-        concentration: shape, positive; broadcasts with ``rate``.
-        rate: scale, positive; it is the inverse scale of the gamma variable.
+        concentration: shape parameter, positive; broadcasts with ``rate``.
+        rate: scale of the distribution and inverse scale of the gamma variable, positive.
     Support: the positive numbers. Gradient: through ``rsample``, as for Gamma.
 
     >>> InverseGamma(3.0, 4.0).mean
@@ -55,7 +55,7 @@ class InverseGamma(TransformedDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean; infinite if ``concentration <= 1``."""
+        """The mean. Infinite if ``concentration <= 1``."""
         return fb.where(self.concentration > 1, self.rate / (self.concentration - 1), fb.inf)
 
     @property
@@ -64,7 +64,7 @@ class InverseGamma(TransformedDistribution):
 
     @property
     def variance(self) -> Tensor:
-        """The variance; infinite if ``concentration <= 2``."""
+        """The variance. Infinite if ``concentration <= 2``."""
         a = self.concentration
         return fb.where(a > 2, self.rate.square() / ((a - 1).square() * (a - 2)), fb.inf)
 

@@ -24,15 +24,16 @@ _FORMULAS = ("_kl_composite", "_kl_discrete", "_kl_continuous", "_kl_vectors", "
 def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
     """Return a decorator that registers a formula for ``kl_divergence`` between two classes and their subclasses.
 
-    ``kl_divergence`` uses the formula of the closest pair of base classes. If two pairs are equally close, it prefers
-    the closer class for ``p`` and issues a RuntimeWarning. Registering a pair again replaces its formula.
+    ``kl_divergence`` uses the formula of the closest pair of base classes. If one pair is closer for ``p`` and another
+    pair is closer for ``q``, ``kl_divergence`` uses the former and issues a RuntimeWarning. A second formula for the
+    same pair replaces the first.
 
-    The classes need not derive from `Distribution`; a mixin class is also allowed.
+    The classes need not derive from `Distribution`: a mixin class is also allowed.
 
     Args:
         type_p, type_q: classes of the arguments ``p`` and ``q``.
     Returns: a decorator for a function of ``(p, q)`` that returns a tensor of shape ``batch_shape``.
-    Raises: TypeError for an argument that is not a class.
+    Raises: TypeError if an argument is not a class.
 
     >>> from flambeau.distributions import Normal
     >>> class Standard(Normal):
@@ -51,7 +52,7 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
 
 
 def formula(type_p: type, type_q: type) -> Callable[[Formula], Formula]:
-    """Register a formula like ``register_kl``, without loading the formulas of this package first."""
+    """Return the decorator of ``register_kl``, but do not load the formulas of this package first."""
 
     def register(function: Formula) -> Formula:
         _KL_REGISTRY[type_p, type_q] = function
@@ -94,7 +95,7 @@ def kl_divergence(p: Distribution, q: Distribution) -> Tensor:
 
     The result is infinite where ``p`` has values outside the support of ``q``.
 
-    Raises: NotImplementedError for a pair without a formula, which ``register_kl`` can add.
+    Raises: NotImplementedError if no formula exists for the pair of classes. ``register_kl`` can add a formula.
     Gradient: defined for the parameters of ``p`` and ``q``.
 
     >>> from flambeau.distributions import Normal

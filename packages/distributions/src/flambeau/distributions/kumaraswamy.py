@@ -16,7 +16,9 @@ __all__ = ["Kumaraswamy"]
 
 
 class Kumaraswamy(TransformedDistribution):
-    """``p(x) = a b x**(a - 1) (1 - x**a)**(b - 1)``: similar to the beta distribution, with a simple quantile function.
+    """Kumaraswamy distribution: ``p(x) = a b x**(a - 1) (1 - x**a)**(b - 1)``.
+
+    It is similar to the beta distribution, but has a simple quantile function.
 
     Args:
         concentration1: ``a``, positive; broadcasts with ``b``.
@@ -59,7 +61,7 @@ class Kumaraswamy(TransformedDistribution):
 
     @property
     def mode(self) -> Tensor:
-        """The mode; NaN if a concentration is below 1 or both are 1, since the density then has no interior maximum."""
+        """The mode. NaN if a concentration is below 1 or both are 1: then the density has no maximum inside (0, 1)."""
         a, b = self.concentration1, self.concentration0
         mode = ((a - 1) / (a * b - 1)).pow(1 / a)
         return fb.where((a >= 1) & (b >= 1), mode, fb.nan)

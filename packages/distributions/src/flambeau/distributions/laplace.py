@@ -13,7 +13,7 @@ __all__ = ["Laplace"]
 
 
 class Laplace(Distribution):
-    """``p(x) = exp(-|x - loc| / scale) / (2 scale)``.
+    """Laplace distribution: ``p(x) = exp(-|x - loc| / scale) / (2 scale)``.
 
     Args:
         loc: mean; broadcasts with ``scale``.
@@ -55,7 +55,7 @@ class Laplace(Distribution):
         return 2**0.5 * self.scale
 
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draw samples by the inverse of the cumulative distribution function."""
+        """Draw samples with the inverse of the cumulative distribution function."""
         u = self.loc.new_empty(self._extended_shape(sample_shape)).uniform_(fb.finfo(self.loc.dtype).eps - 1, 1)
         return self.loc - self.scale * u.sign() * (-u.abs()).log1p()
 

@@ -15,15 +15,16 @@ __all__ = ["LKJCholesky"]
 
 
 class LKJCholesky(Distribution):
-    """The lower Cholesky factor ``L`` of a correlation matrix with density ``det(L L^T)**(concentration - 1)``.
+    """Distribution of the lower Cholesky factor ``L`` of a correlation matrix.
 
-    A concentration of 1 is uniform over correlation matrices; larger values favour matrices near the identity.
+    The density of the correlation matrix is proportional to ``det(L L^T)**(concentration - 1)``. For a concentration
+    of 1, the density is uniform. Larger values favour matrices near the identity.
 
     Args:
-        dim: ``D``, at least 2.
+        dim: number ``D`` of rows and columns, at least 2.
         concentration: positive, a tensor or a number.
     Support: ``(D, D)``, lower triangular with a positive diagonal and rows of length 1.
-    Source: Lewandowski, Kurowicka, Joe 2009; samples are drawn by their onion method.
+    Source: Lewandowski, Kurowicka, Joe 2009. Samples are drawn with the onion method of this paper.
 
     >>> LKJCholesky(3, 0.5).sample().shape
     flambeau.Size([3, 3])
@@ -47,10 +48,10 @@ class LKJCholesky(Distribution):
         return new
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
-        """Draw samples by the onion method.
+        """Draw samples with the onion method.
 
-        The elements of row i below the diagonal are a random direction in i dimensions, times the square root of a beta
-        variable. The diagonal element makes the length of each row 1.
+        The i elements of row i below the diagonal are a random unit vector times the square root of a beta variable.
+        The diagonal element makes the length of each row 1.
         """
         with no_grad():
             shape = self._extended_shape(sample_shape)

@@ -14,7 +14,9 @@ __all__ = ["LogNormal"]
 
 
 class LogNormal(TransformedDistribution):
-    """The exponential of a normal variable: ``p(x) = exp(-(log x - loc)**2 / (2 scale**2)) / (x scale sqrt(2 pi))``.
+    """Distribution of the exponential of a normal variable.
+
+    ``p(x) = exp(-(log x - loc)**2 / (2 scale**2)) / (x scale sqrt(2 pi))``.
 
     Args:
         loc: mean of the logarithm; broadcasts with ``scale``.

@@ -1,4 +1,4 @@
-"""The logistic distribution, whose cumulative distribution is the sigmoid function."""
+"""The logistic distribution, whose cumulative distribution function is the sigmoid function."""
 
 import math
 from typing import Any
@@ -17,7 +17,9 @@ __all__ = ["Logistic"]
 
 
 class Logistic(TransformedDistribution):
-    """``p(x) = exp(-z) / (scale * (1 + exp(-z))**2)`` with ``z = (x - loc) / scale``. PyTorch has no such class.
+    """Logistic distribution: ``p(x) = exp(-z) / (scale * (1 + exp(-z))**2)`` with ``z = (x - loc) / scale``.
+
+    PyTorch does not have this class.
 
     Args:
         loc: mean; broadcasts with ``scale``.

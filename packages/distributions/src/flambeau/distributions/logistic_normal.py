@@ -18,7 +18,7 @@ class LogisticNormal(TransformedDistribution):
 
     Args:
         loc: mean of the normal variables, ``(*, K - 1)``; broadcasts with ``scale``.
-        scale: their standard deviation, positive.
+        scale: standard deviation of the normal variables, positive.
     Support: points of the simplex. Gradient: through ``rsample``.
 
     >>> LogisticNormal(fb.zeros(2), fb.ones(2)).sample().shape

@@ -14,7 +14,9 @@ __all__ = ["LowRankMultivariateNormal"]
 
 
 class LowRankMultivariateNormal(Distribution):
-    """Multivariate normal distribution with covariance ``C = W W^T + diag(d)``. Time is linear in the dimension N.
+    """Multivariate normal distribution with covariance ``C = W W^T + diag(d)``.
+
+    The time of ``rsample`` and ``log_prob`` is linear in the dimension N.
 
     Args:
         loc: mean, ``(*, N)``.

@@ -12,12 +12,14 @@ __all__ = ["MixtureSameFamily"]
 
 
 class MixtureSameFamily(Distribution):
-    """``p(x) = sum_k w_k p_k(x)``: a component is drawn according to the weights, then a value from the component.
+    """Mixture of K components: ``p(x) = sum_k w_k p_k(x)`` with weights ``w_k``.
+
+    A sample is drawn from a component that is drawn with the weights as probabilities.
 
     Args:
-        mixture_distribution: a Categorical over the K components.
-        component_distribution: a distribution; its last batch dimension contains the components.
-    Support: the intersection of the components' supports.
+        mixture_distribution: Categorical distribution over the K components, whose ``probs`` are the weights.
+        component_distribution: distribution whose last batch dimension contains the components.
+    Support: the intersection of the supports of the components.
 
     >>> from flambeau.distributions import Categorical, Normal
     >>> MixtureSameFamily(Categorical(fb.ones(2)), Normal(fb.tensor([-1.0, 3.0]), fb.ones(2))).mean
@@ -68,7 +70,7 @@ class MixtureSameFamily(Distribution):
         return self._component_distribution
 
     def _average(self, of_components: Tensor) -> Tensor:
-        """Average a moment of the components with the mixture's weights."""
+        """Return the average of a moment of the components, with the weights of the mixture."""
         weights = self._mixture_distribution.probs
         weights = weights.reshape(weights.shape + (1,) * self._event_ndims)
         return (weights * of_components).sum(-1 - self._event_ndims)
@@ -79,13 +81,13 @@ class MixtureSameFamily(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """Variance: the mean of the variances plus the variance of the means."""
+        """The variance: the mean of the variances plus the variance of the means."""
         means = self._component_distribution.mean
         distance = means - self._add_component_dim(self.mean)
         return self._average(self._component_distribution.variance + distance.square())
 
     def _add_component_dim(self, x: Tensor) -> Tensor:
-        """Add a dimension for the components to a value."""
+        """Insert a dimension for the components before the event dimensions of ``x``."""
         return x.unsqueeze(-1 - self._event_ndims)
 
     def cdf(self, value: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ __all__ = ["Multinomial"]
 
 
 class Multinomial(Distribution):
-    """``p(x) = n! / prod x_k! * prod probs_k**x_k`` with ``n = total_count``.
+    """Multinomial distribution: ``p(x) = n! / prod x_k! * prod probs_k**x_k`` with ``n = total_count``.
 
     Args:
-        total_count: trials, an int, the same for the whole batch.
-        probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
+        total_count: number of trials, an int, the same for the whole batch.
+        probs: ``(*, K)``, nonnegative weights. The distribution divides the weights by their sum.
+        logits: ``(*, K)``, unnormalised log probabilities. Exactly one of ``probs`` and ``logits`` must be given.
     Support: counts ``(K,)`` that sum to ``total_count``, in the parameter's dtype.
 
     >>> Multinomial(3, probs=fb.tensor([1.0, 1.0])).log_prob(fb.tensor([1.0, 2.0])).exp()

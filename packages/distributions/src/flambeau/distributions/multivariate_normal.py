@@ -14,7 +14,7 @@ __all__ = ["MultivariateNormal"]
 
 
 def _squared_distance(scale_tril: Tensor, difference: Tensor) -> Tensor:
-    """Return the Mahalanobis distance ``|L**-1 d|**2`` for factors ``(*, N, N)`` and vectors ``(*, N)``."""
+    """Return the squared Mahalanobis distance ``|L**-1 d|**2`` for factors ``(*, N, N)`` and vectors ``(*, N)``."""
     n, batch = scale_tril.shape[-1], scale_tril.shape[:-2]
     if batch.numel() == 1:  # the same factor for all differences
         columns = difference.reshape(-1, n).T
@@ -24,9 +24,9 @@ def _squared_distance(scale_tril: Tensor, difference: Tensor) -> Tensor:
 
 
 def _precision_to_scale_tril(precision: Tensor) -> Tensor:
-    """Return the lower Cholesky factor of ``precision**-1``, computed without inverting ``precision``.
+    """Return the lower Cholesky factor of ``precision**-1`` without inverting ``precision``.
 
-    It follows from the Cholesky factor of ``precision`` with rows and columns in reverse order.
+    The result follows from the Cholesky factor of ``precision`` with rows and columns in reverse order.
     """
     reverse = fb.linalg.cholesky(precision.flip(-2, -1)).flip(-2, -1).mT
     identity = fb.eye(precision.shape[-1], dtype=precision.dtype, device=precision.device)
@@ -34,14 +34,15 @@ def _precision_to_scale_tril(precision: Tensor) -> Tensor:
 
 
 class MultivariateNormal(Distribution):
-    """``p(x) = exp(-(x - loc)^T C**-1 (x - loc) / 2) / sqrt(det(2 pi C))``, in dimension N.
+    """Normal distribution in dimension N: ``p(x) = exp(-(x - loc)^T C**-1 (x - loc) / 2) / sqrt(det(2 pi C))``.
+
+    Exactly one of the three matrices must be given. ``scale_tril`` needs the least computation.
 
     Args:
         loc: mean, ``(*, N)``.
         covariance_matrix: ``C``, ``(*, N, N)``, positive definite.
         precision_matrix: ``C**-1``, positive definite.
-        scale_tril: ``L`` with ``C = L L^T``, lower triangular with a positive diagonal. Exactly one of the three is
-            given; this one needs the least computation.
+        scale_tril: ``L`` with ``C = L L^T``, lower triangular with a positive diagonal.
     Support: vectors ``(N,)``. Gradient: through ``rsample``, ``loc + L epsilon``.
 
     >>> MultivariateNormal(fb.zeros(2), scale_tril=fb.eye(2)).log_prob(fb.ones(2))
@@ -148,7 +149,7 @@ class MultivariateNormal(Distribution):
 
 
 def _only_matrix(covariance: Tensor | None, precision: Tensor | None, factor: Tensor | None) -> tuple[str, Tensor]:
-    """Return name and value of the only argument that is not None. Raises: ValueError unless there is exactly one."""
+    """Return the name and value of the argument that is not None. Raises: ValueError if 0, 2 or 3 are not None."""
     matrices = {"scale_tril": factor, "covariance_matrix": covariance, "precision_matrix": precision}
     given = [(name, matrix) for name, matrix in matrices.items() if matrix is not None]
     if len(given) != 1:
@@ -164,7 +165,7 @@ def _only_matrix(covariance: Tensor | None, precision: Tensor | None, factor: Te
 
 
 def _factor(name: str, matrix: Tensor) -> Tensor:
-    """Return the lower Cholesky factor of the covariance, computed from the argument ``name`` with value ``matrix``."""
+    """Compute the lower Cholesky factor of the covariance from ``matrix``, the value of the argument ``name``."""
     if name == "scale_tril":
         return matrix
     return fb.linalg.cholesky(matrix) if name == "covariance_matrix" else _precision_to_scale_tril(matrix)

@@ -1,4 +1,4 @@
-"""The negative binomial distribution: successes before a number of failures."""
+"""The negative binomial distribution: the number of successes before a number of failures."""
 
 from typing import Any
 
@@ -13,13 +13,16 @@ __all__ = ["NegativeBinomial"]
 
 
 class NegativeBinomial(Binary):
-    """``p(k) = gamma(n + k) / (gamma(n) k!) probs**k (1 - probs)**n``: successes before ``n = total_count`` failures.
+    """Distribution of the number of successes before ``n = total_count`` failures.
+
+    ``p(k) = gamma(n + k) / (gamma(n) k!) probs**k (1 - probs)**n``. A sample is drawn from a Poisson distribution whose
+    rate is a gamma variable.
 
     Args:
-        total_count: number of failures, nonnegative, not necessarily an integer; broadcasts.
+        total_count: number of failures, nonnegative, not necessarily an integer; broadcasts with the other argument.
         probs: probability of success, in [0, 1).
-        logits: its log odds; exactly one of the two is given.
-    Support: the nonnegative integers, in the parameter's dtype. Samples are Poisson variables of gamma rates.
+        logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
+    Support: the nonnegative integers, in the parameter's dtype.
 
     >>> NegativeBinomial(3.0, probs=fb.tensor(0.5)).mean
     tensor(3.)

@@ -16,7 +16,7 @@ _LOG_SQRT_2PI = math.log(math.sqrt(2 * math.pi))
 
 
 class Normal(ExponentialFamily):
-    """``p(x) = exp(-(x - loc)**2 / (2 scale**2)) / (scale sqrt(2 pi))``.
+    """Normal distribution: ``p(x) = exp(-(x - loc)**2 / (2 scale**2)) / (scale sqrt(2 pi))``.
 
     Args:
         loc: mean, a tensor or a number; broadcasts with ``scale``.

@@ -13,11 +13,11 @@ __all__ = ["OneHotCategorical", "OneHotCategoricalStraightThrough"]
 
 
 class OneHotCategorical(Distribution):
-    """``p(e_k) = probs[..., k]`` for the one-hot vectors ``e_k``.
+    """Categorical distribution over the one-hot vectors ``e_k``: ``p(e_k) = probs[..., k]``.
 
     Args:
-        probs: ``(*, K)``, nonnegative weights; they are divided by their sum.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
+        probs: ``(*, K)``, nonnegative weights. The distribution divides the weights by their sum.
+        logits: ``(*, K)``, unnormalised log probabilities. Exactly one of ``probs`` and ``logits`` must be given.
     Support: one-hot vectors ``(K,)``, in the parameter's dtype.
 
     >>> OneHotCategorical(probs=fb.tensor([1.0, 3.0])).mode
@@ -94,7 +94,9 @@ class OneHotCategorical(Distribution):
 
 
 class OneHotCategoricalStraightThrough(OneHotCategorical):
-    """One-hot categorical distribution with the straight-through estimator: the gradient passes to the probabilities.
+    """One-hot categorical distribution with the straight-through gradient estimator.
+
+    ``rsample`` passes the gradient of the sample unchanged to the probabilities.
 
     Source: Bengio, Leonard, Courville 2013, arXiv:1308.3432.
 

@@ -16,12 +16,13 @@ __all__ = ["Pareto"]
 
 
 class Pareto(TransformedDistribution):
-    """``p(x) = alpha scale**alpha / x**(alpha + 1)`` for ``x >= scale``.
+    """Pareto distribution: ``p(x) = alpha scale**alpha / x**(alpha + 1)`` for ``x >= scale``.
 
     Args:
         scale: the smallest value, positive; broadcasts with ``alpha``.
         alpha: tail index, positive.
-    Support: ``scale`` and above. Gradient: through ``rsample``, ``scale * exp(e / alpha)`` with exponential ``e``.
+    Support: ``x >= scale``.
+    Gradient: through ``rsample``, ``scale * exp(e / alpha)`` with a standard exponential variable ``e``.
 
     >>> Pareto(1.0, 3.0).mean
     tensor(1.5000)
@@ -49,7 +50,7 @@ class Pareto(TransformedDistribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean; infinite if ``alpha <= 1``."""
+        """The mean. Infinite if ``alpha <= 1``."""
         return fb.where(self.alpha > 1, self.alpha * self.scale / (self.alpha - 1), fb.inf)
 
     @property
@@ -58,7 +59,7 @@ class Pareto(TransformedDistribution):
 
     @property
     def variance(self) -> Tensor:
-        """The variance; infinite if ``alpha <= 2``."""
+        """The variance. Infinite if ``alpha <= 2``."""
         variance = self.scale.square() * self.alpha / ((self.alpha - 1).square() * (self.alpha - 2))
         return fb.where(self.alpha > 2, variance, fb.inf)
 

@@ -14,10 +14,10 @@ __all__ = ["Poisson"]
 
 
 class Poisson(ExponentialFamily):
-    """``p(k) = rate**k exp(-rate) / k!``.
+    """Poisson distribution: ``p(k) = rate**k exp(-rate) / k!``.
 
     Args:
-        rate: mean, not negative, a tensor or a number.
+        rate: mean, nonnegative, a tensor or a number.
     Support: the nonnegative integers, in the rate's dtype.
 
     >>> Poisson(4.0).log_prob(fb.tensor(2.0))

@@ -19,9 +19,9 @@ class LogitRelaxedBernoulli(Binary):
     """Distribution of the log odds of a relaxed Bernoulli variable: ``(logits + logit(u)) / temperature``.
 
     Args:
-        temperature: positive; lower values give draws closer to 0 and 1.
+        temperature: positive. Lower values give relaxed variables closer to 0 and 1.
         probs: probability of 1, a tensor or a number.
-        logits: its log odds; exactly one of the two is given.
+        logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
 
     >>> LogitRelaxedBernoulli(fb.tensor(1.0), probs=0.5).log_prob(fb.tensor(0.0))
     tensor(-1.3863)
@@ -60,12 +60,12 @@ class LogitRelaxedBernoulli(Binary):
 
 
 class RelaxedBernoulli(Relaxed):
-    """Continuous relaxation of Bernoulli: numbers in (0, 1), mostly near 0 or 1, differentiable in the parameter.
+    """Continuous relaxation of the Bernoulli distribution: numbers in (0, 1) that are differentiable in the parameter.
 
     Args:
-        temperature: positive; lower values give draws closer to 0 and 1.
+        temperature: positive. Lower values give draws closer to 0 and 1.
         probs: probability of 1, a tensor or a number.
-        logits: its log odds; exactly one of the two is given.
+        logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
     Support: ``[0, 1]``. Gradient: through ``rsample``, ``sigmoid((logits + logit(u)) / temperature)``.
     Source: Maddison, Mnih, Teh 2016, arXiv:1611.00712; Jang, Gu, Poole 2016, arXiv:1611.01144.
 

@@ -20,16 +20,16 @@ class ExpRelaxedCategorical(Distribution):
     """Distribution of the logarithm of a relaxed one-hot vector: ``log_softmax((logits + gumbel) / temperature)``.
 
     Args:
-        temperature: positive; lower values give draws closer to one-hot vectors.
+        temperature: positive. Lower values give relaxed vectors closer to one-hot vectors.
         probs: ``(*, K)``, nonnegative weights.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
+        logits: ``(*, K)``, unnormalised log probabilities. Exactly one of ``probs`` and ``logits`` must be given.
 
     >>> ExpRelaxedCategorical(fb.tensor(1.0), probs=fb.ones(3)).rsample((2,)).shape
     flambeau.Size([2, 3])
     """
 
     arg_constraints = {"probs": constraints.simplex, "logits": constraints.real_vector}
-    support = constraints.real_vector  # the exponential of a value lies in the simplex
+    support = constraints.real_vector  # only vectors whose exponential is in the simplex are drawn
     has_rsample = True
 
     _categorical: Categorical
@@ -80,12 +80,12 @@ class ExpRelaxedCategorical(Distribution):
 
 
 class RelaxedOneHotCategorical(Relaxed):
-    """Continuous relaxation of OneHotCategorical: points of the simplex, differentiable in the parameter.
+    """Continuous relaxation of OneHotCategorical: points of the simplex that are differentiable in the parameter.
 
     Args:
-        temperature: positive; lower values give draws closer to one-hot vectors.
+        temperature: positive. Lower values give draws closer to one-hot vectors.
         probs: ``(*, K)``, nonnegative weights.
-        logits: ``(*, K)``, unnormalised log probabilities; exactly one of the two is given.
+        logits: ``(*, K)``, unnormalised log probabilities. Exactly one of ``probs`` and ``logits`` must be given.
     Support: points ``(K,)`` of the simplex.
     Gradient: through ``rsample``, ``softmax((logits + gumbel) / temperature)`` with Gumbel noise.
     Source: Maddison, Mnih, Teh 2016, arXiv:1611.00712; Jang, Gu, Poole 2016, arXiv:1611.01144.

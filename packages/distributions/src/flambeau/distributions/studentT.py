@@ -14,9 +14,10 @@ __all__ = ["StudentT"]
 
 
 class StudentT(Distribution):
-    """``p(x) = gamma((df + 1) / 2) / (gamma(df / 2) sqrt(pi df) scale) (1 + z**2 / df)**(-(df + 1) / 2)``.
+    """Student's t distribution.
 
-    Here ``z = (x - loc) / scale``.
+    ``p(x) = gamma((df + 1) / 2) / (gamma(df / 2) sqrt(pi df) scale) (1 + z**2 / df)**(-(df + 1) / 2)`` with
+    ``z = (x - loc) / scale``.
 
     Args:
         df: degrees of freedom, positive; broadcasts with ``loc`` and ``scale``.
@@ -51,7 +52,7 @@ class StudentT(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """The mean; NaN if ``df <= 1``."""
+        """The mean. NaN if ``df <= 1``."""
         return fb.where(self.df > 1, self.loc, fb.nan)
 
     @property
@@ -60,7 +61,7 @@ class StudentT(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """The variance; infinite if ``1 < df <= 2``, NaN if ``df <= 1``."""
+        """The variance. Infinite if ``1 < df <= 2``, NaN if ``df <= 1``."""
         variance = fb.where(self.df > 2, self.scale.square() * self.df / (self.df - 2), fb.inf)
         return fb.where(self.df > 1, variance, fb.nan)
 

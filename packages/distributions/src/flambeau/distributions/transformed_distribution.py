@@ -14,13 +14,13 @@ __all__ = ["TransformedDistribution"]
 
 
 class TransformedDistribution(Distribution):
-    """The distribution of ``y = f(x)``: ``log p(y) = log p_base(f^-1(y)) - log |det df/dx|``.
+    """Distribution of ``y = f(x)``: ``log p(y) = log p_base(f^-1(y)) - log |det df/dx|``.
 
     Args:
         base_distribution: distribution of ``x``. If the transforms require it, the distribution is expanded, and batch
             dimensions become event dimensions.
-        transforms: a transform or a list of transforms, which are applied in order.
-    Support: the last transform's codomain. Gradient: through ``rsample``, if the base has it.
+        transforms: ``f``, a transform or a list of transforms that are applied in order.
+    Support: the codomain of the last transform. Gradient: through ``rsample``, if the base distribution defines it.
 
     >>> from flambeau.distributions import AffineTransform, Normal, SigmoidTransform
     >>> logistic = TransformedDistribution(Normal(0.0, 1.0), [AffineTransform(0.0, 2.0), SigmoidTransform()])
@@ -103,7 +103,7 @@ class TransformedDistribution(Distribution):
         return log_prob + base
 
     def cdf(self, value: Tensor) -> Tensor:
-        """Compute the cumulative distribution from that of the base, for monotone transforms."""
+        """Return the probability that a sample is at most ``value``, for monotone transforms."""
         for transform in reversed(self.transforms):
             value = transform.inv(value)
         if self._validate_args:

@@ -11,7 +11,7 @@ __all__ = ["Uniform"]
 
 
 class Uniform(Distribution):
-    """``p(x) = 1 / (high - low)`` for ``low <= x < high``.
+    """Uniform distribution: ``p(x) = 1 / (high - low)`` for ``low <= x < high``.
 
     Args:
         low, high: the bounds, tensors or numbers that broadcast; ``low < high``.

@@ -27,7 +27,7 @@ def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
 
     Numbers get the dtype and device of the tensors, or the default dtype if no argument is a tensor.
 
-    Raises: ValueError for an argument that is neither.
+    Raises: ValueError if an argument is not a tensor or a number.
 
     >>> broadcast_all(fb.zeros(2), 1.0)
     (tensor([0., 0.]), tensor([1., 1.]))
@@ -57,7 +57,9 @@ def broadcast_all(*values: Tensor | float) -> tuple[Tensor, ...]:
 
 
 def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
-    """Convert log odds (``is_binary``), or unnormalised log probabilities of the last dimension, to probabilities.
+    """Return the probabilities for unnormalised log probabilities along the last dimension.
+
+    If ``is_binary`` is true, ``logits`` are the log odds of independent events instead.
 
     >>> logits_to_probs(fb.tensor([0.0, 0.0]))
     tensor([0.5000, 0.5000])
@@ -66,7 +68,7 @@ def logits_to_probs(logits: Tensor, is_binary: bool = False) -> Tensor:
 
 
 def clamp_probs(probs: Tensor) -> Tensor:
-    """Clamp ``probs`` away from 0 and 1 by the dtype's epsilon, so that their logarithms are finite.
+    """Clamp ``probs`` to ``[eps, 1 - eps]`` with the ``eps`` of the dtype, so that the logarithms are finite.
 
     >>> bool((clamp_probs(fb.tensor([0.0, 1.0])) > 0).all())
     True
@@ -76,7 +78,9 @@ def clamp_probs(probs: Tensor) -> Tensor:
 
 
 def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
-    """Convert probabilities to log odds (``is_binary``) or to their logarithms; the results for 0 and 1 are finite.
+    """Return the logarithms of ``probs``, or the log odds if ``is_binary`` is true.
+
+    The results for 0 and 1 are finite.
 
     >>> probs_to_logits(fb.tensor([0.5, 0.5]))
     tensor([-0.6931, -0.6931])
@@ -88,7 +92,7 @@ def probs_to_logits(probs: Tensor, is_binary: bool = False) -> Tensor:
 class lazy_property(Generic[Value]):
     """Property that is computed at the first access and then stored as an attribute of the instance.
 
-    The computation is recorded by autograd even if recording is disabled at the first access.
+    Autograd records the computation even if recording is disabled at the first access.
 
     >>> class Counter:
     ...     @lazy_property
@@ -125,7 +129,9 @@ class lazy_property(Generic[Value]):
 
 
 def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
-    """Fill lower triangular matrices ``(*, D, D)``, up to diagonal ``diag``, with the elements ``(*, N)`` by rows.
+    """Return lower triangular matrices ``(*, D, D)`` that contain the elements ``vec`` of shape ``(*, N)`` row by row.
+
+    The elements fill diagonal ``diag`` and the diagonals below it. All other elements are 0.
 
     >>> vec_to_tril_matrix(fb.tensor([1.0, 2.0, 3.0]))
     tensor([[1., 0.],
@@ -143,9 +149,9 @@ def vec_to_tril_matrix(vec: Tensor, diag: int = 0) -> Tensor:
 
 
 def tril_matrix_to_vec(mat: Tensor, diag: int = 0) -> Tensor:
-    """Return the elements ``(*, N)`` of matrices ``(*, D, D)`` on and below diagonal ``diag``, by rows.
+    """Return the elements ``(*, N)`` of matrices ``(*, D, D)`` on and below diagonal ``diag``, row by row.
 
-    Raises: ValueError for a diagonal outside of the matrix.
+    Raises: ValueError if the matrices do not have diagonal ``diag``.
 
     >>> tril_matrix_to_vec(fb.tensor([[1.0, 0.0], [2.0, 3.0]]))
     tensor([1., 2., 3.])
@@ -162,5 +168,5 @@ def _standard_normal(shape: tuple[int, ...], dtype: fb.dtype, device: Any) -> Te
 
 
 def _sum_rightmost(value: Tensor, dim: int) -> Tensor:
-    """Sum over the last ``dim`` dimensions."""
+    """Return the sum of ``value`` over its last ``dim`` dimensions."""
     return value.sum(list(range(-dim, 0))) if dim else value

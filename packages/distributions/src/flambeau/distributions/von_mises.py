@@ -14,15 +14,16 @@ __all__ = ["VonMises"]
 
 
 class VonMises(Distribution):
-    """``p(x) = exp(k cos(x - loc)) / (2 pi I0(k))`` with ``k = concentration``.
+    """Von Mises distribution: ``p(x) = exp(k cos(x - loc)) / (2 pi I0(k))`` with ``k = concentration``.
 
-    It approximates a normal distribution that is wrapped on a circle.
+    The distribution approximates a normal distribution that is wrapped around a circle. ``variance`` is the circular
+    variance, ``1 - I1(k) / I0(k)``.
 
     Args:
         loc: mean angle, in radians; broadcasts with ``concentration``.
-        concentration: positive; about the inverse variance.
-    Support: the angles; samples lie in ``[-pi, pi)``. ``variance`` is the circular one, ``1 - I1(k) / I0(k)``.
-    Source: samples by Best and Fisher 1979, "Efficient simulation of the von Mises distribution".
+        concentration: positive; approximately the inverse of the variance.
+    Support: all angles. Samples are in ``[-pi, pi)``.
+    Source: samples are drawn as in Best and Fisher 1979, "Efficient simulation of the von Mises distribution".
 
     >>> VonMises(fb.tensor(0.0), fb.tensor(1.0)).log_prob(fb.tensor(0.0))
     tensor(-1.0738)
@@ -70,9 +71,9 @@ class VonMises(Distribution):
 
 
 def _draw_centred(concentration: Tensor) -> Tensor:
-    """Draw angles around 0 by rejection sampling from a wrapped Cauchy distribution.
+    """Draw angles with mean 0 by rejection sampling from a wrapped Cauchy distribution.
 
-    As in PyTorch, each round draws all elements and may replace those that an earlier round accepted.
+    As in PyTorch, each round draws all elements and may replace elements that an earlier round accepted.
     """
     root = 1 + (1 + 4 * concentration.square()).sqrt()
     rho = (root - (2 * root).sqrt()) / (2 * concentration)

@@ -16,12 +16,13 @@ __all__ = ["Weibull"]
 
 
 class Weibull(TransformedDistribution):
-    """``p(x) = k / scale (x / scale)**(k - 1) exp(-(x / scale)**k)`` with ``k = concentration``.
+    """Weibull distribution: ``p(x) = k / scale (x / scale)**(k - 1) exp(-(x / scale)**k)`` with ``k = concentration``.
 
     Args:
         scale: positive; broadcasts with ``concentration``.
-        concentration: shape, positive.
-    Support: the positive numbers. Gradient: through ``rsample``, ``scale * e**(1 / k)`` with exponential ``e``.
+        concentration: shape parameter, positive.
+    Support: the positive numbers.
+    Gradient: through ``rsample``, ``scale * e**(1 / k)`` with a standard exponential variable ``e``.
 
     >>> Weibull(2.0, 1.0).mean
     tensor(2.)
@@ -57,7 +58,7 @@ class Weibull(TransformedDistribution):
 
     @property
     def mode(self) -> Tensor:
-        """The mode; 0 if ``concentration <= 1``."""
+        """The mode. 0 if ``concentration <= 1``."""
         ratio = (1 - self.concentration_reciprocal).clamp(min=0)
         return self.scale * ratio.pow(self.concentration_reciprocal)
 

@@ -17,17 +17,18 @@ __all__ = ["Wishart"]
 
 
 class Wishart(ExponentialFamily):
-    """The sum of ``df`` outer products of normal vectors of dimension p and covariance ``V``.
+    """Distribution of the sum of ``df`` matrices ``x x^T``, where ``x`` are normal vectors of covariance ``V``.
 
     ``p(X) = det(X)**((df - p - 1) / 2) exp(-trace(V**-1 X) / 2) / (2**(df p / 2) det(V)**(df / 2) gamma_p(df / 2))``.
 
     Args:
-        df: degrees of freedom, above ``p - 1``, not necessarily whole; a tensor or a number.
-        covariance_matrix: ``V``, ``(*, p, p)``, positive definite.
+        df: degrees of freedom, above ``p - 1``, not necessarily an integer; a tensor or a number.
+        covariance_matrix: ``V``, ``(*, p, p)``, positive definite. Exactly one of the three matrices must be given.
         precision_matrix: ``V**-1``, positive definite.
-        scale_tril: the lower Cholesky factor of ``V``; exactly one of the three is given.
-    Support: positive definite matrices ``(p, p)``. Gradient: through ``rsample``, from normal and gamma variables.
-    Source: samples are drawn by Bartlett's decomposition, Smith and Hocking 1972.
+        scale_tril: the lower Cholesky factor of ``V``.
+    Support: positive definite matrices ``(p, p)``.
+    Gradient: through ``rsample``, which draws normal and gamma variables.
+    Source: samples are drawn with Bartlett's decomposition, Smith and Hocking 1972.
 
     >>> Wishart(3.0, scale_tril=fb.eye(2)).mean
     tensor([[3., 0.],
@@ -118,20 +119,23 @@ class Wishart(ExponentialFamily):
 
     @property
     def mode(self) -> Tensor:
-        """The mode; NaN if ``df <= p + 1``."""
+        """The mode. NaN if ``df <= p + 1``."""
         factor = self.df - self.covariance_matrix.shape[-1] - 1
         return fb.where(factor > 0, factor, fb.nan)[..., None, None] * self.covariance_matrix
 
     @property
     def variance(self) -> Tensor:
-        """Variance of each entry: ``df (V_ij**2 + V_ii V_jj)``."""
+        """The variance of each element: ``df (V_ij**2 + V_ii V_jj)``."""
         covariance = self.covariance_matrix
         diagonal = covariance.diagonal(dim1=-2, dim2=-1)
         outer = diagonal.unsqueeze(-1) * diagonal.unsqueeze(-2)
         return self.df[..., None, None] * (covariance.square() + outer)
 
     def rsample(self, sample_shape: Shape = Size(), max_try_correction: int | None = None) -> Tensor:
-        """Draw samples. Samples that are singular by rounding are redrawn up to ``max_try_correction`` (10) times."""
+        """Draw samples. Draw singular samples again, at most ``max_try_correction`` times (10 by default).
+
+        Rounding can make a sample singular.
+        """
         sample_shape = Size(sample_shape)
         sample = self._bartlett_sampling(sample_shape)
         singular = ~self.support.check(sample)
@@ -143,7 +147,10 @@ class Wishart(ExponentialFamily):
         return sample
 
     def _bartlett_sampling(self, sample_shape: Size) -> Tensor:
-        """Draw ``L A A^T L^T``; ``A`` has normal variables below its diagonal, and roots of chi-squared ones on it."""
+        """Draw ``L A A^T L^T`` with a lower triangular matrix ``A`` and the Cholesky factor ``L`` of ``V``.
+
+        ``A`` has normal variables below the diagonal and square roots of chi-squared variables on the diagonal.
+        """
         shape = self._extended_shape(sample_shape)
         p = shape[-1]
         below = fb.randn(shape, dtype=self.df.dtype, device=self.df.device).tril(-1)

@@ -1,7 +1,7 @@
 """Constraints: sets of valid parameters and samples.
 
-``check(value)`` of a constraint tests whether each event of ``value``, its last ``event_dim`` dimensions, is in the
-set. ``biject_to`` and ``transform_to`` map unconstrained numbers to the set.
+The last ``event_dim`` dimensions of ``value`` form an event. ``constraint.check(value)`` returns whether each event is
+in the set. ``biject_to`` and ``transform_to`` map unconstrained numbers to the set.
 
 >>> positive.check(fb.tensor([-1.0, 2.0]))
 tensor([False,  True])

@@ -1,4 +1,4 @@
-"""Base class of constraints, and dependent constraints, which can only be checked on an instance."""
+"""Base class of constraints, and dependent constraints, which depend on the parameters of a distribution."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +11,8 @@ Bound = Tensor | float
 class Constraint:
     """Base class of constraints: sets of values.
 
-    A subclass defines ``check``. It sets ``is_discrete`` to True if the values are isolated, and ``event_dim`` to the
-    number of dimensions of one event.
+    A subclass defines ``check``. The attribute ``is_discrete`` is True if the set contains only isolated values.
+    ``event_dim`` is the number of dimensions of one event.
 
     >>> class Even(Constraint):
     ...     is_discrete = True
@@ -27,7 +27,7 @@ class Constraint:
     event_dim: Any = 0
 
     def check(self, value: Tensor) -> Tensor:
-        """Return whether each event of ``value`` is in the set: a bool tensor without the event dimensions."""
+        """Return whether each event of ``value`` is in the set, as a bool tensor without the event dimensions."""
         raise NotImplementedError(f"{type(self).__name__} does not define check")
 
     def __repr__(self) -> str:
@@ -36,10 +36,10 @@ class Constraint:
 
 
 class _Dependent(Constraint):
-    """Constraint that depends on the parameters of a distribution, so that only an instance can check it.
+    """Constraint that depends on the parameters of a distribution. Only the instance of the distribution can check it.
 
     Args:
-        is_discrete, event_dim: attributes of the constraint, if all instances have the same.
+        is_discrete, event_dim: attributes of the constraint, if they are the same for all instances.
 
     >>> from flambeau.distributions import Uniform, constraints
     >>> constraints.is_dependent(Uniform.support)
@@ -65,7 +65,7 @@ class _Dependent(Constraint):
         return self._event_dim
 
     def __call__(self, *, is_discrete: Any = NotImplemented, event_dim: Any = NotImplemented) -> "_Dependent":
-        """Return a copy with static attributes: ``constraints.dependent(event_dim=1)``."""
+        """Return a copy with the given attributes, for example ``constraints.dependent(event_dim=1)``."""
         return _Dependent(
             is_discrete=self._is_discrete if is_discrete is NotImplemented else is_discrete,
             event_dim=self._event_dim if event_dim is NotImplemented else event_dim,
@@ -76,7 +76,7 @@ class _Dependent(Constraint):
 
 
 def is_dependent(constraint: Any) -> bool:
-    """Return whether only an instance can check a constraint, because it depends on other parameters.
+    """Return whether ``constraint`` depends on the parameters of a distribution, so that only an instance can check it.
 
     >>> from flambeau.distributions import Normal, Uniform
     >>> is_dependent(Normal.support), is_dependent(Uniform.support), is_dependent(Uniform(0.0, 1.0).support)
@@ -86,11 +86,11 @@ def is_dependent(constraint: Any) -> bool:
 
 
 class _DependentProperty(property, _Dependent):
-    """Property that returns the constraint of an instance; on the class it is a dependent constraint.
+    """Property that returns the constraint of an instance. As an attribute of the class, it is a dependent constraint.
 
     Args:
-        fn: the getter, if this is used as a decorator without arguments.
-        is_discrete, event_dim: attributes of the constraint, if all instances have the same.
+        fn: the getter, if this class is used as a decorator without arguments.
+        is_discrete, event_dim: attributes of the constraint, if they are the same for all instances.
 
     >>> from flambeau.distributions import constraints
     >>> class Below:

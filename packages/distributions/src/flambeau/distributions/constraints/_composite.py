@@ -9,12 +9,12 @@ from ._base import Constraint
 
 
 class _IndependentConstraint(Constraint):
-    """Constraint of events that satisfy ``base_constraint`` in all of their elements.
+    """Constraint that an event satisfies if all elements of the event satisfy ``base_constraint``.
 
     Args:
         base_constraint: constraint of the elements.
-        reinterpreted_batch_ndims: number of dimensions that become dimensions of the event.
-    Raises: ValueError, by ``check``, for a value with fewer dimensions than ``event_dim``.
+        reinterpreted_batch_ndims: number of batch dimensions that become event dimensions.
+    Raises: ValueError in ``check`` if the value has fewer dimensions than ``event_dim``.
 
     >>> from flambeau.distributions import constraints
     >>> constraints.independent(constraints.positive, 1).check(fb.tensor([[1.0, 2.0], [-1.0, 2.0]]))
@@ -50,10 +50,10 @@ class _IndependentConstraint(Constraint):
 
 
 class MixtureSameFamilyConstraint(Constraint):
-    """Support of a mixture: the values that are in the support of all of its components.
+    """Support of a mixture: the values that are in the supports of all components.
 
     Args:
-        base_constraint: the support of the components, with the components in the last batch dimension.
+        base_constraint: the support of the components. The last batch dimension contains the components.
 
     >>> from flambeau.distributions import constraints
     >>> components = constraints.less_than(fb.tensor([1.0, 3.0]))
@@ -82,7 +82,7 @@ class MixtureSameFamilyConstraint(Constraint):
 
 
 class _Joint(Constraint):
-    """Separate constraints for the slices of a tensor along ``dim``."""
+    """Base class of constraints that combine separate constraints of the slices of a tensor along ``dim``."""
 
     def __init__(self, cseq: Sequence[Constraint], dim: int) -> None:
         if not all(isinstance(constraint, Constraint) for constraint in cseq):
@@ -102,7 +102,7 @@ class _Cat(_Joint):
         cseq: the constraint of each part.
         dim: dimension along which the parts are concatenated.
         lengths: size of each part along ``dim``; 1 by default.
-    Raises: AssertionError for an element that is not a Constraint, or a different number of lengths.
+    Raises: AssertionError if an element of ``cseq`` is not a Constraint, or if ``lengths`` has another length.
 
     >>> from flambeau.distributions import constraints
     >>> parts = constraints.cat([constraints.positive, constraints.real], lengths=[1, 2])
@@ -136,7 +136,7 @@ class _Stack(_Joint):
     Args:
         cseq: the constraint of each slice.
         dim: dimension along which the slices are stacked.
-    Raises: AssertionError for an element that is not a Constraint.
+    Raises: AssertionError if an element of ``cseq`` is not a Constraint.
 
     >>> from flambeau.distributions import constraints
     >>> constraints.stack([constraints.positive, constraints.real]).check(fb.tensor([-1.0, -1.0]))

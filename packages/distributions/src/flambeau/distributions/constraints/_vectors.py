@@ -15,7 +15,7 @@ class _OneHot(Constraint):
 
 
 class _Simplex(Constraint):
-    """Vectors of nonnegative numbers whose sum is 1 with a tolerance of ``1e-6``."""
+    """Vectors of nonnegative numbers whose sum differs from 1 by less than ``1e-6``."""
 
     event_dim = 1
 

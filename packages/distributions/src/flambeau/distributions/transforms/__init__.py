@@ -13,7 +13,7 @@ from ._pointwise import (
     SoftplusTransform,
     TanhTransform,
 )
-from ._pointwise import _clipped_sigmoid as _clipped_sigmoid  # used by libraries
+from ._pointwise import _clipped_sigmoid as _clipped_sigmoid  # other libraries import this name
 from ._simplex import SoftmaxTransform, StickBreakingTransform
 
 __all__ = [

@@ -12,15 +12,15 @@ from .. import constraints
 class Transform:
     """Base class of functions of tensors that have an inverse and ``log_abs_det_jacobian``.
 
-    A transform need not be bijective. In that case, ``inv`` maps a value to one of the arguments that yield it.
+    If a transform is not bijective, ``inv`` maps an output to one of the inputs that give this output.
 
     A subclass sets ``domain``, ``codomain``, ``bijective`` and, for monotone functions of numbers, ``sign`` (the sign
     of the slope). It defines ``_call``, ``_inverse`` and ``log_abs_det_jacobian(x, y)``. If its ``__init__`` has
     arguments, it also defines ``with_cache``.
 
     Args:
-        cache_size: 1 caches the last pair of input and output, so that inverting this output is free and exact; 0
-            disables the cache.
+        cache_size: 1 stores the last input and output, so that the inverse of this output is exact and needs no
+            computation. 0 disables the cache.
 
     >>> from flambeau.distributions import Transform, constraints
     >>> class Double(Transform):
@@ -46,21 +46,21 @@ class Transform:
         self._cache_size = cache_size
         self._inv: Any = None
         self._cached_x_y: tuple[Any, Any] = None, None
-        super().__init__()  # for multiple inheritance, for example from Module
+        super().__init__()  # a subclass can have a second base class, for example Module
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_inv": None}
 
     @property
     def event_dim(self) -> int:
-        """The number of dimensions of one event, if input and output have the same."""
+        """The number of dimensions of one event, if it is the same for inputs and outputs."""
         if self.domain.event_dim == self.codomain.event_dim:
             return self.domain.event_dim
         raise ValueError("Please use either .domain.event_dim or .codomain.event_dim")
 
     @property
     def inv(self) -> "Transform":
-        """The inverse; ``t.inv.inv is t``."""
+        """The inverse transform. ``t.inv.inv is t`` is true."""
         inverse = self._inv and self._inv()
         if inverse is None:
             inverse = _InverseTransform(self)
@@ -69,7 +69,7 @@ class Transform:
 
     @property
     def sign(self) -> Tensor | int:
-        """1 for an increasing function of numbers, -1 for a decreasing one."""
+        """The sign of the slope: 1 for an increasing function of numbers, -1 for a decreasing function."""
         raise NotImplementedError(f"{type(self).__name__} does not define its sign")
 
     def with_cache(self, cache_size: int = 1) -> "Transform":
@@ -83,7 +83,7 @@ class Transform:
     def __eq__(self, other: object) -> bool:
         return self is other
 
-    __hash__ = None  # type: ignore[assignment]  # equality is of parameters, which are tensors
+    __hash__ = None  # type: ignore[assignment]  # __eq__ of subclasses compares parameters, which are tensors
 
     def __call__(self, x: Tensor) -> Tensor:
         if self._cache_size == 0:
@@ -110,7 +110,7 @@ class Transform:
         raise NotImplementedError(f"{type(self).__name__} does not define _inverse")
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return ``log |det dy/dx|`` for each event, given both input and output, because either may be cheaper."""
+        """Return ``log |det dy/dx|`` for each event. A subclass can use ``x`` or ``y``, whichever is cheaper."""
         raise NotImplementedError(f"{type(self).__name__} does not define log_abs_det_jacobian")
 
     def forward_shape(self, shape: Sequence[int]) -> Sequence[int]:
@@ -126,7 +126,7 @@ class Transform:
 
 
 class Parameterless(Transform):
-    """A transform without parameters; all instances of a class are equal."""
+    """Base class of transforms without parameters. All instances of a subclass are equal."""
 
     __hash__ = None
 
@@ -135,7 +135,7 @@ class Parameterless(Transform):
 
 
 class _InverseTransform(Transform):
-    """The inverse of a transform; it holds a reference to the transform."""
+    """The inverse of a transform. The inverse keeps a reference to the transform."""
 
     __hash__ = None
 

@@ -13,7 +13,7 @@ from ._base import Transform
 
 
 class ComposeTransform(Transform):
-    """A composition of transforms; the identity if there are none.
+    """Composition of transforms. An empty composition is the identity.
 
     Args:
         parts: the transforms, in the order in which they are applied.
@@ -116,7 +116,7 @@ def _with_event_dim(constraint: constraints.Constraint, event_dim: int) -> const
 
 
 class IndependentTransform(Transform):
-    """Transform whose last dimensions are part of the event: ``log_abs_det_jacobian`` sums over them.
+    """Transform with additional event dimensions: ``log_abs_det_jacobian`` sums over these dimensions.
 
     Args:
         base_transform: any transform.
@@ -191,9 +191,9 @@ class IndependentTransform(Transform):
 
 
 class ReshapeTransform(Transform):
-    """Reshape the last dimensions from ``in_shape`` to ``out_shape``.
+    """Transform that reshapes the last dimensions from ``in_shape`` to ``out_shape``.
 
-    Raises: ValueError if the numbers of elements differ.
+    Raises: ValueError if the two shapes have different numbers of elements.
 
     >>> ReshapeTransform((4,), (2, 2))(fb.arange(4.0))
     tensor([[0., 1.],

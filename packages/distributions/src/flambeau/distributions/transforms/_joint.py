@@ -1,4 +1,4 @@
-"""Joint transforms of the slices of a tensor, and the transform by a cumulative distribution function."""
+"""Transforms that apply other transforms to slices, and the transform with a cumulative distribution function."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,7 @@ class _Joint(Transform):
 
 
 class CatTransform(_Joint):
-    """Transform that applies ``tseq[i]`` to the i-th part along ``dim``. The parts have the sizes ``lengths``.
+    """Transform that applies ``tseq[i]`` to the i-th part along ``dim``. The part has the size ``lengths[i]``.
 
     >>> from flambeau.distributions import ExpTransform, identity_transform
     >>> CatTransform([ExpTransform(), identity_transform], lengths=[1, 2])(fb.zeros(3))
@@ -135,10 +135,10 @@ class StackTransform(_Joint):
 
 
 class CumulativeDistributionTransform(Transform):
-    """``y = cdf(x)`` of a univariate distribution, with ``icdf`` as its inverse; maps samples to uniform variables.
+    """Transform from samples of a univariate distribution to uniform variables: ``y = cdf(x)``, ``x = icdf(y)``.
 
     Args:
-        distribution: one with ``cdf`` and ``icdf``.
+        distribution: a distribution that defines ``cdf`` and ``icdf``.
 
     >>> CumulativeDistributionTransform(fb.distributions.Normal(0.0, 1.0))(fb.tensor([0.0, 1.96]))
     tensor([0.5000, 0.9750])

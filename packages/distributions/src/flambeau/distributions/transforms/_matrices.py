@@ -12,10 +12,12 @@ from ._base import Parameterless
 
 
 class CorrCholeskyTransform(Parameterless):
-    """Map ``D (D - 1) / 2`` numbers to the ``(D, D)`` Cholesky factor of a correlation matrix.
+    """Transform from ``D (D - 1) / 2`` numbers to the ``(D, D)`` Cholesky factor ``L`` of a correlation matrix.
 
-    With ``r = tanh(x)``, the partial correlations, by rows below the diagonal: ``L_ij = r_ij sqrt(prod_{k<j}
-    (1 - r_ik**2))``, and the diagonal makes each row of length 1. Source: Lewandowski, Kurowicka, Joe 2009.
+    The numbers ``tanh(x)`` are the partial correlations ``r_ij`` below the diagonal, row by row. The factor is
+    ``L_ij = r_ij sqrt(prod_{k<j} (1 - r_ik**2))`` below the diagonal. The diagonal makes the length of each row 1.
+
+    Source: Lewandowski, Kurowicka, Joe 2009.
 
     >>> CorrCholeskyTransform()(fb.tensor([0.5]))
     tensor([[1.0000, 0.0000],
@@ -40,9 +42,9 @@ class CorrCholeskyTransform(Parameterless):
         return r.atanh()
 
     def log_abs_det_jacobian(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the sum over all ``r_ik`` of multiples of ``log(1 - r_ik**2)``, the log derivative of tanh.
+        """Return the weighted sum of ``log(1 - r_ik**2)``, the logarithm of the derivative of tanh, over all ``r_ik``.
 
-        The multiple is 1, plus a half for each entry of row i between column k and the diagonal, because these entries
+        The weight is 1, plus 0.5 for each element of row i between column k and the diagonal, because these elements
         have the factor ``sqrt(1 - r_ik**2)``.
         """
         d = y.shape[-1]
@@ -72,7 +74,7 @@ class CorrCholeskyTransform(Parameterless):
 
 
 class LowerCholeskyTransform(Parameterless):
-    """Map square matrices to lower triangular ones; the diagonal is the exponential of the input's diagonal.
+    """Transform from square to lower triangular matrices. The new diagonal is the exponential of the old diagonal.
 
     >>> LowerCholeskyTransform()(fb.tensor([[0.0, 5.0], [2.0, 1.0]]))
     tensor([[1.0000, 0.0000],
@@ -90,7 +92,9 @@ class LowerCholeskyTransform(Parameterless):
 
 
 class PositiveDefiniteTransform(Parameterless):
-    """Map square matrices to positive definite ones: ``L L^T``, where ``L`` is the result of `LowerCholeskyTransform`.
+    """Transform from square matrices to positive definite matrices ``L L^T``.
+
+    ``L`` is the result of `LowerCholeskyTransform`.
 
     >>> PositiveDefiniteTransform()(fb.tensor([[0.0, 5.0], [2.0, 0.0]]))
     tensor([[1., 2.],

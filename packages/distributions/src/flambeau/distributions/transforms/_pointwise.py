@@ -13,7 +13,7 @@ from ._base import Parameterless, Transform
 
 
 class ExpTransform(Parameterless):
-    """``y = exp(x)``.
+    """Transform ``y = exp(x)``.
 
     >>> ExpTransform()(fb.tensor([-1.0, 0.5]))
     tensor([0.3679, 1.6487])
@@ -35,7 +35,7 @@ class ExpTransform(Parameterless):
 
 
 class SigmoidTransform(Parameterless):
-    """``y = 1 / (1 + exp(-x))``, clamped to the open interval (0, 1).
+    """Transform ``y = 1 / (1 + exp(-x))``, clamped to the open interval (0, 1).
 
     >>> SigmoidTransform()(fb.tensor([-1.0, 0.5]))
     tensor([0.2689, 0.6225])
@@ -68,7 +68,7 @@ def _inside_unit_interval(y: Tensor) -> Tensor:
 
 
 class SoftplusTransform(Parameterless):
-    """``y = log(1 + exp(x))``.
+    """Transform ``y = log(1 + exp(x))``.
 
     >>> SoftplusTransform()(fb.tensor([-1.0, 0.5]))
     tensor([0.3133, 0.9741])
@@ -90,7 +90,9 @@ class SoftplusTransform(Parameterless):
 
 
 class TanhTransform(Parameterless):
-    """``y = tanh(x)``. The inverse of +-1 is infinite: use ``cache_size=1`` if outputs are inverted.
+    """Transform ``y = tanh(x)``.
+
+    The inverse of a result that is rounded to 1 or -1 is infinite. Use ``cache_size=1`` to invert results exactly.
 
     >>> TanhTransform()(fb.tensor([-1.0, 0.5]))
     tensor([-0.7616,  0.4621])
@@ -112,7 +114,7 @@ class TanhTransform(Parameterless):
 
 
 class AbsTransform(Parameterless):
-    """``y = |x|``; the inverse returns the nonnegative argument.
+    """Transform ``y = |x|``. The inverse returns the nonnegative ``x``.
 
     >>> AbsTransform()(fb.tensor([-1.0, 0.5]))
     tensor([1.0000, 0.5000])
@@ -129,10 +131,10 @@ class AbsTransform(Parameterless):
 
 
 class PowerTransform(Transform):
-    """``y = x**exponent`` of positive numbers.
+    """Transform ``y = x**exponent`` of positive numbers.
 
     Args:
-        exponent: a tensor or a number, not 0; broadcasts.
+        exponent: a tensor or a number, not 0; broadcasts with ``x``.
 
     >>> PowerTransform(fb.tensor(2.0))(fb.tensor([1.0, 3.0]))
     tensor([1., 9.])
@@ -173,10 +175,10 @@ class PowerTransform(Transform):
 
 
 class AffineTransform(Transform):
-    """``y = loc + scale * x``.
+    """Transform ``y = loc + scale * x``.
 
     Args:
-        loc, scale: tensors or numbers, which broadcast with ``x``.
+        loc, scale: tensors or numbers that broadcast with ``x``.
         event_dim: number of dimensions of an event: 0 for numbers, 1 for vectors.
 
     >>> AffineTransform(loc=1.0, scale=2.0)(fb.tensor([-1.0, 0.5]))

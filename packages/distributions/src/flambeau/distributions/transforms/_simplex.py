@@ -10,7 +10,7 @@ from ._base import Parameterless
 
 
 class SoftmaxTransform(Parameterless):
-    """``y = softmax(x)`` along the last dimension, with ``log(y)`` as the inverse; it is not bijective.
+    """Transform ``y = softmax(x)`` along the last dimension. ``log(y)`` is the inverse. The transform is not bijective.
 
     >>> SoftmaxTransform()(fb.tensor([-1.0, 0.5]))
     tensor([0.1824, 0.8176])
@@ -34,13 +34,12 @@ class SoftmaxTransform(Parameterless):
 
 
 class StickBreakingTransform(Parameterless):
-    """Map ``K - 1`` numbers to ``K`` probabilities.
+    """Transform from ``K - 1`` numbers to ``K`` probabilities.
 
-    Each probability is the fraction ``sigmoid(x - log(left))`` of the remaining probability, where ``left`` is the
+    Each probability is the fraction ``sigmoid(x - log(left))`` of the probability that remains, where ``left`` is the
     number of later probabilities. The term ``log(left)`` makes ``x = 0`` map to the centre of the simplex.
 
-    Source: Stan's reference manual,
-    "Unit simplex".
+    Source: Stan's reference manual, "Unit simplex".
 
     >>> StickBreakingTransform()(fb.tensor([-1.0, 0.5]))
     tensor([0.1554, 0.5258, 0.3189])
