@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedulers. Each optimizer is one module, loaded when it is first used."""
+"""Optimizers and learning-rate schedulers. Each optimizer is one module, which is loaded when it is first used."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from .sgd import SGD as SGD
     from .sparse_adam import SparseAdam as SparseAdam
 
-# swa_utils averages modules, so it needs flambeau-nn; it is therefore not in __all__.
+# swa_utils averages modules and needs flambeau-nn. Therefore, it is not in __all__.
 _SUBMODULES = ("lr_scheduler", "swa_utils")
 
-# The public names, by the module that defines them.
+# For each module, the public names that it defines.
 _NAMES = {
     "_adafactor": "Adafactor",
     "_hooks": "register_optimizer_step_post_hook register_optimizer_step_pre_hook",
@@ -57,7 +57,7 @@ _HOME = {name: module for module, names in _NAMES.items() for name in names.spli
 __all__ = ["Optimizer", "lr_scheduler", *_HOME]
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # type checkers do not see __getattr__, so that they report names that do not exist
 
     def __getattr__(name: str) -> Any:
         if name in _HOME:

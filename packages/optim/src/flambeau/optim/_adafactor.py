@@ -15,20 +15,22 @@ __all__ = ["Adafactor"]
 
 
 class Adafactor(Optimizer):
-    """Adaptive steps with second moments stored as row and column statistics, which saves memory for large matrices.
+    """Adafactor optimizer, which stores one second moment per row and column and so saves memory for large matrices.
 
-    ``R = lerp(R, mean of g**2 by rows, t**beta2_decay)``, ``C`` likewise by columns, ``V = R C / mean(R)``,
-    ``u = g / sqrt(V)``, ``u /= max(1, rms(u) / d)``, ``p -= max(eps2, rms(p)) * min(lr, 1 / sqrt(t)) * u``.
+    In step ``t``: ``R = lerp(R, mean of g**2 in each row, t**beta2_decay)``, ``C`` likewise for columns,
+    ``V = R C / mean(R)``, ``u = g / sqrt(V)``, ``u /= max(1, rms(u) / d)``,
+    ``p -= max(eps2, rms(p)) * min(lr, 1 / sqrt(t)) * u``.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: maximum relative learning rate.
-        beta2_decay: exponent for the decreasing weight of the last gradient in the moments; at most 0.
-        eps: (lower bound of the second moment, None for the dtype's epsilon; lower bound of a parameter's rms).
-        d: clipping threshold for the rms of an update.
+        beta2_decay: exponent of ``t`` in the weight of the last gradient, at most 0.
+        eps: pair ``(eps1, eps2)``. ``eps1`` is the lower bound of ``mean(R)`` and ``sqrt(V)``. None selects the epsilon
+            of the dtype. ``eps2`` is the lower bound of the root mean square (rms) of a parameter.
+        d: threshold for the rms of an update. The rms of larger updates is reduced to ``d``.
         weight_decay: factor of the decoupled weight decay.
         foreach, maximize: see `Optimizer`.
-    State: ``step`` and ``row_var``, ``col_var`` (of matrices and beyond) or ``variance``.
+    State: ``step``; ``row_var`` and ``col_var`` for parameters of two or more dimensions, else ``variance``.
     Raises: ValueError for options out of range.
     Source: Shazeer, Stern 2018, arXiv:1804.04235.
 

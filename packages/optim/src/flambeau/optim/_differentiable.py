@@ -1,7 +1,7 @@
-"""Differentiable steps (``differentiable=True``): the update rules of tensor-core, written in recorded operators.
+"""Differentiable steps (``differentiable=True``): the update rules of tensor-core in operators that autograd records.
 
-Gradients flow through such a step to the gradients, the state, tensor options (such as ``lr``) and the former
-parameters. The module is loaded when an optimizer first takes such a step.
+Through a differentiable step, gradients flow to the former parameters, their gradients, the state and the options that
+are tensors, such as ``lr``. The first differentiable step of an optimizer loads this module.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ class Rule(NamedTuple):
     """Update rule of an optimizer.
 
     Attributes:
-        initial: function of the options that returns the initial state. An entry that is None is created by the first
-            step.
-        update: function of the options (with ``step``, the number of the step), the state, a parameter and its
-            gradient. It returns the new parameter and the new state.
+        initial: function of the options that returns the initial state. The first step creates an entry that is None.
+        update: function of the options, the state, a parameter and its gradient. It returns the new parameter and the
+            new state. The options include ``step``, the number of the step.
     """
 
     initial: Callable[[Any], State]
@@ -170,13 +169,13 @@ RULES = {
     "rprop": Rule(lambda o: {"prev": 0.0, "step_size": float(o.lr)}, _rprop),
 }
 
-_NUMBERS = ("eta", "mu", "mu_product")  # state entries that are one number per parameter
+_NUMBERS = ("eta", "mu", "mu_product")  # state entries that are a single number for each parameter
 
 
 def step(name: str, group: Group, params: list[Tensor], grads: list[Tensor], state: Any) -> None:
     """Apply the rule ``name`` to parameters and state in place. Autograd records the step.
 
-    Raises: RuntimeError for a leaf parameter that requires a gradient; clone it first.
+    Raises: RuntimeError if a parameter is a leaf that requires a gradient. Pass a clone of the leaf instead.
     """
     rule = RULES[name]
     for param, grad in zip(params, grads, strict=True):
@@ -190,7 +189,7 @@ def step(name: str, group: Group, params: list[Tensor], grads: list[Tensor], sta
                 kept[entry] = flambeau.tensor(value) if entry in _NUMBERS else flambeau.full_like(param, value)
                 if param.is_complex() and entry not in _NUMBERS:
                     _as_real(kept[entry]).fill_(value)
-            # A copy, because the graph may save it, and the state is overwritten below.
+            # Clone the entry: the graph may save it, and the code below overwrites the state.
             former[entry] = None if kept.get(entry) is None else _as_real(kept[entry]).clone()
         target, slope = _as_real(param), _as_real(grad)
         moved, new = rule.update(options, former, target.clone(), -slope if group["maximize"] else slope)
@@ -200,19 +199,19 @@ def step(name: str, group: Group, params: list[Tensor], grads: list[Tensor], sta
 
 
 def _count(kept: State) -> float:
-    """Increment the step count in a parameter's state and return it."""
+    """Increment the step count in the state of a parameter. Return the new count."""
     steps = kept.get("step", 0.0)
     kept["step"] = steps.add_(1) if isinstance(steps, Tensor) else flambeau.tensor(float(steps + 1))
     return float(kept["step"])
 
 
 def _as_real(tensor: Tensor) -> Tensor:
-    """Return a complex tensor as a real view with a last dimension of size 2; return other tensors unchanged."""
+    """Return a real view of a complex tensor, with a last dimension of size 2. Return other tensors unchanged."""
     return flambeau.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _store(kept: State, entry: str, value: Any, param: Tensor) -> None:
-    """Write the new value of a state entry into its tensor, or create the tensor if there is none."""
+    """Write the new value of a state entry to the tensor of the entry. Create the tensor if it does not exist."""
     tensor = kept.get(entry)
     if tensor is None:
         value = value.clone()

@@ -1,9 +1,9 @@
 """Steps of optimizers as functions of parameters, gradients and lists of state, with PyTorch's signatures.
 
-Each function is next to its class and applies the same rule, in place, to lists with one entry for each parameter.
-PyTorch's choices among its implementations (``foreach``, ``fused``, ``capturable``, ``has_complex``,
-``has_sparse_grad``) make no difference. With ``differentiable=True`` the step is recorded. ``grad_scale`` and
-``found_inf`` raise NotImplementedError.
+Each function is in the module of the optimizer's class. It applies the update rule of the class in place, to lists with
+one entry for each parameter. The arguments that select an implementation in PyTorch (``foreach``, ``fused``,
+``capturable``, ``has_complex``, ``has_sparse_grad``) have no effect. With ``differentiable=True``, autograd records the
+step. The arguments ``grad_scale`` and ``found_inf`` raise NotImplementedError.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _load(name: str) -> Any:
     return getattr(import_module(f".{name}", __package__), name)
 
 
-if not TYPE_CHECKING:  # so that type checkers report names that do not exist
+if not TYPE_CHECKING:  # type checkers do not see __getattr__, so that they report names that do not exist
     __getattr__ = _load
 
 
@@ -35,10 +35,10 @@ def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) ->
 
     Args:
         rule: name of the rule.
-        arguments: the arguments of the calling function, its ``locals()``.
-        lists: state entries by name, as lists with one tensor for each parameter; may be empty.
+        arguments: ``locals()`` of the calling function, which contains its arguments.
+        lists: for each name of a state entry, a list with one tensor for each parameter. A list may be empty.
     Returns: the state of each parameter, including entries that the step created.
-    Raises: NotImplementedError for ``grad_scale`` or ``found_inf``; ValueError for repeated parameters.
+    Raises: NotImplementedError for ``grad_scale`` or ``found_inf``; ValueError if a parameter occurs twice.
     """
     group = options(arguments)
     if group.get("grad_scale") is not None or group.get("found_inf") is not None:
@@ -58,7 +58,7 @@ def apply_rule(rule: str, arguments: Group, **lists: Sequence[Tensor | None]) ->
         if not all(isinstance(step, Tensor) for step in state_steps):
             raise RuntimeError(STEPS_ARE_TENSORS)
         for param, step in zip(params, state_steps, strict=True):
-            state[param]["step"] = step.to(flambeau.float32)  # no copy if it has that dtype
+            state[param]["step"] = step.to(flambeau.float32)  # the same tensor if it has this dtype
     if group.get("differentiable"):
         from . import _differentiable
 

@@ -1,4 +1,4 @@
-"""Typical GPU work with optimizers. `python -m flambeau.cuda warm` runs it to fill the kernel cache."""
+"""Typical GPU work with optimizers. `python -m flambeau.cuda warm` runs this work to fill the kernel cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def everything(dtype: Any) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 
 def step(kind: Any, dtype: Any) -> None:
-    """Run one step on parameters with a gradient of 1."""
+    """Run one step of the optimizer class ``kind`` on a parameter whose gradient is 1."""
     parameter = flambeau.ones(8, 12, device="cuda").to(dtype)
     parameter.grad = flambeau.ones_like(parameter)
     kind([parameter], lr=1e-3).step()

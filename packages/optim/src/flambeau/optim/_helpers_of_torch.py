@@ -12,29 +12,29 @@ StateDict: TypeAlias = dict[str, Any]
 
 
 def _use_grad_for_differentiable(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a step to run without recording gradients."""
+    """Return a function that runs ``step`` without recording by autograd."""
     return flambeau.no_grad()(step)
 
 
 def _default_to_fused_or_foreach(
     params: list[Tensor], differentiable: bool, use_fused: bool = False
 ) -> tuple[bool, bool]:
-    """Return (False, False), which selects PyTorch's plain implementation. There is only one implementation here."""
+    """Return (False, False), PyTorch's choice of the plain implementation. flambeau has only one implementation."""
     return False, False
 
 
 def _get_value(x: Any) -> Any:
-    """Return the number that a tensor of one element contains, and other values unchanged."""
+    """Return the number that a tensor of one element contains. Return other values unchanged."""
     return x.item() if isinstance(x, Tensor) else x
 
 
 def _to_scalar(x: Any) -> Any:
-    """Remove the dimensions of a tensor of one element, and return numbers unchanged."""
+    """Return a tensor of one element without its dimensions. Return numbers unchanged."""
     return x.squeeze() if isinstance(x, Tensor) and x.dim() else x
 
 
 def _stack_if_compiling(x: Any) -> Any:
-    """Return the argument: steps are not compiled."""
+    """Return ``x`` unchanged, because steps are not compiled."""
     return x
 
 
@@ -45,7 +45,7 @@ def _get_scalar_dtype(is_fused: bool | None = None) -> flambeau.dtype:
 
 
 def _view_as_real(params: list[Tensor], *state_and_grads: list[Tensor]) -> None:
-    """Replace complex parameters, and the tensors at their positions in the other lists, by real views."""
+    """Replace complex parameters, and the tensors at the same positions in the other lists, with real views."""
     for index in [i for i, param in enumerate(params) if param.is_complex()]:
         for tensors in (params, *state_and_grads):
             tensors[index] = flambeau.view_as_real(tensors[index])

@@ -1,4 +1,4 @@
-"""Hooks around an optimizer's step and around the saving and loading of its state."""
+"""Hooks that run before and after a step of an optimizer, and before and after its state is saved or loaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from flambeau.utils.hooks import Hooks, RemovableHandle, new_handle, replaced_arguments
 
-STEP_PRE_HOOKS: Hooks = OrderedDict()  # global hooks, for all optimizers
+STEP_PRE_HOOKS: Hooks = OrderedDict()  # the hooks of all optimizers
 STEP_POST_HOOKS: Hooks = OrderedDict()
 
 
@@ -18,8 +18,8 @@ def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandl
     """Call ``hook(optimizer, args, kwargs)`` before every step of every optimizer.
 
     Args:
-        hook: the function. The first element of ``args`` is also the optimizer. A returned pair replaces both
-            arguments.
+        hook: the function. The first element of ``args`` is also the optimizer. If the hook returns a pair, the pair
+            replaces ``args`` and ``kwargs``.
     Returns: a handle that removes the hook.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)])
@@ -46,32 +46,34 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 
 
 class Hooked:
-    """Hooks of one optimizer.
+    """Base class with the hooks of one optimizer.
 
-    Registration of the first hook creates the dictionaries of hooks, because a class may skip ``super().__init__()``.
+    The first registration of a hook creates the dictionaries of hooks, because a class may not call
+    ``super().__init__()``.
     """
 
-    _read_globals = (STEP_PRE_HOOKS, STEP_POST_HOOKS)  # Note [Guards] in flambeau._compile
-    _stepped = False  # schedulers warn if they step before the optimizer
+    _read_globals = (STEP_PRE_HOOKS, STEP_POST_HOOKS)  # see Note [Guards] in flambeau._compile
+    _stepped = False  # a scheduler warns if it steps before the optimizer
     _stepping = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        step = getattr(cls, "step", None)  # also a step that another base class defines
+        step = getattr(cls, "step", None)  # another base class may define the step
         if isinstance(step, FunctionType) and not hasattr(step, "hooked"):
             cls.step = with_hooks(step)  # type: ignore[attr-defined]
 
     def _patch_step_function(self) -> None:
-        """Do nothing, because every step already runs the hooks. Constructors of other packages call this."""
+        """Do nothing, because every step already runs the hooks. Optimizers of other packages call this method."""
 
     def _table(self, kind: str) -> Hooks:
         tables: dict[str, Hooks] = vars(self).setdefault("_hooks", {})
         return tables.setdefault(kind, OrderedDict())
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
-        """Call ``hook(optimizer, args, kwargs)`` before a step; a returned pair replaces both arguments.
+        """Call ``hook(optimizer, args, kwargs)`` before a step.
 
-        The first element of ``args`` is also the optimizer.
+        The first element of ``args`` is also the optimizer. If the hook returns a pair, the pair replaces ``args`` and
+        ``kwargs``.
         """
         return new_handle(self._table("step_pre"), hook)
 
@@ -84,15 +86,15 @@ class Hooked:
         return new_handle(self._table("state_dict_pre"), hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` after ``state_dict()``; a returned dictionary replaces the result."""
+        """Call ``hook(optimizer, state_dict)`` after ``state_dict()``. A dictionary from the hook replaces the result."""
         return new_handle(self._table("state_dict_post"), hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` before loading; a returned dictionary is loaded instead."""
+        """Call ``hook(optimizer, state_dict)`` before loading. A dictionary that the hook returns is loaded instead."""
         return new_handle(self._table("load_state_dict_pre"), hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer)`` after loading."""
+        """Call ``hook(optimizer)`` after ``load_state_dict()``."""
         return new_handle(self._table("load_state_dict_post"), hook, prepend)
 
     def _call_hooks(self, kind: str) -> None:
@@ -107,7 +109,7 @@ class Hooked:
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a step to run the global and the optimizer's hooks. If a step calls another step, hooks run only once."""
+    """Return a step that also runs the hooks. If a step calls another step, the hooks run only once."""
 
     @functools.wraps(step)
     def hooked(self: Hooked, *args: Any, **kwargs: Any) -> Any:
@@ -133,7 +135,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 def _after_pre_hooks(
     optimizer: Hooked, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Run the pre-hooks and return the step's arguments, as changed by the hooks."""
+    """Run the pre-hooks. Return the arguments of the step, which the hooks may have replaced."""
     for hook in (*STEP_PRE_HOOKS.values(), *optimizer._table("step_pre").values()):
         args, kwargs = replaced_arguments("a step pre hook", hook(optimizer, args, kwargs), args, kwargs)
     return args, kwargs

@@ -1,4 +1,4 @@
-"""The optimizers under the names of PyTorch's ``_multi_tensor`` module, with ``foreach=True`` as the default."""
+"""The optimizers of PyTorch's module ``_multi_tensor``: subclasses with ``foreach=True`` as the default."""
 
 from __future__ import annotations
 

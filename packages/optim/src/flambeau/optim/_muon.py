@@ -1,4 +1,4 @@
-"""Muon: momentum with orthogonalised updates of matrices."""
+"""Muon: gradient descent with orthogonalised momentum, for matrices."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ __all__ = ["Muon"]
 
 
 class Muon(Optimizer):
-    """Momentum with orthogonalised updates: each step of a weight matrix has singular values near 1.
+    """Muon optimizer: momentum with orthogonalised updates, whose singular values are near 1.
 
-    ``b = lerp(b, g, 1 - momentum)``, ``p -= lr * weight_decay * p + adjusted lr * orthogonal(b)`` with the
-    Newton-Schulz iteration in bfloat16. Use it for the weight matrices of hidden layers, `AdamW` for the others.
+    ``b = lerp(b, g, 1 - momentum)``, ``p -= lr * weight_decay * p + adjusted lr * orthogonal(b)``. A Newton-Schulz
+    iteration in bfloat16 computes ``orthogonal(b)``. Use `Muon` for the weight matrices of hidden layers, and `AdamW`
+    for the other parameters.
 
     Args:
-        params: parameters of two dimensions, or groups of them.
+        params: parameters with two dimensions, or groups of such parameters.
         lr: learning rate.
         weight_decay: factor of the decoupled weight decay.
         momentum: momentum factor.
         nesterov: if True, use Nesterov momentum.
-        ns_coefficients: (a, b, c) of the iteration ``X = a X + (b X X^T + c (X X^T)^2) X``.
-        eps: lower bound of the norm, for numerical stability.
-        ns_steps: the number of iterations, below 100.
-        adjust_lr_fn: ``"original"`` (or None) multiplies lr by ``sqrt(max(1, rows / columns))``,
-            ``"match_rms_adamw"`` by ``0.2 * sqrt(max(rows, columns))``.
+        ns_coefficients: the coefficients (a, b, c) of the iteration ``X = a X + (b X X^T + c (X X^T)^2) X``.
+        eps: lower bound of the norm by which the matrix is divided before the iteration.
+        ns_steps: number of iterations, below 100.
+        adjust_lr_fn: ``"original"`` (or None) multiplies ``lr`` by ``sqrt(max(1, rows / columns))``.
+            ``"match_rms_adamw"`` multiplies ``lr`` by ``0.2 * sqrt(max(rows, columns))``.
     State: ``momentum_buffer``.
-    Raises: ValueError for parameters of other than two dimensions and options out of range.
+    Raises: ValueError for options out of range, and if a parameter does not have two dimensions.
     Source: Jordan et al. 2024, kellerjordan.github.io/posts/muon; adjustment: Liu et al. 2025, arXiv:2502.16982.
 
     >>> weight = fb.zeros(2, 2)

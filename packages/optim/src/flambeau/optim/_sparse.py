@@ -1,7 +1,7 @@
-"""Steps with sparse gradients, which change only the rows that have a gradient. Loaded at the first sparse gradient.
+"""Steps with sparse gradients, which change only the rows that have a gradient. The first sparse gradient loads this.
 
-The state has the same form as for dense gradients, so that both kinds may alternate. With momentum, SGD keeps a sparse
-buffer.
+The state has the same form as for dense gradients, so that sparse and dense gradients may alternate. With momentum, SGD
+keeps a sparse buffer.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ def descend_by_moments(group: Group, param: Tensor, grad: Any, state: dict[str, 
 
 Rule: TypeAlias = Callable[[Group, Tensor, Any, dict[str, Any]], None]
 
-# Rules for sparse gradients by the name of the corresponding rule of tensor-core, which handles dense gradients.
+# For each name of a rule of tensor-core, which handles dense gradients, the rule for sparse gradients.
 RULES: dict[str, Rule] = {"sgd": _descend, "adagrad": _descend_by_sums}
 
 
 def step(rule: Rule, group: Group, params: list[Tensor], grads: list[Any], state: Any) -> None:
-    """Apply a rule to parameters with sparse gradients."""
+    """Apply ``rule`` to parameters, all of which have sparse gradients."""
     with flambeau.no_grad():
         for param, grad in zip(params, grads, strict=True):
             rule(group, param, grad, state[param])
@@ -84,7 +84,7 @@ def step(rule: Rule, group: Group, params: list[Tensor], grads: list[Any], state
 def step_mixed(name: str, group: Group, params: list[Tensor], grads: list[Any], state: Any) -> None:
     """Apply the rule ``name`` to parameters, some of which have sparse gradients.
 
-    Raises: RuntimeError if there is no such rule for sparse gradients.
+    Raises: RuntimeError if the rule does not support sparse gradients.
     """
     if name not in RULES:
         raise RuntimeError(f"{name} does not support sparse gradients")
@@ -96,7 +96,10 @@ def step_mixed(name: str, group: Group, params: list[Tensor], grads: list[Any], 
 
 
 def rows_of(grad: Any) -> tuple[Any, Tensor]:
-    """Return the unique row indices of a gradient (a tuple for several sparse dimensions) and their values."""
+    """Return the unique row indices of a sparse gradient, and the values of these rows.
+
+    For several sparse dimensions, the indices are a tuple of tensors.
+    """
     merged = grad.coalesce()
     indices = merged.indices()
     return (indices[0] if indices.shape[0] == 1 else tuple(indices)), merged.values()

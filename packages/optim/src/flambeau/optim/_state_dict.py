@@ -1,4 +1,4 @@
-"""Conversion of an optimizer's state to and from a dictionary, in which parameters are numbered in group order."""
+"""Conversion of an optimizer's state to and from a dictionary, in which numbers stand for the parameters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ Group = dict[str, Any]
 
 
 def save(state: Mapping[Any, dict[str, Any]], groups: list[Group]) -> dict[str, Any]:
-    """Return ``{"state": {number: state}, "param_groups": [options with "params" as numbers]}``."""
+    """Return ``{"state": {number: state}, "param_groups": groups}``, where each number stands for a parameter.
+
+    The parameters are numbered in the order of the groups. Each returned group is a dictionary of the options, in which
+    ``"params"`` is a list of numbers.
+    """
     numbers: dict[int, int] = {}
     for group in groups:
         for param in group["params"]:
@@ -32,10 +36,13 @@ def _with_indices(group: Group, numbers: Mapping[int, int]) -> Group:
 def load(
     saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], numbers: set[str]
 ) -> tuple[defaultdict[Any, dict[str, Any]], list[Group]]:
-    """Return the state by parameter and the groups that ``saved`` describes. ``groups`` is not changed.
+    """Return the state of each parameter and the groups that ``saved`` describes. Do not change ``groups``.
 
     Args:
-        numbers: names of the state entries that are numbers rather than tensors of the parameter's shape.
+        saved: the result of `save`, or a state of a PyTorch optimizer.
+        groups: parameter groups of the optimizer.
+        defaults: values of options that ``saved`` does not contain.
+        numbers: names of the state entries that are numbers. The other entries are tensors of the parameter's shape.
     """
     check(saved, groups)
     saved_groups = saved["param_groups"]
@@ -56,13 +63,13 @@ def load(
 
 
 def check(saved: Mapping[str, Any], groups: list[Group]) -> None:
-    """Raise KeyError if ``saved`` is not the state of an optimizer, ValueError if its groups differ."""
+    """Raise KeyError if ``saved`` is not the state of an optimizer, ValueError if its groups differ from ``groups``."""
     _check_kind(saved)
     _check_sizes(groups, saved["param_groups"])
 
 
 def _check_kind(saved: Mapping[str, Any]) -> None:
-    """Raise KeyError if this is not the state of an optimizer; the message names the probable kind of object."""
+    """Raise KeyError if ``saved`` is not the state of an optimizer. The message says what ``saved`` seems to be."""
     if "param_groups" in saved and "state" in saved:
         return
     keys = ", ".join(repr(key) for key in list(saved)[:4]) or "no keys"
@@ -80,7 +87,7 @@ def _check_kind(saved: Mapping[str, Any]) -> None:
 def _restore_group(group: Group, saved_group: Mapping[str, Any], defaults: Mapping[str, Any]) -> Group:
     """Return a group with the parameters of ``group``, the saved options, and defaults for missing options.
 
-    The options keep their saved order, so that saving them again writes the same file.
+    The options keep the saved order, so that a file that is saved again has the same contents.
     """
     options = {**_names(group), **deepcopy(dict(saved_group)), "params": group["params"]}
     return options | {name: value for name, value in defaults.items() if name not in options}
@@ -107,10 +114,10 @@ def _names(group: Group) -> Group:
 
 
 def _converted_state(param: Tensor, entries: Mapping[str, Any], numbers: set[str]) -> dict[str, Any]:
-    """Return a copy of one parameter's state, with tensors of the parameter's dtype and device.
+    """Return a copy of the state of one parameter, with tensors of the parameter's dtype and device.
 
     The dtype changes only if the parameter is floating-point or complex. Entries in ``numbers``, such as step counts,
-    are not converted, except that a Python number becomes a float32 tensor.
+    are not converted, but a Python number becomes a float32 tensor.
     """
     fitted = {}
     for name, value in entries.items():

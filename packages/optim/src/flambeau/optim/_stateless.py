@@ -22,9 +22,9 @@ def swap_in_optimizer_params_and_state(
 
     Args:
         optimizer: an optimizer that has state.
-        swapin_parameters: the parameters by name, in the order of the optimizer's parameters.
-        swapin_optim_state: options and state, as ``state_dict()`` returns them; only its tensors are changed.
-    Raises: RuntimeError if parameters, groups or options do not match those of the optimizer.
+        swapin_parameters: mapping from names to parameters, in the order of the optimizer's parameters.
+        swapin_optim_state: options and state, as ``state_dict()`` returns them. A step changes only the tensors in it.
+    Raises: RuntimeError if the parameters, groups or options do not match the optimizer.
     """
     if not optimizer.state:
         raise RuntimeError(f"{NAME} requires initialized optimizer state: call step() first.")
@@ -51,7 +51,7 @@ def swap_in_optimizer_params_and_state(
 def _check_groups(
     own: list[dict[str, Any]], given: list[Mapping[str, Any]], state: Mapping[Any, Any], parameters: int
 ) -> None:
-    """Raise RuntimeError unless groups have the same options and numbers of parameters as the optimizer's own."""
+    """Raise RuntimeError if the groups ``given`` and ``own`` differ in their options or numbers of parameters."""
     if len(own) != len(given):
         raise RuntimeError(f"{NAME}: the state has {len(given)} parameter groups, but the optimizer has {len(own)}.")
     for index, (ours, theirs) in enumerate(zip(own, given, strict=True)):

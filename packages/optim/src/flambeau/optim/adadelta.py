@@ -1,4 +1,4 @@
-"""Adadelta: steps scaled by the ratio of the running RMS of updates to that of gradients."""
+"""Adadelta: steps scaled by the running RMS of updates divided by the running RMS of gradients."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ __all__ = ["Adadelta", "adadelta"]
 
 
 class Adadelta(Optimizer):
-    """Steps scaled by the ratio of the running RMS of updates to that of gradients, per element.
+    """Adadelta optimizer: gradients scaled by the running RMS of updates divided by the running RMS of gradients.
 
     ``v = rho * v + (1 - rho) * g**2``, ``d = sqrt(u + eps) / sqrt(v + eps) * g``,
     ``u = rho * u + (1 - rho) * d**2``, ``p -= lr * d``.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: factor of the step.
         rho: decay rate of the running means, in [0, 1].
-        eps: added under the roots.
+        eps: number added under the square roots.
         weight_decay: factor of the L2 penalty.
         foreach, capturable, maximize, differentiable: see `Optimizer`.
     State: ``step``, ``square_avg`` and ``acc_delta``.

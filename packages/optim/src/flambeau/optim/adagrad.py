@@ -15,12 +15,12 @@ __all__ = ["Adagrad", "adagrad"]
 
 
 class Adagrad(Optimizer):
-    """Steps divided by the root of the sum of all squared gradients so far.
+    """Adagrad optimizer: steps divided by the square root of the sum of all squared gradients so far.
 
-    ``sum += g**2``, ``p -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps)``.
+    In step ``t``: ``sum += g**2``, ``p -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(sum) + eps)``.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: learning rate.
         lr_decay: decay rate of the learning rate.
         weight_decay: factor of the L2 penalty.
@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
             eps=eps,
         )
         super().__init__(params, options(locals()))
-        # A parameter of a lazy layer has no elements yet, and step() raises the error for sparse parameters.
+        # Skip parameters of lazy layers, which have no elements, and sparse parameters, which step() refuses.
         params = [param for group in self.param_groups for param in group["params"]]
         for param in (p for p in params if p.layout is flambeau.strided and p.numel()):
             value = initial_accumulator_value
@@ -114,5 +114,5 @@ def adagrad(
     >>> weight
     tensor([0.9000])
     """
-    initial_accumulator_value = 0.0  # initial value of sums that do not exist yet
+    initial_accumulator_value = 0.0  # initial value of sums that do not exist
     apply_rule("adagrad", locals(), sum=state_sums)

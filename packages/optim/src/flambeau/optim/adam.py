@@ -14,14 +14,14 @@ __all__ = ["Adam", "adam"]
 
 
 class Adam(Optimizer):
-    """Steps scaled, for each element, by running means of the gradient and its square.
+    """Adam optimizer: the step of each element depends on running means of the gradient and of its square.
 
-    ``m = beta1 * m + (1 - beta1) * g``, ``v = beta2 * v + (1 - beta2) * g**2``,
+    In step ``t``: ``m = beta1 * m + (1 - beta1) * g``, ``v = beta2 * v + (1 - beta2) * g**2``,
     ``p -= lr * (m / (1 - beta1**t)) / (sqrt(v / (1 - beta2**t)) + eps)``, where ``g`` is the gradient plus
     ``weight_decay * p``.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: learning rate.
         betas: (beta1, beta2), both in [0, 1).
         eps: added to the denominator for numerical stability.

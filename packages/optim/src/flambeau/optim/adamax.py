@@ -14,11 +14,12 @@ __all__ = ["Adamax", "adamax"]
 
 
 class Adamax(Optimizer):
-    """Adam with a running maximum of ``|g|`` in place of the running mean of ``g**2``.
+    """Adamax optimizer: Adam with a running maximum of ``|g|`` in place of the running mean of ``g**2``.
 
-    ``m = beta1 * m + (1 - beta1) * g``, ``u = max(beta2 * u, |g| + eps)``, ``p -= lr / (1 - beta1**t) * m / u``.
+    In step ``t``: ``m = beta1 * m + (1 - beta1) * g``, ``u = max(beta2 * u, |g| + eps)``,
+    ``p -= lr / (1 - beta1**t) * m / u``.
 
-    Arguments are Adam's. State: ``step``, ``exp_avg`` and ``exp_inf``.
+    The arguments have the same meaning as for `Adam`. State: ``step``, ``exp_avg`` and ``exp_inf``.
     Source: Kingma, Ba 2015, arXiv:1412.6980, section 7.1.
 
     >>> weight = fb.tensor([1.0])

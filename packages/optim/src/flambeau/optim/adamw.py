@@ -14,9 +14,10 @@ __all__ = ["AdamW", "adamw"]
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: ``p -= lr * weight_decay * p`` instead of adding the decay to the gradient.
+    """AdamW optimizer: Adam with decoupled weight decay.
 
-    Arguments and state are Adam's. Source: Loshchilov, Hutter 2019, arXiv:1711.05101.
+    Weight decay is the separate update ``p -= lr * weight_decay * p`` and does not change the gradient. The arguments
+    and the state have the same meaning as for `Adam`. Source: Loshchilov, Hutter 2019, arXiv:1711.05101.
 
     >>> weight = fb.tensor([1.0])
     >>> weight.grad = fb.tensor([0.0])
@@ -76,7 +77,7 @@ def adamw(
     Args:
         params, grads: the parameters and their gradients.
         amsgrad, lr, weight_decay, eps, maximize: options of `AdamW`.
-        others: as in `adam.adam`.
+        Other arguments: see `adam.adam`.
     Raises: NotImplementedError for ``grad_scale`` or ``found_inf``.
 
     >>> weight, mean, square, step = fb.tensor([1.0]), fb.zeros(1), fb.zeros(1), fb.tensor(0.0)

@@ -14,17 +14,17 @@ __all__ = ["ASGD", "asgd"]
 
 
 class ASGD(Optimizer):
-    """Averaged stochastic gradient descent: shrinking steps, and a running average of the parameters.
+    """Averaged stochastic gradient descent: steps that decrease in size, and a running average of the parameters.
 
-    ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``; ``ax`` is the mean of the
-    values of ``p`` from step ``t0`` on.
+    In step ``t``: ``p = (1 - lambd * eta) * p - eta * g`` with ``eta = lr / (1 + lambd * lr * t)**alpha``. The average
+    ``ax`` is the mean of the values of ``p`` from step ``t0`` on.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: learning rate.
         lambd: decay rate of the parameters and of the step size.
         alpha: exponent of the decay of the step size.
-        t0: the step at which averaging begins.
+        t0: number of the step at which averaging begins.
         weight_decay: factor of the L2 penalty.
         maximize: if True, maximise the objective instead of minimising it.
         foreach, capturable, differentiable: see `Optimizer`.

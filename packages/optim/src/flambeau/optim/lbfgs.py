@@ -15,22 +15,22 @@ __all__ = ["LBFGS"]
 
 
 class LBFGS(Optimizer):
-    """Limited-memory BFGS, which estimates the inverse Hessian from the last steps.
+    """L-BFGS optimizer (limited-memory BFGS), which estimates the inverse Hessian from the last steps.
 
     ``step(closure)`` needs a closure that clears the gradients, computes the loss, calls ``backward()`` and returns the
-    loss; it is called up to ``max_eval`` times. All parameters are in one group.
+    loss. ``step`` calls the closure several times; ``max_eval`` limits the number. All parameters are in one group.
 
     Args:
         params: the parameters.
-        lr: step length, and initial step length of the line search.
+        lr: step length, or initial step length of the line search.
         max_iter: maximum number of iterations in one call of ``step``.
-        max_eval: maximum number of evaluations of the closure in one call; ``max_iter * 5 / 4`` by default.
-        tolerance_grad: stop if no element of the gradient has a larger magnitude.
-        tolerance_change: stop if the parameters or the loss change by less than this.
+        max_eval: maximum number of evaluations of the closure in one call of ``step``; ``max_iter * 5 / 4`` by default.
+        tolerance_grad: the iteration stops if no element of the gradient has a larger magnitude.
+        tolerance_change: the iteration stops if the parameters or the loss change by less than this value.
         history_size: number of steps in the history.
         line_search_fn: ``"strong_wolfe"``, or None for steps of length ``lr``.
-    State, kept with the first parameter: ``func_evals``, ``n_iter`` and the history.
-    Raises: ValueError for several groups; RuntimeError for another line search.
+    State: ``func_evals``, ``n_iter`` and the history, which are stored as the state of the first parameter.
+    Raises: ValueError for several groups; RuntimeError for an unknown line search.
     Source: Liu, Nocedal 1989, Mathematical Programming 45; Nocedal, Wright 2006, algorithms 7.4, 3.5 and 3.6.
 
     >>> x = fb.zeros(1)
@@ -65,7 +65,7 @@ class LBFGS(Optimizer):
             )
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Run up to ``max_iter`` iterations. ``closure`` is required and evaluates loss and gradients."""
+        """Run up to ``max_iter`` iterations. ``closure`` is required and computes the loss and the gradients."""
         if closure is None:
             raise TypeError("LBFGS.step() missing 1 required positional argument: 'closure'")
         group = self.param_groups[0]
@@ -121,7 +121,7 @@ class LBFGS(Optimizer):
 
 
 class _Objective:
-    """The loss as a function of the concatenated parameters."""
+    """Loss as a function of the concatenated parameters."""
 
     def __init__(self, params: list[Tensor], closure: Callable[[], Any]) -> None:
         self.params, self.closure = params, closure
@@ -144,7 +144,7 @@ class _Objective:
             start = stop
 
     def at(self, length: float, direction: Tensor) -> _Point:
-        """Evaluate loss and gradient at ``parameters + length * direction``, and restore the parameters."""
+        """Compute the loss and the gradient at ``parameters + length * direction``. Restore the parameters."""
         kept = [param.detach().clone() for param in self.params]
         self.move(length, direction)
         loss, gradient = float(self.loss()), self.gradient()
@@ -162,7 +162,7 @@ def _largest(values: Tensor) -> float:
 
 
 def _direction(state: dict[str, Any], gradient: Tensor, history: int) -> Tensor:
-    """Append the last step and change of the gradient to the history, and return the search direction."""
+    """Append the last step and the last change of the gradient to the history. Return the search direction."""
     if state["n_iter"] == 1:
         state.update(old_dirs=[], old_stps=[], ro=[], H_diag=1)
         return -gradient
@@ -192,7 +192,7 @@ def _direction(state: dict[str, Any], gradient: Tensor, history: int) -> Tensor:
 
 
 class _Point(NamedTuple):
-    """A point on the search line: step length, loss, gradient and slope."""
+    """Point on the search line: step length, loss, gradient and slope."""
 
     length: float
     loss: float
@@ -201,7 +201,7 @@ class _Point(NamedTuple):
 
 
 class _SearchOptions(NamedTuple):
-    """The constants of the strong Wolfe conditions, the smallest change, and the largest number of evaluations."""
+    """Constants of the strong Wolfe conditions, smallest change, and largest number of evaluations."""
 
     decrease: float = 1e-4
     curvature: float = 0.9
@@ -215,7 +215,7 @@ _Evaluation = Callable[[float, Tensor], _Point]
 def _search(
     at: _Evaluation, direction: Tensor, length: float, start: _Point, options: _SearchOptions
 ) -> tuple[_Point, int]:
-    """Return a point that satisfies the strong Wolfe conditions, and the number of evaluations."""
+    """Return a point that satisfies the strong Wolfe conditions, if found, and the number of evaluations."""
 
     def too_high(point: _Point) -> bool:
         return point.loss > start.loss + options.decrease * point.length * start.slope
@@ -249,9 +249,9 @@ def _zoom(
     tries: int,
     options: _SearchOptions,
 ) -> tuple[_Point, int]:
-    """Narrow the bracket between two points by at most ``tries`` evaluations (algorithm 3.6).
+    """Narrow the bracket between ``one`` and ``other`` (algorithm 3.6). ``tries + 1`` evaluations were made before.
 
-    Returns: the end with the lower loss, and the number of evaluations.
+    Returns: the end of the bracket with the lower loss, and the total number of evaluations.
     """
     low, high = (one, other) if one.loss <= other.loss else (other, one)
     stalled, done, reach = False, False, _largest(direction)
@@ -282,7 +282,7 @@ def _zoom(
 
 
 def _cubic_minimum(one: _Point, other: _Point, bounds: tuple[float, float]) -> float:
-    """Return the minimum, within bounds, of the cubic that interpolates two points and their slopes."""
+    """Return the minimum, within ``bounds``, of the cubic through two points with the slopes of these points."""
     left, right = (one, other) if one.length <= other.length else (other, one)
     width = right.length - left.length
     if width == 0:
@@ -299,7 +299,7 @@ def _cubic_minimum(one: _Point, other: _Point, bounds: tuple[float, float]) -> f
     return min(max(at, bounds[0]), bounds[1])
 
 
-# Functions that libraries import although PyTorch declares them private
+# Functions that are private in PyTorch, but that other libraries import
 
 
 def _strong_wolfe(
@@ -315,10 +315,10 @@ def _strong_wolfe(
     tolerance_change: float = 1e-9,
     max_ls: int = 25,
 ) -> tuple[float, Tensor, float, int]:
-    """Search along ``d`` from ``x``, and return loss, gradient, step length and the number of evaluations.
+    """Search along ``d`` from ``x``. Return the loss, the gradient, the step length and the number of evaluations.
 
-    ``obj_func(x, length, d)`` returns the loss and the gradient; ``f``, ``g`` and ``gtd`` are loss, gradient and slope
-    at ``x``, and ``t`` is the first step length.
+    ``obj_func(x, length, d)`` returns the loss and the gradient at ``x + length * d``. ``f``, ``g`` and ``gtd`` are the
+    loss, the gradient and the slope at ``x``. ``t`` is the first step length.
     """
 
     def at(length: float, direction: Tensor) -> _Point:
@@ -333,6 +333,9 @@ def _strong_wolfe(
 def _cubic_interpolate(
     x1: float, f1: float, g1: float, x2: float, f2: float, g2: float, bounds: tuple[float, float] | None = None
 ) -> float:
-    """Return the minimum, within bounds, of the cubic with values ``f1``, ``f2`` and slopes ``g1``, ``g2``."""
+    """Return the minimum of the cubic with values ``f1``, ``f2`` and slopes ``g1``, ``g2`` at ``x1``, ``x2``.
+
+    ``bounds`` limits the result; by default, the result is between ``x1`` and ``x2``.
+    """
     one, other = (_Point(float(x), float(f), flambeau.empty(0), float(g)) for x, f, g in ((x1, f1, g1), (x2, f2, g2)))
     return _cubic_minimum(one, other, bounds or (min(one.length, other.length), max(one.length, other.length)))

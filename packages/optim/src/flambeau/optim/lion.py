@@ -1,4 +1,4 @@
-"""Lion: steps by the sign of an interpolation between momentum and gradient."""
+"""Lion: steps along the sign of an interpolation between the momentum and the gradient."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ __all__ = ["Lion"]
 
 
 class Lion(Optimizer):
-    """Steps by the sign of an interpolation between momentum and gradient, with decoupled weight decay.
+    """Lion optimizer: steps along the sign of an interpolation between the momentum and the gradient.
 
     ``p -= lr * (sign(beta1 * m + (1 - beta1) * g) + weight_decay * p)``, then ``m = beta2 * m + (1 - beta2) * g``.
-    Each step moves every element by ``lr``, so choose a rate 3 to 10 times lower than for `AdamW`, and a weight decay
-    higher by the same factor. The state is half as large as Adam's. PyTorch has no such class.
+    Weight decay is decoupled. Without weight decay, each step moves every element by ``lr``. Choose a learning rate 3
+    to 10 times lower than for `AdamW`, and a weight decay higher by the same factor. The state is half as large as for
+    `Adam`. PyTorch does not have this class.
 
     Args:
-        params: parameters or groups of them.
+        params: parameters or parameter groups.
         lr: learning rate.
-        betas: factors of the momentum in the update and in the momentum itself.
+        betas: (beta1, beta2), the factors of the momentum in the update and in the new momentum.
         weight_decay: factor of the decoupled weight decay.
         maximize: if True, maximise the objective instead of minimising it.
     State: ``exp_avg``.
@@ -58,7 +59,7 @@ class Lion(Optimizer):
             if "exp_avg" not in state:
                 state["exp_avg"] = flambeau.zeros_like(param)
             values, average = param.detach(), state["exp_avg"]
-            if param.is_complex():  # update real and imaginary parts separately
+            if param.is_complex():  # real and imaginary parts are updated separately
                 values, grad, average = (flambeau.view_as_real(part) for part in (values, grad, average))
             grad = -grad if group["maximize"] else grad
             update = grad.lerp(average, beta1).sign_()

@@ -14,15 +14,15 @@ __all__ = ["NAdam", "nadam"]
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov momentum.
+    """NAdam optimizer: Adam with Nesterov momentum.
 
-    With ``mu_t = beta1 * (1 - 0.96**(t * momentum_decay) / 2)`` and their products ``M_t``,
+    In step ``t``, with ``mu_t = beta1 * (1 - 0.96**(t * momentum_decay) / 2)`` and ``M_t = mu_1 * ... * mu_t``:
     ``p -= lr * ((1 - mu_t) / (1 - M_t) * g + mu_{t+1} / (1 - M_{t+1}) * m) / (sqrt(v / (1 - beta2**t)) + eps)``.
 
     Args:
-        momentum_decay: decay rate of the momentum schedule; the momentum grows to beta1.
+        momentum_decay: rate at which the momentum ``mu_t`` grows from about ``beta1 / 2`` to ``beta1``.
         decoupled_weight_decay: if True, decouple weight decay from the gradient, as `AdamW` does.
-        Other arguments: those of `Adam`.
+        Other arguments: see `Adam`.
     State: ``step``, ``mu_product``, ``exp_avg`` and ``exp_avg_sq``.
     Source: Dozat 2016, ICLR workshop.
 

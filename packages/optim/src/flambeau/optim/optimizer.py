@@ -1,6 +1,6 @@
-"""Base class of optimizers, with parameter groups, options per group and state per parameter.
+"""Base class of optimizers. Each parameter group has options, and each parameter has a state.
 
-Custom optimizers derive from `Optimizer` and define ``step``, as in PyTorch, or ``_update``, which is shorter.
+A custom optimizer derives from `Optimizer` and defines ``step``, as in PyTorch, or ``_update``, which is shorter.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ParamsT: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]] | Iterable[tupl
 
 
 class _RequiredParameter:
-    """Marker for an option without a default value: every parameter group has to specify it."""
+    """Marker for an option without a default value. Every parameter group must specify the option."""
 
     def __repr__(self) -> str:
         return "<required parameter>"
@@ -53,9 +53,9 @@ DUPLICATE_PARAMETERS = (
 class Optimizer(Hooked):
     """Base class of optimizers.
 
-    A subclass passes the options' defaults to ``__init__`` and defines ``_update``, which changes one group's
-    parameters given lists of them and of their gradients, and keeps their state in ``self.state[parameter]``. Most
-    optimizers of this package name an update rule of tensor-core instead, which steps a group in one native call.
+    A subclass passes the defaults of the options to ``__init__`` and defines ``_update(group, params, grads)``. This
+    method changes the parameters of one group. It keeps the state of a parameter in ``self.state[parameter]``. Most
+    optimizers of this package name an update rule of tensor-core instead, which updates a group in one native call.
 
     >>> class SignDescent(fb.optim.Optimizer):
     ...     def __init__(self, params, lr):
@@ -65,15 +65,15 @@ class Optimizer(Hooked):
     ...         for param, grad in zip(params, grads):
     ...             param.data = param.detach() - group["lr"] * grad.sign()
 
-    ``foreach``, ``fused`` and ``capturable``, which select implementations in PyTorch, are accepted without effect.
-    With ``differentiable=True``, autograd records the step: parameters, which may be results of computations, are
-    changed in place, and gradients flow through the step to gradients, state and learning rate.
+    The options ``foreach``, ``fused`` and ``capturable``, which select implementations in PyTorch, have no effect. With
+    ``differentiable=True``, autograd records the step. The step then changes the parameters in place, and gradients
+    flow through the step to the gradients, the state and the learning rate. Parameters may be results of computations.
 
     Args:
-        params: parameters, pairs of name and parameter, or dictionaries of ``"params"`` and options for this group.
-        defaults: options for the groups that do not specify them.
-    Raises: TypeError for an object that is not a parameter; ValueError for an empty list, for the result of a
-        computation, and for a parameter in two groups.
+        params: parameters, pairs of a name and a parameter, or dictionaries of ``"params"`` and options for one group.
+        defaults: values of the options that a group does not specify.
+    Raises: TypeError if a parameter is not a tensor; ValueError if the list is empty, if a parameter is the result of a
+        computation without ``differentiable=True``, or if a parameter is in two groups.
     """
 
     _rule: str | None = None
@@ -111,7 +111,7 @@ class Optimizer(Hooked):
         """Update the parameters that have gradients.
 
         Args:
-            closure: function that recomputes the loss and its gradients; called first.
+            closure: function that computes the loss and the gradients. ``step`` calls it first.
         Returns: the result of ``closure``.
         """
         loss = None
@@ -128,7 +128,7 @@ class Optimizer(Hooked):
             if grads:
                 try:
                     self._update(group, params, grads)
-                except NotImplementedError:  # raised by an operator that does not support sparse gradients
+                except NotImplementedError:  # an operator does not support sparse gradients
                     if all(grad.layout is flambeau.strided for grad in grads):
                         raise
                     self._update_by_sparse(group, params, grads)
@@ -145,9 +145,9 @@ class Optimizer(Hooked):
             _core._optimizer_step(self._rule, group, params, grads, self.state)
 
     def _update_by_sparse(self, group: Group, params: list[Tensor], grads: list[Tensor]) -> None:
-        """Run `_update` if some of the gradients are sparse.
+        """Update the parameters of a group in which some gradients are sparse.
 
-        Raises: RuntimeError if there is no rule for sparse gradients, or if a subclass has replaced `_update`.
+        Raises: RuntimeError if a rule for sparse gradients does not exist, or if a subclass overrides `_update`.
         """
         from . import _sparse
 
@@ -170,11 +170,11 @@ class Optimizer(Hooked):
     # Groups
 
     def add_param_group(self, param_group: Group) -> None:
-        """Add a group of parameters; options that it does not specify are set to the defaults.
+        """Add a parameter group. Set the options that the group does not specify to the defaults.
 
         Args:
-            param_group: a dictionary with ``"params"`` and any options. It is stored without a copy.
-        Raises: TypeError or ValueError as the constructor does; the optimizer is then unchanged.
+            param_group: a dictionary with ``"params"`` and any options. The optimizer stores it without a copy.
+        Raises: TypeError or ValueError in the same cases as the constructor. Then the optimizer is unchanged.
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
@@ -185,13 +185,13 @@ class Optimizer(Hooked):
                 raise ValueError(f"parameter group didn't specify a value of required optimization parameter {name}")
             group.setdefault(name, value)
         param_group.update(group)
-        self.param_groups.append(param_group)  # no copy: a wrapping optimizer shares the groups
+        self.param_groups.append(param_group)  # not a copy, because an optimizer that wraps this one shares the groups
 
     @staticmethod
     def _group_tensors_by_device_and_dtype(
         tensorlistlist: Sequence[Sequence[Any]], with_indices: bool = False
     ) -> dict[tuple[Any, Any], tuple[list[list[Any]], list[int]]]:
-        """Group the rows of several tensor lists by device and dtype. Optimizers of other packages call this."""
+        """Group the elements of parallel tensor lists by device and dtype. Optimizers of other packages call this."""
         return _group_tensors_by_device_and_dtype(tensorlistlist, with_indices)
 
     def _check(self, group: Group) -> None:
@@ -223,7 +223,9 @@ class Optimizer(Hooked):
     # State
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state by parameter number, and the options of the groups.
+        """Return a dictionary of the state of each parameter and the options of each group.
+
+        The dictionary contains numbers in place of the parameters.
 
         >>> fb.optim.SGD([fb.zeros(2)], lr=0.1).state_dict()["param_groups"][0]["params"]
         [0]
@@ -234,12 +236,13 @@ class Optimizer(Hooked):
         return replaced
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Load state and options from the ``state_dict()`` of an optimizer of the same parameters.
+        """Load the state and the options from the ``state_dict()`` of an optimizer of the same parameters.
 
-        State tensors are copied and converted to the parameters' dtypes. Dictionaries saved by PyTorch are accepted.
+        State tensors are copied and converted to the dtypes of the parameters. Dictionaries that PyTorch saved are
+        accepted.
 
-        Raises: ValueError if the groups differ; KeyError if the dictionary is not the state of an optimizer. The
-            optimizer is then unchanged.
+        Raises: ValueError if the groups differ; KeyError if the dictionary is not the state of an optimizer. Then the
+            optimizer is unchanged.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
@@ -253,7 +256,7 @@ class Optimizer(Hooked):
         return {name: value for name, value in vars(self).items() if name not in ("_hooks", "_stepping")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore attributes from a pickle or a loaded state. Subclasses add options that older versions lack."""
+        """Restore attributes from a pickle or a loaded state. A subclass can add options that older files lack."""
         vars(self).update(state)
 
     def __repr__(self) -> str:
@@ -265,14 +268,14 @@ class Optimizer(Hooked):
 
 
 def _params_advice(params: object) -> str:
-    """Return the end of an error message: advice on what to pass instead of ``params``, which is not iterable."""
+    """Return the end of an error message: what to pass instead of ``params``, which is not iterable."""
     if hasattr(params, "parameters"):
         return "; pass model.parameters() instead of the model"
     return "; call it, as in model.parameters()" if callable(params) else ""
 
 
 def _as_group(params: Any) -> Group:
-    """Return ``{"params": list}``, with ``"param_names"`` if ``params`` contains pairs of name and parameter."""
+    """Return ``{"params": list}``, and ``"param_names"`` if ``params`` contains pairs of a name and a parameter."""
     if isinstance(params, Tensor):
         return {"params": [params]}
     if isinstance(params, (set, frozenset)):
@@ -287,7 +290,7 @@ def _as_group(params: Any) -> Group:
 
 
 def check_nonnegative(**options: Any) -> None:
-    """Raise ValueError for an option that is negative or has more than one element, TypeError for a str."""
+    """Raise ValueError if an option is negative or has more than one element, TypeError if it is a str."""
     for name, value in options.items():
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(f"Tensor {name} must be 1-element, but its shape is {list(value.shape)}")
@@ -299,7 +302,7 @@ def check_nonnegative(**options: Any) -> None:
 
 
 def check_betas(betas: tuple[float, float]) -> None:
-    """Raise an error unless these are two numbers in [0, 1)."""
+    """Raise TypeError if ``betas`` are not two numbers, ValueError if a number is not in [0, 1)."""
     if not isinstance(betas, Sequence) or len(betas) != 2:
         raise TypeError(f"betas must be two numbers, such as (0.9, 0.999), got {betas!r}")
     for index, beta in enumerate(betas):
@@ -308,9 +311,9 @@ def check_betas(betas: tuple[float, float]) -> None:
 
 
 def options(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options in ``arguments``, the ``locals()`` of a constructor.
+    """Return the options of an optimizer. ``arguments`` is the ``locals()`` of its constructor.
 
-    Raises: RuntimeError for ``fused`` together with ``differentiable`` or ``foreach``.
+    Raises: RuntimeError if ``fused`` is combined with ``differentiable`` or ``foreach``.
     """
     chosen = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
     if chosen.get("fused") and chosen.get("differentiable"):

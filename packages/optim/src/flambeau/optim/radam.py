@@ -14,9 +14,11 @@ __all__ = ["RAdam", "radam"]
 
 
 class RAdam(Optimizer):
-    """Adam with a rectified step; plain momentum during the first steps, in which the denominator's variance is large.
+    """RAdam optimizer: Adam with a rectified denominator.
 
-    Arguments are Adam's, with ``decoupled_weight_decay`` to decay as `AdamW` does.
+    During the first steps, the variance of the denominator is large. In these steps, RAdam uses only the momentum. The
+    arguments have the same meaning as for `Adam`.
+
     State: ``step``, ``exp_avg`` and ``exp_avg_sq``.
     Source: Liu et al. 2020, arXiv:1908.03265.
 

@@ -14,20 +14,20 @@ __all__ = ["RMSprop", "rmsprop"]
 
 
 class RMSprop(Optimizer):
-    """Steps divided by the root of a running mean of squared gradients.
+    """RMSprop optimizer: steps divided by the square root of a running mean of squared gradients.
 
-    ``v = alpha * v + (1 - alpha) * g**2``, ``p -= lr * g / (sqrt(v) + eps)``; with momentum
+    ``v = alpha * v + (1 - alpha) * g**2``, ``p -= lr * g / (sqrt(v) + eps)``. With momentum:
     ``b = momentum * b + g / (sqrt(v) + eps)``, ``p -= lr * b``. With ``centered``, the square of the running mean of
     ``g`` is subtracted from ``v``.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: learning rate.
         alpha: decay rate of the running means.
         eps: added to the denominator for numerical stability.
         weight_decay: factor of the L2 penalty.
         momentum: momentum factor.
-        centered: if True, divide by the estimated standard deviation instead.
+        centered: if True, divide by the estimated standard deviation of the gradient.
         capturable, foreach, maximize, differentiable: see `Optimizer`.
     State: ``step``, ``square_avg`` and, if the options require them, ``momentum_buffer`` and ``grad_avg``.
     Raises: ValueError for options out of range.

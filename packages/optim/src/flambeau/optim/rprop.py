@@ -1,4 +1,4 @@
-"""Rprop: steps by the signs of gradients."""
+"""Rprop: steps along the signs of the gradients."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ __all__ = ["Rprop", "rprop"]
 
 
 class Rprop(Optimizer):
-    """Steps by the sign of the gradient; the size, per element, grows while the sign stays and shrinks if it changes.
+    """Rprop optimizer: steps along the sign of the gradient, with a separate step size for each element.
+
+    The step size grows while the sign of the gradient stays the same, and shrinks if the sign changes.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: initial step size.
-        etas: (decrease factor, increase factor), with ``0 < decrease < 1 < increase``.
+        etas: factors (decrease, increase) of the step size, with ``0 < decrease < 1 < increase``.
         step_sizes: (minimum, maximum) step size.
         capturable, foreach, maximize, differentiable: see `Optimizer`.
     State: ``step``, ``prev`` (the last gradient, zero after a sign change) and ``step_size``.
@@ -88,5 +90,5 @@ def rprop(
     (tensor([0.1200]), tensor([0.8800]))
     """
     arguments = {**locals(), "etas": (etaminus, etaplus), "step_sizes": (step_size_min, step_size_max)}
-    arguments["lr"] = 0.0  # the initial step size, unused because the state has step sizes
+    arguments["lr"] = 0.0  # the initial step size is not used, because the state has step sizes
     apply_rule("rprop", arguments, prev=prevs, step_size=step_sizes)

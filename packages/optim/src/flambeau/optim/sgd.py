@@ -16,15 +16,15 @@ __all__ = ["SGD", "sgd"]
 class SGD(Optimizer):
     """Stochastic gradient descent, optionally with momentum.
 
-    With ``g`` the gradient plus ``weight_decay * p``, the buffer is ``g`` at the first step and then
-    ``b = momentum * b + (1 - dampening) * g``; the step is ``p -= lr * b``, or ``p -= lr * (g + momentum * b)`` with
+    Let ``g`` be the gradient plus ``weight_decay * p``. The buffer ``b`` is ``g`` at the first step and then
+    ``b = momentum * b + (1 - dampening) * g``. The step is ``p -= lr * b``, or ``p -= lr * (g + momentum * b)`` with
     Nesterov momentum.
 
     Args:
-        params: parameters, or groups of them.
+        params: parameters or parameter groups.
         lr: learning rate.
         momentum: momentum factor.
-        dampening: reduces the weight of the gradient in the buffer.
+        dampening: number that reduces the weight of the gradient in the buffer.
         weight_decay: factor of the L2 penalty.
         nesterov: if True, use Nesterov momentum, which requires ``momentum > 0`` and ``dampening=0``.
         maximize: if True, maximise the objective instead of minimising it.
@@ -86,8 +86,7 @@ def sgd(
 
     Args:
         params, d_p_list: the parameters and their gradients.
-        momentum_buffer_list: states ``momentum_buffer``. With momentum, an entry that is None is replaced by the new
-            buffer.
+        momentum_buffer_list: states ``momentum_buffer``. With momentum, the new buffer replaces an entry that is None.
         has_sparse_grad, foreach, fused: ignored.
         grad_scale, found_inf: not supported; must be None.
         weight_decay, momentum, lr, dampening, nesterov, maximize: options of `SGD`.

@@ -13,19 +13,19 @@ __all__ = ["SparseAdam", "sparse_adam"]
 
 
 class SparseAdam(Optimizer):
-    """Adam for sparse gradients: moments and parameters change only in the rows that have a gradient.
+    """Adam for sparse gradients: the state and the parameters change only in the rows that have a gradient.
 
-    With ``m`` and ``v`` as in `Adam` for these rows, and ``t`` the number of steps so far,
+    In step ``t``, with ``m`` and ``v`` of these rows as in `Adam`:
     ``p -= lr * sqrt(1 - beta2**t) / (1 - beta1**t) * m / (sqrt(v) + eps)``.
 
     Args:
-        params: parameters, or groups of them, whose gradients are sparse.
+        params: parameters or parameter groups. The gradients of the parameters must be sparse.
         lr: learning rate.
         betas: (beta1, beta2), both in [0, 1).
         eps: added to the denominator for numerical stability.
         maximize: if True, maximise the objective instead of minimising it.
     State: ``step``, ``exp_avg`` and ``exp_avg_sq``.
-    Raises: ValueError for options out of range and for sparse parameters; in ``step()`` RuntimeError for a dense
+    Raises: ValueError for options out of range and for sparse parameters. ``step()`` raises RuntimeError for a dense
         gradient.
     Source: Kingma, Ba 2015, arXiv:1412.6980.
 
@@ -82,9 +82,9 @@ def sparse_adam(
 
     Args:
         params: the parameters.
-        grads: their gradients, which are sparse tensors.
+        grads: the gradients of the parameters, which are sparse tensors.
         exp_avgs, exp_avg_sqs: states ``exp_avg`` and ``exp_avg_sq``.
-        state_steps: numbers of steps as integers, including this step.
+        state_steps: numbers of steps, including this step, as integers.
         eps, lr, maximize: options of `SparseAdam`.
         beta1, beta2: the option ``betas``.
 

@@ -1,4 +1,4 @@
-"""Averages of a model's parameters over training: stochastic weight averaging and exponential moving averages.
+"""Averages of the parameters of a model during training: stochastic weight averaging and exponential moving averages.
 
 This module requires flambeau-nn.
 """
@@ -121,17 +121,18 @@ def _move_towards(mean: Tensor, value: Tensor, share: float) -> None:
 
 
 class AveragedModel(flambeau.nn.Module):
-    """A copy of a model that stores averages of the model's parameters.
+    """Copy of a model that stores averages of the model's parameters.
 
-    Call ``update_parameters(model)`` after a step or an epoch to include the model's current values.
+    Call ``update_parameters(model)`` after a step or an epoch to include the current values of the model.
 
     Args:
         model: the model to copy.
         device: device of the copy.
-        avg_fn: function of ``(average, value, count)`` that returns the next average; the plain mean by default.
-        multi_avg_fn: function of lists of averages and values and the count, which updates the averages in place.
-        use_buffers: if True, average the buffers as well, instead of copying them.
-    State: ``n_averaged`` and that of ``module``, the copy.
+        avg_fn: function of ``(average, value, count)`` that returns the next average. The default is the mean.
+        multi_avg_fn: function of ``(averages, values, count)``, where the first two arguments are lists of tensors. It
+            updates the averages in place.
+        use_buffers: if True, average the buffers as well. If False, copy the buffers of the model.
+    State: ``n_averaged`` and the state of ``module``, the copy.
     Source: Izmailov et al. 2018, arXiv:1803.05407.
 
     >>> from flambeau.optim.swa_utils import AveragedModel
@@ -193,12 +194,12 @@ class AveragedModel(flambeau.nn.Module):
 
 @no_grad()
 def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
-    """Recompute the running statistics of a model's batch normalisation layers, in one pass over a loader.
+    """Recompute the running statistics of the batch normalisation layers of a model, in one pass over a loader.
 
     Args:
-        loader: iterable of inputs, or of lists and tuples that begin with the input.
-        model: the model; its training or evaluation mode is restored.
-        device: device to which inputs are moved.
+        loader: iterable of inputs, or of lists or tuples whose first element is the input.
+        model: the model. It runs in training mode, then its former mode is restored.
+        device: device to which the inputs are moved.
 
     >>> from flambeau.optim.swa_utils import update_bn
     >>> layer = fb.nn.BatchNorm1d(1)
@@ -214,7 +215,7 @@ def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
     model.train()
     for layer in layers:
         layer.reset_running_stats()
-        layer.momentum = None  # the plain mean
+        layer.momentum = None  # the running statistics are the mean over all batches
     for batch in loader:
         inputs = batch[0] if isinstance(batch, (list, tuple)) else batch
         model(inputs if device is None else inputs.to(device))
@@ -224,14 +225,14 @@ def update_bn(loader: Iterable[Any], model: Any, device: Any = None) -> None:
 
 
 class SWALR(LRScheduler):
-    """Anneal the rates to ``swa_lr`` in ``anneal_epochs`` epochs, then keep them constant.
+    """Scheduler that moves the learning rates to ``swa_lr`` in ``anneal_epochs`` epochs, then keeps the rates constant.
 
     Args:
-        optimizer: the optimizer to adjust.
-        swa_lr: final rate, for all groups or one for each.
-        anneal_epochs: number of epochs; 0 sets ``swa_lr`` immediately.
-        anneal_strategy: ``"cos"`` or ``"linear"``.
-        last_epoch: the last epoch run, when resuming.
+        optimizer: optimizer whose learning rates the scheduler sets.
+        swa_lr: final learning rate: a number for all groups, or a list with a number per group.
+        anneal_epochs: number of epochs until the rate is ``swa_lr``. 0 sets ``swa_lr`` immediately.
+        anneal_strategy: ``"cos"`` or ``"linear"``, the shape of the change.
+        last_epoch: number of the last epoch if training is resumed.
     Source: Izmailov et al. 2018, arXiv:1803.05407.
 
     >>> from flambeau.optim.swa_utils import SWALR
@@ -269,7 +270,7 @@ class SWALR(LRScheduler):
         return t if self._anneal_strategy == "linear" else (1 - math.cos(math.pi * t)) / 2
 
     def _rates(self) -> list[float]:
-        """Compute the next rates from the current ones, which other schedules may have set."""
+        """Compute the next learning rates from the current rates, which other schedulers may have set."""
         step = self._step_count - 1
         if self.anneal_epochs == 0:
             step = max(1, step)

@@ -1,4 +1,4 @@
-"""Learning rates that change while training: call ``step()`` once per epoch, after the optimizer's steps."""
+"""Learning-rate schedulers. Call ``step()`` once per epoch, after the steps of the optimizer."""
 
 from flambeau import _suggestions
 
@@ -19,7 +19,7 @@ from ._multiplied import (
 )
 from ._plateau import ReduceLROnPlateau
 
-_LRScheduler = LRScheduler  # former name in PyTorch
+_LRScheduler = LRScheduler  # the former name in PyTorch
 
 __all__ = [
     "ChainedScheduler",

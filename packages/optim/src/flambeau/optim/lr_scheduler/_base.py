@@ -1,4 +1,4 @@
-"""Base class of learning-rate schedules."""
+"""Base class of learning-rate schedulers."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ EPOCH_DEPRECATION_WARNING = (
 
 
 def check_optimizer(optimizer: Any) -> None:
-    """Raise TypeError unless the argument is an Optimizer."""
+    """Raise TypeError if ``optimizer`` is not an Optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 
 
 class LRScheduler:
-    """Base class of schedules. A subclass defines ``get_lr``, which returns the groups' rates at ``self.last_epoch``.
+    """Base class of learning-rate schedulers.
+
+    A subclass defines ``get_lr``, which returns the learning rate of each parameter group at ``self.last_epoch``.
 
     Args:
-        optimizer: the optimizer; the schedule sets ``"lr"`` of its groups.
-        last_epoch: the last epoch run, when resuming; -1 at the start.
-    Raises: TypeError if ``optimizer`` is not an Optimizer; KeyError when resuming without ``"initial_lr"`` in the
-        groups.
+        optimizer: optimizer whose groups have the option ``"lr"``, which the scheduler sets.
+        last_epoch: number of the last epoch if training is resumed, -1 if training starts.
+    Raises: TypeError if ``optimizer`` is not an Optimizer; KeyError if training is resumed and a group does not have
+        the option ``"initial_lr"``.
 
     >>> from flambeau import optim
     >>> class InverseTime(optim.lr_scheduler.LRScheduler):
@@ -54,8 +56,8 @@ class LRScheduler:
     """
 
     _is_initial = False
-    _steps_by: Any = None  # the `step` that was set on the optimizer instance before the schedule began, if any
-    _get_lr_called_within_step = False  # read by schedules of user programs
+    _steps_by: Any = None  # attribute `step` that the optimizer instance had before the first step, if any
+    _get_lr_called_within_step = False  # schedulers of user programs read this attribute
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         check_optimizer(optimizer)
@@ -81,20 +83,20 @@ class LRScheduler:
         self._is_initial = False
 
     def get_lr(self) -> list[float]:
-        """Return the rate of every group for ``self.last_epoch``. ``step()`` calls this and sets the rates.
+        """Return the learning rate of every group for ``self.last_epoch``. ``step()`` calls this and sets the rates.
 
-        A schedule that multiplies the current rates returns them unchanged while ``self._is_initial``.
+        While ``self._is_initial`` is true, a scheduler that multiplies the current rates returns the rates unchanged.
         """
         if not self._get_lr_called_within_step:
             warnings.warn(GET_LAST_LR_WARNING, stacklevel=2)
         return self._rates()
 
     def _rates(self) -> list[float]:
-        """Compute the result of ``get_lr`` for the schedules of this package."""
+        """Compute the result of ``get_lr`` for the schedulers of this package."""
         raise NotImplementedError(f"{type(self).__name__} does not define get_lr()")
 
     def step(self, epoch: int | None = None) -> None:
-        """Advance to the next epoch (or, deprecated, to the given one)."""
+        """Advance to the next epoch and set the learning rates. The argument ``epoch`` is deprecated."""
         if self._step_count == 1:
             if vars(self.optimizer).get("step") is not self._steps_by:
                 warnings.warn(REPLACED, stacklevel=2)
@@ -126,32 +128,32 @@ class LRScheduler:
         self._last_lr = rates
 
     def get_last_lr(self) -> list[float]:
-        """Return the rates that the last ``step()`` set."""
+        """Return the learning rates that the last ``step()`` set."""
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all attributes except the optimizer and its `step`."""
+        """Return all attributes except the optimizer and its ``step``."""
         return {name: value for name, value in vars(self).items() if name not in ("optimizer", "_steps_by")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore the state that ``state_dict()`` returned. The rates themselves are in the optimizer's state."""
+        """Restore the state that ``state_dict()`` returned. The state of the optimizer contains the learning rates."""
         vars(self).update({name: value for name, value in state_dict.items() if name != "optimizer"})
 
     def _current(self) -> list[float]:
         return [_plain(group["lr"]) for group in self.optimizer.param_groups]
 
     def _scaled(self, factor: float) -> list[float]:
-        """Return the current rates times a factor."""
+        """Return the current learning rates times ``factor``."""
         return [rate * factor for rate in self._current()]
 
 
 def _plain(rate: Any) -> float:
-    """Convert a rate to a number if it is a tensor."""
+    """Return a learning rate as a number. It may be a tensor."""
     return float(rate) if isinstance(rate, Tensor) else rate
 
 
 def each_group(optimizer: Optimizer, name: str, values: Any) -> list[Any]:
-    """Return an option of a schedule as a list with one value for each group."""
+    """Return an option of a scheduler as a list with one value for each group. ``name`` is for the error message."""
     groups = len(optimizer.param_groups)
     if not isinstance(values, (list, tuple)):
         return [values] * groups

@@ -1,4 +1,4 @@
-"""Combinations of schedules."""
+"""Combinations of learning-rate schedulers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class _CombinedScheduler(LRScheduler):
 
 
 class ChainedScheduler(_CombinedScheduler):
-    """Several schedules that each change the rates at every step.
+    """Combination of schedulers that all change the learning rates at every step.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> warm = fb.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=4)
@@ -48,14 +48,14 @@ class ChainedScheduler(_CombinedScheduler):
         self._last_lr = self._current()
 
     def step(self) -> None:  # type: ignore[override]
-        """Step every schedule."""
+        """Step every scheduler."""
         for each in self._schedulers:
             each.step()
         self._last_lr = self._current()
 
 
 class SequentialLR(_CombinedScheduler):
-    """Schedules one after the other. At each epoch in ``milestones``, the next one begins at its epoch 0.
+    """Sequence of schedulers. At each epoch in ``milestones``, the next scheduler starts, at its epoch 0.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> warm = fb.optim.lr_scheduler.ConstantLR(optimizer, factor=0.1, total_iters=2)
@@ -86,7 +86,7 @@ class SequentialLR(_CombinedScheduler):
         self._schedulers = list(schedulers)
         self._milestones = list(milestones)
         self.last_epoch = last_epoch + 1
-        for group in optimizer.param_groups:  # undo the initial steps of the schedules
+        for group in optimizer.param_groups:  # the constructors of the schedulers made initial steps: undo these steps
             group["lr"] = group["initial_lr"]
         for each in schedulers:
             each.last_epoch -= 1
@@ -94,7 +94,7 @@ class SequentialLR(_CombinedScheduler):
         self._last_lr = schedulers[0].get_last_lr()
 
     def step(self) -> None:  # type: ignore[override]
-        """Step the schedule that is currently active."""
+        """Step the scheduler that is active at this epoch."""
         self.last_epoch += 1
         turn = bisect_right(self._milestones, self.last_epoch)
         each = self._schedulers[turn]

@@ -1,4 +1,4 @@
-"""Rates along a cosine."""
+"""Learning-rate schedulers that follow a cosine."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ._base import LRScheduler
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Cosine from the initial rates down to ``eta_min`` in ``T_max`` epochs, and up again.
+    """Scheduler that moves the learning rates along a cosine to ``eta_min`` in ``T_max`` epochs, and back again.
 
-    ``eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``. Source: Loshchilov, Hutter 2017,
+    A rate is ``eta_min + (initial - eta_min) * (1 + cos(pi * epoch / T_max)) / 2``. Source: Loshchilov, Hutter 2017,
     arXiv:1608.03983 (without the restarts).
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
@@ -29,7 +29,7 @@ class CosineAnnealingLR(LRScheduler):
         super().__init__(optimizer, last_epoch)
 
     def _rates(self) -> list[float]:
-        """Scale the current rates, so that schedules can be combined."""
+        """Compute the new learning rates from the current rates, so that schedulers can be combined."""
         if self._is_initial:
             return self._current() if self.last_epoch == 0 else self._get_closed_form_lr()
         before, now = (1 + math.cos(math.pi * epoch / self.T_max) for epoch in (self.last_epoch - 1, self.last_epoch))
@@ -47,15 +47,17 @@ class CosineAnnealingLR(LRScheduler):
 
 
 class CosineAnnealingWarmRestarts(LRScheduler):
-    """Half a cosine from the initial rates down to ``eta_min``, repeated after each restart.
+    """Scheduler that decreases the learning rates along a cosine to ``eta_min`` and then restarts at the initial rates.
+
+    ``step(epoch)`` also accepts a fractional epoch.
 
     Args:
-        optimizer: the optimizer to adjust.
+        optimizer: optimizer whose learning rates the scheduler sets.
         T_0: number of epochs until the first restart.
-        T_mult: ratio of the length of each period to that of the previous one.
-        eta_min: minimum rate.
-        last_epoch: the last epoch run, when resuming.
-    ``step(epoch)`` also accepts a fractional epoch. Source: Loshchilov, Hutter 2017, arXiv:1608.03983.
+        T_mult: ratio of the length of each period to the length of the previous period.
+        eta_min: minimum learning rate.
+        last_epoch: number of the last epoch if training is resumed.
+    Source: Loshchilov, Hutter 2017, arXiv:1608.03983.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=4)

@@ -1,4 +1,7 @@
-"""Cyclic learning rates, with momentum in the opposite direction; call ``step()`` after every batch."""
+"""Schedulers of cyclic learning rates. The momentum changes in the opposite direction.
+
+Call ``step()`` after every batch.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ _SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # amplitude
 
 
 class _WithMomentum(LRScheduler):
-    """A schedule that may also set the momentum: ``momentum`` of SGD, or the first of Adam's ``betas``."""
+    """Base class of schedulers that may also set the momentum: ``momentum`` of SGD, or ``beta1`` of Adam."""
 
     def _momentum_name(self) -> str:
         for name in ("momentum", "betas"):
@@ -36,19 +39,20 @@ class _WithMomentum(LRScheduler):
 
 
 class CyclicLR(_WithMomentum):
-    """Cycle the rates between ``base_lr`` and ``max_lr``.
+    """Scheduler that moves the learning rates from ``base_lr`` to ``max_lr`` and back, in cycles.
 
     Args:
-        optimizer: the optimizer to adjust.
-        base_lr, max_lr: minimum and maximum rate, for all groups or one for each.
-        step_size_up, step_size_down: numbers of steps with rising and falling rates; equal by default.
-        mode: ``"triangular"``, ``"triangular2"`` (the amplitude halves each cycle) or ``"exp_range"`` (the amplitude is
+        optimizer: optimizer whose learning rates the scheduler sets.
+        base_lr, max_lr: minimum and maximum learning rate: a number for all groups, or a list with a number per group.
+        step_size_up, step_size_down: numbers of steps with increasing and decreasing rates; equal by default.
+        mode: ``"triangular"``, ``"triangular2"`` (each cycle halves the amplitude) or ``"exp_range"`` (the amplitude is
             multiplied by ``gamma**step``).
-        gamma: base of ``"exp_range"``.
-        scale_fn, scale_mode: amplitude as a function of the cycle (``"cycle"``) or of the step (``"iterations"``).
+        gamma: base of the power in the mode ``"exp_range"``.
+        scale_fn: function that returns the amplitude. It replaces ``mode``.
+        scale_mode: argument of ``scale_fn``: the number of the cycle (``"cycle"``) or of the step (``"iterations"``).
         cycle_momentum: if True, move the momentum from ``max_momentum`` to ``base_momentum`` and back.
         base_momentum, max_momentum: minimum and maximum momentum.
-        last_epoch: the last step made, when resuming.
+        last_epoch: number of the last step if training is resumed.
     Source: Smith 2017, arXiv:1506.01186.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
@@ -107,7 +111,7 @@ class CyclicLR(_WithMomentum):
         self.base_lrs = bases
 
     def scale_fn(self, x: float) -> float:
-        """Return the amplitude at cycle (or step) ``x``."""
+        """Return the amplitude in cycle ``x``, or in step ``x`` if ``scale_mode`` is ``"iterations"``."""
         return self._scale_fn_custom(x) if self._scale_fn_custom is not None else _SHAPES[self.mode][0](self.gamma, x)
 
     def _rates(self) -> list[float]:
@@ -137,22 +141,23 @@ class CyclicLR(_WithMomentum):
 
 
 class OneCycleLR(_WithMomentum):
-    """The 1cycle policy: the rate rises once to ``max_lr``, then falls far below the initial rate.
+    """Scheduler of the 1cycle policy: the learning rate rises to ``max_lr``, then falls far below the initial rate.
 
     Args:
-        optimizer: the optimizer to adjust.
-        max_lr: maximum rate, for all groups or one for each.
-        total_steps: total number of steps. Give either this, or ``epochs`` and ``steps_per_epoch``.
-        epochs, steps_per_epoch: factors of the total number of steps.
+        optimizer: optimizer whose learning rates the scheduler sets.
+        max_lr: maximum learning rate: a number for all groups, or a list with a number per group.
+        total_steps: total number of steps. If it is not given, ``epochs`` and ``steps_per_epoch`` are required.
+        epochs, steps_per_epoch: numbers whose product is the total number of steps.
         pct_start: fraction of the steps in which the rate rises.
-        anneal_strategy: ``"cos"`` or ``"linear"``.
+        anneal_strategy: ``"cos"`` or ``"linear"``, the shape of the rise and the fall.
         cycle_momentum: if True, move the momentum from ``max_momentum`` to ``base_momentum`` and back.
         base_momentum, max_momentum: minimum and maximum momentum.
         div_factor: the initial rate is ``max_lr / div_factor``.
-        final_div_factor: the final rate is the initial rate divided by this.
-        three_phase: if True, first fall symmetrically to the initial rate, then to the final rate.
-        last_epoch: the last step made, when resuming.
-    Raises: ValueError for options out of range, and for a step beyond the last.
+        final_div_factor: the final rate is the initial rate divided by ``final_div_factor``.
+        three_phase: if True, the rate first falls to the initial rate in as many steps as it rises, then to the final
+            rate.
+        last_epoch: number of the last step if training is resumed.
+    Raises: ValueError for options out of range, and for more steps than ``total_steps``.
     Source: Smith, Topin 2018, arXiv:1708.07120.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
@@ -235,7 +240,7 @@ class OneCycleLR(_WithMomentum):
 
 
 def _phases(total_steps: int, pct_start: float, three: bool) -> list[dict[str, Any]]:
-    """Return the last step of each phase, and the names of the group entries for its initial and final values."""
+    """Return, for each phase, its last step and the names of the options with its initial and final values."""
     rise = float(pct_start * total_steps) - 1
     ends = [(rise, "initial_lr", "max_lr", "max_momentum", "base_momentum")]
     if three:

@@ -1,4 +1,4 @@
-"""Schedules that multiply the rates by a factor."""
+"""Schedulers that multiply the learning rates by a factor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ._base import LRScheduler, check_optimizer
 
 
 class _FunctionScheduler(LRScheduler):
-    """A schedule by functions of the epoch: one for all groups, or a list with one for each.
+    """Base class of schedulers with a function of the epoch for all groups, or a list with a function per group.
 
     ``state_dict()`` contains the attributes of callable objects, but no plain functions or lambdas.
     """
@@ -43,7 +43,7 @@ class _FunctionScheduler(LRScheduler):
 
 
 def _functions(given: Any, groups: int) -> list[Any]:
-    """Return ``given`` as a list of functions. A single function is repeated for each group of parameters.
+    """Return ``given`` as a list of functions. A single function is repeated for each parameter group.
 
     Raises: TypeError if ``given`` is neither a function nor an iterable of functions.
     """
@@ -57,9 +57,10 @@ def _functions(given: Any, groups: int) -> list[Any]:
 
 
 class LambdaLR(_FunctionScheduler):
-    """The initial rates times ``lr_lambda(epoch)``: one function for all groups, or a list with one for each.
+    """Scheduler that sets each learning rate to the initial rate times ``lr_lambda(epoch)``.
 
-    ``state_dict()`` contains the attributes of callable objects, but no plain functions or lambdas.
+    ``lr_lambda`` is a function for all groups, or a list with a function per group. ``state_dict()`` contains the
+    attributes of callable objects, but no plain functions or lambdas.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
@@ -75,7 +76,9 @@ class LambdaLR(_FunctionScheduler):
 
 
 class MultiplicativeLR(_FunctionScheduler):
-    """Multiply the rates by ``lr_lambda(epoch)`` every epoch; the functions are given as in `LambdaLR`.
+    """Scheduler that multiplies each learning rate by ``lr_lambda(epoch)`` every epoch.
+
+    ``lr_lambda`` is a function for all groups, or a list with a function per group.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 0.5)
@@ -93,7 +96,7 @@ class MultiplicativeLR(_FunctionScheduler):
 
 
 class StepLR(LRScheduler):
-    """Multiply the rates by ``gamma`` every ``step_size`` epochs.
+    """Scheduler that multiplies the learning rates by ``gamma`` every ``step_size`` epochs.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
@@ -122,7 +125,7 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """Multiply the rates by ``gamma`` at each of the epochs in ``milestones``.
+    """Scheduler that multiplies the learning rates by ``gamma`` at each epoch in ``milestones``.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
@@ -152,7 +155,7 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """The initial rates times ``factor`` until epoch ``total_iters``, then the initial rates.
+    """Scheduler that multiplies the initial learning rates by ``factor`` before epoch ``total_iters``, by 1 afterwards.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=4)
@@ -183,9 +186,9 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The initial rates times a factor that changes linearly from ``start_factor`` to ``end_factor``.
+    """Scheduler that multiplies the initial learning rates by a factor, which changes linearly.
 
-    The change takes ``total_iters`` epochs; then the factor stays constant.
+    The factor changes from ``start_factor`` to ``end_factor`` in ``total_iters`` epochs and then stays constant.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.25, total_iters=3)
@@ -231,7 +234,7 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """Multiply the rates by ``gamma`` every epoch.
+    """Scheduler that multiplies the learning rates by ``gamma`` every epoch.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
@@ -254,7 +257,9 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """The initial rates times ``(1 - epoch / total_iters)**power``, and 0 from epoch ``total_iters`` on.
+    """Scheduler that multiplies the initial learning rates by ``(1 - epoch / total_iters)**power``.
+
+    The learning rates are 0 from epoch ``total_iters`` on.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4)

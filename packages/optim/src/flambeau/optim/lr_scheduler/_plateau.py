@@ -1,4 +1,4 @@
-"""A schedule that reduces the rates when a metric stops improving."""
+"""Scheduler that reduces the learning rates when a metric stops improving."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from ._base import LRScheduler, check_optimizer, each_group
 
 
 class ReduceLROnPlateau(LRScheduler):
-    """Multiply the rates by ``factor`` after more than ``patience`` epochs without an improvement.
+    """Scheduler that multiplies the learning rates by ``factor`` when a metric stops improving.
 
-    Call ``step(metrics)`` after every epoch with the value of the metric.
+    The rates change after more than ``patience`` epochs without improvement. Call ``step(metrics)`` after every epoch
+    with the value of the metric.
 
     Args:
-        optimizer: the optimizer to adjust.
-        mode: ``"min"`` if the metric should decrease, ``"max"`` if it should increase.
-        factor: factor on the rates, below 1.
-        patience: number of epochs without improvement that are tolerated.
-        threshold: smallest change that is an improvement, relative to the best value or absolute.
-        threshold_mode: ``"rel"`` or ``"abs"``.
+        optimizer: optimizer whose learning rates the scheduler sets.
+        mode: ``"min"`` if the metric should decrease, ``"max"`` if the metric should increase.
+        factor: factor of the learning rates, below 1.
+        patience: number of consecutive epochs without improvement that do not reduce the rates.
+        threshold: smallest change of the metric that is an improvement.
+        threshold_mode: ``"rel"`` if ``threshold`` is relative to the best value, ``"abs"`` if it is absolute.
         cooldown: number of epochs after a reduction in which epochs without improvement are not counted.
-        min_lr: minimum rate, for all groups or one for each.
-        eps: smallest reduction of a rate; smaller ones are skipped.
+        min_lr: minimum learning rate: a number for all groups, or a list with a number per group.
+        eps: smallest reduction of a learning rate. Smaller reductions are skipped.
 
     >>> optimizer = fb.optim.SGD([fb.zeros(1)], lr=1.0)
     >>> schedule = fb.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
@@ -70,7 +71,7 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = 0
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Record the metric of an epoch, a number or a tensor of one element."""
+        """Record the metric of an epoch, which is a number or a tensor of one element. Reduce the rates if required."""
         current = float(metrics)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current, self.best):
@@ -86,7 +87,7 @@ class ReduceLROnPlateau(LRScheduler):
         self._last_lr = self._current()
 
     def _reduce_lr(self, epoch: int) -> None:
-        """Reduce the learning rates. Subclasses can override it."""
+        """Reduce the learning rates. A subclass can override this method."""
         rates = self._current()
         if len(rates) != len(self.min_lrs):
             if self.default_min_lr is None:
