@@ -86,7 +86,7 @@ class Hooked:
         return new_handle(self._table("state_dict_pre"), hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(optimizer, state_dict)`` after ``state_dict()``. A dictionary from the hook replaces the result."""
+        """Call ``hook(optimizer, state_dict)`` after ``state_dict()``. A returned dictionary replaces the result."""
         return new_handle(self._table("state_dict_post"), hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
