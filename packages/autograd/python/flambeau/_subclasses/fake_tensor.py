@@ -304,7 +304,7 @@ class FakeTensorMode(TorchDispatchMode):
             return _with_index(kwargs["device"])
         found = None
         for tensor in tensors_of((*args, *kwargs.values())):
-            movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # allowed together with any other device
+            movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # allowed with any other device
             if found is None or (found[1] and not movable):
                 found = tensor.device, movable
             elif tensor.device != found[0] and not movable and not func.name().startswith("aten::index"):
@@ -387,7 +387,7 @@ class FakeCopyMode(TorchFunctionMode):
         self.fake_mode = fake_mode
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if func == Tensor.clone:  # called when a parameter is copied
+        if func == Tensor.clone:  # the copy of a parameter calls this function
             return func(self.fake_mode.from_tensor(args[0]), **(kwargs or {}))
         if func == Tensor.__deepcopy__:
             tensor, memo = args

@@ -86,9 +86,9 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name in _SUBMODULES:
             return importlib.import_module(f"flambeau.autograd.{name}")
-        if name == "_is_checkpoint_valid":  # called by libraries that implement checkpointing themselves
+        if name == "_is_checkpoint_valid":  # libraries that implement checkpointing themselves call this
             return importlib.import_module("flambeau.autograd.checkpoint._reentrant").is_checkpoint_valid
-        if name == "_profiler_enabled":  # called by libraries that create names of ranges only while profiling
+        if name == "_profiler_enabled":  # libraries that create names of ranges only while profiling call this
             return importlib.import_module("flambeau.autograd.profiler")._is_running
         if name not in _HOME:
             raise _suggestions.unknown_attribute(__name__, name)

@@ -99,7 +99,7 @@ class _Saved:
     def unpack(self) -> Tensor:
         if not self.context.is_open:
             raise AssertionError(OUTSIDE)
-        if self.tensor._version != self.version:  # changed by other code, which called increment_version
+        if self.tensor._version != self.version:  # other code changed the tensor and called increment_version
             raise RuntimeError(CHANGED)
         return self.tensor
 

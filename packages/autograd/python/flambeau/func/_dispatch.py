@@ -17,7 +17,7 @@ def name_of(callable_: Any) -> str:
     if descriptor is not None and hasattr(descriptor, "__objclass__"):
         return f"{descriptor.__name__}.{callable_.__name__}"
     module = _naming.own_module(callable_).removeprefix("flambeau").removeprefix(".")
-    module = module.removeprefix("nn.functional")  # its operators are those of flambeau
+    module = module.removeprefix("nn.functional")  # the operators of nn.functional and of flambeau have the same rules
     return f"{module}.{callable_.__name__}" if module else str(callable_.__name__)
 
 

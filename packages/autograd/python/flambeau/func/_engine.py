@@ -22,7 +22,7 @@ __all__ = [
 
 leaf = _interceptable(
     _engine.leaf, True
-)  # always intercepted inside vmap: an input that is the same for all elements has a gradient for each element
+)  # inside vmap, these calls are always intercepted: a shared input has a gradient for each element
 gradients = _interceptable(_engine.gradients)
 depends_on_others = _interceptable(_engine.depends_on_others)
 close = _interceptable(_engine.close)

@@ -91,7 +91,7 @@ def loop(call: Call) -> Any:
         raise RuntimeError(f"vmap: {name} has no batching rule, and the batch is empty")
     arguments = [element(call.values, call.level, i) for i in range(call.size)]
     if name.endswith("_") and call.is_batched(target):
-        changed = target.value.clone()  # so that the target is unchanged if the operator raises an error
+        changed = target.value.clone()  # a clone, so that the target is unchanged if the operator raises an error
         for i, (_, *others) in enumerate(arguments):
             _run(call, (changed[i], *others))
         target.value.copy_(changed)

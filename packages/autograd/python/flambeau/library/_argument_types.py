@@ -81,7 +81,7 @@ def _convert(argument: Argument, value: Any, wrapped: bool) -> Any:
         optional = "?[" in argument.type
         items = [item if item is None and optional else convert(item) for item in value]
         return _REFUSED if any(item is _REFUSED for item in items) else items
-    sized = argument.type.rstrip("?")[-2].isdigit()  # as in "int[2]"
+    sized = argument.type.rstrip("?")[-2].isdigit()  # true for a list of fixed size, such as "int[2]"
     if argument.base_type in ("int", "float") and not isinstance(value, Tensor) and (sized or wrapped):
         item = convert(value)
         return item if item is _REFUSED else [item]

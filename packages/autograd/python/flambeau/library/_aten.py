@@ -67,7 +67,7 @@ def _operator(name: str) -> Callable[..., Any] | None:
         return None
     if (layers := _extension_points.available("aten_layers")) is not None and (layer := layers(name)) is not None:
         return layer  # type: ignore[no-any-return]
-    found = vars(flambeau).get(name)  # does not load lazy attributes of flambeau, which are never operators
+    found = vars(flambeau).get(name)  # this does not load lazy attributes of flambeau, which are never operators
     if isinstance(found, OPERATOR_TYPES):
         return found
     return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None

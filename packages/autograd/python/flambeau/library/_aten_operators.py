@@ -139,7 +139,7 @@ def _batch_norm(
 
 
 def _batch_norm_legit(input: Tensor, weight: Tensor | None, bias: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
-    if len(rest) == 3:  # called as the overload no_stats, which has no running statistics
+    if len(rest) == 3:  # the overload no_stats has no running statistics
         rest = (None, None, *rest)
     return flambeau.native_batch_norm(input, weight, bias, *rest)
 

@@ -99,7 +99,7 @@ class CustomOverload(OpOverload):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.definition(*args, **kwargs)
 
-    def __getattr__(self, name: str) -> Any:  # finds methods of the definition, such as register_fake
+    def __getattr__(self, name: str) -> Any:  # this finds methods of the definition, such as register_fake
         if name.startswith("__") or name == "definition":
             raise AttributeError(name)
         return getattr(self.definition, name)

@@ -70,7 +70,7 @@ class Sender:
                 self._stop_sharing(error)
         if placed is None or self._writer is None:
             return (structure, [buffer.tobytes() for buffer in buffers], self._refusal), None
-        buffers.clear()  # so that the writer can detect other references to its memory
+        buffers.clear()  # the writer can then detect other references to its memory
         segment = self._writer.finish()
         dropped, self._writer.dropped = self._writer.dropped, []
         return (structure, placed, segment.number, segment.size, dropped), segment

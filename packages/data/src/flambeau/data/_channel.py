@@ -96,7 +96,7 @@ class Channel:
 
     def close_sending(self) -> None:
         """Close the sending direction. The other side then ignores messages that it has not read."""
-        with contextlib.suppress(OSError):  # raised if the other side has already closed
+        with contextlib.suppress(OSError):  # the other side may have closed already
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:

@@ -32,8 +32,8 @@ class Recipe:
     dataset: Any
     collate_fn: Callable[[Any], Any]
     batched: bool  # True if samples are collated into batches
-    batch_size: int | None  # used for an IterableDataset only
-    drop_last: bool  # used for an IterableDataset only
+    batch_size: int | None  # only for an IterableDataset
+    drop_last: bool  # only for an IterableDataset
 
     def fetcher(self, seeds: _seeds.Seeds | None) -> Fetcher:
         """Return a fetcher that reads the dataset by index or, if it is a stream, from its iterator."""

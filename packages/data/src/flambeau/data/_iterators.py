@@ -209,7 +209,7 @@ class ParallelEpoch(Epoch):
     def _receive(self) -> None:
         try:
             for number, answer in self._workers.receive(self._timeout):
-                if number >= self._first:  # false for an answer to a request of an earlier, abandoned pass
+                if number >= self._first:  # requests of an earlier, abandoned pass have smaller numbers
                     self._answers[number] = answer
                     self._waiting_for -= 1
         except TimeoutError:

@@ -86,7 +86,7 @@ def resolve_context(context: Any) -> BaseContext:
     None selects ``fork`` if available. A forked process starts within milliseconds and needs neither a picklable
     dataset nor a main guard. It creates new thread pools (tensor-core, OpenBLAS) and new locks of the Python runtime.
     """
-    import multiprocessing  # imported here because the import is slow and only loaders with workers need it
+    import multiprocessing  # the import is slow, and only loaders with workers need it
 
     methods = multiprocessing.get_all_start_methods()
     if context is None:

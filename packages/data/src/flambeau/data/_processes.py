@@ -103,7 +103,7 @@ class WorkerProcesses:
             self._channels.append(channel)
             for message in self._early.pop(worker):
                 channel.post(message)
-            with end:  # closed before the next fork, which would inherit it
+            with end:  # the block closes the end before the next fork, which would inherit it
                 self._processes.append(self._start(worker, end))
 
     def _send(self, worker: int, message: bytes) -> None:
@@ -230,7 +230,7 @@ class WorkerProcesses:
         """
         self.stopped = True
         _pools.discard(self)
-        if os.getpid() != self._owner:  # true in a forked process, which does not own the workers
+        if os.getpid() != self._owner:  # a forked process does not own the workers
             return
         processes = self._processes
         if not at_once:

@@ -68,7 +68,7 @@ def wrap(array: np.ndarray) -> Column:
 def stack(columns: Sequence[Column]) -> Column:
     """Stack columns along a new first dimension. In a worker, the result is in shared memory."""
     stacked = _stack(columns)
-    if HAS_TENSORS and worker._worker_info is not None:  # set by a program that starts workers itself
+    if HAS_TENSORS and worker._worker_info is not None:  # a program that starts workers itself sets this
         return stacked.share_memory_()
     return stacked
 

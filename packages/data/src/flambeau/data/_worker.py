@@ -92,7 +92,7 @@ class _Server:
         seed = epoch_seed + assignment.id
         set_worker_info(WorkerInfo(assignment.id, assignment.num_workers, seed, assignment.recipe.dataset))
         if assignment.as_pytorch:
-            _tensors.draw_as_pytorch()  # needed in a process that was not forked, which did not inherit this setting
+            _tensors.draw_as_pytorch()  # a process that was not forked did not inherit this setting
             _random_state.seed_all(seed, _generate_state(epoch_seed, assignment.id))
         else:
             _random_state.seed_all(seed)

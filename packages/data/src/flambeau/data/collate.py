@@ -233,7 +233,7 @@ def _collate_dataclasses(batch: Samples, path: str, functions: FunctionMap) -> A
     result = copy.copy(first)
     for field in dataclasses.fields(first):
         column = _collate([getattr(sample, field.name) for sample in batch], f"{path}.{field.name}", functions)
-        object.__setattr__(result, field.name, column)  # also works for frozen dataclasses
+        object.__setattr__(result, field.name, column)  # this works for frozen dataclasses as well
     return result
 
 
@@ -266,7 +266,7 @@ def _rebuild_sequence(like: Sequence[Any], content: list[Any]) -> Sequence[Any]:
         return tuple(content)
     try:
         return content if type(like) is list else type(like)(content)  # type: ignore[call-arg]
-    except TypeError:  # raised by types that cannot be created from a list, such as range
+    except TypeError:  # some types, such as range, cannot be created from a list
         return content
 
 

@@ -107,7 +107,7 @@ class _BaseDataLoaderIter(metaclass=_Kind):
 
     def __init__(self, loader: Any) -> None:
         self._describe(loader)
-        self._sampler_iter = iter(self._index_sampler)  # may draw random numbers before the seed, as in PyTorch
+        self._sampler_iter = iter(self._index_sampler)  # this may draw random numbers before the seed, as in PyTorch
         self._base_seed = _random.draw_seed(loader.generator)
 
     def _describe(self, loader: Any) -> None:

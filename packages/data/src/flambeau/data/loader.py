@@ -56,7 +56,7 @@ class DataLoader(Generic[T_co]):
         prefetch_factor: number of batches that each worker prefetches; None means 2.
         persistent_workers: if True, keep the workers for later passes.
         pin_memory_device: ignored, because every GPU can use pinned memory.
-        in_order: if True, return batches in order; if False, return each batch as soon as it is ready.
+        in_order: if True, return batches in the order of the sampler; if False, in the order of completion.
         workers: ``"process"``, or ``"thread"`` for datasets that release the GIL while they read.
     Raises:
         ValueError: if options are mutually exclusive.
@@ -199,7 +199,7 @@ class DataLoader(Generic[T_co]):
         """Sampler that yields lists of indices or, if the loader does not collate batches, single indices."""
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    @functools.cached_property  # not a property, because subclasses may set it
+    @functools.cached_property  # a property could not be set, which subclasses may do
     def _dataset_kind(self) -> int:
         """Type of the dataset: 1 (``_DatasetKind.Iterable``) for a stream, otherwise 0 (``_DatasetKind.Map``)."""
         return int(isinstance(self.dataset, IterableDataset))
@@ -281,7 +281,7 @@ class DataLoader(Generic[T_co]):
 
     def _begin(self, seed: int | None) -> tuple[int, Iterator[Any]]:
         if _tensors.draws_as_pytorch():
-            requests = self._requests()  # before the seed is drawn, because a sampler may draw here, as in PyTorch
+            requests = self._requests()  # a sampler may draw here, before the seed is drawn, as in PyTorch
             return _random.draw_seed(self.generator) if seed is None else seed, requests
         return _random.draw_seed(self.generator), self._requests()
 

@@ -90,7 +90,7 @@ class PackedList(Sequence[T_co]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a reference to the shared memory if a process is being started. Otherwise pickle the items."""
-        from multiprocessing import context, reduction  # imported here because the import is slow
+        from multiprocessing import context, reduction  # the import is slow
 
         if context.get_spawning_popen() is None:
             return PackedList, (list(self),)

@@ -62,7 +62,7 @@ class ManagerWatchdog:
 
 
 _local = threading.local()
-_worker_info: WorkerInfo | None = None  # set by programs in workers that they start themselves
+_worker_info: WorkerInfo | None = None  # programs set this in workers that they start themselves
 
 
 def get_worker_info() -> WorkerInfo | None:

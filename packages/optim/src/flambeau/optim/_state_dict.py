@@ -121,7 +121,7 @@ def _converted_state(param: Tensor, entries: Mapping[str, Any], numbers: set[str
     """
     fitted = {}
     for name, value in entries.items():
-        if name in numbers:  # not converted: in float16, a step count would stop at 2048
+        if name in numbers:  # no conversion: in float16, a step count would stop at 2048
             fitted[name] = value.detach().clone() if isinstance(value, Tensor) else tensor(float(value), dtype=float32)
         elif isinstance(value, Tensor):
             dtype = param.dtype if param.is_floating_point() or param.is_complex() else value.dtype

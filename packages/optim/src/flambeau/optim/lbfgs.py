@@ -92,7 +92,7 @@ class LBFGS(Optimizer):
             direction = _direction(state, gradient, group["history_size"])
             length: Any = group["lr"]
             if state["n_iter"] == 1:
-                total = float(gradient.abs().sum())  # can be 0 if tolerance_grad is negative
+                total = float(gradient.abs().sum())  # the sum can be 0 if tolerance_grad is negative
                 length = min(1.0, 1.0 / total) * group["lr"] if total else group["lr"]
             state.update(d=direction, t=length, prev_flat_grad=gradient, prev_loss=loss)
             slope = float(gradient @ direction)
