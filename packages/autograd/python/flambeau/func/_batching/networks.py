@@ -243,7 +243,7 @@ def instance_norm(
 
 @batching("_scaled_dot_product_attention")
 def attention(call: Call) -> Any:
-    """Apply attention, which accepts any dimensions before those of the positions and the features, to a batch."""
+    """Apply attention to a batch. Attention accepts any dimensions before the position and feature dimensions."""
     query, key, value, mask, is_causal, scale = call.values
     rank = max(t.ndim for t in (query, key, value))
     given = [aligned(call.batch(t), rank) for t in (query, key, value)]
