@@ -62,7 +62,7 @@ class Adagrad(Optimizer):
             eps=eps,
         )
         super().__init__(params, options(locals()))
-        # Skip parameters of lazy layers, which have no elements, and sparse parameters, which step() refuses.
+        # Skip parameters of lazy layers, which have no elements, and sparse parameters, which step() rejects.
         params = [param for group in self.param_groups for param in group["params"]]
         for param in (p for p in params if p.layout is flambeau.strided and p.numel()):
             value = initial_accumulator_value
