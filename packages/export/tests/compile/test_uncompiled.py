@@ -258,3 +258,26 @@ def test_a_registered_class_that_creates_its_leaves_is_compiled():
     for _ in range(2):
         assert compiled(Scaled(fb.ones(1)), fb.ones(1)).item() == 2
     assert captures(compiled) == 1
+
+
+def test_functions_that_catch_an_exception_of_an_operator_run_uncompiled():
+    def f(x):
+        try:
+            return x + fb.ones(4)
+        except RuntimeError:
+            return x * 0
+
+    compiled = fb.compile(f)
+    assert [compiled(fb.ones(3)).sum().item(), compiled(fb.ones(4)).sum().item()] == [0.0, 8.0]
+    assert any("add raised RuntimeError" in reason for reason in compiled.refusals)
+    with pytest.raises(UnsupportedError, match="add raised RuntimeError"):
+        fb.compile(f, fullgraph=True)(fb.ones(3))
+
+
+def test_functions_of_inference_tensors_are_captured():
+    compiled = fb.compile(lambda x: (x * 2).tanh())
+    with fb.inference_mode():
+        for size in (3, 4):
+            x = fb.rand(size)
+            assert fb.equal(compiled(x), (x * 2).tanh())
+    assert len(compiled.captured) == 1

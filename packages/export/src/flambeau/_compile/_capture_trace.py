@@ -195,7 +195,13 @@ class CaptureTrace(PausingTrace):
         if not self.open:
             uses_state = func.__name__ == "_optimizer_step"  # `run` would copy the state, which the step updates
             return func(*args) if uses_state else run(func, args, kwargs or {})
-        return super().__torch_function__(func, types, args, kwargs)
+        try:
+            return super().__torch_function__(func, types, args, kwargs)
+        except Exception as error:  # the function may catch the exception and continue
+            if self.refusal is None:
+                text = f"{func.__name__} raised {type(error).__name__}, and programs do not support exceptions"
+                self.refusal, self.open = Refusal(f"{source_location()}: {text}"), False
+            raise
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         result = super().operator(func, name, args, kwargs)

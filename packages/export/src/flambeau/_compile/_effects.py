@@ -12,6 +12,7 @@ from flambeau import Tensor
 
 from ._capture_trace import CaptureTrace
 from ._guards import Snapshot
+from ._pausing import version_of
 
 
 class Effects:
@@ -24,7 +25,7 @@ class Effects:
     def __init__(self, trace: CaptureTrace, tensors: Sequence[Tensor], snapshot: Snapshot) -> None:
         self._trace, self._snapshot = trace, snapshot
         watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
-        self._versions = [(tensor, tensor._version) for tensor in watched]
+        self._versions = [(tensor, version_of(tensor)) for tensor in watched]
         self._generators, self.rng_state = _generator_states(), flambeau.get_rng_state()
 
     def exist(self) -> bool:
@@ -42,7 +43,7 @@ class Effects:
         return None
 
     def _changed(self) -> list[Tensor]:
-        return [tensor for tensor, version in self._versions if tensor._version != version]
+        return [tensor for tensor, version in self._versions if version_of(tensor) != version]
 
 
 def _generator_states() -> tuple[Any, ...]:

@@ -25,6 +25,11 @@ CONSTANTS = (bool, int, float, complex, str, bytes, type(None), flambeau.dtype, 
 _MEMORY = {"numpy", "__array__", "__dlpack__", "to_dlpack"}  # calls that give Python the memory of a tensor
 
 
+def version_of(tensor: Tensor) -> int:
+    """Return the number of in-place changes of a tensor. It is not counted for inference tensors."""
+    return 0 if tensor.is_inference() else tensor._version
+
+
 class Raised:
     """Exception that a function raised at a pause; stored in place of its result."""
 
@@ -155,14 +160,14 @@ class PausingTrace(Trace):
 
     def _call_checked(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         given = leaves([args, kwargs], Tensor)
-        versions, was_open, self.open = [tensor._version for tensor in given], self.open, False
+        versions, was_open, self.open = [version_of(tensor) for tensor in given], self.open, False
         try:
             result = _plain_call(function, args, kwargs)
         except Exception as error:
             return Raised(error)
         finally:
             self.open = was_open
-        if self.open and [tensor._version for tensor in given] != versions:
+        if self.open and [version_of(tensor) for tensor in given] != versions:
             self.give_up(f"{getattr(function, '__qualname__', function)} changes an argument in place")
         return result
 
