@@ -33,6 +33,8 @@ DECIDED_BY_THE_CALLER = {
     "flambeau.fx.node.map_aggregate",
     "flambeau.fx.node.map_arg",
     "flambeau.nn.parallel.scatter_gather.gather",
+    # an entry of a dictionary that is passed
+    "flambeau.vision.transforms._pad.fill_for",
     # the type of the numbers that are passed
     "flambeau._control_flow.sym_ite",
     "flambeau._control_flow.sym_max",

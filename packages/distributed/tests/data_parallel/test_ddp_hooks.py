@@ -10,9 +10,9 @@ from flambeau import nn
 from flambeau.distributed.algorithms.ddp_comm_hooks import (
     DDPCommHookType,
     default_hooks,
+    powerSGD_hook,
     register_ddp_comm_hook,
 )
-from flambeau.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
 from flambeau.nn.parallel import DistributedDataParallel
 
 HOOKS = {
@@ -76,7 +76,7 @@ def _compressed():
     generator = fb.Generator().manual_seed(rank)
     fb.manual_seed(0)
     model = DistributedDataParallel(nn.Linear(16, 12, bias=False))
-    model.register_comm_hook(PowerSGDState(None, start_powerSGD_iter=2), powerSGD_hook)
+    model.register_comm_hook(powerSGD_hook.PowerSGDState(None, start_powerSGD_iter=2), powerSGD_hook.powerSGD_hook)
     goal = fb.arange(192.0).reshape(12, 16).sin()
     losses = []
     for _ in range(300):

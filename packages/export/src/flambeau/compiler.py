@@ -79,9 +79,9 @@ def compile(
 
     The first call runs the function and records its operators as a program. Later calls run the program, whose
     pointwise operators are fused, if everything that the function depended on is unchanged: dtypes, layouts and
-    ``requires_grad`` of the tensors, other arguments, attributes, globals, closures, grad mode. Otherwise the call
-    records another program, up to eight. Sizes may change without another program. Results, random numbers, in-place
-    changes and gradients are the same as without compilation.
+    ``requires_grad`` of the tensors, other arguments, attributes, globals, closures, grad mode and autocast.
+    Otherwise the call records another program, up to eight. Sizes may change without another program. Results, random
+    numbers, in-place changes and gradients are the same as without compilation.
 
     The program is divided where Python reads an element of a tensor or calls ``print`` or a function that is disabled
     for compilation. A function that changes Python objects runs uncompiled, and the modules that it calls are compiled

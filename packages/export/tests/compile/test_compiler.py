@@ -266,3 +266,27 @@ def test_lists_of_indices_are_constants():
         x = fb.randn(2, n)
         assert all(map(fb.equal, compiled(x), (x[:, [0, n - 1]], x[:1])))
     assert captures(compiled) == 1
+
+
+def test_attributes_of_a_compiled_module_are_attributes_of_the_original_module():
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.factor = nn.Linear(2, 2), 1.0
+            self.register_buffer("offset", fb.zeros(2))
+
+        def forward(self, x):
+            return self.layer(x) * self.factor + self.offset
+
+    model, x = Scaled(), fb.ones(1, 2)
+    compiled = fb.compile(model)
+    compiled(x)
+    compiled.factor, compiled.layer, compiled.offset = 3.0, nn.Identity(), fb.ones(2)
+    assert compiled(x).tolist() == model(x).tolist() == [[4.0, 4.0]]
+    model.eval()
+    assert not compiled.training
+    compiled.train()
+    assert model.training and "factor" in dir(compiled)
+    del compiled.factor
+    assert not hasattr(model, "factor")
+    assert list(compiled.state_dict()) == ["_orig_mod.offset"]

@@ -234,3 +234,29 @@ def test_random_generators_in_code_that_does_not_run_do_not_prevent_compilation(
 def test_random_generators_in_code_that_runs_prevent_compilation():
     with pytest.raises(UnsupportedError, match=r"Random\.getrandbits cannot be captured"):
         fb.compile(lambda x: x * choice([1.0, 2.0]), fullgraph=True)(fb.ones(1))
+
+
+def test_a_program_is_used_only_in_the_autocast_state_of_its_capture():
+    x = fb.randn(4, 4)
+    compiled = fb.compile(lambda x: (x @ x).tanh())
+    for _ in range(2):
+        assert compiled(x).dtype == fb.float32
+        for dtype in (fb.bfloat16, fb.float16):
+            with fb.autocast("cpu", dtype=dtype):
+                result = compiled(x)
+                assert result.dtype == dtype and fb.equal(result, (x @ x).tanh())
+    assert len(compiled.captured) == 3 and not compiled.refusals
+
+
+def test_a_replaced_forward_of_a_layer_class_is_noticed(monkeypatch):
+    model, x = nn.Sequential(nn.Linear(2, 2), nn.ReLU()), fb.ones(1, 2)
+    compiled = fb.compile(model)
+    compiled(x)
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, x: x * 7)
+    assert compiled(x).tolist() == [[7.0, 7.0]]
+
+
+def test_functions_that_read_is_leaf_of_an_argument_run_uncompiled():
+    compiled = fb.compile(lambda x: x * 2 if x.is_leaf else x * 3)
+    x = fb.ones(1, requires_grad=True)
+    assert [compiled(x).item(), compiled(x * 1).item()] == [2.0, 3.0]

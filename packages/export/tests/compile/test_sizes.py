@@ -137,3 +137,23 @@ def test_programs_compute_with_the_strides_of_each_call():
         assert fb.equal(found, expected) and fb.equal(traced(x), expected) and strides == of_expected
     with pytest.raises(IndexError, match="Dimension out of range"):
         fb.compile(lambda x: x + x.stride(2))(fb.ones(2, 2))
+
+
+@pytest.mark.parametrize("divide", [lambda x: x.split(2), lambda x: x.unbind(), lambda x: x.chunk(3)])
+def test_another_number_of_parts_is_captured_again(divide):
+    compiled = fb.compile(divide)
+    for size in (4, 5, 2, 4):
+        x = fb.arange(size)
+        assert [part.tolist() for part in compiled(x)] == [part.tolist() for part in divide(x)]
+
+
+def test_another_number_of_parts_does_not_repeat_a_side_effect():
+    total = fb.zeros(())
+
+    def f(x):
+        total.add_(1)
+        return len(x.split(2))
+
+    compiled = fb.compile(f)
+    assert [compiled(fb.ones(size)) for size in (4, 5, 2, 4)] == [2, 3, 1, 2]
+    assert total.item() == 4

@@ -170,7 +170,7 @@ def test_a_custom_optimizer_step_in_python_is_compiled():
     assert "set_grad_mode(False)" in run.captured[0].text and "gradient_of(" in run.captured[0].text
 
 
-def test_a_scaler_and_autocast_run_uncompiled_if_they_are_enabled():
+def test_a_step_with_an_enabled_scaler_runs_uncompiled():
     def make_step(model, optimizer):
         scaler = fb.amp.GradScaler("cpu", init_scale=8.0)
 
@@ -187,7 +187,24 @@ def test_a_scaler_and_autocast_run_uncompiled_if_they_are_enabled():
 
     expected, _ = train(perceptron, OPTIMIZERS["SGD"], False, steps=5, make_step=make_step)
     found, run = train(perceptron, OPTIMIZERS["SGD"], True, steps=5, make_step=make_step)
-    assert found == expected and "autocast" in run.refusals[0]
+    assert found == expected and "_scale_gradients" in run.refusals[0]
+
+
+@pytest.mark.parametrize("dtype", [fb.bfloat16, fb.float16])
+def test_a_compiled_step_with_autocast_equals_the_eager_step(dtype):
+    def make_step(model, optimizer):
+        def step(x, y):
+            optimizer.zero_grad()
+            with fb.autocast("cpu", dtype=dtype):
+                loss = F.cross_entropy(model(x), y) + F.mse_loss(model(x), model(x) * 0)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    run = require_same(perceptron, OPTIMIZERS["AdamW"], make_step=make_step)
+    assert str(dtype).rpartition(".")[2] in run.captured[0].text
 
 
 def test_a_compiled_step_with_two_optimizers_equals_the_eager_step():

@@ -281,3 +281,72 @@ def test_functions_of_inference_tensors_are_captured():
             x = fb.rand(size)
             assert fb.equal(compiled(x), (x * 2).tanh())
     assert len(compiled.captured) == 1
+
+
+def test_functions_that_enable_autocast_for_their_caller_run_uncompiled():
+    def f(x):
+        fb.set_autocast_enabled("cpu", True)
+        return x @ x
+
+    compiled = fb.compile(f)
+    try:
+        assert compiled(fb.ones(2, 2)).dtype == fb.bfloat16
+        assert fb.is_autocast_enabled("cpu")
+    finally:
+        fb.set_autocast_enabled("cpu", False)
+    assert compiled.refusals == ["the function changes the autocast mode of its caller"]
+
+
+def test_autocast_regions_inside_a_function_are_captured():
+    def f(x, y):
+        with fb.autocast("cpu"):
+            low = x @ y
+            with fb.autocast("cpu", enabled=False):
+                high = x @ y
+            losses = fb.nn.functional.mse_loss(low, y), fb.cat([low, x])
+        return low, high, *losses, x @ y
+
+    x, y = fb.randn(4, 4), fb.randn(4, 4)
+    compiled = fb.compile(f, fullgraph=True)
+    for _ in range(2):
+        for found, expected in zip(compiled(x, y), f(x, y), strict=True):
+            assert found.dtype == expected.dtype and fb.equal(found, expected)
+
+
+def seeds(x):
+    fb.manual_seed(5)
+    return x * fb.rand(2)
+
+
+def forks(x):
+    with fb.random.fork_rng():
+        fb.manual_seed(1)
+        return x * fb.rand(2)
+
+
+@pytest.mark.parametrize("function", [seeds, forks])
+def test_functions_that_set_the_seed_run_uncompiled(function):
+    compiled = fb.compile(function)
+    first = compiled(fb.ones(2))
+    fb.rand(3)
+    assert fb.equal(compiled(fb.ones(2)), first)
+    assert "sets the seed" in compiled.refusals[0]
+
+
+def test_functions_that_change_the_grad_mode_of_their_caller_run_uncompiled():
+    def f(x):
+        fb.set_grad_enabled(False)
+        return x * 2
+
+    compiled = fb.compile(f)
+    for _ in range(3):
+        with fb.enable_grad():
+            compiled(fb.ones(1))
+            assert not fb.is_grad_enabled()
+
+
+def test_functions_that_read_a_python_attribute_of_an_argument_run_uncompiled():
+    compiled = fb.compile(lambda x: x * x.scale)
+    x = fb.ones(1)
+    for x.scale in (2.0, 3.0):
+        assert compiled(x).item() == x.scale

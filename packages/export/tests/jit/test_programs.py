@@ -241,10 +241,17 @@ def test_vmap_and_autocast_run_programs_call_by_call(net):
     assert fb.allclose(fb.func.vmap(program)(x), F.linear(x, net.head.weight).relu())
     with fb.autocast("cpu"):
         assert program(x[0]).dtype == fb.bfloat16
-        with pytest.raises(NotImplementedError, match="autocast"):
-            fb.jit.trace(net, fb.randn(2, 1, 6, 6))
     with pytest.raises(RuntimeError, match=r"x.size\(0\) == 3"):
         fb.func.vmap(fb.jit.trace(lambda x: sum(x[i] for i in range(x.shape[0])), fb.ones(3)))(fb.ones(2, 4))
+
+
+def test_a_program_that_is_traced_under_autocast_contains_the_casts(net):
+    layer, x = net.head, fb.randn(2, net.head.in_features)
+    with fb.autocast("cpu"):
+        program, expected = fb.jit.trace(layer, x), layer(x)
+    result = program(x)
+    assert result.dtype == expected.dtype == fb.bfloat16 and fb.equal(result, expected)
+    assert fb.jit.trace(layer, x)(x).dtype == fb.float32
 
 
 def test_programs_can_be_copied_and_pickled(net):

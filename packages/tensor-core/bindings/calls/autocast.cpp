@@ -9,6 +9,7 @@
 #include "calls/bind.h"
 #include "calls/dispatch.h"
 #include "calls/intercept.h"
+#include "calls/overrides.h"
 
 namespace flambeau::python {
 
@@ -34,11 +35,6 @@ thread_local Region region;
 
 // Returns the index in kDevices of the device type on which the current call runs. Note [Devices]
 int kind() { return OnDevice::current() == DeviceType::Cuda ? kCuda : kCpu; }
-
-struct SuspendAutocast {
-  bool former = std::exchange(region.suspended, true);
-  ~SuspendAutocast() { region.suspended = former; }
-};
 
 bool eligible(const Tensor& t) { return is_floating(t.dtype()) && t.dtype() != Dtype::float64; }
 
@@ -71,7 +67,8 @@ Object cast_argument(PyObject* o, Dtype dtype) {
   if (is_tensor(o)) {
     const Tensor& t = tensor_of(o);
     if (!eligible(t) || t.dtype() == dtype) return Object(Py_NewRef(o));
-    if (dispatches(&o, 1)) return Object(checked(PyObject_CallMethod(o, "to", "O", dtype_object(dtype))));
+    const bool is_seen = dispatches(&o, 1) || in_mode();  // a trace records the cast
+    if (is_seen) return Object(checked(PyObject_CallMethod(o, "to", "O", dtype_object(dtype))));
     return Object(checked(wrap_tensor(cast(t, dtype))));
   }
   if (!is_sequence_of_arguments(o)) return Object(Py_NewRef(o));
@@ -154,6 +151,9 @@ bool needs_range(std::string_view name) {
 
 }  // namespace
 
+SuspendAutocast::SuspendAutocast() : former(std::exchange(region.suspended, true)) {}
+SuspendAutocast::~SuspendAutocast() { region.suspended = former; }
+
 int autocast_policy(int flags, std::string_view name) {
   if (!region.enabled[kind()] || region.suspended) return 0;
   if (kind() == kCuda && needs_range(name)) return kFloat32;
@@ -161,6 +161,13 @@ int autocast_policy(int flags, std::string_view name) {
 }
 
 bool in_autocast() { return (region.enabled[kCpu] || region.enabled[kCuda]) && !region.suspended; }
+
+int64_t autocast_state() {
+  int64_t state = 0;
+  if (region.suspended) return state;
+  for (int i = 0; i < 2; ++i) state = 256 * state + (region.enabled[i] ? 1 + int(region.dtype[i]) : 0);
+  return state;
+}
 
 PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames) {
   const size_t all = count + (kwnames ? size_t(PyTuple_GET_SIZE(kwnames)) : 0);
@@ -181,6 +188,10 @@ void bind_autocast() {
       "Enable or disable autocast in this thread, and return the previous setting.", set_enabled);
   def("_is_autocast_enabled(device_type)", kPrivate, "Return True if autocast is enabled in this thread.",
       [](std::string_view device) { return region.enabled[device_of(device)]; });
+  def("_autocast_state()", kPrivate,
+      "Return a number that identifies the devices and dtypes for which autocast is enabled in this thread; 0 for "
+      "none.",
+      autocast_state);
   def("_set_autocast_dtype(device_type, dtype)", kPrivate,
       "Set the autocast dtype of this thread, and return the previous dtype.", set_dtype);
   def("_autocast_dtype(device_type)", kPrivate, "Return the autocast dtype of this thread.",

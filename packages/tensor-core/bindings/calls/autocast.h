@@ -18,8 +18,17 @@ namespace flambeau::python {
 
 // Returns which of kLowerPrecision, kFloat32 and kWidest applies in the current region of this thread, or 0 for none.
 int autocast_policy(int flags, std::string_view name = {});
+// Returns a number that identifies the devices and dtypes for which autocast is enabled in this thread; 0 for none.
+int64_t autocast_state();
 // Returns true in an autocast region for any device type, except while an operator of the region runs.
 bool in_autocast();
+// Suspends autocast in this thread during its lifetime.
+struct SuspendAutocast {
+  SuspendAutocast();
+  ~SuspendAutocast();
+  SuspendAutocast(const SuspendAutocast&) = delete;
+  bool former;
+};
 // Calls callable(*args) with cast tensors.
 PyObject* call_autocast(PyObject* callable, int policy, PyObject* const* args, size_t count, PyObject* kwnames);
 

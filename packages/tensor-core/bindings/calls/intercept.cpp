@@ -242,7 +242,19 @@ PyObject* make_composite(PyObject*, PyObject* args) {
   });
 }
 
+PyObject* policy_of_function(PyObject*, PyObject* function) {
+  return guarded<PyObject*>(nullptr, [&] {
+    const bool composite = Py_TYPE(function) == interceptable_type &&
+                           reinterpret_cast<Interceptable*>(function)->vectorcall == call_composite;
+    return PyLong_FromLong(composite ? autocast_policy(reinterpret_cast<Interceptable*>(function)->policy)
+                                     : policy_of(function, nullptr));
+  });
+}
+
 PyMethodDef makers[] = {
+    {"_autocast_policy", policy_of_function, METH_O,
+     "_autocast_policy(function)\n\nReturn the number in `_autocast_policies` of the rule by which autocast casts the "
+     "arguments of a call in this thread, or 0."},
     {"_interceptable", make_interceptable, METH_VARARGS,
      "_interceptable(function, always=False)\n\nWrap a function so that placeholders and derived classes can handle "
      "its calls."},

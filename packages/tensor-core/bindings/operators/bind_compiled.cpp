@@ -117,8 +117,8 @@ void require_pair(PyObject* containers, PyObject* contents) {
                      "expected the containers and their contents as two tuples of one length");
 }
 
-// Returns true if a mode, a function transform or autocast intercepts operators in this thread.
-bool is_intercepting() { return in_mode() || in_map() || in_autocast(); }
+// Returns true if a mode or a function transform intercepts operators in this thread.
+bool is_intercepting() { return in_mode() || in_map(); }
 
 // _first_changed(containers, contents): returns the index of the first container whose contents have changed, or -1. It
 // is not an operator, because the classes of tensors in the containers would intercept an operator.
@@ -151,10 +151,11 @@ struct CompiledCall {
   uint8_t modes = recording_modes();
   bool inference = inference_mode();
   Dtype default_dtype = flambeau::default_dtype();
+  int64_t autocast = autocast_state();
 
   bool takes(PyObject* const* args, Py_ssize_t count) const {
     if (size_t(count) != inputs.size() || modes != recording_modes() || inference != inference_mode() ||
-        default_dtype != flambeau::default_dtype())
+        default_dtype != flambeau::default_dtype() || autocast != autocast_state())
       return false;
     for (Py_ssize_t i = 0; i < count; ++i) {
       const Input& input = inputs[size_t(i)];
@@ -215,6 +216,7 @@ PyObject* replay(PyObject*, PyObject* const* args, Py_ssize_t count) {
     if (is_intercepting() || !call->takes(given, PyTuple_GET_SIZE(args[1])) ||
         !are_unchanged(call->containers.get(), call->contents.get(), changed))
       return Py_NewRef(args[2]);
+    const SuspendAutocast suspended;  // the program contains the casts
     Values inputs;
     inputs.reserve(call->inputs.size());
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(args[1]); ++i) inputs.emplace_back(tensor_of(given[i]));
@@ -245,7 +247,7 @@ PyMethodDef definitions[] = {
      "_first_changed(containers, contents)\n\nReturn the index of the first container that differs from its recorded "
      "contents, or -1."},
     {"_is_intercepting", [](PyObject*, PyObject*) { return PyBool_FromLong(is_intercepting()); }, METH_NOARGS,
-     "_is_intercepting()\n\nReturn True if a mode, a transform or autocast intercepts operators."},
+     "_is_intercepting()\n\nReturn True if a mode or a transform intercepts operators."},
     {"_compiled_call", function_of(compiled_call), METH_FASTCALL,
      "_compiled_call(program, example, state, containers, contents, is_single)\n\nReturn a program for calls with "
      "tensors like the example's tensors, in the current modes."},

@@ -118,13 +118,15 @@ Values given_state(PyObject* given) {
 
 // _run_program(program, inputs, state[, unmet]) is a plain function, because modes intercept operators. Returns
 // NotImplemented if a mode, a transform, autocast or the class of an argument may intercept the operators of the
-// program. flambeau.jit then runs the program call by call.
+// program. flambeau.jit then runs the program call by call. With `unmet`, autocast does not affect the program, because
+// flambeau.compile records its casts.
 PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     require<TypeError>(count == 3 || count == 4, "_run_program() takes a program, its inputs and its state");
-    bool answered = in_mode() || in_map() || in_autocast();
+    bool answered = in_mode() || in_map() || (count == 3 && in_autocast());
     for_each(args + 1, 2, [&](PyObject* o) { answered |= may_override(o) || is_placeholder(o); });
     if (answered) Py_RETURN_NOTIMPLEMENTED;
+    const SuspendAutocast suspended;
     Values inputs;
     for (const Tensor& t : given_tensors(args[1])) inputs.emplace_back(t);
     Values results;
@@ -143,8 +145,9 @@ PyObject* run_program(PyObject*, PyObject* const* args, Py_ssize_t count) {
 PyMethodDef run_definition = {
     "_run_program", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(run_program)), METH_FASTCALL,
     "_run_program(program, inputs, state, unmet=...)\n\nReturn the outputs of a program. Return NotImplemented if "
-    "modes, vmap, autocast or classes intercept its operators. Return `unmet`, if given, if the inputs would take "
-    "another branch than the inputs of the traced run."};
+    "modes, vmap, classes or, without `unmet`, autocast intercept its operators. Return `unmet`, if given, if the "
+    "inputs "
+    "would take another branch than the inputs of the traced run."};
 
 PyObject* program_operators() {
   Object out(checked(PyDict_New()));

@@ -188,6 +188,7 @@ True)")
       .def("_get_counters", &counters_of, guard,
            "Return the state of the random number generator for GPUs as 16 bytes.")
       .def("_set_counters", &restore_counters, guard, py::arg("state"), "Restore a state from _get_counters().")
+      .def_property_readonly("_settings", &Generator::settings, "The number of times that the state was set.")
       .def_property_readonly(
           "algorithm", [](const Generator& g) { return g.pytorch_stream() ? "mt19937" : "philox"; },
           "Algorithm: \"philox\", or \"mt19937\" for PyTorch's numbers on the CPU.")

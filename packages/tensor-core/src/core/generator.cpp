@@ -50,7 +50,10 @@ void Generator::reseed(uint64_t seed) {
   set_state(seed, 0);
   stream_ = uses_pytorch_streams() && device_ == DeviceType::Cpu ? std::make_unique<PyTorchStream>(seed) : nullptr;
 }
-void Generator::set_pytorch_stream(std::unique_ptr<PyTorchStream> stream) { stream_ = std::move(stream); }
+void Generator::set_pytorch_stream(std::unique_ptr<PyTorchStream> stream) {
+  stream_ = std::move(stream);
+  ++settings_;
+}
 
 uint64_t seed_from_entropy() {
   std::random_device source;

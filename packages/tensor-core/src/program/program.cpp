@@ -190,8 +190,9 @@ class Run {
       function.run(function, arguments, results_);
     }
     const size_t wanted = instruction.results.size();
-    require(wanted == 0 || wanted == results_.size(), "the operator returned ", results_.size(),
-            " results, but the program expects ", wanted, ": it was traced with inputs of other sizes");
+    require<RequirementError>(wanted == 0 || wanted == results_.size(), "the operator returned ", results_.size(),
+                              " results, but the program expects ", wanted,
+                              ": it was traced with inputs of other sizes");
   }
 
   // Returns the device of the first tensor that is not on the CPU.

@@ -94,7 +94,7 @@ def enter_dual_level() -> int:
 
 
 def exit_dual_level(*, level: int | None = None) -> None:
-    """Close the level that `enter_dual_level` opened. All its tangents are discarded.
+    """Close the level that `enter_dual_level` opened. All its tangents are discarded. See `dual_level`.
 
     Raises: RuntimeError if the level is not the innermost open level.
     """

@@ -71,7 +71,7 @@ class _Capture:
         fullgraph: bool,
         answers: Answers,
     ) -> None:
-        self._function, self._contents, self._snapshot = function, contents, snapshot
+        self._function, self._contents, self._snapshot, self._tensors = function, contents, snapshot, tensors
         self._state, self._modules = _state_of(function, {id(t) for t in tensors})
         inputs = {f"input_{i}": tensor for i, tensor in enumerate(tensors)}
         self._names = list(inputs)
@@ -119,6 +119,8 @@ class _Capture:
             return RETURNS_ARGUMENT
         if (effect := self._effects.unrecorded()) is not None:
             return Refusal(effect)
+        if attributes := snapshot.names_among({name for tensor in self._tensors for name in vars(tensor)}):
+            return Refusal(f"the function may read the attribute {min(attributes)!r} of an argument that is a tensor")
         if trace.executed is None and snapshot.problem:
             return Refusal(snapshot.problem)
         if trace.pauses and trace.has_effects_before_decision:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau._tracing._calls import run
 from flambeau._tracing._numbers import Number, traced_lengths
 from flambeau._tracing._recorder import Call, Value
@@ -41,7 +41,12 @@ _QUERIES = {
     "is_sparse_csr", "is_quantized", "is_nested", "is_mps", "is_xpu", "is_mkldnn", "get_device", "ndimension",
     "is_conj", "is_neg", "is_inference", "names", "name", "is_same_size", "__len__", "result_type", "can_cast",
     "promote_types", "is_tensor", "__get__", "is_grad_enabled",
-    "_is_autocast_enabled", "_is_autocast_caching", "_cuda_device_count",
+    "_is_autocast_enabled", "_is_autocast_caching", "_autocast_dtype", "_set_autocast_enabled", "_set_autocast_dtype",
+    "_set_autocast_caching", "_change_autocast_depth", "_cuda_device_count", "_define", "_return_type",
+}  # fmt: skip
+# Operators whose number of results depends on sizes. A program stops there for another number.
+_COUNT_DEPENDS_ON_SIZES = {
+    "split", "chunk", "unbind", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_split", "unsafe_chunk",
 }  # fmt: skip
 # Calls that programs cannot record, because they change how gradients flow or which memory a tensor uses.
 _UNRECORDED = {"register_hook", "retain_grad", "requires_grad_", "detach_", "share_memory_", "set_", "resize_"}
@@ -102,6 +107,10 @@ class CaptureTrace(PausingTrace):
             self.open = False
             if self._fullgraph:
                 raise UnsupportedError(f"{self.refusal.text} (fullgraph=True)")
+
+    def is_input(self, tensor: Tensor) -> bool:
+        """Return True if a tensor is an argument of the captured call."""
+        return self.known(tensor) in self.inputs
 
     def is_reachable(self, value: Any) -> bool:
         return self._snapshot.holds(value)
@@ -178,11 +187,11 @@ class CaptureTrace(PausingTrace):
             again = self.training.repeatable
             effects = (i for i, call in enumerate(self.calls) if _has_effect(call) and call.name not in again)
             first = next(effects, None)
-        return first is not None and any(call.name.startswith("require_") for call in self.calls[first:])
+        return first is not None and any(map(_is_requirement, self.calls[first:]))
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if self.open and (flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda")):
-            self.give_up("autocast is enabled, which programs do not support")
+        if self.open and _core._is_autocast_enabled("cuda"):
+            self.give_up("programs do not support autocast on GPUs")
         elif self.open and (func.__name__ in _UNRECORDED or _sets_attribute(func)):
             called = f"an assignment to Tensor.{func.__self__.__name__}" if _sets_attribute(func) else func.__name__
             self.give_up(f"programs do not support {called}")
@@ -233,6 +242,11 @@ class CaptureTrace(PausingTrace):
             self.changed_at = position
 
 
+def _is_requirement(call: Call) -> bool:
+    """Return True if a program stops at a call for some sizes."""
+    return call.name.startswith("require_") or call.name in _COUNT_DEPENDS_ON_SIZES
+
+
 def _has_effect(call: Call) -> bool:
     return call.lasting and not call.name.startswith(("require_", "check_input", "without_derivative"))
 
@@ -241,9 +255,18 @@ def _sets_attribute(func: Any) -> bool:
     return bool(func.__name__ == "__set__" and func.__self__.__name__ != "grad")
 
 
+def _is_leaf(trace: CaptureTrace, func: Any, input: Tensor) -> bool:
+    """Return ``Tensor.is_leaf``. Give up if the result may differ in other calls."""
+    if trace.open and input.requires_grad and trace.is_input(input):
+        trace.give_up("programs do not support reading Tensor.is_leaf of an argument")
+    result: bool = func(input)
+    return result
+
+
 CaptureTrace.rules = {
     **Trace.rules,
     **RULES,
+    "is_leaf.__get__": _is_leaf,
     **dict.fromkeys(
         ("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack"), _of_data
     ),

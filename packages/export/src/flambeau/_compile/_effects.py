@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau
-from flambeau import Tensor
+from flambeau import Tensor, _core
 
 from ._capture_trace import CaptureTrace
 from ._guards import Snapshot
@@ -26,11 +26,13 @@ class Effects:
         self._trace, self._snapshot = trace, snapshot
         watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
         self._versions = [(tensor, version_of(tensor)) for tensor in watched]
+        self._modes = _thread_modes()
+        self._settings = flambeau.default_generator._settings
         self._generators, self.rng_state = _generator_states(), flambeau.get_rng_state()
 
     def exist(self) -> bool:
         """Return True if the call had an effect that is visible after it, so that it must not be repeated."""
-        changes = self._changed() or _generator_states() != self._generators
+        changes = self._changed() or self._changes_generators()
         recorded = self._trace.changed_at is not None or self._trace.training.has_effects
         return bool(changes or recorded or self._snapshot.first_change() is not None)
 
@@ -38,12 +40,28 @@ class Effects:
         """Describe an effect that the trace did not record, or return None."""
         if any(tensor.untyped_storage().data_ptr() not in self._trace.written for tensor in self._changed()):
             return "a call that is not an operator changes a tensor in place"
-        if _generator_states() != self._generators:
+        if flambeau.default_generator._settings != self._settings:
+            return "the function sets the seed or the state of flambeau's random number generator"
+        if self._changes_generators():
             return "the function draws random numbers from Python's random or numpy.random"
-        return None
+        changed = [name for name, mode in _thread_modes().items() if mode != self._modes[name]]
+        return f"the function changes the {changed[0]} of its caller" if changed else None
+
+    def _changes_generators(self) -> bool:
+        set_again = flambeau.default_generator._settings != self._settings
+        return set_again or _generator_states() != self._generators
 
     def _changed(self) -> list[Tensor]:
         return [tensor for tensor, version in self._versions if version_of(tensor) != version]
+
+
+def _thread_modes() -> dict[str, Any]:
+    """Return the modes of this thread by name."""
+    return {
+        "autocast mode": _core._autocast_state(),
+        "grad mode": flambeau.is_grad_enabled(),
+        "default dtype": flambeau.get_default_dtype(),
+    }
 
 
 def _generator_states() -> tuple[Any, ...]:

@@ -100,6 +100,7 @@ class _Leaves:
             flambeau.is_grad_enabled(),
             flambeau.is_inference_mode_enabled(),
             flambeau.get_default_dtype(),
+            _core._autocast_state(),
         )
 
     @property

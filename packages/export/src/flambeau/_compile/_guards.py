@@ -202,6 +202,10 @@ class Snapshot:
         """Return True if the snapshot contains ``value`` or if ``value`` has an immutable type such as int or str."""
         return id(value) in self._seen or isinstance(value, _CONSTANT)
 
+    def names_among(self, names: set[str]) -> set[str]:
+        """Return the names that the function's code uses, as an attribute or in a string."""
+        return names & self._names
+
     @property
     def modules(self) -> set[int]:
         """The ids of the `Module` objects in the snapshot."""
@@ -263,6 +267,8 @@ class Snapshot:
         self._seen[id(value)] = value
         if isinstance(value, Tensor):
             self.tensors[id(value)] = value, path
+            if attributes := vars(value):  # set by the program
+                self._dict(attributes, path)
             self._add_container(value, (value.dtype, value.requires_grad, *value.shape), path)
         elif isinstance(value, dict | list):
             self._dict(value, path) if isinstance(value, dict) else self._list(value, path)
@@ -373,6 +379,10 @@ class Snapshot:
     def _class(self, cls: type, path: str, done: set[str]) -> None:
         for base in cls.__mro__:
             if _is_constant(base):
+                key = f"{id(base)}.forward"
+                if "forward" in vars(base) and key not in done:  # a program may replace the forward of a layer
+                    done.add(key)
+                    self._entries(base, ["forward"], base.__name__)
                 continue
             used = {name for name in vars(base) if name in self._names or name == "forward" or _is_special(name)}
             keys = {name: f"{id(base)}.{name}" for name in sorted(used)}

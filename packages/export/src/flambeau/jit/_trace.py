@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import flambeau
 from flambeau import Tensor, _core
 from flambeau._operator import OPERATOR_TYPES
+from flambeau._tracing._autocast import ArgumentCasts, without_autocast
 from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, Rule, bound, draws, run
 from flambeau._tracing._numbers import TRACED, Number, Repeated, plain, symbol
 from flambeau._tracing._recorder import RULES, Call, Recorder, Value
@@ -45,6 +46,7 @@ class Trace(Recorder):
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
         super().__init__()
         self.constants: dict[str, Tensor] = {}
+        self._casts = ArgumentCasts(self)
         self._values: dict[int, tuple[Callable[[], Tensor | None], Value]] = {}  # by id
         self._count = 0
         self._state = frozenset(state)
@@ -241,11 +243,14 @@ class Trace(Recorder):
     # --- calls ---
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if flambeau.is_autocast_enabled("cpu") or flambeau.is_autocast_enabled("cuda"):
-            raise NotImplementedError(
-                "flambeau.jit.trace does not support autocast: trace outside of it, and convert the model's dtype"
-            )
-        return super().__torch_function__(func, types, args, kwargs)
+        if _core._is_autocast_enabled("cuda"):
+            raise NotImplementedError("programs do not support autocast on GPUs: convert the dtype of the model")
+        policy = _core._autocast_policy(func) if _core._is_autocast_enabled("cpu") else 0
+        if not policy or (kwargs or {}).get("out") is not None:
+            return super().__torch_function__(func, types, args, kwargs)
+        args, kwargs = self._casts.cast(policy, args, kwargs or {})
+        with without_autocast():
+            return super().__torch_function__(func, types, args, kwargs)
 
     def has(self, name: str) -> bool:
         return name in NATIVE

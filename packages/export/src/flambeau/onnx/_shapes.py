@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import flambeau
@@ -127,7 +126,7 @@ def flip(g: Graph, input: Value, dims: Any) -> Name:
 def roll(g: Graph, input: Value, shifts: Any, dims: Any) -> Name:
     shifts, dims = ((x,) if isinstance(x, int | Size) else tuple(x or ()) for x in (shifts, dims))
     name = g.name(input) if dims else g.reshaped(input, [-1])
-    sizes = [input.shape[dim] for dim in dims] if dims else [functools.reduce(times, input.shape, 1)]
+    sizes = [input.shape[dim] for dim in dims] if dims else [_product(input.shape)]
     for shift, size, dim in zip(shifts, sizes, dims or (0,), strict=True):
         if not isinstance(shift, int):
             raise NotImplementedError("roll() with a shift that depends on the sizes of the inputs cannot be exported")
@@ -138,6 +137,13 @@ def roll(g: Graph, input: Value, shifts: Any, dims: Any) -> Name:
         back, front = g.op("Slice", name, split, end, axis), g.op("Slice", name, start, split, axis)
         name = g.op("Concat", back, front, axis=dim)
     return name if dims else g.reshaped(name, input.shape)
+
+
+def _product(sizes: Iterable[int | Size]) -> int | Size:
+    result: int | Size = 1
+    for size in sizes:
+        result = times(result, size)
+    return result
 
 
 def _negative_remainder(g: Graph, number: int, size: Size) -> Name:

@@ -18,7 +18,7 @@ __all__ = ["Partition", "split_module"]
 
 @dataclass
 class Partition:
-    """Part of a module that `split_module` splits: its nodes, inputs, outputs and dependencies."""
+    """Part of a divided module: its nodes, inputs, outputs and dependencies. See `split_module`."""
 
     name: str
     nodes: list[Node] = field(default_factory=list)

@@ -255,7 +255,7 @@ class ModuleDict(Module):
 
 
 class Container(Module):
-    """Module with the given submodules. Deprecated: subclass `Module` instead. The constructor warns."""
+    """Module with the given submodules. Deprecated: subclass `Module` instead. See `Module`."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__()

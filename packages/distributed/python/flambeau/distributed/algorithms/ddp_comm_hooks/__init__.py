@@ -7,8 +7,7 @@ from typing import Any
 
 from flambeau import _public_names
 
-from .default_hooks import allreduce_hook, bf16_compress_hook, fp16_compress_hook
-from .powerSGD_hook import PowerSGDState, powerSGD_hook
+from . import default_hooks, powerSGD_hook
 
 __all__ = ["DDPCommHookType", "register_ddp_comm_hook"]
 
@@ -24,9 +23,9 @@ class DDPCommHookType(enum.Enum):
 
 
 _HOOKS: dict[DDPCommHookType, Any] = {
-    DDPCommHookType.ALLREDUCE: allreduce_hook,
-    DDPCommHookType.FP16_COMPRESS: fp16_compress_hook,
-    DDPCommHookType.BF16_COMPRESS: bf16_compress_hook,
+    DDPCommHookType.ALLREDUCE: default_hooks.allreduce_hook,
+    DDPCommHookType.FP16_COMPRESS: default_hooks.fp16_compress_hook,
+    DDPCommHookType.BF16_COMPRESS: default_hooks.bf16_compress_hook,
 }
 
 
@@ -42,7 +41,7 @@ def register_ddp_comm_hook(comm_hook_type: DDPCommHookType, model: Any, state: A
         model.register_comm_hook(state, _HOOKS[comm_hook_type])
         return
     columns = 2 if comm_hook_type is DDPCommHookType.POWER_SGD_RANK2 else 1
-    model.register_comm_hook(PowerSGDState(state, columns), powerSGD_hook)
+    model.register_comm_hook(powerSGD_hook.PowerSGDState(state, columns), powerSGD_hook.powerSGD_hook)
 
 
 def __dir__() -> list[str]:
