@@ -107,6 +107,22 @@ def test_histogram_matches_numpy(bins, options):
         close(have, edge)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("count", [1, 7, 1000])
+@pytest.mark.parametrize("kind", ["equidistant", "uneven", "repeated"])
+def test_histogram_finds_the_bins_of_edges_and_their_neighbours(dtype, count, kind):
+    random = np.random.default_rng(0)
+    edges = np.linspace(-3, 2, count + 1, dtype=dtype)
+    if kind != "equidistant":
+        edges = np.sort(random.standard_normal(count + 1).astype(dtype) ** 5)
+    if kind == "repeated":
+        edges[1:-1:2] = edges[:-2:2][: len(edges[1:-1:2])]
+    neighbours = [edges, np.nextafter(edges, dtype(9e9)), np.nextafter(edges, dtype(-9e9))]
+    x = np.concatenate([*neighbours, random.standard_normal(5000).astype(dtype)])
+    found = fb.histogram(fb.from_numpy(x), fb.from_numpy(edges)).hist.numpy()
+    np.testing.assert_array_equal(found, np.histogram(x, edges)[0])
+
+
 def test_histogram_ignores_elements_outside_the_range():
     x = fb.tensor([0.0, 1.0, 1.0, 2.0, 5.0])
     assert fb.histogram(x, 2, range=(0.0, 2.0)).hist.tolist() == [1, 3]

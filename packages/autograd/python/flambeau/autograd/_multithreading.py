@@ -6,7 +6,7 @@ _enabled = True
 
 
 def is_multithreading_enabled() -> bool:
-    """Return the flag of this thread. The default is True. See `set_multithreading_enabled`."""
+    """Return the current value of the flag. The default is True. See `set_multithreading_enabled`."""
     return _enabled
 
 

@@ -265,6 +265,8 @@ void store_blocks(const Tensor& t, const Blocks& b, const Tensor& source, Combin
   if ((b.outer >= 8 && !repeated) || b.outer * work <= grain || num_threads() == 1)
     return parallel_items(b.outer, std::max<int64_t>(1, grain / work),
                           [&](int64_t begin, int64_t end) { store(begin, end, 0, INT64_MAX); });
+  // If single elements fit the cache, writing them takes less time than comparing their offsets in each thread.
+  if (b.inner == 1 && t.numel() * item_size(t.dtype()) <= int64_t(8) << 20) return store(0, b.outer, 0, INT64_MAX);
   // Every thread visits all offsets, but writes only to its own part of the memory. No two threads write the same
   // element, and each element is written in the order of the offsets.
   int64_t extent = 1;

@@ -51,22 +51,42 @@ void check_weight(const char* name, const Tensor& points, const Tensor& weight) 
           points.dtype(), " and ", weight.dtype());
 }
 
-// Returns the number of the bin that contains the value, or -1 if the value is outside the range. The last bin includes
-// its right edge.
+// The bins of one dimension. The last bin includes its right edge.
 template <class T>
-int64_t bin_of(T value, const T* edges, int64_t count) {
-  if (!(value >= edges[0] && value <= edges[count])) return -1;
-  return std::min<int64_t>(std::upper_bound(edges, edges + count + 1, value) - edges, count) - 1;
-}
+class BinFinder {
+ public:
+  explicit BinFinder(const Tensor& edges)
+      : edges_(edges.data<T>()), count_(edges.numel() - 1), bins_per_unit_(T(count_) / (edges_[count_] - edges_[0])) {}
+
+  // Returns the index of the bin that contains the value, or -1 if the value is outside the range.
+  int64_t operator()(T value) const {
+    if (!(value >= edges_[0] && value <= edges_[count_])) return -1;
+    const T estimate = (value - edges_[0]) * bins_per_unit_;  // exact up to rounding if the edges are equidistant
+    if (estimate >= 0 && estimate <= T(count_)) {
+      int64_t bin = std::min(int64_t(estimate), count_ - 1);
+      bin -= bin > 0 && value < edges_[bin];
+      bin += bin < count_ - 1 && value >= edges_[bin + 1];
+      if (value >= edges_[bin] && (bin == count_ - 1 || value < edges_[bin + 1])) return bin;
+    }
+    return std::min<int64_t>(std::upper_bound(edges_, edges_ + count_ + 1, value) - edges_, count_) - 1;
+  }
+
+ private:
+  const T* edges_;
+  int64_t count_;
+  T bins_per_unit_;
+};
 
 template <class T>
 void count_points(const Tensor& points, const Tensors& edges, const T* weight, const Shape& shape, T* counts) {
   const int64_t n = points.shape()[0], dims = points.shape()[1];
   std::vector<double> sums(size_t(product(shape)));
+  std::vector<BinFinder<T>> bin_of;
+  for (const Tensor& each : edges) bin_of.emplace_back(each);
   for (int64_t i = 0; i < n; ++i) {
     int64_t flat_bin = 0;
     for (int64_t d = 0; d < dims && flat_bin >= 0; ++d) {
-      const int64_t bin = bin_of(points.data<T>()[i * dims + d], edges[size_t(d)].data<T>(), shape[size_t(d)]);
+      const int64_t bin = bin_of[size_t(d)](points.data<T>()[i * dims + d]);
       flat_bin = bin < 0 ? -1 : flat_bin * shape[size_t(d)] + bin;
     }
     if (flat_bin >= 0) sums[size_t(flat_bin)] += weight ? double(weight[i]) : 1;
