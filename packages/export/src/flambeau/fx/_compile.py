@@ -48,7 +48,7 @@ class _TensorArguments(Module):
 
 
 class _CompiledCall(NamedTuple):
-    """What the backend returned for one graph, and the guards of the graph."""
+    """Guards of a graph, and the function that the backend returned for the graph."""
 
     guards: Snapshot
     function: Callable[..., Any]

@@ -58,6 +58,11 @@ def _output_mask(op: Callable[..., Any], input: Tensor, *args: Any, **kwargs: An
     return mask.sum(dims, keepdim=bool(kwargs.get("keepdim"))) > 0
 
 
+def single_dim(dim: int | Sequence[int] | None, ndim: int) -> int:
+    """Return the dimension along which a function of one dimension computes: the first of several, as in PyTorch."""
+    return (_canonical_dim(dim, ndim) or (0,))[0]
+
+
 def _canonical_dim(dim: int | Sequence[int] | None, ndim: int) -> tuple[int, ...]:
     """Return dimensions as sorted non-negative numbers. None and an empty tuple mean all dimensions."""
     if dim is None or dim == ():

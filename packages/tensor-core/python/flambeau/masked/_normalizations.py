@@ -7,7 +7,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
-from ._masks import _canonical_dim, filled
+from ._masks import filled, single_dim
 from ._reductions import norm
 
 
@@ -24,7 +24,7 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None = 
     >>> flambeau.masked.cumsum(x, 0, mask=x != 2)
     tensor([1, 1, 4])
     """
-    (axis,) = _canonical_dim(dim, input.ndim) or (0,)
+    axis = single_dim(dim, input.ndim)
     return flambeau.cumsum(filled("cumsum", input, mask), axis, dtype=dtype).to(dtype or input.dtype)
 
 
@@ -35,7 +35,7 @@ def cumprod(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     >>> flambeau.masked.cumprod(x, 0, mask=x != 2)
     tensor([1, 1, 3])
     """
-    (axis,) = _canonical_dim(dim, input.ndim) or (0,)
+    axis = single_dim(dim, input.ndim)
     return flambeau.cumprod(filled("cumprod", input, mask), axis, dtype=dtype).to(dtype or input.dtype)
 
 
@@ -48,7 +48,7 @@ def softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     >>> flambeau.masked.softmax(x, 0, mask=x != 5)
     tensor([0.5000, 0.0000, 0.5000])
     """
-    (axis,) = _canonical_dim(dim, input.ndim)
+    axis = single_dim(dim, input.ndim)
     return flambeau.softmax(filled("amax", input, mask), axis, dtype=dtype or input.dtype)
 
 
@@ -59,7 +59,7 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | No
     >>> flambeau.masked.log_softmax(x, 0, mask=x != 5)
     tensor([-0.6931,    -inf, -0.6931])
     """
-    (axis,) = _canonical_dim(dim, input.ndim)
+    axis = single_dim(dim, input.ndim)
     return flambeau.log_softmax(filled("amax", input, mask), axis, dtype=dtype or input.dtype)
 
 
@@ -70,7 +70,7 @@ def softmin(input: Tensor, dim: int, *, dtype: Any = None, mask: Tensor | None =
     >>> flambeau.masked.softmin(x, 0, mask=x != 0)
     tensor([0.5000, 0.0000, 0.5000])
     """
-    (axis,) = _canonical_dim(dim, input.ndim)
+    axis = single_dim(dim, input.ndim)
     return flambeau.softmax(-filled("amin", input, mask), axis, dtype=dtype or input.dtype)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor
 
-from ._masks import _canonical_dim, _input_mask, filled
+from ._masks import _canonical_dim, _input_mask, filled, single_dim
 
 Dims = int | Sequence[int] | None
 
@@ -178,7 +178,7 @@ def median(
     tensor(2.)
     """
     exact = input if input.is_floating_point() else input.to(flambeau.float32)
-    (axis,) = _canonical_dim(dim, input.ndim)
+    axis = single_dim(dim, input.ndim)
     result = flambeau.nanmedian(filled("median", exact, mask), axis, keepdim).values
     if exact is input:
         return result
