@@ -2,6 +2,7 @@
 #include "kernels/linalg/factorization.h"
 
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
 #include "flambeau/kernels/parts.h"
@@ -62,17 +63,49 @@ int64_t cholesky(int64_t n, void* data, int64_t ld) {
   return 0;
 }
 
+// Computes y -= factor(p) * row p of x for all p in [first, last), in this order.
+template <int kCount, class T, class F>
+FLAMBEAU_INLINE void subtract_vectors(T* y, const T* x, int64_t ldx, int64_t first, int64_t last, F factor) {
+  using S = Simd<T>;
+  typename S::Vector sums[kCount];
+  for (int v = 0; v < kCount; ++v) sums[v] = S::load(y + v * S::kLanes);
+  for (int64_t p = first; p < last; ++p) {
+    const T scale = factor(p);
+    for (int v = 0; v < kCount; ++v) sums[v] -= scale * S::load(x + p * ldx + v * S::kLanes);
+  }
+  for (int v = 0; v < kCount; ++v) S::store(y + v * S::kLanes, sums[v]);
+}
+
+// The same for rows of n elements. Parts of y stay in registers, since a store for each p would take most of the time.
+template <class T, class F>
+FLAMBEAU_INLINE void subtract_rows(T* y, const T* x, int64_t ldx, int64_t first, int64_t last, F factor, int64_t n) {
+  if constexpr (std::is_floating_point_v<T>) {
+    constexpr int64_t kWidth = Simd<T>::kLanes;
+    int64_t j = 0;
+    for (; j + 4 * kWidth <= n; j += 4 * kWidth) subtract_vectors<4>(y + j, x + j, ldx, first, last, factor);
+    for (; j + kWidth <= n; j += kWidth) subtract_vectors<1>(y + j, x + j, ldx, first, last, factor);
+    for (; j < n; ++j)
+      for (int64_t p = first; p < last; ++p) y[j] -= factor(p) * x[p * ldx + j];
+  } else {
+    for (int64_t p = first; p < last; ++p) subtract(y, x + p * ldx, factor(p), n);
+  }
+}
+
 template <class T>
 void solve_triangular(int64_t n, int64_t columns, const Triangle& t, void* data, int64_t ldb) {
-  T* b = static_cast<T*>(data);
+  constexpr int64_t kColumns = 1024 / sizeof(T);  // n rows of these columns fit the L1 cache
   const T* a = static_cast<const T*>(t.data);
-  for (int64_t s = 0; s < n; ++s) {
-    const int64_t i = t.upper ? n - 1 - s : s;
-    T* row = b + i * ldb;
-    const int64_t first = t.upper ? i + 1 : 0, last = t.upper ? n : i;
-    for (int64_t j = first; j < last; ++j) subtract(row, b + j * ldb, a[i * t.row + j * t.column], columns);
-    const T pivot = a[i * (t.row + t.column)];
-    for (int64_t j = 0; j < columns && !t.unit; ++j) row[j] = row[j] / pivot;
+  for (int64_t begin = 0; begin < columns; begin += kColumns) {
+    const int64_t width = columns - begin < kColumns ? columns - begin : kColumns;
+    T* b = static_cast<T*>(data) + begin;
+    for (int64_t s = 0; s < n; ++s) {
+      const int64_t i = t.upper ? n - 1 - s : s;
+      T* row = b + i * ldb;
+      const auto factor = [&](int64_t j) { return a[i * t.row + j * t.column]; };
+      subtract_rows(row, b, ldb, t.upper ? i + 1 : 0, t.upper ? n : i, factor, width);
+      const T pivot = factor(i);
+      for (int64_t j = 0; j < width && !t.unit; ++j) row[j] = row[j] / pivot;
+    }
   }
 }
 
