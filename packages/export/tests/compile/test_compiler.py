@@ -290,3 +290,12 @@ def test_attributes_of_a_compiled_module_are_attributes_of_the_original_module()
     del compiled.factor
     assert not hasattr(model, "factor")
     assert list(compiled.state_dict()) == ["_orig_mod.offset"]
+
+
+@pytest.mark.parametrize("fullgraph", [False, True])
+def test_lazy_modules_are_captured_after_the_call_that_initializes_them(fullgraph):
+    model, x = nn.Sequential(nn.LazyLinear(5), nn.ReLU(), nn.LazyLinear(2)), fb.ones(1, 3)
+    compiled = fb.compile(model, fullgraph=fullgraph)
+    for _ in range(3):
+        assert fb.equal(compiled(x), model(x))
+    assert len(compiled.programs.captured) == 1

@@ -157,3 +157,18 @@ def test_another_number_of_parts_does_not_repeat_a_side_effect():
     compiled = fb.compile(f)
     assert [compiled(fb.ones(size)) for size in (4, 5, 2, 4)] == [2, 3, 1, 2]
     assert total.item() == 4
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda x: x.shape, lambda x: {"shape": x.size()}, lambda x: x.t().shape, lambda x: (*x.shape, 1),
+        lambda x: x.shape + (1,), lambda x: slice(x.shape[0]), lambda x: [x.shape[0] + 1, x.numel()],
+    ],
+)  # fmt: skip
+def test_shapes_in_the_result_are_those_of_the_call(of):
+    compiled = fb.compile(lambda x: (x * 2, of(x)))
+    for size in (2, 3, 4):
+        x = fb.ones(size, 2)
+        assert repr(compiled(x)[1]) == repr(of(x)) and type(compiled(x)[1]) is type(of(x))
+    assert len(compiled.captured) == 1

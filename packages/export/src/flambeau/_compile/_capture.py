@@ -15,7 +15,7 @@ from flambeau.nn import Module
 from ._capture_trace import CaptureTrace, run_recorded
 from ._containers import Contents
 from ._effects import Effects
-from ._guards import Snapshot, UnguardedError
+from ._guards import Snapshot, UnguardedError, UninitializedError
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS
 from ._program import Answers, CapturedProgram, SingleProgram
@@ -46,6 +46,8 @@ def capture(
     objects = [leaf for leaf in contents.leaves if not isinstance(leaf, (Tensor, *CONSTANTS))]
     try:
         snapshot = Snapshot({"function": function, **{f"argument {i}": leaf for i, leaf in enumerate(objects)}})
+    except UninitializedError as error:
+        return function(*args, **kwargs), Refusal(str(error), may_end=True)
     except UnguardedError as error:
         if fullgraph:
             raise UnsupportedError(f"{error} (fullgraph=True)") from None

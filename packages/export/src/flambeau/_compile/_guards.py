@@ -41,6 +41,7 @@ from flambeau import Tensor, _core
 from flambeau._operator import OPERATOR_TYPES
 from flambeau.nn import Module
 from flambeau.nn.modules._hooks import OF_ALL_MODULES
+from flambeau.nn.parameter import is_lazy
 
 MAX_CONTAINERS = 50_000
 MAX_BYTES = 4096  # size limit for an array that a function can reach
@@ -97,6 +98,10 @@ class Compiled:
 
 class UnguardedError(Exception):
     """Error for a function that can reach objects whose changes cannot be detected; the message names the object."""
+
+
+class UninitializedError(UnguardedError):
+    """Error for a function that can reach a parameter that its first call will initialize."""
 
 
 @functools.lru_cache(4096)
@@ -265,6 +270,8 @@ class Snapshot:
         if isinstance(value, _CONSTANT) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
+        if is_lazy(value):
+            raise UninitializedError(f"{path} is not initialized")
         if isinstance(value, Tensor):
             self.tensors[id(value)] = value, path
             if attributes := vars(value):  # set by the program

@@ -63,7 +63,7 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
     leaves: list[Any] = []
     objects = []
     for i, leaf in enumerate(found):
-        made = i not in tensors and not isinstance(leaf, CONSTANTS) and not is_reachable(leaf)
+        made = i not in tensors and (_holds_numbers(leaf) or not (isinstance(leaf, CONSTANTS) or is_reachable(leaf)))
         objects += [i] * made
         leaves.append(maker.build(leaf) if made else None if i in tensors else plain(leaf))
     single = isinstance(result, Tensor)
@@ -73,6 +73,15 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
 def _varies(value: Any) -> bool:
     """Return True for a tensor and for a number that this program computes, False for a number of an earlier trace."""
     return isinstance(value, Tensor) or (type(value) is Number and value.trace.open)
+
+
+def _holds_numbers(value: Any) -> bool:
+    """Return True for a traced shape, and for a slice with a number that this program computes."""
+    return type(value) is Sizes or (isinstance(value, slice) and any(map(_varies, _parts(value))))
+
+
+def _parts(value: slice) -> tuple[Any, Any, Any]:
+    return value.start, value.stop, value.step
 
 
 class _ResultBuilder:
@@ -91,6 +100,9 @@ class _ResultBuilder:
         if type(value) is Sizes:
             sizes = [self.build(size) for size in value]
             return lambda results, made: flambeau.Size([size(results, made) for size in sizes])
+        if isinstance(value, slice) and _holds_numbers(value):
+            parts = [self.build(part) for part in _parts(value)]
+            return lambda results, made: slice(*[part(results, made) for part in parts])
         if isinstance(value, CONSTANTS) or self._is_reachable(value):
             return lambda results, made: value
         if id(value) in self._builds:
