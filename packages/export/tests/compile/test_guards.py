@@ -260,3 +260,31 @@ def test_functions_that_read_is_leaf_of_an_argument_run_uncompiled():
     compiled = fb.compile(lambda x: x * 2 if x.is_leaf else x * 3)
     x = fb.ones(1, requires_grad=True)
     assert [compiled(x).item(), compiled(x * 1).item()] == [2.0, 3.0]
+
+
+def test_a_program_is_used_only_on_the_default_device_of_its_capture():
+    compiled = fb.compile(lambda: fb.zeros(3) + fb.arange(3))
+    assert compiled().device.type == "cpu"
+    with fb.device("meta"):
+        assert compiled().device.type == "meta"
+    assert compiled().tolist() == [0.0, 1.0, 2.0]
+
+
+def test_positive_and_negative_zero_have_different_programs():
+    compiled, one = fb.compile(lambda x, scale: 1 / (x * scale)), fb.ones(1)
+    assert [compiled(one, 0.0).item(), compiled(one, -0.0).item()] == [float("inf"), float("-inf")]
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes"),
+    [
+        (lambda x: x * x.nbytes, [(2, 2), (3, 2)]),
+        (lambda x: x * x.is_same_size(x.t()), [(2, 2), (2, 3), (2, 2)]),
+        (lambda x: x * x.is_contiguous(memory_format=fb.channels_last), [(2, 1, 4, 4), (2, 3, 4, 4)]),
+    ],
+)
+def test_properties_that_depend_on_sizes_are_those_of_the_call(function, shapes):
+    compiled = fb.compile(function)
+    for shape in shapes:
+        x = fb.ones(shape)
+        assert fb.equal(compiled(x), function(x))

@@ -350,3 +350,38 @@ def test_functions_that_read_a_python_attribute_of_an_argument_run_uncompiled():
     x = fb.ones(1)
     for x.scale in (2.0, 3.0):
         assert compiled(x).item() == x.scale
+
+
+def test_an_exception_of_a_program_is_that_of_the_function():
+    compiled = fb.compile(lambda x: x.view(3, -1) + 1)
+    compiled(fb.ones(3))
+    with pytest.raises(RuntimeError, match="shape"):
+        compiled(fb.ones(4))
+    assert compiled(fb.ones(6)).shape == (3, 2)
+
+
+def test_functions_catch_the_exceptions_of_later_calls():
+    def f(x):
+        try:
+            return x.view(3, -1)
+        except RuntimeError:
+            return x * 0
+
+    compiled = fb.compile(f)
+    assert [compiled(fb.ones(size)).sum().item() for size in (3, 4, 6)] == [3.0, 0.0, 6.0]
+
+
+def test_views_in_place_of_an_argument_change_its_shape_in_each_call():
+    compiled = fb.compile(lambda x: x.t_() * 2)
+    for _ in range(2):
+        x = fb.ones(2, 3)
+        assert compiled(x).shape == x.shape == (3, 2)
+
+
+def test_results_that_are_created_in_inference_mode_are_inference_tensors():
+    def f(x):
+        with fb.inference_mode():
+            return x * 2
+
+    compiled = fb.compile(f)
+    assert all(compiled(fb.ones(1)).is_inference() for _ in range(3))

@@ -139,3 +139,20 @@ def test_fullgraph_raises_if_no_graph_represents_the_function() -> None:
     compiled = flambeau.compile(lambda x: x if x.sum() > 0 else -x, backend=Backend(), fullgraph=True)
     with pytest.raises(UnsupportedError):
         compiled(flambeau.ones(1))
+
+
+def test_functions_that_draw_random_numbers_without_a_tensor_run_uncompiled() -> None:
+    def noisy(x: Tensor) -> Tensor:
+        return flambeau.rand(3) + x.sum()
+
+    compiled = flambeau.compile(noisy, backend=Backend())
+    with pytest.warns(UserWarning, match="draws random numbers"):
+        first = compiled(flambeau.ones(1))
+    assert not flambeau.equal(compiled(flambeau.ones(1)), first)
+
+
+def test_graphs_depend_on_the_grad_mode() -> None:
+    compiled = flambeau.compile(lambda x: x * flambeau.is_grad_enabled(), backend=Backend())
+    assert compiled(flambeau.ones(1)).item() == 1.0
+    with flambeau.no_grad():
+        assert compiled(flambeau.ones(1)).item() == 0.0

@@ -151,11 +151,13 @@ struct CompiledCall {
   uint8_t modes = recording_modes();
   bool inference = inference_mode();
   Dtype default_dtype = flambeau::default_dtype();
+  Device default_device = Placement().of_fresh();
   int64_t autocast = autocast_state();
 
   bool takes(PyObject* const* args, Py_ssize_t count) const {
     if (size_t(count) != inputs.size() || modes != recording_modes() || inference != inference_mode() ||
-        default_dtype != flambeau::default_dtype() || autocast != autocast_state())
+        default_dtype != flambeau::default_dtype() || !(default_device == Placement().of_fresh()) ||
+        autocast != autocast_state())
       return false;
     for (Py_ssize_t i = 0; i < count; ++i) {
       const Input& input = inputs[size_t(i)];

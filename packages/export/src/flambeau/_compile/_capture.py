@@ -9,6 +9,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _core
 from flambeau._tracing._numbers import TRACED, Sizes
+from flambeau._tracing._structure import leaves
 from flambeau.jit._text import written
 from flambeau.nn import Module
 
@@ -125,6 +126,8 @@ class _Capture:
             return Refusal(f"the function may read the attribute {min(attributes)!r} of an argument that is a tensor")
         if trace.executed is None and snapshot.problem:
             return Refusal(snapshot.problem)
+        if any(t.is_inference() for t in leaves(result, Tensor)) and not flambeau.is_inference_mode_enabled():
+            return Refusal("the function returns a tensor that it creates in inference mode")
         if trace.pauses and trace.has_effects_before_decision:
             reason = trace.pauses[-1].reason
             return Refusal(f"{reason}, after an in-place change of a tensor that exists before the call")
@@ -163,6 +166,7 @@ class _Capture:
             structure,
             guards,
             trace.has_late_requirement(draws),
+            not draws and not trace.has_effects,
             isinstance(result, Tensor) or (type(result) is tuple and all(isinstance(x, Tensor) for x in result)),
             source_files(trace.calls),
         )

@@ -44,6 +44,8 @@ _QUERIES = {
     "_is_autocast_enabled", "_is_autocast_caching", "_autocast_dtype", "_set_autocast_enabled", "_set_autocast_dtype",
     "_set_autocast_caching", "_change_autocast_depth", "_cuda_device_count", "_define", "_return_type",
 }  # fmt: skip
+# In-place operators that change the shape of a tensor instead of its elements.
+_RESHAPES = {"t_", "transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_", "as_strided_"}
 # Operators whose number of results depends on sizes. A program stops there for another number.
 _COUNT_DEPENDS_ON_SIZES = {
     "split", "chunk", "unbind", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_split", "unsafe_chunk",
@@ -176,6 +178,11 @@ class CaptureTrace(PausingTrace):
         late = any(pause.position > self.changed_at for pause in self.pauses) if self.changed_at is not None else False
         return late or self.has_late_requirement(False)
 
+    @property
+    def has_effects(self) -> bool:
+        """True if a recorded call has a side effect."""
+        return any(map(_has_effect, self.calls))
+
     def has_late_requirement(self, draws: bool) -> bool:
         """Return True if a requirement on sizes follows a side effect, so that it fails after the effect.
 
@@ -217,6 +224,12 @@ class CaptureTrace(PausingTrace):
         if self.open and not leaves(result, (Tensor, Number)) and func.__name__ not in _QUERIES:
             self.give_up(f"the result of {name} is not a tensor")
         return result
+
+    def in_place(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        if name in _RESHAPES and (self.is_input(args[0]) or self.is_reachable(args[0])):
+            self.give_up(f"programs do not support {name}() of a tensor that exists before the call")
+            return run(func, args, kwargs)
+        return super().in_place(func, name, args, kwargs)
 
     def note(self, name: str, arguments: list[Any], result: Any, **options: Any) -> Any:
         self.training.follow_grad_mode()
@@ -263,10 +276,31 @@ def _is_leaf(trace: CaptureTrace, func: Any, input: Tensor) -> bool:
     return result
 
 
+def _is_same_size(trace: CaptureTrace, func: Any, input: Tensor, other: Tensor) -> bool:
+    with trace:
+        return bool(input.shape == other.shape)
+
+
+def _is_contiguous(trace: CaptureTrace, func: Any, input: Tensor, memory_format: Any = None) -> bool:
+    """Return ``Tensor.is_contiguous()``. For other memory formats, the result may depend on the sizes."""
+    if trace.open and memory_format not in (None, flambeau.contiguous_format):
+        trace.give_up(f"programs do not support is_contiguous(memory_format={memory_format})")
+    result: bool = func(input, memory_format=memory_format or flambeau.contiguous_format)
+    return result
+
+
+def _nbytes(trace: CaptureTrace, func: Any, input: Tensor) -> Any:
+    with trace:
+        return input.numel() * input.element_size()
+
+
 CaptureTrace.rules = {
     **Trace.rules,
     **RULES,
     "is_leaf.__get__": _is_leaf,
+    "is_same_size": _is_same_size,
+    "is_contiguous": _is_contiguous,
+    "nbytes.__get__": _nbytes,
     **dict.fromkeys(
         ("tensor", "as_tensor", "asarray", "from_numpy", "frombuffer", "new_tensor", "from_dlpack"), _of_data
     ),

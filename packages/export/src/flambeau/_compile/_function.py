@@ -60,6 +60,11 @@ class _Identity(NamedTuple):
     id: int
 
 
+def _constant_key(value: Any) -> tuple[type, Any]:
+    """Return a key that, unlike equality, distinguishes 0.0 from -0.0 and does not distinguish NaN from NaN."""
+    return type(value), repr(value) if isinstance(value, float | complex) else value
+
+
 class _Leaves:
     """Flattened arguments of a call.
 
@@ -94,12 +99,13 @@ class _Leaves:
                     looks.append(leaf.stride())
             else:  # ids stay valid, because the snapshot of a program keeps its objects alive
                 known = isinstance(leaf, CONSTANTS)
-                looks.append((type(leaf), leaf) if known else _Identity(type(leaf), id(leaf)))
+                looks.append(_constant_key(leaf) if known else _Identity(type(leaf), id(leaf)))
         self.key = (
             *looks,
             flambeau.is_grad_enabled(),
             flambeau.is_inference_mode_enabled(),
             flambeau.get_default_dtype(),
+            _core._get_default_device(),
             _core._autocast_state(),
         )
 
@@ -138,7 +144,7 @@ class Programs(Compiled):
 
     def clear(self) -> None:
         """Delete the programs and the reasons why calls run uncompiled."""
-        self._quick: tuple[Any, ...] = ()  # pairs for the fast path: `quick_call`, packing function or None
+        self._quick: tuple[Any, ...] = ()  # fast path: the two values of `quick_call`, and `is_repeatable`
         self._captured: dict[Any, list[CapturedProgram]] = {}
         self._refused: set[Any] = set()  # kinds of calls that run uncompiled
         self._reasons: dict[Any, str] = {}  # why calls have no program, by kind
@@ -169,8 +175,13 @@ class Programs(Compiled):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if not kwargs and _stance.current != "force_eager":
-            for call, pack in self._quick:
-                result = _core._replay(call, args, _NO_MATCH)
+            for call, pack, is_repeatable in self._quick:
+                try:
+                    result = _core._replay(call, args, _NO_MATCH)
+                except Exception:
+                    if not is_repeatable:
+                        raise
+                    return self._function(*args)  # the function raises the exception, or catches it
                 if result is not _NO_MATCH:
                     return result if pack is None else pack(result)
         leaves = None if _core._is_intercepting() else _Leaves(args, kwargs)
@@ -180,7 +191,12 @@ class Programs(Compiled):
         answers: Answers | None = None
         if programs is not None:
             for program in programs:
-                result = _replay(program, leaves, answers)
+                try:
+                    result = _replay(program, leaves, answers)
+                except Exception:
+                    if not program.is_repeatable:
+                        raise
+                    return self._function(*args, **kwargs)
                 if not isinstance(result, NoMatch):
                     return result
                 self._last_reason, answers = result.reason, result.answers
@@ -240,7 +256,7 @@ class Programs(Compiled):
         if not self.all_sizes or program.requires_late:
             program.fixed_sizes = leaves.with_sizes()
         elif (call := program.quick_call(args, kwargs)) is not None:
-            self._quick = (call, *self._quick)
+            self._quick = ((*call, program.is_repeatable), *self._quick)
         self._captured[leaves.key] = [program, *programs]
         self._reasons.pop(leaves.kind, None)
 

@@ -38,12 +38,15 @@ class CapturedProgram(ABC):
         snapshot: the guards.
         requires_late: True if a requirement on sizes follows a side effect. If the requirement is not met, the function
             cannot run again from its beginning.
+        is_repeatable: True if the program has no side effects, so that the function can run after the program raised an
+            error.
         fixed_sizes: the key with the sizes of the arguments (`_Leaves.with_sizes`) if the program is valid only for
             these sizes, or None.
     """
 
     snapshot: Snapshot
     requires_late = False
+    is_repeatable = False
     fixed_sizes: Any = None
 
     @abstractmethod
@@ -94,12 +97,13 @@ class SingleProgram(CapturedProgram):
         structure: Structure,
         snapshot: Snapshot,
         requires_late: bool,
+        is_repeatable: bool,
         returns_plain: bool,
         files: Mapping[str, str],
     ) -> None:
         self.text, self.native = text, _core._parse_program(text)
         self.state = tuple(state[name] for name in _core._program_state(self.native))
-        self.snapshot, self.requires_late = snapshot, requires_late
+        self.snapshot, self.requires_late, self.is_repeatable = snapshot, requires_late, is_repeatable
         self._structure, self._returns_plain, self._files = structure, returns_plain, files
 
     @property

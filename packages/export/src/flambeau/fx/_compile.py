@@ -6,8 +6,10 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import flambeau
 from flambeau import Tensor
 from flambeau._compile._containers import Contents
+from flambeau._compile._function import _Leaves
 from flambeau._compile._guards import Snapshot, UnguardedError
 from flambeau._compile._logs import UnsupportedError
 from flambeau._compile._optimized_module import OptimizedModule
@@ -72,14 +74,13 @@ class Compiled:
             return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        described = _Leaves(args, kwargs)
+        if described.key is None:  # the class of an argument can intercept operators
+            return self._program(*args, **kwargs)
         leaves, spec = pytree.tree_flatten((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        looks = [(leaf.shape, leaf.dtype) if isinstance(leaf, Tensor) else (type(leaf), leaf) for leaf in leaves]
-        key = (str(spec), *looks)
-        try:
-            calls = self._calls.setdefault(key, [])
-        except TypeError:  # an argument is not hashable
-            return self._program(*args, **kwargs)
+        key = described.with_sizes()
+        calls = self._calls.setdefault(key, [])
         for guards, function in calls:
             if guards.first_change() is None:
                 return function(*tensors)
@@ -111,6 +112,7 @@ class Compiled:
             guards = Snapshot({"program": self._program, "arguments": constants})
         except UnguardedError as error:
             raise UnsupportedError(str(error)) from None
+        random_state = flambeau.get_rng_state()
         try:
             graph = Tracer().trace(root, (PH,) * count)  # type: ignore[arg-type]
         except Exception as error:
@@ -119,6 +121,9 @@ class Compiled:
         if (change := guards.first_change()) is not None:
             guards.undo_changes()
             raise UnsupportedError(object_change(change).text)
+        if not flambeau.equal(flambeau.get_rng_state(), random_state):
+            flambeau.set_rng_state(random_state)
+            raise UnsupportedError("the function draws random numbers without a tensor argument")
         if not any(node.op in ("call_function", "call_method", "call_module") for node in graph.nodes):
             return guards, None  # as in PyTorch, a backend does not receive a graph without operators
         return guards, GraphModule(root, graph)

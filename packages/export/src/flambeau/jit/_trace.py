@@ -246,9 +246,10 @@ class Trace(Recorder):
         if _core._is_autocast_enabled("cuda"):
             raise NotImplementedError("programs do not support autocast on GPUs: convert the dtype of the model")
         policy = _core._autocast_policy(func) if _core._is_autocast_enabled("cpu") else 0
-        if not policy or (kwargs or {}).get("out") is not None:
+        if not policy:
             return super().__torch_function__(func, types, args, kwargs)
-        args, kwargs = self._casts.cast(policy, args, kwargs or {})
+        if (kwargs or {}).get("out") is None:  # calls with out= do not cast their arguments
+            args, kwargs = self._casts.cast(policy, args, kwargs or {})
         with without_autocast():
             return super().__torch_function__(func, types, args, kwargs)
 
