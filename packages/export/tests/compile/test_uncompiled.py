@@ -385,3 +385,28 @@ def test_results_that_are_created_in_inference_mode_are_inference_tensors():
 
     compiled = fb.compile(f)
     assert all(compiled(fb.ones(1)).is_inference() for _ in range(3))
+
+
+@pytest.mark.parametrize("name", ["exp", "sqrt"])
+def test_operators_with_out_of_a_wider_dtype_compute_in_this_dtype(name):
+    def f(x):
+        return getattr(fb, name)(x, out=fb.empty(3)) * 1
+
+    compiled, x = fb.compile(f), fb.rand(3).bfloat16()
+    for _ in range(2):
+        assert fb.equal(compiled(x), f(x))
+
+
+def test_casts_of_parameters_end_with_the_autocast_region():
+    weight = nn.Parameter(fb.ones(2, 2))
+
+    def f(x):
+        with fb.autocast("cpu"):
+            before = x @ weight
+        weight.data.add_(1)
+        with fb.autocast("cpu"):
+            return before, x @ weight
+
+    compiled = fb.compile(f)
+    for start in (1.0, 2.0):
+        assert [result[0, 0].item() for result in compiled(fb.ones(2, 2))] == [2 * start, 2 * start + 2]

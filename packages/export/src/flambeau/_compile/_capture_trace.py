@@ -231,6 +231,15 @@ class CaptureTrace(PausingTrace):
             return run(func, args, kwargs)
         return super().in_place(func, name, args, kwargs)
 
+    def written_out(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        given = leaves([args, {key: value for key, value in kwargs.items() if key != "out"}], Tensor)
+        dtypes = {tensor.dtype for tensor in given if tensor.is_floating_point()}
+        outs = [out for out in leaves(kwargs["out"], Tensor) if out.is_floating_point()]
+        if dtypes and any({out.dtype} != dtypes for out in outs):  # the operator computes in the dtype of `out`
+            self.give_up(f"programs do not support {name}() with out= of another dtype")
+            return run(func, args, kwargs)
+        return super().written_out(func, name, args, kwargs)
+
     def note(self, name: str, arguments: list[Any], result: Any, **options: Any) -> Any:
         self.training.follow_grad_mode()
         count = len(self.calls)

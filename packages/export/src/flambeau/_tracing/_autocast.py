@@ -42,6 +42,10 @@ class ArgumentCasts:
         self._mode = mode
         self._cached: dict[Any, tuple[Tensor, int, Tensor]] = {}  # parameter, its version, and its cast
 
+    def clear(self) -> None:
+        """Forget the casts of parameters, at the end of the outermost region."""
+        self._cached.clear()
+
     def cast(
         self, policy: int, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:

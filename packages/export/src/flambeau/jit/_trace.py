@@ -243,6 +243,11 @@ class Trace(Recorder):
     # --- calls ---
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        if func.__name__ == "_change_autocast_depth":
+            depth = func(*args)
+            if depth <= 0:
+                self._casts.clear()
+            return depth
         if _core._is_autocast_enabled("cuda"):
             raise NotImplementedError("programs do not support autocast on GPUs: convert the dtype of the model")
         policy = _core._autocast_policy(func) if _core._is_autocast_enabled("cpu") else 0
