@@ -288,3 +288,17 @@ def test_properties_that_depend_on_sizes_are_those_of_the_call(function, shapes)
     for shape in shapes:
         x = fb.ones(shape)
         assert fb.equal(compiled(x), function(x))
+
+
+def test_a_forward_that_a_subclass_gains_is_noticed(monkeypatch):
+    class Base(nn.Module):
+        def forward(self, x):
+            return x + 1
+
+    class Derived(Base):
+        pass
+
+    compiled, x = fb.compile(Derived()), fb.ones(1)
+    assert compiled(x).item() == 2.0
+    monkeypatch.setattr(Derived, "forward", lambda self, x: x + 5, raising=False)
+    assert compiled(x).item() == 6.0

@@ -69,3 +69,13 @@ def test_gradients_of_separately_compiled_modules_equal_eager_gradients():
             run(x).square().sum().backward()
     for a, b in zip(model.parameters(), reference.parameters(), strict=True):
         assert fb.equal(a.grad, b.grad)
+
+
+def test_a_replaced_forward_of_a_submodule_is_noticed():
+    model = Counting()
+    compiled, x = fb.compile(model), fb.randn(2, 4)
+    for _ in range(5):
+        compiled(x)
+    model.first.forward = lambda x: x * 0
+    compiled(x)
+    assert model.outputs[-1].tolist() == [[0.0] * 4] * 2

@@ -61,6 +61,9 @@ class Children:
 
     def _forward(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         programs = self._programs.get(id(module))
+        if programs is not None and programs.__wrapped__ != module.forward:  # the method was replaced
+            del self._programs[id(module)]
+            programs = None
         if programs is None:
             if module is self._root or id(module) not in (self._reachable or ()) or _is_operator(module):
                 return module.forward(*args, **kwargs)

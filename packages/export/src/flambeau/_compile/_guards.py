@@ -384,18 +384,16 @@ class Snapshot:
                 self._class(space, path, done)
 
     def _class(self, cls: type, path: str, done: set[str]) -> None:
+        follows_forward = issubclass(cls, Module)  # up to the class that defines it
         for base in cls.__mro__:
-            if _is_constant(base):
-                key = f"{id(base)}.forward"
-                if "forward" in vars(base) and key not in done:  # a program may replace the forward of a layer
-                    done.add(key)
-                    self._entries(base, ["forward"], base.__name__)
-                continue
-            used = {name for name in vars(base) if name in self._names or name == "forward" or _is_special(name)}
+            used = {"forward"} if follows_forward else set()
+            if not _is_constant(base):
+                used |= {name for name in vars(base) if name in self._names or name == "forward" or _is_special(name)}
             keys = {name: f"{id(base)}.{name}" for name in sorted(used)}
             names = [name for name, key in keys.items() if key not in done]
             done.update(keys.values())
             self._entries(base, names, base.__name__)
+            follows_forward = follows_forward and "forward" not in vars(base)
 
     def _buffer(self, value: Any, path: str) -> None:
         read = functools.partial(_bytes, value)
