@@ -1,6 +1,6 @@
 """``python -m tools.parity.schemas``: compare the stored schemas of operators with PyTorch's, or ``--write`` them.
 
-The file is ``aten_schemas.txt`` in packages/autograd, for ``flambeau.library._aten_schemas``. It contains PyTorch's
+The file is ``aten_schemas.txt.gz`` in packages/autograd, for ``flambeau.library._aten_schemas``. It contains PyTorch's
 schemas of the operators that flambeau has. Without ``--write``, print the schemas in the file that PyTorch no longer
 has.
 """
@@ -8,12 +8,13 @@ has.
 from __future__ import annotations
 
 import argparse
+import gzip
 import importlib
 import re
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).parents[2] / "packages/autograd/python/flambeau/library/aten_schemas.txt"
+FILE = Path(__file__).parents[2] / "packages/autograd/python/flambeau/library/aten_schemas.txt.gz"
 COMPOSITE = "~"  # mark of an operator that PyTorch composes of other operators
 USUAL_RESULT = " -> Tensor"  # the file omits this result
 
@@ -47,9 +48,9 @@ def main() -> None:
     flambeau: Any = importlib.import_module("flambeau")
     now = lines(set(dir(flambeau.ops.aten)))
     if write:
-        FILE.write_text("\n".join(now) + "\n")
+        FILE.write_bytes(gzip.compress(("\n".join(now) + "\n").encode(), mtime=0))
     else:
-        print("\n".join(sorted(set(FILE.read_text().splitlines()) - set(now))))
+        print("\n".join(sorted(set(gzip.decompress(FILE.read_bytes()).decode().splitlines()) - set(now))))
 
 
 if __name__ == "__main__":

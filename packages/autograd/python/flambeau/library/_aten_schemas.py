@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import zlib
 from collections import defaultdict
 from pathlib import Path
 
@@ -16,7 +17,9 @@ _USUAL_RESULT = " -> Tensor"  # result type of the lines that do not contain one
 @functools.cache
 def _lines() -> dict[str, list[str]]:
     found = defaultdict(list)
-    for line in (Path(__file__).parent / "aten_schemas.txt").read_text().splitlines():
+    packed = (Path(__file__).parent / "aten_schemas.txt.gz").read_bytes()
+    text = zlib.decompress(packed, wbits=31).decode()  # 31: with a header of gzip
+    for line in text.splitlines():
         found[re.split(r"[.(]", line.removeprefix(_COMPOSITE), maxsplit=1)[0]].append(line)
     return dict(found)
 
