@@ -4,6 +4,7 @@ import array
 import collections
 import itertools
 import os
+import sys
 import types
 from random import choice
 
@@ -302,3 +303,40 @@ def test_a_forward_that_a_subclass_gains_is_noticed(monkeypatch):
     assert compiled(x).item() == 2.0
     monkeypatch.setattr(Derived, "forward", lambda self, x: x + 5, raising=False)
     assert compiled(x).item() == 6.0
+
+
+def test_values_of_modules_that_a_function_imports_are_compared(monkeypatch):
+    settings = types.ModuleType("settings_of_this_test")
+    settings.__file__, settings.scale = __file__, 2.0
+    monkeypatch.setitem(sys.modules, settings.__name__, settings)
+
+    def by_module(x):
+        import settings_of_this_test
+
+        return x * settings_of_this_test.scale
+
+    def by_name(x):
+        from settings_of_this_test import scale
+
+        return x * scale
+
+    programs = [fb.compile(by_module), fb.compile(by_name)]
+    for settings.scale in (2.0, 3.0):
+        assert [compiled(fb.ones(1)).item() for compiled in programs] == [settings.scale] * 2
+
+
+def test_objects_behind_bound_methods_of_c_classes_are_compared():
+    table = {"scale": 2.0}
+    get = table.get
+    compiled = fb.compile(lambda x: x * get("scale"))
+    for table["scale"] in (2.0, 3.0):
+        assert compiled(fb.ones(1)).item() == table["scale"]
+
+
+def test_attributes_of_functions_are_compared():
+    def settings():
+        pass
+
+    compiled = fb.compile(lambda x: x * settings.scale)
+    for settings.scale in (2.0, 3.0):
+        assert compiled(fb.ones(1)).item() == settings.scale

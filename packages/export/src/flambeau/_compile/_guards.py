@@ -24,6 +24,7 @@ import array
 import builtins
 import collections
 import contextlib
+import dis
 import enum
 import functools
 import logging
@@ -60,6 +61,7 @@ _COPIED = collections.deque | types.MappingProxyType
 _WITHOUT_CODE = {"__dict__", "__weakref__", "__doc__", "__module__", "__annotations__"}
 # Names by which code can read the options of an optimizer.
 _READ_OPTIONS = {"param_groups", "state_dict", "__dict__", "vars", "getattr"}
+_IMPORT_NAME = dis.opmap["IMPORT_NAME"]
 _MISSING = Ellipsis  # marks a missing key; `_core._first_changed` uses the same value
 
 
@@ -267,6 +269,10 @@ class Snapshot:
         self.paths.append(path)
 
     def _visit(self, value: Any, path: str) -> None:
+        if isinstance(value, types.BuiltinMethodType | types.MethodWrapperType):  # such as a dictionary's ``get``
+            if not isinstance(value.__self__, types.ModuleType | type | None):
+                self._work.append((value.__self__, path))
+            return
         if isinstance(value, _CONSTANT) or id(value) in self._seen:
             return
         self._seen[id(value)] = value
@@ -344,10 +350,14 @@ class Snapshot:
             for cell in function.__closure__ or ():  # a library's wrapper may hold a user's function
                 self._cell(cell, path)
             return
+        if function.__dict__:
+            self._work.append((function.__dict__, path))
         if self.executed is not None and function.__code__ not in self.executed:
             return
         for code in _codes(function.__code__):
             self._names.update(code.co_names)
+            if _IMPORT_NAME in code.co_code[::2]:
+                self._work += [(sys.modules[name], name) for name in code.co_names if name in sys.modules]
             texts = {text for text in code.co_consts if isinstance(text, str)}
             self._texts |= texts
             self._names.update(filter(str.isidentifier, texts))  # strings that the code may pass to getattr()
@@ -358,8 +368,6 @@ class Snapshot:
                 self._seen[id(cell)] = cell
                 self._cell(cell, name)
         self._work += [(function.__defaults__, path), (function.__kwdefaults__, path)]
-        if function.__dict__:
-            self._work.append((function.__dict__, path))
 
     def _entries(self, space: Any, names: list[str], path: str) -> None:
         """Guard the entries ``names`` of a dictionary or class, and follow their values."""
