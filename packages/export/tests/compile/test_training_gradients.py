@@ -212,3 +212,13 @@ def test_a_different_batch_size_does_not_recompile_the_backward_pass():
     for n in (3, 4, 9, 1):
         compiled(fb.randn(n, 8), fb.randint(0, 3, (n,)))
     assert len(compiled.captured) == 1
+
+
+def test_a_checkpoint_recomputes_a_compiled_module():
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.LayerNorm(8), nn.Linear(8, 3))
+    compiled = fb.compile(model)
+    for _ in range(3):
+        x = fb.randn(2, 4, requires_grad=True)
+        (expected,) = fb.autograd.grad(model(x).sum(), x)
+        result = fb.utils.checkpoint.checkpoint(compiled, x, use_reentrant=False)
+        assert fb.equal(fb.autograd.grad(result.sum(), x)[0], expected)

@@ -410,3 +410,14 @@ def test_casts_of_parameters_end_with_the_autocast_region():
     compiled = fb.compile(f)
     for start in (1.0, 2.0):
         assert [result[0, 0].item() for result in compiled(fb.ones(2, 2))] == [2 * start, 2 * start + 2]
+
+
+def test_disabled_functions_run_in_the_autocast_region_of_their_call():
+    square = fb.compiler.disable(lambda x: x @ x)
+
+    def f(x):
+        with fb.autocast("cpu"):
+            return square(x)
+
+    compiled = fb.compile(f)
+    assert [compiled(fb.ones(2, 2)).dtype for _ in range(3)] == [fb.bfloat16] * 3

@@ -156,3 +156,15 @@ def test_graphs_depend_on_the_grad_mode() -> None:
     assert compiled(flambeau.ones(1)).item() == 1.0
     with flambeau.no_grad():
         assert compiled(flambeau.ones(1)).item() == 0.0
+
+
+def test_functions_with_operators_in_another_grad_mode_run_uncompiled() -> None:
+    def partly_constant(x: Tensor) -> Tensor:
+        with flambeau.no_grad():
+            y = x * 2
+        return y + x
+
+    compiled, x = flambeau.compile(partly_constant, backend=Backend()), flambeau.ones(1, requires_grad=True)
+    with pytest.warns(UserWarning, match="grad mode"):
+        (gradient,) = flambeau.autograd.grad(compiled(x), x)
+    assert gradient.item() == 1.0

@@ -21,6 +21,7 @@ from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot, is_numpy_array
 from ._logs import UnsupportedError
+from ._modes import changed_mode, thread_modes
 from ._pausing import PausingTrace, pausing_at_print
 from ._refusal import Refusal, object_change
 from ._training import RULES, Training
@@ -82,6 +83,7 @@ class CaptureTrace(PausingTrace):
         self.refusal: Refusal | None = None
         self.executed: set[types.CodeType] | None = None
         self._making_constant = False
+        self._first_modes = thread_modes()
         self.written: set[int] = set()  # addresses of storages that recorded calls change
         self._reachable, self._snapshot = snapshot.tensors, snapshot
         self._lasting_memory = {
@@ -122,13 +124,20 @@ class CaptureTrace(PausingTrace):
         self.refusal, self.open = self.refusal or object_change(what), False
 
     def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, has_effects: bool = False) -> Any:
-        if has_effects and self.open and self.training.has_changed_grad_mode:
-            self.give_up(f"{reason}, while the grad mode differs from that at the start of the function")
+        if has_effects and self.open and (changed := self._changed_mode()) is not None:
+            self.give_up(f"{reason}, while the {changed} differs from that at the start of the function")
         count = len(self.pauses)
         result = super().pause(function, args, kwargs, reason, has_effects=has_effects)
         if len(self.pauses) > count:
             self.training.begin_segment()
         return result
+
+    def _changed_mode(self) -> str | None:
+        was_open, self.open = self.open, False  # the calls that read the modes are not recorded
+        try:
+            return changed_mode(self._first_modes)
+        finally:
+            self.open = was_open
 
     def _note_extension_event(self, tensor: Tensor, event: str) -> None:
         caller = sys._getframe(1).f_globals.get("__name__", "")

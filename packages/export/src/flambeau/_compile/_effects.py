@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _core
+from flambeau import Tensor
 
 from ._capture_trace import CaptureTrace
 from ._guards import Snapshot
+from ._modes import changed_mode, thread_modes
 from ._pausing import version_of
 
 
@@ -26,7 +27,7 @@ class Effects:
         self._trace, self._snapshot = trace, snapshot
         watched = [*tensors, *(tensor for tensor, _ in snapshot.tensors.values())]
         self._versions = [(tensor, version_of(tensor)) for tensor in watched]
-        self._modes = _thread_modes()
+        self._modes = thread_modes()
         self._settings = flambeau.default_generator._settings
         self._generators, self.rng_state = _generator_states(), flambeau.get_rng_state()
 
@@ -44,8 +45,8 @@ class Effects:
             return "the function sets the seed or the state of flambeau's random number generator"
         if self._changes_generators():
             return "the function draws random numbers from Python's random or numpy.random"
-        changed = [name for name, mode in _thread_modes().items() if mode != self._modes[name]]
-        return f"the function changes the {changed[0]} of its caller" if changed else None
+        changed = changed_mode(self._modes)
+        return f"the function changes the {changed} of its caller" if changed else None
 
     def _changes_generators(self) -> bool:
         set_again = flambeau.default_generator._settings != self._settings
@@ -53,15 +54,6 @@ class Effects:
 
     def _changed(self) -> list[Tensor]:
         return [tensor for tensor, version in self._versions if version_of(tensor) != version]
-
-
-def _thread_modes() -> dict[str, Any]:
-    """Return the modes of this thread by name."""
-    return {
-        "autocast mode": _core._autocast_state(),
-        "grad mode": flambeau.is_grad_enabled(),
-        "default dtype": flambeau.get_default_dtype(),
-    }
 
 
 def _generator_states() -> tuple[Any, ...]:

@@ -29,6 +29,9 @@ _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes without ``__torch_function__
 MAX_PROGRAMS = 8  # per function, as in PyTorch
 MIN_OPERATORS = 8  # checking the guards of a smaller program takes longer than it saves
 
+# Exceptions of operators. Hooks may raise others, for example to stop a recomputation of `checkpoint` early.
+OPERATOR_ERRORS = (RuntimeError, ValueError, IndexError, TypeError)
+
 _NO_MATCH = object()  # returned by a replay whose inputs need another program
 _capturing = threading.RLock()  # a capture replaces `print` in all threads; one at a time
 # A function may fill its own caches during its first calls, so it runs uncompiled only after this number of calls that
@@ -178,7 +181,7 @@ class Programs(Compiled):
             for call, pack, is_repeatable in self._quick:
                 try:
                     result = _core._replay(call, args, _NO_MATCH)
-                except Exception:
+                except OPERATOR_ERRORS:
                     if not is_repeatable:
                         raise
                     return self._function(*args)  # the function raises the exception, or catches it
@@ -193,7 +196,7 @@ class Programs(Compiled):
             for program in programs:
                 try:
                     result = _replay(program, leaves, answers)
-                except Exception:
+                except OPERATOR_ERRORS:
                     if not program.is_repeatable:
                         raise
                     return self._function(*args, **kwargs)

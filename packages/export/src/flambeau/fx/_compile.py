@@ -12,6 +12,7 @@ from flambeau._compile._containers import Contents
 from flambeau._compile._function import _Leaves
 from flambeau._compile._guards import Snapshot, UnguardedError
 from flambeau._compile._logs import UnsupportedError
+from flambeau._compile._modes import changed_mode, thread_modes
 from flambeau._compile._optimized_module import OptimizedModule
 from flambeau._compile._other_backend import other_backend
 from flambeau._compile._refusal import object_change
@@ -21,6 +22,7 @@ from flambeau.utils import _pytree as pytree
 
 from ._symbolic_trace import PH, Tracer
 from .graph_module import GraphModule
+from .node import Node
 
 MAX_GRAPHS = 8  # maximal number of graphs per program, PyTorch's default
 
@@ -47,6 +49,19 @@ class _TensorArguments(Module):
         if contents.have_changed() or contents.shares_container_with(result):
             raise NotImplementedError("it changes or returns an argument that is a list, dictionary or other container")
         return result
+
+
+class _GraphTracer(Tracer):
+    """Tracer of functions that run in one mode, because a graph contains neither the grad mode nor autocast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._modes = thread_modes()
+
+    def create_node(self, *args: Any, **kwargs: Any) -> Node:
+        if changed := changed_mode(self._modes):
+            raise UnsupportedError(f"an operator of the function runs in another {changed} than its caller")
+        return super().create_node(*args, **kwargs)
 
 
 class _CompiledCall(NamedTuple):
@@ -114,7 +129,7 @@ class Compiled:
             raise UnsupportedError(str(error)) from None
         random_state = flambeau.get_rng_state()
         try:
-            graph = Tracer().trace(root, (PH,) * count)  # type: ignore[arg-type]
+            graph = _GraphTracer().trace(root, (PH,) * count)  # type: ignore[arg-type]
         except Exception as error:
             guards.undo_changes()
             raise UnsupportedError(str(error)) from error
