@@ -38,9 +38,9 @@ def current() -> CaptureTrace | None:
 # Calls that return no tensor and have no side effects. The guards compare the objects that their results depend on.
 _QUERIES = {
     "dim", "ndim", "dtype", "device", "layout", "requires_grad", "is_leaf", "is_floating_point", "is_complex",
-    "is_signed", "is_contiguous", "element_size", "itemsize", "is_cuda", "is_cpu", "is_meta", "is_sparse",
+    "is_signed", "element_size", "itemsize", "is_cuda", "is_cpu", "is_meta", "is_sparse",
     "is_sparse_csr", "is_quantized", "is_nested", "is_mps", "is_xpu", "is_mkldnn", "get_device", "ndimension",
-    "is_conj", "is_neg", "is_inference", "names", "name", "is_same_size", "__len__", "result_type", "can_cast",
+    "is_conj", "is_neg", "is_inference", "names", "name", "__len__", "result_type", "can_cast",
     "promote_types", "is_tensor", "__get__", "is_grad_enabled",
     "_is_autocast_enabled", "_is_autocast_caching", "_autocast_dtype", "_set_autocast_enabled", "_set_autocast_dtype",
     "_set_autocast_caching", "_change_autocast_depth", "_cuda_device_count", "_define", "_return_type",

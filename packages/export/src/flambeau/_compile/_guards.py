@@ -98,6 +98,22 @@ class Compiled:
     __wrapped__: Any
 
 
+# Objects that only wrap others, and the attributes that hold these others.
+_WRAPPERS: dict[type, tuple[str, ...]] = {
+    types.MethodType: ("__self__", "__func__"),
+    functools.partial: ("func", "args", "keywords"),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    property: ("fget", "fset"),
+    Compiled: ("__wrapped__",),
+}
+
+
+def _wrapped_attributes(value: Any) -> tuple[str, ...] | None:
+    """Return the names in `_WRAPPERS` for an object, or None if it is not a wrapper."""
+    return next((names for wrapper, names in _WRAPPERS.items() if isinstance(value, wrapper)), None)
+
+
 class UnguardedError(Exception):
     """Error for a function that can reach objects whose changes cannot be detected; the message names the object."""
 
@@ -298,20 +314,12 @@ class Snapshot:
             self._work += [(item, f"{path}[{i}]") for i, item in enumerate(value)]
         elif isinstance(value, types.FunctionType):
             self._function(value, path)
-        elif isinstance(value, types.MethodType):
-            self._work += [(value.__self__, path), (value.__func__, path)]
-        elif isinstance(value, functools.partial):
-            self._work += [(value.func, path), (value.args, path), (value.keywords, path)]
-        elif isinstance(value, staticmethod | classmethod):
-            self._work.append((value.__func__, path))
-        elif isinstance(value, property):
-            self._work += [(f, path) for f in (value.fget, value.fset) if f is not None]
         elif isinstance(value, types.CellType):
             self._cell(value, path)
         elif isinstance(value, types.ModuleType | type):
             self._spaces.setdefault(id(value), (value, path, set()))
-        elif isinstance(value, Compiled):
-            self._work.append((value.__wrapped__, path))
+        elif (names := _wrapped_attributes(value)) is not None:
+            self._work += [(getattr(value, name), path) for name in names]
         else:
             self._instance(value, path)
 

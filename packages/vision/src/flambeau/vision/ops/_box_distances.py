@@ -6,7 +6,7 @@ import math
 
 import flambeau as fb
 
-from ._boxes import box_iou, widened
+from ._boxes import as_floats, box_iou, widened
 
 
 def distance_box_iou(boxes1: fb.Tensor, boxes2: fb.Tensor, eps: float = 1e-7) -> fb.Tensor:
@@ -63,7 +63,7 @@ def generalized_box_iou_loss(
     >>> generalized_box_iou_loss(fb.tensor([0.0, 0.0, 2.0, 2.0]), fb.tensor([0.0, 0.0, 2.0, 2.0])).item()
     0.0
     """
-    boxes1, boxes2 = _as_floats(boxes1), _as_floats(boxes2)
+    boxes1, boxes2 = as_floats(boxes1), as_floats(boxes2)
     intersection, union = _pairs(boxes1, boxes2)
     width, height = _hull(boxes1, boxes2)
     hull = width * height
@@ -83,7 +83,7 @@ def distance_box_iou_loss(
     >>> distance_box_iou_loss(boxes, targets)
     tensor([0.0000, 1.2000])
     """
-    boxes1, boxes2 = _as_floats(boxes1), _as_floats(boxes2)
+    boxes1, boxes2 = as_floats(boxes1), as_floats(boxes2)
     intersection, union = _pairs(boxes1, boxes2)
     return reduced(1 - intersection / (union + eps) + _distance(boxes1, boxes2, eps), reduction)
 
@@ -101,15 +101,10 @@ def complete_box_iou_loss(
     >>> complete_box_iou_loss(boxes, targets, reduction="mean")
     tensor(0.3423)
     """
-    boxes1, boxes2 = _as_floats(boxes1), _as_floats(boxes2)
+    boxes1, boxes2 = as_floats(boxes1), as_floats(boxes2)
     intersection, union = _pairs(boxes1, boxes2)
     iou = intersection / (union + eps)
     return reduced(1 - iou + _distance(boxes1, boxes2, eps) + _aspect(boxes1, boxes2, iou, eps), reduction)
-
-
-def _as_floats(boxes: fb.Tensor) -> fb.Tensor:
-    """Convert boxes of half precision or integers to float32."""
-    return boxes if boxes.dtype in (fb.float32, fb.float64) else boxes.to(fb.float32)
 
 
 def _sides(boxes: fb.Tensor) -> tuple[fb.Tensor, fb.Tensor]:

@@ -14,11 +14,14 @@ def check_boxes(boxes: fb.Tensor, name: str = "boxes") -> None:
         raise ValueError(f"{name} should have shape [N, 4] with rows (x1, y1, x2, y2), got shape {list(boxes.shape)}")
 
 
+def as_floats(boxes: fb.Tensor) -> fb.Tensor:
+    """Convert boxes of half precision or integers to float32."""
+    return boxes if boxes.dtype in (fb.float32, fb.float64) else boxes.to(fb.float32)
+
+
 def widened(boxes: fb.Tensor) -> fb.Tensor:
     """Convert boxes to a dtype in which areas do not overflow: float32 for half precision, int64 for integers."""
-    if not boxes.is_floating_point():
-        return boxes.to(fb.int64)
-    return boxes if boxes.dtype in (fb.float32, fb.float64) else boxes.to(fb.float32)
+    return as_floats(boxes) if boxes.is_floating_point() else boxes.to(fb.int64)
 
 
 def box_area(boxes: fb.Tensor) -> fb.Tensor:
