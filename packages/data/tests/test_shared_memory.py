@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,3 +127,19 @@ def test_missing_space_for_shared_memory_raises(writer: Writer, monkeypatch: pyt
     with pytest.raises(OSError, match="No space left"):
         writer.place([np.ones(40000, np.uint8)])
     assert len(os.listdir("/proc/self/fd")) == descriptors
+
+
+def test_an_interrupt_while_segments_are_freed_is_not_lost(writer: Writer) -> None:
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        for _ in range(200):
+            reader = Reader(4)
+            writer.begin()
+            segment, _ = hand_over(writer, [np.ones(50000, np.uint8)], reader)
+            with pytest.raises(KeyboardInterrupt):
+                signal.setitimer(signal.ITIMER_REAL, 1e-4)
+                for _ in range(100_000):
+                    reader.buffers(segment, [(0, 1)])
+                    reader.take_released()
+    finally:
+        signal.signal(signal.SIGALRM, previous)

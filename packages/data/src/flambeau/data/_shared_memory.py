@@ -204,6 +204,12 @@ class Writer:
         return target_offset if (target_offset := self._offset(target)) is not None else 0
 
 
+class _Use(weakref.ref[np.ndarray]):
+    """Weak reference to the bytes of a segment."""
+
+    number: int  # of the segment
+
+
 class Reader:
     """Reader of the segments of one worker, in the loader.
 
@@ -215,7 +221,8 @@ class Reader:
     def __init__(self, most_held: int) -> None:
         self._most_held = most_held
         self._segments: dict[int, Segment] = {}
-        self._held: dict[int, weakref.ref[np.ndarray]] = {}
+        self._held: dict[int, _Use] = {}
+        self._freed: list[_Use] = []  # references whose bytes were freed since the last call of `_collect`
         self._released: list[int] = []
 
     def open(self, number: int, descriptor: int | None, size: int, dropped: Sequence[int]) -> None:
@@ -229,23 +236,26 @@ class Reader:
     def buffers(self, number: int, layout: Sequence[tuple[int, int]]) -> list[np.ndarray]:
         """Return the buffers of a batch. The segment is in use until the last array that uses a buffer is freed."""
         root = self._segments[number].array()
+        self._collect()
         if len(self._held) >= self._most_held:
             self._released.append(number)
             return [root[start : start + size].copy() for start, size in layout]
-        held, released = self._held, self._released
-
-        def release(_: object) -> None:
-            del held[number]
-            released.append(number)
-
-        held[number] = weakref.ref(root, release)
+        # The callback is a C function. Python would discard a KeyboardInterrupt that is raised in a Python callback.
+        use = self._held[number] = _Use(root, self._freed.append)
+        use.number = number
         return [root[start : start + size] for start, size in layout]
 
     def take_released(self) -> list[int]:
         """Return the numbers of the segments that were freed since the last call."""
-        released = self._released[:]
-        del self._released[: len(released)]
+        self._collect()
+        released, self._released = self._released, []
         return released
+
+    def _collect(self) -> None:
+        while self._freed:
+            number = self._freed.pop().number
+            del self._held[number]
+            self._released.append(number)
 
 
 def _aligned(size: int) -> int:
