@@ -97,6 +97,18 @@ def test_transforms_of_every_size_match_numpy(size):
     np.testing.assert_allclose(back.numpy(), x, atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("size", [64, 77, 143, 200, 256, 480, 500, 512, 1000, 2048, 3072, 4096, 8192, 10000])
+@pytest.mark.parametrize("name", ["fft", "ifft", "rfft", "irfft"])
+def test_many_and_few_transforms_of_long_signals_match_numpy(name, size, count, dtype):
+    if skip_complex(name, dtype):
+        return
+    x = values((count, size // 2 + 1 if name == "irfft" else size), dtype)
+    n = size if name == "irfft" else None
+    check(getattr(fb.fft, name)(fb.tensor(x), n), getattr(np.fft, name)(x, n), dtype)
+
+
 @pytest.mark.parametrize("dtype", [fb.bool, fb.uint8, fb.int32, fb.int64], ids=str)
 def test_transforms_of_integers_have_the_default_dtype(dtype):
     x = fb.tensor([[1, 0, 3, 2]]).to(dtype)

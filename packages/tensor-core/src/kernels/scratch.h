@@ -5,7 +5,7 @@
 
 namespace flambeau::kernels {
 
-enum class Scratch { ProductA, ProductB, Image, Window, Count };
+enum class Scratch { ProductA, ProductB, Image, Window, Fourier, Count };
 
 // Returns uninitialised memory. It is valid until the thread requests a larger block for the same purpose.
 void* scratch(Scratch purpose, size_t bytes);  // core/scratch.cpp

@@ -7,7 +7,6 @@
 #include "flambeau/kernels/compute.h"
 #include "flambeau/kernels/optimizer_rule.h"
 #include "kernels/linalg/factorization.h"
-#include "kernels/linalg/fourier.h"
 #include "kernels/linalg/jacobi.h"
 
 namespace flambeau::kernels {
@@ -110,6 +109,7 @@ struct DirectWeights {
 };
 
 struct NetworkTable;  // kernels of layers: networks.h
+struct FourierJob;    // linalg/fourier.h
 
 inline constexpr int64_t kRowSlack = 64;
 
@@ -176,7 +176,8 @@ struct Table {
   void (*shifted_products[2])(const ShiftedProducts& s, void* weights);  // weights: (filters, channels, taps)
   const NetworkTable* networks;
   // Computes the transforms [first, last) of a job. scratch: 4 * (length + 1) numbers for each lane.
-  void (*fourier[2])(const FourierJob& job, int64_t first, int64_t last, char* scratch);
+  void (*fourier[2])(const FourierJob& job, int64_t first, int64_t last, void* scratch);
+  void (*fourier_single[2])(const FourierJob& job, int64_t first, int64_t last, void* scratch);
   int fourier_lanes[2];
   void (*random_bits)(uint32_t* out, int64_t groups, uint64_t seed, uint64_t first_group);
   void (*normal)(float* out, int64_t groups, const uint32_t* bits);  // kGroup standard normal numbers for each group

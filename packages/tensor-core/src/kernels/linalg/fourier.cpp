@@ -1,6 +1,7 @@
 // Fourier transforms of lengths with small prime factors, one transform in each lane of a vector: from memory to lanes,
 // through the passes, and back.
 #include "kernels/linalg/fourier_passes.h"
+#include "kernels/linalg/fourier_single.h"
 #include "kernels/table.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -196,9 +197,9 @@ struct Group {
 };
 
 template <class T>
-void fourier(const FourierJob& job, int64_t first, int64_t last, char* scratch) {
+void fourier(const FourierJob& job, int64_t first, int64_t last, void* scratch) {
   using E = typename Lanes<T>::Element;
-  E* a = reinterpret_cast<E*>(scratch);
+  E* a = static_cast<E*>(scratch);
   E* b = a + job.length + 1;
   for (int64_t at = first; at < last; at += Lanes<T>::kLanes) {
     const int64_t count = last - at < Lanes<T>::kLanes ? last - at : Lanes<T>::kLanes;
@@ -206,11 +207,19 @@ void fourier(const FourierJob& job, int64_t first, int64_t last, char* scratch) 
   }
 }
 
+template <class T>
+void fourier_single(const FourierJob& job, int64_t first, int64_t last, void* scratch) {
+  SingleTransform<T> transform(job, scratch);
+  for (int64_t t = first; t < last; ++t) transform.run(t);
+}
+
 }  // namespace
 
 void fill_fourier(Table& table) {
   table.fourier[0] = fourier<float>;
   table.fourier[1] = fourier<double>;
+  table.fourier_single[0] = fourier_single<float>;
+  table.fourier_single[1] = fourier_single<double>;
   table.fourier_lanes[0] = Lanes<float>::kLanes;
   table.fourier_lanes[1] = Lanes<double>::kLanes;
 }

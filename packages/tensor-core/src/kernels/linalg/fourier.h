@@ -35,6 +35,10 @@ struct FourierJob {
   int64_t twist = 0;
   const void *fine = nullptr, *coarse = nullptr;
   int fine_bits = 0;
+  // For kernels that decompose each transform by itself: the plans of the two steps and the roots between them.
+  // Note [Single transforms]
+  FourierPlan columns = {}, rows = {};
+  const void* twists = nullptr;
 };
 
 }  // namespace flambeau::kernels

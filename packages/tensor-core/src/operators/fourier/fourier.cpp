@@ -16,6 +16,7 @@
 #include "flambeau/cuda/array_library.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
+#include "kernels/scratch.h"
 #include "kernels/table.h"
 #include "operators/fourier/fourier_plans.h"
 
@@ -26,22 +27,46 @@ namespace {
 using kernels::FourierJob;
 using kernels::FourierKind;
 using kernels::FourierSide;
+using kernels::scratch;
+using kernels::Scratch;
 
 // Length of the longest transform that a kernel computes at once; its buffers stay in the second-level cache.
 constexpr int64_t kLongest = 4096;
-constexpr int64_t kShortest = 64;  // shortest length for which a decomposition is faster
+constexpr int64_t kShortest = 64;    // shortest length for which a decomposition is faster
+constexpr int64_t kGrain = 1 << 14;  // number of elements below which a second thread costs more than it gains
+
+bool are_few(int64_t transforms, int64_t n, int64_t lanes) { return 2 * transforms <= lanes && n >= kShortest; }
+
+// Runs each transform by itself if its elements are contiguous and this is faster. Returns false otherwise.
+template <class T>
+bool run_single(FourierJob job, int64_t transforms, int64_t lanes) {
+  const auto contiguous = [](const FourierSide& side) { return side.step == 1 && side.inner == 1; };
+  const int64_t n = job.plan.length;
+  const bool packed = job.kind == FourierKind::Complex || job.length % 2 == 0;
+  if (!contiguous(job.in) || !contiguous(job.out) || !packed || n < kShortest || n > kLongest) return false;
+  const auto plan = single_plan_of<T>(n, lanes);
+  if (!plan->efficient && !are_few(transforms, n, lanes)) return false;
+  job.columns = *plan->columns;
+  job.rows = *plan->rows;
+  job.twists = plan->twists.bytes();
+  const int64_t padded1 = job.columns.length + lanes, padded2 = job.rows.length + lanes;
+  const size_t bytes = size_t(2 * padded1 * padded2 + 4 * lanes * (padded1 + padded2) + 2 * n + 8 * lanes) * sizeof(T);
+  parallel_items(transforms, std::max<int64_t>(1, kGrain / job.length), [&](int64_t begin, int64_t end) {
+    kernels::table().fourier_single[std::is_same_v<T, double>](job, begin, end, scratch(Scratch::Fourier, bytes));
+  });
+  return true;
+}
 
 template <class T>
 void run(const FourierJob& job, int64_t transforms) {
   constexpr int kPrecision = std::is_same_v<T, double>;
-  constexpr int64_t kGrain = 1 << 14;  // number of elements below which a second thread costs more than it gains
   const int64_t lanes = kernels::table().fourier_lanes[kPrecision];
+  if (run_single<T>(job, transforms, lanes)) return;
   const int64_t groups = (transforms + lanes - 1) / lanes;
-  const auto kernel = kernels::table().fourier[kPrecision];
+  const size_t bytes = size_t(4 * (job.length + 1) * lanes) * sizeof(T);
   parallel_items(groups, std::max<int64_t>(1, kGrain / (job.length * lanes)), [&](int64_t begin, int64_t end) {
-    thread_local std::vector<T> scratch;
-    scratch.resize(std::max(scratch.size(), size_t(4 * (job.length + 1) * lanes)));
-    kernel(job, begin * lanes, std::min(transforms, end * lanes), reinterpret_cast<char*>(scratch.data()));
+    kernels::table().fourier[kPrecision](job, begin * lanes, std::min(transforms, end * lanes),
+                                         scratch(Scratch::Fourier, bytes));
   });
 }
 
@@ -79,8 +104,7 @@ void long_transform(char* in, char* out, int64_t n, int64_t first, int64_t step,
 template <class T>
 void transform_middle(char* in, char* out, int64_t outer, int64_t n, int64_t inner, bool inverse, double scale) {
   const int64_t transforms = outer * inner, lanes = kernels::table().fourier_lanes[std::is_same_v<T, double>];
-  const bool few = 2 * transforms <= lanes && n >= kShortest;
-  if (n > kLongest || few)
+  if (n > kLongest || (inner > 1 && are_few(transforms, n, lanes)))
     if (const int64_t first = largest_factor(n); first > 1) {
       for (int64_t t = 0; t < transforms; ++t) {
         const int64_t at = (t / inner * n * inner + t % inner) * int64_t(2 * sizeof(T));
@@ -193,8 +217,9 @@ Tensor complex_over(Tensor t, const Shape& dims, bool inverse, double scale) {
 
 // Returns true if a kernel for real signals computes the transforms. Otherwise the signals are converted to complex
 // numbers.
-bool real_kernel(int64_t n, int64_t transforms) {
-  return n <= (transforms > 2 ? kLongest : 4 * kShortest) && smooth(n);
+bool real_kernel(int64_t n, int64_t transforms, int64_t inner) {
+  const bool single = inner == 1 && n % 2 == 0;
+  return n <= (single ? 2 * kLongest : transforms > 2 ? kLongest : 4 * kShortest) && smooth(n);
 }
 
 Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
@@ -203,10 +228,10 @@ Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   shape[dim] = half;
   if (t.numel() == 0 || t.is_meta()) return empty(shape, to_complex(t.dtype()));
   if (const Tensor found = by_library("rfft", t, {inverse, dim}, scale); found.defined()) return found;
-  if (!real_kernel(n, t.numel() / n))
+  const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
+  if (!real_kernel(n, outer * inner, inner))
     return contiguous(narrow(complex_along(to(t, to_complex(t.dtype())), dim, inverse, scale), dim, 0, half));
   const Tensor out = empty(shape, to_complex(t.dtype()));
-  const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
   by_precision(t.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const auto plan = plan_of<T>(n % 2 ? n : n / 2);
@@ -230,10 +255,10 @@ Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double 
   shape[dim] = n;
   if (t.numel() == 0 || t.is_meta()) return empty(shape, to_real(t.dtype()));
   if (const Tensor found = by_library("irfft", t, {inverse, dim, n}, scale); found.defined()) return found;
-  if (!real_kernel(n, t.numel() / half))
+  const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
+  if (!real_kernel(n, outer * inner, inner))
     return contiguous(real(complex_along(whole_spectrum(t, dim, n), dim, inverse, scale)));
   const Tensor out = empty(shape, to_real(t.dtype()));
-  const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
   by_precision(t.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const auto plan = plan_of<T>(n % 2 ? n : n / 2);

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "flambeau/operators.h"
 #include "kernels/linalg/fourier.h"
 
 namespace flambeau {
@@ -101,6 +102,46 @@ std::shared_ptr<const TwistRoots<T>> twist_roots_of(int64_t length) {
     while ((int64_t(1) << (2 * bits)) < length) ++bits;
     const int64_t step = int64_t(1) << bits;
     return TwistRoots<T>{bits, roots_of_unity<T>(length, 1, step), roots_of_unity<T>(length, step, length / step + 1)};
+  });
+}
+
+// Tables for transforms that are decomposed one at a time. Note [Single transforms]
+template <class T>
+struct SinglePlan {
+  bool efficient;  // true: faster than different transforms in the lanes of a vector, even if there are many transforms
+  std::shared_ptr<const FourierPlan<T>> columns, rows;
+  Tensor twists;  // for each group of columns, the roots of each row: one vector of real and one of imaginary parts
+};
+
+// Returns the number of vectors that the two steps of a transform of length n1 * n2 process.
+inline int64_t vectors_of_steps(int64_t n1, int64_t n2, int64_t lanes) {
+  return (n2 + lanes - 1) / lanes * n1 + (n1 + lanes - 1) / lanes * n2;
+}
+
+template <class T>
+Tensor twists_of(int64_t n1, int64_t n2, int64_t lanes) {
+  const int64_t groups = (n2 + lanes - 1) / lanes;
+  const std::vector<T> roots = roots_of_unity<T>(n1 * n2, 1, n1 * n2);
+  const Tensor twists = empty({groups, n1, 2, lanes}, dtype_of<T>());
+  T* to = reinterpret_cast<T*>(twists.bytes());
+  for (int64_t group = 0; group < groups; ++group)
+    for (int64_t k = 0; k < n1; ++k)
+      for (int64_t part = 0; part < 2; ++part)
+        for (int64_t l = 0; l < lanes; ++l) *to++ = roots[size_t(2 * (k * (group * lanes + l) % (n1 * n2)) + part)];
+  return twists;
+}
+
+template <class T>
+std::shared_ptr<const SinglePlan<T>> single_plan_of(int64_t n, int64_t lanes) {
+  return cached_by_length<SinglePlan<T>>(n, [&] {
+    constexpr int64_t kFirstLevelCache = 40 << 10;
+    int64_t n1 = 1;
+    for (int64_t d = 2; d < n; ++d)
+      if (n % d == 0 && vectors_of_steps(d, n / d, lanes) < vectors_of_steps(n1, n / n1, lanes)) n1 = d;
+    const int64_t n2 = n / n1, buffers = 4 * n * lanes * int64_t(sizeof(T));
+    const bool few_idle_lanes = 4 * vectors_of_steps(n1, n2, lanes) * lanes <= 5 * 2 * n;
+    return SinglePlan<T>{buffers > kFirstLevelCache && few_idle_lanes, plan_of<T>(n1), plan_of<T>(n2),
+                         twists_of<T>(n1, n2, lanes)};
   });
 }
 
