@@ -182,25 +182,28 @@ def test_svd_lowrank_and_pca_lowrank_reproduce_low_rank_matrices():
     close((U * S.unsqueeze(-2)) @ V.mT, a - a.mean(-2, keepdims=True), "float64", 10)
 
 
-@pytest.mark.parametrize("function", ["eigh", "svd", "eig"])
+UFUNCS = {"eigh": "eigh_lo", "svd": "svd_f", "eig": "eig"}
+
+
+@pytest.mark.parametrize("function", list(UFUNCS))
 def test_lapack_uses_one_thread(monkeypatch, function):
     if _one_thread._controls is None:
         pytest.skip("NumPy is not linked with OpenBLAS")
     set_threads, get_threads = _one_thread._controls
-    seen, former, numpys = [], get_threads(), getattr(np.linalg, function)
+    seen, former, ufunc = [], get_threads(), getattr(np.linalg._umath_linalg, UFUNCS[function])
 
     def watched(*args, **kwargs):
         with _one_thread.one_thread():  # another thread's call, which ends earlier
             pass
         seen.append(get_threads())
-        return numpys(*args, **kwargs)
+        return ufunc(*args, **kwargs)
 
-    monkeypatch.setattr(np.linalg, function, watched)
+    monkeypatch.setattr(np.linalg._umath_linalg, UFUNCS[function], watched)
     set_threads(2)
     try:
         getattr(linalg, function)(fb.from_numpy(well_conditioned((40, 40))))
         assert seen == [1] and get_threads() == 2
-        monkeypatch.setattr(np.linalg, function, _not_converging)
+        monkeypatch.setattr(np.linalg._umath_linalg, UFUNCS[function], _not_converging)
         with pytest.raises(linalg.LinAlgError):
             getattr(linalg, function)(fb.from_numpy(well_conditioned((40, 40))))
         assert get_threads() == 2
@@ -208,5 +211,24 @@ def test_lapack_uses_one_thread(monkeypatch, function):
         set_threads(former)
 
 
-def _not_converging(*args, **kwargs):
-    raise np.linalg.LinAlgError("did not converge")
+def _not_converging(array):
+    return np.sqrt(-np.abs(array))  # like LAPACK's failures, NaN and an invalid operation
+
+
+@pytest.mark.parametrize("function", [*UFUNCS, "eigvalsh", "eigvals", "svdvals"])
+def test_spectra_without_the_ufuncs_of_numpy_are_the_same(monkeypatch, function):
+    a = fb.from_numpy(well_conditioned((8, 8)))
+    by_ufunc = getattr(linalg, function)(a)
+    for name in ("eigh_lo", "eigvalsh_lo", "svd_f", "svd", "eig", "eigvals"):
+        monkeypatch.delattr(np.linalg._umath_linalg, name)
+    fb.testing.assert_close(getattr(linalg, function)(a), by_ufunc)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_spectra_have_the_precision_of_the_input(dtype):
+    a = draw((30, 30), dtype)
+    U, S, Vh = linalg.svd(fb.from_numpy(a))
+    close((U * S) @ Vh, a, "float32", 100)
+    values, vectors = linalg.eigh(fb.from_numpy(a @ a.conj().T))
+    close((vectors * values) @ vectors.mH, a @ a.conj().T, "float32", 1000)
+    assert U.dtype == vectors.dtype == fb.from_numpy(a).dtype and S.dtype == values.dtype == fb.float32
