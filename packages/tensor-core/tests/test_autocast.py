@@ -162,7 +162,7 @@ def test_autocast_settings_can_be_changed_by_functions():
         fb.set_autocast_cache_enabled(True)
     assert fb.autocast_increment_nesting() == 1 and fb.autocast_decrement_nesting() == 0
     fb.clear_autocast_cache()
-    fb.set_autocast_enabled(True)  # for "cuda"
+    fb.set_autocast_enabled(True)  # enables autocast for "cuda"
     try:
         assert (
             fb.is_autocast_enabled() and not fb.is_autocast_enabled("cpu") and (matrix() @ matrix()).dtype.itemsize == 4

@@ -14,7 +14,7 @@ def draw(*shape, dtype="float32"):
 
 
 def last(x, dtype=None):
-    """Return a tensor of x in a channels-last format, with PyTorch's strides also where a size is 1."""
+    """Return the array ``x`` as a channels-last tensor. Dimensions of size 1 also have the strides of PyTorch."""
     moved = np.ascontiguousarray(np.moveaxis(x, 1, -1))
     return fb.tensor(moved, dtype=dtype and getattr(fb, dtype)).movedim(-1, 1)
 

@@ -32,8 +32,8 @@ def find():
     return None
 
 
-INCLUDE = Path(fb._core.__file__).parent / "include"  # of the installed headers
-SOURCES = INCLUDE.with_name("gpu")  # of the kernels' sources
+INCLUDE = Path(fb._core.__file__).parent / "include"  # folder of the installed headers
+SOURCES = INCLUDE.with_name("gpu")  # folder of the kernels' sources
 OPTIONS = [
     "-std=c++20",
     "-default-device",
@@ -73,8 +73,9 @@ LIBRARY = find()
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
 
 FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
-# The device code differs below 8.0 and from 9.0 (`__CUDA_ARCH__`), the latter only in kernels with matrix units. The
-# middle generation is compiled to machine code, the others to PTX, which takes a third of the time.
+# The device code depends on the compute capability (`__CUDA_ARCH__`): there is separate code below 8.0 and, in kernels
+# that use tensor cores, from 9.0 on. Code for 8.0 is compiled to machine code. Code for 7.5 and 9.0 is compiled to PTX,
+# which takes a third of the time.
 ARCHITECTURES = ["compute_75", "sm_80", "compute_90"]
 
 UNIT = """
@@ -351,7 +352,7 @@ MATRIX_UNITS = [  # type, header, unit
 ]
 
 
-# Turing (7.5) has matrix units for float16 only.
+# Turing (7.5) has tensor cores for float16 only.
 MATRIX_UNITS_OF = [(a, *unit) for a in ARCHITECTURES for unit in MATRIX_UNITS if a != "compute_75" or unit[0] == HALF]
 
 

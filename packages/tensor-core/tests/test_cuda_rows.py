@@ -20,8 +20,8 @@ import flambeau as fb
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compiler")
 
-INCLUDE = Path(fb._core.__file__).parent / "include"  # of the installed headers
-SOURCES = INCLUDE.with_name("gpu")  # of the kernels' sources
+INCLUDE = Path(fb._core.__file__).parent / "include"  # folder of the installed headers
+SOURCES = INCLUDE.with_name("gpu")  # folder of the kernels' sources
 ROWS = {row["name"]: row for row in fb._core.pointwise_rows()}
 FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
 INTEGERS = ["uint8", "int32", "int64", "uint64"]

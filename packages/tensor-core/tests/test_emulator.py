@@ -35,7 +35,7 @@ def test_the_emulator_captures_and_replays_graphs(machine, module):
     assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 0
     assert machine.cuGraphInstantiateWithFlags(ctypes.byref(executable), graph, ctypes.c_uint64(0)) == 0
     assert machine.cuGraphDestroy(graph) == 0
-    assert machine.to_host(out, 4).tolist() == [0] * 4  # captured, not run
+    assert machine.to_host(out, 4).tolist() == [0] * 4  # the launch was captured, not run
     for _ in range(3):
         assert machine.cuGraphLaunch(executable, stream) == 0
     assert machine.cuStreamSynchronize(stream) == 0
@@ -53,7 +53,7 @@ def test_synchronisation_invalidates_a_capture(machine):
     assert machine.cuStreamBeginCapture_v2(stream, 0) == 0
     assert machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)) == 900
     assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
-    assert machine.cuStreamBeginCapture_v2(stream, 2) == 0  # relaxed
+    assert machine.cuStreamBeginCapture_v2(stream, 2) == 0  # the mode "relaxed"
     assert machine.cuCtxSynchronize() == 900
     assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
     assert machine.cuCtxSynchronize() == 0
@@ -86,7 +86,7 @@ def test_streams_join_a_capture(machine):
 
 def test_the_emulator_orders_streams_by_events(machine, module):
     start, end, without_time, elapsed = machine.event(), machine.event(), machine.event(2), ctypes.c_float()
-    assert machine.cuEventQuery(start) == 0  # never recorded
+    assert machine.cuEventQuery(start) == 0  # the event was never recorded
     assert machine.cuEventRecord(start, None) == 0
     x = machine.to_device(numbers(10000))
     assert machine.launch(module, "add", 100, 100, x=x, y=x, out=machine.allocate(40000), n=10000) == 0
@@ -207,7 +207,7 @@ def test_the_emulator_finds_global_variables_of_a_module(machine, module):
 def test_the_emulator_rejects_launches_beyond_the_limits(machine, module):
     for grid, block in ((0, 1), (1, 0), (1, 1025), (1, 2000)):
         assert machine.launch(module, "add", grid, block) == INVALID_VALUE
-    assert machine.launch(module, "sum", 1, 257) == INVALID_VALUE  # declared with 256
+    assert machine.launch(module, "sum", 1, 257) == INVALID_VALUE  # declared for at most 256 threads
     assert machine.cuModuleGetFunction(ctypes.byref(ctypes.c_void_p()), module, b"absent") == 500
     assert machine.cuCtxSetCurrent(None) == 0
     assert machine.cuCtxSynchronize() == INVALID_CONTEXT

@@ -70,7 +70,7 @@ while handed.get() is not None: pass
 thread.join()
 print(resident() - before)
 """
-    assert float(run(code)) < 700  # 720 MB were allocated in total
+    assert float(run(code)) < 700  # the lists of tensors allocate 720 MB in total
 
 
 def test_empty_cache_returns_all_free_memory():

@@ -152,7 +152,7 @@ def test_qr_reproduces_the_matrix_with_the_signs_of_lapack(shape, dtype):
     assert empty.numel() == 0
     assert np.array_equal(R.numpy(), linalg.qr(fb.from_numpy(a))[1].numpy())
     want = np.linalg.qr(a)[1] if a.size else R.numpy()
-    close(R, want, dtype, 10)  # with the signs of LAPACK
+    close(R, want, dtype, 10)  # R has the same signs as LAPACK's
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -9,7 +9,7 @@ from scipy import special
 
 import flambeau as fb
 
-LENGTHS = (1, 15, 33, 64, 1000, 5003)  # incomplete vectors, several vectors with a remainder, several blocks
+LENGTHS = (1, 15, 33, 64, 1000, 5003)  # less than a vector, several vectors with a remainder, several blocks
 INTEGERS = ("int8", "uint8", "int16")
 # NumPy references in 64 bits, whose results are then reduced modulo 2**n.
 WRAPPING = {

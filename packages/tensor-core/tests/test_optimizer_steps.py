@@ -16,7 +16,7 @@ ADAM = {
     "maximize": False,
     "decoupled_weight_decay": False,
 }
-SHAPES = [(3, 4), (5,), (), (0,), (70_000,)]  # the last in several chunks
+SHAPES = [(3, 4), (5,), (), (0,), (70_000,)]  # the last tensor is updated in several chunks
 
 
 def step(rule, group, params, grads, states):

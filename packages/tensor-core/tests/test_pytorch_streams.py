@@ -82,7 +82,7 @@ def test_invalid_generator_states_are_rejected():
     with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
         g.set_state(fb.zeros(5056, dtype=fb.uint8))
     broken = g.get_state()
-    broken[16] = 7  # the position no longer fits the count of words left
+    broken[16] = 7  # the position now contradicts the number of words left
     with pytest.raises(RuntimeError, match="Invalid mt19937 state"):
         g.set_state(broken)
     with pytest.raises(RuntimeError, match="RNG state is wrong size"):

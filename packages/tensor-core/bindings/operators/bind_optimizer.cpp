@@ -79,7 +79,7 @@ OptimizerTarget target_of(const OptimizerRule& rule, const double* options, PyOb
         const Tensor& p = out.parameter;
         const OnDevice scope(p.device());
         const Tensor value = empty_strided(p.shape(), strides_like(p, MemoryFormat::Preserve), p.dtype());
-        const double initial = rule.initial(int(i), options);  // of the real and imaginary parts
+        const double initial = rule.initial(int(i), options);  // value of the real and of the imaginary part
         fill_(value, is_complex(p.dtype()) ? Scalar(Complex<double>{initial, initial}) : Scalar(initial));
         return value;
       });

@@ -56,8 +56,8 @@ FLAMBEAU_API Generator& default_generator();  // seeded by seed_from_entropy() u
 FLAMBEAU_API void use_pytorch_streams(bool enabled);
 FLAMBEAU_API bool uses_pytorch_streams();
 
-// The position in the numbers of the thread's default generator, for drawing the same numbers again. While a CUDA graph
-// is captured, it includes the position within the numbers of the graph. Note [Numbers in graphs]
+// The position of the thread's default generator in its sequence of random numbers, for drawing the same numbers again.
+// While a CUDA graph is captured, it includes the position in the sequence of the graph. Note [Numbers in graphs]
 struct RandomPosition {
   uint64_t seed, offset;
   Tensor start;  // the generator's seed and offset at which a replay of the graph begins; undefined outside captures

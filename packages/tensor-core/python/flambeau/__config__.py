@@ -15,5 +15,5 @@ def show() -> str:
 
 
 def parallel_info() -> str:
-    """Return a text with the number of threads."""
+    """Return a string with the number of threads."""
     return f"get_num_threads(): {_core.get_num_threads()}, in one pool\n"

@@ -46,7 +46,7 @@ def operator(
     """
 
     def define(definition: Definition) -> Definition:
-        module = definition.__module__.partition("._")[0]  # private modules publish in their package
+        module = definition.__module__.partition("._")[0]  # operators of private modules belong to their package
         wanted = {"function": function and module == "flambeau", "method": method, "in_place": in_place}
         wanted |= {"out": bool(out), "exact_out": out == "exact"}
         flags = sum(_core._operator_flags[name] for name in wanted if wanted[name]) + _core._autocast_policies[autocast]

@@ -38,7 +38,7 @@ def overridable(function: Function) -> Function:
     """Let ``__torch_function__`` handle the calls of a function, and return the function.
 
     The code of a function with a closure cannot be replaced, because it refers to the closure's variables. For such a
-    function, return an object that asks the handlers in every call.
+    function, return an object that calls the handlers, if there are any, in every call.
     """
     if not isinstance(function, FunctionType):
         return function
@@ -87,7 +87,7 @@ def _template(*args: Any, **kwargs: Any) -> Any:
 
 
 def _replacement(original: FunctionType, function: FunctionType) -> CodeType:
-    """Return the code of `_template`, in which a function that asks the handlers replaces the constant "composite"."""
+    """Return the code of `_template` with a function that calls the handlers instead of the constant "composite"."""
     composite: Any = _core._composite(original, 0, function)
     constants: Any = tuple(composite if each == "composite" else each for each in _template.__code__.co_consts)
     code = original.__code__

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def parse(text: str) -> inspect.Signature:
-    """Return the signature from a text such as ``(input, dim=None, *, dtype=None)``."""
+    """Return the signature from a string such as ``(input, dim=None, *, dtype=None)``."""
     function = ast.parse(f"def f{text}: ...").body[0]
     assert isinstance(function, ast.FunctionDef)
     arguments = function.args

@@ -76,12 +76,12 @@ struct RunsMatrix {
 // elements each, contain the offsets of the positions in the image. There is one additional run after the last.
 struct ShiftedProducts {
   int64_t channels, filters, taps;
-  const void* image;  // channels are image_row apart
+  const void* image;  // consecutive channels are image_row elements apart
   int64_t image_row;
   const int32_t* offsets;  // offsets of the taps in a channel
   const Run* runs;
   int64_t count;
-  const void* grad;  // (filters, positions), with rows grad_row apart
+  const void* grad;  // (filters, positions); consecutive rows are grad_row elements apart
   int64_t grad_row;
   bool add;  // true: add to the weights; false: overwrite them
 };

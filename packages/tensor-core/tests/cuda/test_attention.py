@@ -184,13 +184,13 @@ assert not _core._cuda_host_calls()
 
 @pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs an emulated GPU")
 def test_attention_works_on_compute_capability_7_5():
-    """Test compute capability 7.5, whose matrix units support only float16 and have another shape."""
+    """Test compute capability 7.5, whose tensor cores support only float16 and have another shape."""
     environment = {**os.environ, "FLAMBEAU_EMULATED_CAPABILITY": "75"}
     subprocess.run([sys.executable, "-c", TURING], env=environment, timeout=600, check=True)
 
 
 def test_attention_of_misaligned_half_precision_rows_matches_the_cpu(host_calls):
-    """Test rows that the matrix units cannot read: not aligned to 16 bytes, or no multiple of 16 bytes long."""
+    """Test rows that tensor cores cannot read: unaligned rows, or rows whose length is no multiple of 16 bytes."""
     room = fb.randn(1 + 2 * 9 * 16).to(fb.float16)
     q, k = room[1:].cuda().view(2, 9, 16), fb.randn(2, 12, 16).to(fb.float16)
     there = attention(q, k.cuda(), k.cuda())
@@ -321,7 +321,7 @@ def test_strided_layouts_are_read_without_copies(layout, queries, keys, dtype_an
 
 
 def test_noncontiguous_or_misaligned_rows_are_copied(dtype_and_error, host_calls):
-    """Test rows that are not contiguous, or at addresses that the matrix units cannot read."""
+    """Test rows that are not contiguous, or at addresses that tensor cores cannot read."""
     dtype, error = dtype_and_error
     wide = fb.randn(2, 3, 20, 40).to(dtype)
     there = wide.cuda()

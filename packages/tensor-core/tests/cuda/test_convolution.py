@@ -54,7 +54,7 @@ def own_kernels(monkeypatch):
     monkeypatch.setattr(fb.backends.cudnn, "enabled", False)
 
 
-HALVES = [  # for matrix units, with sizes that end within a tile
+HALVES = [  # convolutions that use tensor cores, with sizes that end within a tile
     (1, (2, 24, 40), (20, 24, 3), {"padding": 1}),
     (2, (2, 20, 9, 8), (36, 20, 3, 3), {"stride": (2, 3), "padding": (2, 1), "dilation": (1, 2)}),
     (2, (3, 8, 16, 16), (24, 8, 1, 1), {}),

@@ -287,7 +287,7 @@ def test_attention_without_a_suitable_cudnn_uses_kernels(environment):
     [
         ("cudnnBackendCreateDescriptor", range(1, 35, 3)),
         ("cudnnBackendSetAttribute", range(1, 120, 7)),
-        ("cudnnBackendGetAttribute", [1, 2, 10, 11, 12]),  # 3 to 9 concern engines that cannot be used
+        ("cudnnBackendGetAttribute", [1, 2, 10, 11, 12]),  # calls 3 to 9 concern engines that cannot be used
         ("cudnnBackendFinalize", range(1, 30, 4)),
         ("cudnnSetStream", [1]),
         ("cudnnBackendExecute", [1]),

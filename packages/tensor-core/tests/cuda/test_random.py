@@ -90,7 +90,7 @@ def test_invalid_probabilities_are_reported(wrong, host_calls):
     for name, draw in (
         ("bernoulli", lambda: fb.bernoulli(p.cuda())),
         ("bernoulli_", lambda: fb.empty(2, 500, device="cuda").bernoulli_(p.cuda())),
-        ("bernoulli_", lambda: fb.eye(20, device="cuda").bernoulli_(p[70])),  # in host memory
+        ("bernoulli_", lambda: fb.eye(20, device="cuda").bernoulli_(p[70])),  # p is in host memory
     ):
         drawn = draw()  # draw() does not synchronise
         with pytest.raises(RuntimeError, match=rf"^{name}: Expected p_in >= 0 && .* \(detected on GPU 0") as error:

@@ -100,7 +100,7 @@ def test_memory_used_by_other_streams_is_not_freed_early():
 
 def test_memory_of_a_capturing_stream_is_freed_afterwards():
     cuda.empty_cache()
-    side, graph, size = cuda.Stream(), cuda.CUDAGraph(), 12 << 20  # a size with a separate memory segment
+    side, graph, size = cuda.Stream(), cuda.CUDAGraph(), 12 << 20  # memory of this size has a separate segment
     x, y = fb.empty(size, dtype=fb.uint8, device="cuda"), fb.ones(4, device="cuda")
     x.record_stream(side)
     place = x.data_ptr()
@@ -171,7 +171,7 @@ def test_a_graph_keeps_the_pinned_memory_that_it_copies():
     g.replay()
     assert x.amin().item() == x.amax().item() == 3
     assert all(each.eq(7).all() for each in others)
-    g.reset()  # then the blocks can be reused
+    g.reset()  # afterwards, the blocks can be reused
     assert addresses == {each.data_ptr() for each in [fb.empty(1 << 16, pin_memory=True) for _ in range(2)]}
 
 

@@ -39,7 +39,7 @@ def test_memory_used_by_another_stream_is_not_reused_too_early(stream):
     address = x.data_ptr()
     del x
     _core._cuda_synchronize_stream(0, stream)
-    assert fb.ones(1 << 18, device="cuda").data_ptr() == address  # the stream has come so far: memory is free
+    assert fb.ones(1 << 18, device="cuda").data_ptr() == address  # the stream is done: memory is free
 
 
 def test_a_captured_graph_is_replayed(stream):

@@ -22,7 +22,7 @@ class Name:
     def of(module: str, name: str) -> Name:
         return Name(module, name)
 
-    def __call__(self, *args: Any) -> NoReturn:  # the pickler requires a callable to write a call
+    def __call__(self, *args: Any) -> NoReturn:  # the pickler can write a call only if the object is callable
         raise TypeError(f"{self.module}.{self.name} is only a name in a file and cannot be called")
 
 

@@ -23,7 +23,7 @@ def storage_of(identifier: Any) -> tuple[StorageType, str, str, int]:
 
 
 def _text(value: Any) -> Any:
-    """Decode a text that Python 2 wrote and ``encoding="bytes"`` kept as bytes. Return other values unchanged."""
+    """Decode a string that Python 2 wrote and ``encoding="bytes"`` kept as bytes. Return other values unchanged."""
     return value.decode("utf-8", "backslashreplace") if type(value) is bytes else value
 
 

@@ -108,7 +108,7 @@ def all_reduce(
     Raises: TypeError, ValueError or RuntimeError for tensors that do not match; RuntimeError without NCCL.
 
     >>> x = flambeau.ones(3, device="cuda")
-    >>> flambeau.cuda.nccl.all_reduce([x])  # of a single GPU
+    >>> flambeau.cuda.nccl.all_reduce([x])  # a group of one GPU
     """
     given = _tensors("inputs", inputs)
     _collect("all_reduce", given, given if outputs is None else _tensors("outputs", outputs), op, 0, streams, comms)

@@ -52,14 +52,14 @@ def _output_mask(op: Callable[..., Any], input: Tensor, *args: Any, **kwargs: An
     if name not in _REDUCTIONS:
         raise ValueError(f"_output_mask expected masked operation (got {op!r})")
     if name == "norm":
-        args = args[1:]  # skip the order
+        args = args[1:]  # skip the argument ``ord``
     dims = _canonical_dim(args[0] if args else kwargs.get("dim"), input.ndim)
     mask = _input_mask(input, mask=kwargs.get("mask")).to_dense()
     return mask.sum(dims, keepdim=bool(kwargs.get("keepdim"))) > 0
 
 
 def single_dim(dim: int | Sequence[int] | None, ndim: int) -> int:
-    """Return the dimension along which a function of one dimension computes: the first of several, as in PyTorch."""
+    """Return the dimension for a function of one dimension. If several are given, it is the first, as in PyTorch."""
     return (_canonical_dim(dim, ndim) or (0,))[0]
 
 

@@ -87,7 +87,7 @@ def _run(function: Callable[..., Any], index: int, args: Sequence[Any], report: 
         if isinstance(error, SystemExit):
             raise
         report.send(traceback.format_exc())
-        sys.last_value = error  # as after an unhandled exception, for exit handlers
+        sys.last_value = error  # exit handlers read it, as after an unhandled exception
         sys.exit(1)
     finally:
         report.close()

@@ -47,7 +47,8 @@ def _compression(kind: type[CompressedTensor], entries: CooTensor) -> Compressio
     keys = lines * length + other
     if not _is_sorted(keys):
         transposed = _is_sorted((number * length + other) * count + line)
-        order = flambeau.argsort(lines if transposed else keys, stable=True)  # lines are smaller and sort faster
+        # The numbers in `lines` are smaller than the keys, so they are sorted faster.
+        order = flambeau.argsort(lines if transposed else keys, stable=True)
         lines, other = lines.index_select(0, order), other.index_select(0, order)
     matrices = Size(batch).numel()
     if matrices == 0:

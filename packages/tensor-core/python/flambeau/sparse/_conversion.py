@@ -14,7 +14,10 @@ from flambeau.sparse._tensor import SparseTensor, implements
 
 
 def elements_of_rows(offsets: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for each element of the chosen rows, the index of its row in ``chosen`` and its index in the matrix."""
+    """Return two indices of each element of the chosen rows: its row's index in ``chosen``, and its own index.
+
+    The second index counts all stored elements of the matrix.
+    """
     begins = offsets.index_select(0, chosen)
     counts = offsets.index_select(0, chosen + 1) - begins
     choice = flambeau.arange(counts.shape[0], device=counts.device).repeat_interleave(counts)

@@ -196,7 +196,7 @@ def _max_or_min_products(pattern: Pattern, values: Tensor, dense: Tensor, reduce
     expected = result.index_select(0, pattern.row)
     is_extreme = (found == expected) | (found.isnan() & expected.isnan())
     numbers = flambeau.arange(count, device=found.device)[:, None]
-    first = flambeau.full(blank.shape, count, device=found.device)  # number of the first extreme product
+    first = flambeau.full(blank.shape, count, device=found.device)  # index of the first product that is the extreme
     first = first.index_reduce(0, pattern.row, numbers.where(is_extreme, count), "amin")
     return flambeau.cat((terms, blank[:1])).gather(0, first)  # rows without elements read the added zeros
 

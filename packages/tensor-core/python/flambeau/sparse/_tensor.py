@@ -54,7 +54,8 @@ class SparseTensor(Tensor):
     _size: Size
     _val: Tensor  # (nnz, *dense sizes)
     _known: dict[str, Any]  # cached data about the indices
-    _owner: tuple[weakref.ref[SparseTensor], Tensor]  # for a gradient: the tensor, and the gradient of its values
+    # If this is a gradient: the tensor to which it belongs, and the gradient of that tensor's values.
+    _owner: tuple[weakref.ref[SparseTensor], Tensor]
 
     is_sparse: ClassVar[bool] = False
     is_sparse_csr: ClassVar[bool] = False

@@ -63,7 +63,7 @@ struct Nvrtc {
 };
 const Nvrtc& nvrtc() { return the_library<Nvrtc>(); }
 
-// Returns a text of NVRTC. The function `size` returns its size, and the function `get` returns its contents.
+// Returns a string that NVRTC provides. The function `size` returns its size, and the function `get` its contents.
 template <class Size, class Get>
 std::string text_of(ProgramHandle* program, Size size, Get get) {
   size_t bytes = 0;

@@ -18,7 +18,7 @@ struct TransposeArguments {
   Divider tiles[2];                   // numbers of tiles along a row and along a column
   int dims;                           // the other dimensions, the innermost first
   Divider sizes[kLoopDims];
-  int64_t strides[2][kLoopDims];  // of `out` and of `in`
+  int64_t strides[2][kLoopDims];  // strides of `out` and of `in`
 };
 
 }  // namespace flambeau::cuda

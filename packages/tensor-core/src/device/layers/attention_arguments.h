@@ -24,8 +24,8 @@ struct AttentionArguments {
   AttentionRows query, key, value;
   char* out;
   char* logarithms;  // logarithms of the sums of exponentials, (batch, queries) in the type of the computation
-  // Each part of part_keys keys has its own results and logarithms: (batch, parts, queries, ...). With several parts,
-  // the results also have the type of the computation.
+  // The keys can be divided into parts of part_keys keys. Each part then has separate results and logarithms, (batch,
+  // parts, queries, ...), which have the type of the computation.
   int64_t parts = 1, part_keys = 0;
   // The mask is added to the scores. A boolean mask hides the keys whose entries are false. Null: no mask.
   AttentionRows mask;

@@ -11,7 +11,7 @@ namespace flambeau::cuda {
 struct CellArguments {
   int64_t rows, size;
   void* gates;  // contributions of the input, which the activated gates overwrite
-  // own: contributions of the hidden state, with the shape of gates, wide. bias: added to each row of own.
+  // own: contributions of the hidden state, a wide array with the shape of `gates`. bias: added to each row of own.
   const void *own, *bias;
   void *state, *memory;   // wide: cell and hidden state of the previous step, which the states of this step overwrite
   void *hidden, *output;  // two copies of the hidden state

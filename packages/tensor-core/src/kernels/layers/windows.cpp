@@ -101,7 +101,7 @@ struct Phases {
 
 // Calls line(tap, at, source) for every tap and every row of output positions: the row begins at tap + at in the matrix
 // and at `source` in the phases. If source is -1, the row is outside the image and consists of zeros. Rows of the
-// matrix are `length` apart.
+// matrix are `length` elements apart.
 template <class T, class F>
 FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line) {
   const Patches& g = phases.g;

@@ -21,8 +21,8 @@ struct Lines {
   bool has_words() const { return term == 1 && line % 2 == 0 && reinterpret_cast<uintptr_t>(data) % sizeof(Word) == 0; }
 };
 
-// Packs `terms` terms of `count` lines: to[pair * width + i] is a word of line i. If the number of terms is odd, the
-// last word is completed with 0.
+// Packs the first `terms` elements of `count` lines as words of two elements: to[pair * width + i] becomes the word
+// number `pair` of line i. If `terms` is odd, the second element of the last words is 0.
 inline void pack(Word* to, int64_t width, const Lines& x, int64_t count, int64_t terms) {
   const int64_t pairs = terms / 2;
   if (x.has_words())

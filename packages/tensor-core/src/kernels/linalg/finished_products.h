@@ -25,7 +25,7 @@ struct ProductFinish {
 
 // Entries indexed [2] are for float32 and float64.
 struct ProductTable {
-  // Computes C (m x n, rows ldc apart) = A (m x k) * B (k x n), with a finish. B may also be given as runs.
+  // Computes C (m x n, rows ldc elements apart) = A (m x k) * B (k x n), with a finish. B may also be given as runs.
   void (*finished_gemm[2])(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const PackedMatrix& b, void* c,
                            int64_t ldc, const ProductFinish& finish);
   void (*finished_gemm_runs[2])(int64_t m, int64_t n, int64_t k, const PackedMatrix& a, const RunsMatrix& b, void* c,

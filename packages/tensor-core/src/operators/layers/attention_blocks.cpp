@@ -149,7 +149,7 @@ void forward_block(const AttentionSizes& g, const AttentionMask& mask, int64_t b
 template <class E>
 void forward_blocks(const AttentionSizes& g, const AttentionMask& mask, const Tensor& q, const Tensor& k,
                     const Tensor& v, Tensor& out, Tensor& logarithms) {
-  constexpr int64_t kShared = 32;  // with this number of blocks, all threads have work
+  constexpr int64_t kShared = 32;  // with this number of blocks, every thread has work
   const int64_t most = queries_of_block(g, kShared), blocks = (g.queries + most - 1) / most;
   const int64_t work = most * g.keys * (g.depth + g.width);
   parallel_items(g.batch * blocks, std::max<int64_t>(1, 100000 / (work + 1)), [&](int64_t begin, int64_t end) {

@@ -95,7 +95,8 @@ inline Shape all_but_channel(const Tensor& x) {
   return dims;
 }
 
-// Returns the mean and the biased variance of n values. add_moments(sums, centre) adds the sums of all values.
+// Returns the mean and the biased variance of n values. add_moments(sums, centre) adds the differences of all values
+// from `centre`, and the squares of these differences, to `sums`.
 template <class F>
 Sums mean_and_variance(double n, int kind, F&& add_moments) {
   Sums first, second;

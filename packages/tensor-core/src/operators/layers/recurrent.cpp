@@ -9,8 +9,8 @@
 //
 // On the CPU, half-precision layers are computed in float32. The exception is bfloat16 if no derivative is recorded:
 // its elements are multiplied without conversion, with AMX and, for few sequences, also with AVX512-BF16, and hidden
-// states are rounded before each product. On a GPU, products, hidden states and gates are in half precision for the
-// matrix units. Values that accumulate over time are in float32: states, a GRU's hidden state, and gradients.
+// states are rounded before each product. On a GPU, products, hidden states and gates are in half precision for
+// tensor cores. Values that accumulate over time are in float32: states, a GRU's hidden state, and gradients.
 #include "operators/layers/recurrent.h"
 
 #include <cstring>

@@ -93,7 +93,7 @@ void multiply_complex(int64_t m, int64_t n, int64_t k, double alpha, const Matri
     }
 }
 
-struct Product {  // C = alpha * A * B + beta * C for float32, float64 or int64; C is m x n with rows ldc apart
+struct Product {  // C = alpha * A * B + beta * C for float32, float64 or int64; C is m x n, its rows ldc elements apart
   int64_t m, n, k;
   double alpha;
   PackedMatrix a, b;

@@ -50,8 +50,9 @@ FLAMBEAU_INLINE V logit(V x) {
   return (x > V(0)) & (x < V(1)) ? y : outside;
 }
 
+// Returns the sigmoid, given e = exp(-|x|), which does not overflow. Small results have full relative precision.
 template <class V>
-FLAMBEAU_INLINE V sigmoid_by(V x, V e) {  // e = e**-|x| does not overflow; small results keep their digits
+FLAMBEAU_INLINE V sigmoid_by(V x, V e) {
   return (x < V(0) ? e : V(1)) / (V(1) + e);
 }
 template <class V>
