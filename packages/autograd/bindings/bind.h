@@ -1,5 +1,5 @@
 // Functions that define the parts of the extension module, each in the file that is named next to it, and declarations
-// that these files share. Not installed.
+// that these files share. This header is not installed.
 #pragma once
 
 #include <pybind11/pybind11.h>

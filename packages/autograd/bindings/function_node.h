@@ -1,4 +1,5 @@
-// The graph node of an autograd.Function, and the context that its forward and backward share. Not installed.
+// The graph node of an autograd.Function, and the context that its forward and backward share. This header is not
+// installed.
 //
 // Note [Function contexts]
 // The node holds the context (ctx), a Python object that forward and backward share. The context has a borrowed pointer

@@ -1,4 +1,5 @@
-// Anomaly mode: nodes store where they were recorded, and their results are checked for NaN. Not installed.
+// Anomaly mode: nodes store where they were recorded, and their results are checked for NaN. This header is not
+// installed.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
 // Callbacks from the engine into the Python bindings. The bindings set the pointer `binding_hooks`, which is null in a
-// C++ program. Not installed.
+// C++ program. This header is not installed.
 #pragma once
 
 #include "node.h"

@@ -1,4 +1,5 @@
-// The engine's operators on gradients, which a class or a mode with __torch_dispatch__ can override. Not installed.
+// The engine's operators on gradients, which a class or a mode with __torch_dispatch__ can override. This header is
+// not installed.
 #pragma once
 
 #include "flambeau/dispatched_gradients.h"

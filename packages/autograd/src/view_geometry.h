@@ -1,4 +1,4 @@
-// The geometry of a view relative to its base. Not installed.
+// The geometry of a view relative to its base. This header is not installed.
 #pragma once
 
 #include "node.h"

@@ -111,7 +111,7 @@ def test_nan_that_an_operator_masks_is_not_reported():
         assert fb.xlogy(fb.zeros(2), x.abs()).tolist() == [0, 0]
 
 
-def test_the_forward_check_works_below_other_modes(x):
+def test_the_forward_check_works_inside_other_modes(x):
     class Mode(fb.overrides.TorchFunctionMode):
         def __torch_function__(self, func, types, args=(), kwargs=None):
             return func(*args, **(kwargs or {}))

@@ -13,7 +13,7 @@ N = 64 * 1024
 
 
 class Marked(fb.Tensor):
-    """Class of gradients that must keep it."""
+    """Class of gradients; the gradients must keep this class."""
 
 
 def marked(size=2):

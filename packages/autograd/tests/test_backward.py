@@ -277,7 +277,7 @@ def test_retain_grad_keeps_the_gradient_of_an_intermediate_tensor(x):
     assert y.retains_grad and not x.retains_grad
     (y * y).sum().backward()
     assert y.grad.tolist() == [4, 8, 12] and x.grad.tolist() == [8, 16, 24]
-    x.retain_grad()  # a leaf keeps its own anyway
+    x.retain_grad()  # no effect: a leaf keeps its gradient in any case
     with pytest.raises(RuntimeError, match="requires_grad=False"):
         fb.ones(2).retain_grad()
 

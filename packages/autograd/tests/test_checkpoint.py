@@ -88,7 +88,7 @@ def test_a_checkpoint_saves_only_its_arguments(allocated):
         return t
 
     y = checkpoint(deep, x, use_reentrant=False)
-    assert allocated() < 2 * 4 * N + 64 * 1024  # x and y, of float32
+    assert allocated() < 2 * 4 * N + 64 * 1024  # the memory of x and y, in float32
     y.sum().backward()
     del y
     assert allocated() < 2 * 4 * N + 64 * 1024  # x and its gradient

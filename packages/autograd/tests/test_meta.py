@@ -17,7 +17,7 @@ def test_gradients_of_meta_tensors_are_meta_tensors(weight):
     )
     loss.backward()
     assert weight.grad.is_meta and weight.grad.shape == (4, 3)
-    (weight * weight + weight).sum().backward()  # two paths, and a second time
+    (weight * weight + weight).sum().backward()  # two paths to weight, which already has a gradient
     assert weight.grad.is_meta and fb.get_default_device() == fb.device("cpu")
 
 

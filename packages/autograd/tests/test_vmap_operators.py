@@ -196,7 +196,7 @@ def test_running_statistics_are_unchanged_if_vmap_cannot_update_them():
     with pytest.raises(RuntimeError):
         fb.func.vmap(lambda x: fb.batch_norm(x, None, None, mean, var, True))(fb.randn(1, 4, 3))
     assert mean.tolist() == [0, 0, 0] and var.tolist() == [1, 1]
-    mean, var = fb.zeros(3), fb.ones(3)  # neither is mapped over
+    mean, var = fb.zeros(3), fb.ones(3)  # vmap maps over neither of them
     with pytest.raises(RuntimeError, match="not being vmapped"):
         fb.func.vmap(lambda x: fb.batch_norm(x, None, None, mean, var, True))(fb.randn(2, 4, 3))
     assert mean.tolist() == [0, 0, 0] and var.tolist() == [1, 1, 1]

@@ -79,7 +79,7 @@ def test_every_operator_is_dispatched_to_a_class(sample):
 
 
 @pytest.mark.parametrize("sample", list(filter(has_derivative, SAMPLES)), ids=str)
-def test_gradcheck_passes_below_a_dispatch_mode(sample):
+def test_gradcheck_passes_inside_a_dispatch_mode(sample):
     names, inputs = zip(*differentiable(sample).items(), strict=True)
 
     def call(*tensors):
@@ -98,7 +98,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["name"])
-def test_gradcheck_of_pointwise_operators_passes_below_a_dispatch_mode(row):
+def test_gradcheck_of_pointwise_operators_passes_inside_a_dispatch_mode(row):
     function = _core._rows[row["name"]]
     inputs = tuple(
         fb.tensor([0.31 + 0.2 * i, 0.62 - 0.1 * i], dtype=fb.float64, requires_grad=text != "none")

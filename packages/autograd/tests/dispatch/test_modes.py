@@ -200,7 +200,7 @@ def test_a_flop_counter_sees_the_products_of_the_backward_pass():
     assert flops.count == 3 * 2 * 5 * 3 * 7
 
 
-def test_gradients_below_a_dispatch_mode_are_unchanged():
+def test_gradients_inside_a_dispatch_mode_are_unchanged():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(3, 4)), rng.normal(size=(4,))
     x, y = fb.tensor(a, requires_grad=True), fb.tensor(b, requires_grad=True)

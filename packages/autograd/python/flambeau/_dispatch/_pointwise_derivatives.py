@@ -79,7 +79,7 @@ def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...
 
 @functools.cache
 def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | None:
-    """Return the derivative of the pointwise operator ``name``, or None if operators cannot evaluate it.
+    """Return the derivative of the pointwise operator ``name``, or None if Python cannot evaluate its expression.
 
     Some expressions use functions that exist only in kernels.
     """

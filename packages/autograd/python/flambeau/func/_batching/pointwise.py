@@ -99,7 +99,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
 
 @batching("fill_")
 def fill_(call: Call) -> Any:
-    """Apply ``fill_`` to a batch, as ``copy_`` of the value, which can be batched."""
+    """Apply ``fill_`` to a batch. ``copy_`` replaces it, because the value can be batched."""
     target, value = call.values
     return in_place(call._replace(operator=flambeau.Tensor.copy_, values=(target, value, False)))
 
