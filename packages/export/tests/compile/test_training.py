@@ -233,7 +233,7 @@ def test_a_compiled_step_with_two_optimizers_equals_the_eager_step():
         call = fb.compile(step) if compiled else step
         losses = [call(fb.randn(n, 4), fb.randn(n, 2)) for n in (5, 5, 5, 7, 3, 5)]
         if compiled:
-            assert call.refusals == [] and len(call.captured) == 3  # one for each size: it is compared after a change
+            assert call.refusals == [] and len(call.captured) == 3  # one program for each number of rows
         return bytes_of([losses, generator.state_dict(), critic.state_dict(), of_generator.state_dict()])
 
     assert run(True) == run(False)

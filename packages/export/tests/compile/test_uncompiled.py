@@ -151,7 +151,7 @@ def test_the_number_of_captures_is_limited():
     assert len(caught) == 1 and "was captured 8 times and runs uncompiled" in str(caught[0].message)
 
 
-def test_functions_run_uncompiled_below_transforms_and_modes():
+def test_functions_run_uncompiled_inside_transforms_and_modes():
     def f(x):
         return (x * 2).sin()
 

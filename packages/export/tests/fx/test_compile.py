@@ -84,7 +84,7 @@ def test_functions_that_change_or_return_a_container_run_uncompiled(change):
     def f(batch):
         return change(batch), batch["x"] + 1
 
-    f.__name__ = f"f_{id(change)}"  # each name is warned of once
+    f.__name__ = f"f_{id(change)}"  # there is one warning per name
     batch = {"x": flambeau.ones(1)}
     compiled = flambeau.compile(f, backend=lambda graph, inputs: graph.forward)
     with pytest.warns(UserWarning, match="it changes or returns an argument"):
@@ -126,7 +126,7 @@ def test_functions_that_change_a_python_object_run_uncompiled(keep: Callable[[li
         keep(cache, x + 1)
         return x * 2
 
-    fill.__name__ = f"fill_{id(keep)}"  # each name is warned of once
+    fill.__name__ = f"fill_{id(keep)}"  # there is one warning per name
     backend = Backend()
     compiled = flambeau.compile(fill, backend=backend)
     with pytest.warns(UserWarning, match="the function changes a Python object"):

@@ -180,7 +180,7 @@ def test_a_fused_softmax_does_not_overwrite_its_input():
 def test_fusion_plans_are_cached_for_several_layouts():
     traced, _ = plan_of(chain, fb.randn(3, 4), fb.randn(3, 4))
     for _ in range(3):
-        for n in range(1, 7):  # more than are kept
+        for n in range(1, 7):  # more layouts than the cache keeps
             x, y = fb.randn(n, 5), fb.randn(1, 5) if n % 2 else fb.randn(n, 5)
             assert fb.equal(traced(x, y), chain(x, y))
 

@@ -423,7 +423,7 @@ def test_merged_products_use_changed_parameters(change):
         traced, plan = plan_of(model, x)
         assert plan[0] == "fused(conv2d, batch_norm, relu)" and plan[-1] == "fused(linear, relu)"
     compiled = fb.compile(model)
-    for _ in range(3):  # the second change finds what the first one left
+    for _ in range(3):  # the second change applies to what the first change left
         with fb.no_grad():
             for _ in range(2):
                 first = model(x)

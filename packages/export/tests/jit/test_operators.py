@@ -40,7 +40,7 @@ def test_every_layer_can_be_traced(layer):
 
 
 X, Y, IMAGE, INDEX = (3, 4), (4, 5), (2, 3, 6, 6), fb.tensor([2, 0, 1, 1])
-# Functions of tensors of these shapes, one a line.
+# Functions, one per line, with the shapes of their tensors.
 FUNCTIONS = {
     "arithmetic": (lambda x: (2 - x) / (x * x + 1) ** 0.5 - x.add(1, alpha=3) + 5 // (x.abs() + 1) % 2, X),
     "comparisons": (lambda x: ((x > 0) & (x <= 1)) | ~(x == 0) ^ x.isnan(), X),

@@ -61,7 +61,7 @@ def test_merged_convolution_pairs_are_bitwise_equal_to_the_operators(case, dtype
     model = model.eval().to(dtype)
     traced, plan = plan_of(model, fb.randn(1, 5, 20, 30, dtype=dtype))
     assert "fused(conv2d, hardtanh, conv2d, hardtanh)" in plan
-    # From images that run one after the other to several bands; the last is a single long row.
+    # From shapes whose images run one after the other to shapes with several bands. The last has single long rows.
     for shape in ((1, 5, 20, 30), (1, 5, 90, 91), (3, 5, 400, 17), (2, 5, 7, 2000), (1, 5, 12, 4000)):
         same_with_any_number_of_threads(traced, model, fb.randn(*shape, dtype=dtype))
 

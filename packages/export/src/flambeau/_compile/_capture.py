@@ -38,7 +38,8 @@ def capture(
     Args:
         tensors: the tensors among the arguments, without repetitions.
         fullgraph: raise an exception where the function does something that programs do not support.
-        answers: the answers of a replay that stopped at an unknown branch; this run repeats it from the beginning.
+        answers: the calls of a replay that stopped at an unknown branch, with their results. This run starts from the
+            beginning, but does not repeat these calls.
     Returns: the function's result; the program, or the reason why there is none.
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
@@ -107,7 +108,7 @@ class _Capture:
         return function(*args, **kwargs)
 
     def _refusal(self, result: Any) -> Refusal | None:
-        """Return why no program can represent the run, as far as the recorded calls and the effects show it."""
+        """Return why no program can represent the run, or None if the recorded calls and effects show no reason."""
         trace, snapshot = self._trace, self._snapshot
         change = snapshot.first_change()
         if change is not None:
@@ -136,7 +137,7 @@ class _Capture:
         return None
 
     def _program(self, result: Any) -> CapturedProgram | Refusal:
-        """Return the program of the recorded run, or the reason why its calls or its result have no text."""
+        """Return the program of the recorded run, or the reason why its calls or its result cannot be written."""
         trace = self._trace
         draws = not flambeau.equal(flambeau.get_rng_state(), self._effects.rng_state)
         try:

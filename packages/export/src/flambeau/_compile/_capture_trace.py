@@ -162,7 +162,7 @@ class CaptureTrace(PausingTrace):
 
     @contextmanager
     def making_constants(self) -> Iterator[None]:
-        """Make unknown tensors constants of the program in this context."""
+        """Record unknown tensors as constants of the program while the context is active."""
         self._making_constant = True
         try:
             yield
@@ -180,9 +180,9 @@ class CaptureTrace(PausingTrace):
 
     @property
     def has_effects_before_decision(self) -> bool:
-        """True if the program changes memory that outlives the call, and a pause or requirement follows.
+        """True if the program changes memory that outlives the call, and a pause or a requirement on sizes follows.
 
-        If the program then stops at the pause or requirement, the function cannot run again from its beginning.
+        If the program then stops there, the function cannot run again from its beginning.
         """
         late = any(pause.position > self.changed_at for pause in self.pauses) if self.changed_at is not None else False
         return late or self.has_late_requirement(False)
@@ -193,7 +193,7 @@ class CaptureTrace(PausingTrace):
         return any(map(_has_effect, self.calls))
 
     def has_late_requirement(self, draws: bool) -> bool:
-        """Return True if a requirement on sizes follows a side effect, so that it fails after the effect.
+        """Return True if a requirement on sizes follows a side effect, so that it can fail after the effect.
 
         Args:
             draws: True if the function draws random numbers. All side effects then count, not only `changed_at`.

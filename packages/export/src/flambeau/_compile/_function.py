@@ -184,7 +184,7 @@ class Programs(Compiled):
                 except OPERATOR_ERRORS:
                     if not is_repeatable:
                         raise
-                    return self._function(*args)  # the function raises the exception, or catches it
+                    return self._function(*args)  # raises the exception again or handles it
                 if result is not _NO_MATCH:
                     return result if pack is None else pack(result)
         leaves = None if _core._is_intercepting() else _Leaves(args, kwargs)
@@ -211,7 +211,7 @@ class Programs(Compiled):
         """Run the function, and store its program or the reason why there is none.
 
         Args:
-            answers: the answers of a tree that stopped, whose side effects must not be repeated, or None.
+            answers: the calls of a tree that stopped and their results, or None. These calls must not be repeated.
         """
         if self._count >= MAX_PROGRAMS and answers is None:
             if self._count == MAX_PROGRAMS:
@@ -266,7 +266,7 @@ class Programs(Compiled):
     def _refuse(self, leaves: _Leaves, refusal: Refusal) -> None:
         """Run further calls of this kind uncompiled.
 
-        If the reason may end, this starts with the `MAX_CHANGES`-th such call.
+        If the reason may be temporary, this starts with the `MAX_CHANGES`-th such call.
 
         Raises: UnsupportedError if ``fullgraph`` is set, unless PyTorch can compile such functions.
         """

@@ -6,7 +6,7 @@ import threading
 
 
 class _OtherBackend(threading.local):
-    """Context in which such a backend calls a function. A thread may enter the context several times."""
+    """Context in which another backend than flambeau's compiler calls a function. A thread may enter it repeatedly."""
 
     _depth = 0
 

@@ -113,7 +113,7 @@ class PausingTrace(Trace):
         """
         where = source_location()
         if self.open and self._fullgraph:
-            self.give_up(reason)  # raises
+            self.give_up(reason)  # raises an UnsupportedError
         result = self._call_once(function, args, kwargs) if has_effects else _plain_call(function, args, kwargs)
         if not self.open:
             return result

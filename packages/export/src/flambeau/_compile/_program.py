@@ -23,8 +23,8 @@ class NoMatch:
 
     Attributes:
         reason: why the last program does not fit.
-        answers: the calls with possible side effects that a `Tree` made before it stopped. A new capture must not
-            repeat them. None if no tree stopped.
+        answers: the calls with possible side effects that a `Tree` made before it stopped, with their results. A new
+            capture must not repeat them. None if no tree stopped.
     """
 
     reason: str
@@ -54,7 +54,7 @@ class CapturedProgram(ABC):
         """Return the function's result for the tensors among its arguments, or a `NoMatch`.
 
         Args:
-            answers: the answers of an earlier `NoMatch`; the program does not repeat these calls.
+            answers: the `answers` of an earlier `NoMatch`, whose calls the program does not repeat.
         """
 
     @property

@@ -32,7 +32,7 @@ def size(nbytes: float) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """Return a number with a noun.
+    """Return a number with a noun in the singular or plural.
 
     >>> count(1, "kernel"), count(2, "kernel")
     ('1 kernel', '2 kernels')

@@ -17,7 +17,8 @@ from flambeau.utils import _pytree as pytree
 from ._pausing import CONSTANTS
 
 _CONTAINERS = (list, tuple, dict, OrderedDict, set, deque)
-_Build = Callable[[Sequence[Any], dict[int, Any]], Any]  # arguments: results of a program, objects built so far by id
+# The arguments are the results of a program, and a dictionary from ids to the objects that have been built.
+_Build = Callable[[Sequence[Any], dict[int, Any]], Any]
 
 
 @dataclass(frozen=True)

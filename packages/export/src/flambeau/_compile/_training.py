@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ._capture_trace import CaptureTrace
     from ._guards import Snapshot
 
-Option = tuple[dict[str, Any], str, int]  # parameter group, name of an option, index in it or -1
+Option = tuple[dict[str, Any], str, int]  # parameter group, name of the option, index in the option or -1
 
 ABSENT = "the function uses the gradient of a tensor that it creates"
 

@@ -147,7 +147,7 @@ class Trace(Recorder):
         self.calls.append(call)
         tensors = leaves(result, Tensor)
         call.results += [self._new(tensor, varies, f"{name}(...)") for tensor in tensors]
-        if self._recording and not flambeau.is_grad_enabled() and not missing:  # the program also runs it in no_grad
+        if self._recording and not flambeau.is_grad_enabled() and not missing:  # the program also uses no_grad
             for tensor in tensors:
                 if tensor.is_floating_point() or tensor.is_complex():
                     value = self.value(tensor)

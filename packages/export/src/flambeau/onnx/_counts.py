@@ -18,10 +18,10 @@ COUNTED_TRACES = 5  # number of traces with other row counts, in addition to tho
 
 
 class Counts:
-    """Generator of the numbers of rows in one run.
+    """Generator of numbers of rows for the results of one run whose size depends on elements.
 
     Args:
-        run: the number of the run.
+        run: the index of the run.
     """
 
     def __init__(self, run: int) -> None:
@@ -41,7 +41,7 @@ class Counts:
         return self._random.randint(*{0: (7, 60), 1: (70, 190), 4: (210, 650), 5: (1050, 1400)}[self._run])
 
     def resized(self, rows: Tensor) -> Tensor:
-        """Repeat or truncate ``rows`` to the next number of rows."""
+        """Repeat or truncate ``rows`` so that it has the number of rows that is generated next."""
         count = self._next()
         if len(rows) == 0:
             return rows.new_zeros((count, *rows.shape[1:]))

@@ -129,9 +129,9 @@ def _trace_with_other_sizes(
 def _traced(
     model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor], number: int, shapes_only: bool = False
 ) -> tuple[Trace, list[Value]]:
-    """Trace the program as run ``number``. Return the trace and the values of the outputs.
+    """Trace the program once. Return the trace and the values of the outputs.
 
-    The model is restored afterwards.
+    ``number`` is the index of this run. The model is restored afterwards.
     """
     given = iter(inputs)
     args, kwargs = replaced(args, Tensor, lambda _: next(given)), replaced(kwargs, Tensor, lambda _: next(given))
