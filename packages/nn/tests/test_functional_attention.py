@@ -60,7 +60,7 @@ def test_attention_of_bfloat16_rounds_weights_and_results_only(queries, keys, de
     for options in ({}, {"attn_mask": mask}, {"attn_mask": seen}, {"is_causal": True}, {"scale": 0.3}):
         got = F.scaled_dot_product_attention(q, k, v, **options)
         want = F.scaled_dot_product_attention(q.double(), k.double(), v.double(), **options)
-        # Rounding to bfloat16 changes a number by up to 2**-9 of it.
+        # Rounding to bfloat16 changes a number by up to 2**-9 of its value.
         assert float((got.double() - want).abs().max()) <= 2**-8 * float(v.double().abs().max())
 
 

@@ -17,7 +17,7 @@ from layer_rows.row import Layer
 import flambeau as fb
 from flambeau import nn
 
-STEP = 1e-5  # of central differences, whose error is about STEP**2
+STEP = 1e-5  # step of central differences, whose error is about STEP**2
 
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.text)
 

@@ -227,7 +227,10 @@ class BlockMask:
 
 
 def ordered_to_dense(count: Tensor, indices: Tensor) -> Tensor:
-    """Convert lists of column indices to a mask ``(..., rows, columns)``: True at the first ``count`` of each row."""
+    """Convert lists of column indices to a mask ``(..., rows, columns)``.
+
+    In each row of the mask, the columns at the first ``count`` indices of the list are True.
+    """
     columns = indices.shape[-1]
     listed = flambeau.arange(columns, device=indices.device) < count[..., None]
     # Entries beyond count are written to an extra column, which is then removed.
@@ -237,7 +240,7 @@ def ordered_to_dense(count: Tensor, indices: Tensor) -> Tensor:
 
 
 def dense_to_ordered(dense: Tensor) -> tuple[Tensor, Tensor]:
-    """Return, for each row, the number of True elements, and the column indices with True elements first."""
+    """Return the number of True elements of each row, and its column indices, with those of True elements first."""
     count = dense.sum(-1, dtype=flambeau.int32)
     return count, dense.to(flambeau.int32).argsort(-1, descending=True, stable=True).to(flambeau.int32)
 

@@ -315,7 +315,7 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Compute ``x`` for targets of 1, and ``max(0, margin - x)`` for targets of -1.
+    """Compute ``x`` for inputs ``x`` with target 1, and ``max(0, margin - x)`` for inputs with target -1.
 
     >>> nn.functional.hinge_embedding_loss(fb.tensor([0.5, 0.25]), fb.tensor([1, -1]))
     tensor(0.6250)
@@ -334,7 +334,7 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """Compute ``log(1 + exp(-y * x))`` for targets ``y`` of 1 and -1.
+    """Compute the logistic loss ``log(1 + exp(-y * x))`` of inputs ``x`` and targets ``y``, which are 1 or -1.
 
     >>> nn.functional.soft_margin_loss(fb.tensor([2.0, -1.0]), fb.tensor([1.0, -1.0]))
     tensor(0.2201)

@@ -86,7 +86,7 @@ def embedding_bag(
 
     made = recorded("EmbeddingBag", result.detach(), inputs=(weight,), saved=(input,), derivative=derivative)
     if per_sample_weights is not None and per_sample_weights.requires_grad:
-        return made + (result - result.detach())  # the added term is 0, but has the gradient of per_sample_weights
+        return made + (result - result.detach())  # the added term is 0, but passes a gradient to per_sample_weights
     return made
 
 

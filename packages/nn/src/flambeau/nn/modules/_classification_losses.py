@@ -263,7 +263,7 @@ class CTCLoss(_Loss):
 
 
 class SoftMarginLoss(_Loss):
-    """``log(1 + exp(-y * x))`` for targets of 1 or -1.
+    """Logistic loss ``log(1 + exp(-y * x))`` of inputs ``x`` and targets ``y``, which are 1 or -1.
 
     >>> nn.SoftMarginLoss()(fb.tensor([2.0, -1.0]), fb.tensor([1.0, -1.0]))
     tensor(0.2201)
