@@ -166,7 +166,7 @@ def test_v2_colour_transforms_change_only_images() -> None:
 
 
 @pytest.mark.parametrize("kind", [tv_tensors.Image, tv_tensors.Video])
-def test_v2_functions_of_images_keep_their_class(kind: type) -> None:
+def test_v2_functions_return_the_class_of_their_input(kind: type) -> None:
     image = kind(fb.rand(2, 3, 8, 9))
     for name, arguments in (
         ("adjust_brightness", (1.2,)),

@@ -115,7 +115,7 @@ def blend(image: fb.Tensor, other: fb.Tensor, share: float) -> fb.Tensor:
 
 
 class GaussianBlur(nn.Module):
-    """Blur an image with a Gaussian kernel of random standard deviation: :func:`~functional.gaussian_blur`.
+    """Blur an image with a Gaussian kernel of random standard deviation. See :func:`~functional.gaussian_blur`.
 
     Args:
         kernel_size: kernel size, one number or (x, y), odd and positive.
@@ -148,7 +148,7 @@ class GaussianBlur(nn.Module):
 
 
 class RandomAdjustSharpness(nn.Module):
-    """Change the sharpness of an image with probability ``p``: :func:`~functional.adjust_sharpness`.
+    """Change the sharpness of an image with probability ``p``. See :func:`~functional.adjust_sharpness`.
 
     Args:
         sharpness_factor: 0 blurs the image, 1 does not change it, and 2 doubles its sharpness.

@@ -235,7 +235,7 @@ def _to_rgb(hue: fb.Tensor, saturation: fb.Tensor, value: fb.Tensor) -> fb.Tenso
 
 
 class Grayscale(nn.Module):
-    """Convert an image to greyscale: :func:`~functional.rgb_to_grayscale`.
+    """Convert an image to greyscale. See :func:`~functional.rgb_to_grayscale`.
 
     Args:
         num_output_channels: 1, or 3 for three equal channels.

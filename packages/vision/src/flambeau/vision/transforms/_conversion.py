@@ -164,7 +164,7 @@ def _channels_last(pic: Any, mode: str | None) -> np.ndarray:
 
 
 class ToTensor:
-    """Convert an image to a tensor ``(C, H, W)``, and uint8 to float values in 0..1: :func:`~functional.to_tensor`.
+    """Convert an image to a tensor ``(C, H, W)``, and uint8 to float values in 0..1. See :func:`~functional.to_tensor`.
 
     >>> from PIL import Image
     >>> tensor = ToTensor()(Image.new("RGB", (4, 2), "red"))
@@ -180,7 +180,7 @@ class ToTensor:
 
 
 class PILToTensor:
-    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values: :func:`~functional.pil_to_tensor`.
+    """Convert a PIL image to a tensor ``(C, H, W)`` of the same values. See :func:`~functional.pil_to_tensor`.
 
     >>> from PIL import Image
     >>> tensor = PILToTensor()(Image.new("RGB", (4, 2), "red"))
@@ -196,7 +196,7 @@ class PILToTensor:
 
 
 class ConvertImageDtype(nn.Module):
-    """Convert a tensor to another dtype and scale its values: :func:`~functional.convert_image_dtype`.
+    """Convert a tensor to another dtype and scale its values. See :func:`~functional.convert_image_dtype`.
 
     >>> ConvertImageDtype(fb.float32)(fb.tensor([[0, 255]], dtype=fb.uint8))
     tensor([[0., 1.]])
@@ -214,7 +214,7 @@ class ConvertImageDtype(nn.Module):
 
 
 class ToPILImage:
-    """Convert a tensor or an array to a PIL image: :func:`~functional.to_pil_image`.
+    """Convert a tensor or an array to a PIL image. See :func:`~functional.to_pil_image`.
 
     Args:
         mode: mode of the PIL image, such as ``"RGB"``. None selects it from the number of channels and the dtype.

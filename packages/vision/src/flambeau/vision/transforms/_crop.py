@@ -148,7 +148,7 @@ def ten_crop(img: Any, size: int | Sequence[int], vertical_flip: bool = False) -
 
 
 class CenterCrop(nn.Module):
-    """Crop the centre of an image: :func:`~functional.center_crop`.
+    """Crop the centre of an image. See :func:`~functional.center_crop`.
 
     Args:
         size: height and width of the crop, or one number for both.
@@ -172,7 +172,7 @@ class CenterCrop(nn.Module):
 
 
 class FiveCrop(nn.Module):
-    """Return crops of the four corners and the centre of an image: :func:`~functional.five_crop`.
+    """Return crops of the four corners and the centre of an image. See :func:`~functional.five_crop`.
 
     Args:
         size: height and width of the crops, or one number for both.
@@ -198,7 +198,7 @@ class FiveCrop(nn.Module):
 
 
 class TenCrop(nn.Module):
-    """Return crops of the corners and the centre of an image and of its mirror image: :func:`~functional.ten_crop`.
+    """Return crops of the corners and the centre of an image and of its mirror image. See :func:`~functional.ten_crop`.
 
     Args:
         size: height and width of the crops, or one number for both.

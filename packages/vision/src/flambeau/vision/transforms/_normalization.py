@@ -58,7 +58,7 @@ def _columns(
 
 
 class Normalize(nn.Module):
-    """Compute ``(image - mean) / std`` per channel: :func:`~functional.normalize`.
+    """Compute ``(image - mean) / std`` per channel. See :func:`~functional.normalize`.
 
     Args:
         mean, std: one value per channel, or one value for all channels; ``std`` must not contain zeros.

@@ -167,7 +167,7 @@ def _pad_colour(planes: fb.Tensor, sides: tuple[int, int, int, int], fill: Seque
 
 
 class Pad(nn.Module):
-    """Pad an image: :func:`~functional.pad`, with the same arguments.
+    """Pad an image. See :func:`~functional.pad`, which has the same arguments.
 
     ``fill`` may also be a dictionary from classes of ``tv_tensors`` and ``"others"`` to fill values.
 

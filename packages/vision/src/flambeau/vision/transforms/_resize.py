@@ -137,7 +137,7 @@ def _goal(found: tuple[int, int], size: Any, max_size: int | None) -> tuple[int,
 
 
 class Resize(nn.Module):
-    """Resize an image: :func:`~functional.resize`, with the same arguments.
+    """Resize an image. See :func:`~functional.resize`, which has the same arguments.
 
     >>> Resize(32)(fb.zeros(3, 40, 60)).shape  # the shorter side
     flambeau.Size([3, 32, 48])

@@ -78,7 +78,7 @@ def solarize(img: ImageT, threshold: float) -> ImageT: ...
 
 
 def solarize(img: Any, threshold: float) -> Any:
-    """Invert the pixels of an image that are at least ``threshold``.
+    """Invert the pixels of an image whose value is at least ``threshold``.
 
     Raises: TypeError for a threshold above white.
     """
@@ -172,7 +172,7 @@ class _WithProbability(nn.Module):
 
 
 class RandomInvert(_WithProbability):
-    """Invert the brightness of an image with probability ``p``: :func:`~functional.invert`.
+    """Invert the brightness of an image with probability ``p``. See :func:`~functional.invert`.
 
     >>> RandomInvert(p=1.0)(fb.tensor([[0, 100, 255]], dtype=fb.uint8))
     tensor([[255, 155,   0]], dtype=flambeau.uint8)
@@ -183,7 +183,7 @@ class RandomInvert(_WithProbability):
 
 
 class RandomAutocontrast(_WithProbability):
-    """Stretch the brightness of an image to the full range with probability ``p``: :func:`~functional.autocontrast`.
+    """With probability ``p``, stretch the brightness to the full range. See :func:`~functional.autocontrast`.
 
     >>> RandomAutocontrast(p=1.0)(fb.tensor([[50, 100, 150]], dtype=fb.uint8))
     tensor([[  0, 127, 255]], dtype=flambeau.uint8)
@@ -194,7 +194,7 @@ class RandomAutocontrast(_WithProbability):
 
 
 class RandomEqualize(_WithProbability):
-    """Equalise the histogram of an image with probability ``p``: :func:`~functional.equalize`.
+    """Equalise the histogram of an image with probability ``p``. See :func:`~functional.equalize`.
 
     >>> dark = (fb.arange(1024) // 16).view(32, 32).to(fb.uint8)
     >>> dark.max().item(), RandomEqualize(p=1.0)(dark).max().item()
@@ -206,7 +206,7 @@ class RandomEqualize(_WithProbability):
 
 
 class RandomPosterize(_WithProbability):
-    """Keep the highest ``bits`` bits of each channel of an image with probability ``p``: :func:`~functional.posterize`.
+    """With probability ``p``, keep only the highest ``bits`` bits of each channel. See :func:`~functional.posterize`.
 
     >>> RandomPosterize(bits=1, p=1.0)(fb.tensor([[100, 200]], dtype=fb.uint8))
     tensor([[  0, 128]], dtype=flambeau.uint8)
@@ -224,7 +224,7 @@ class RandomPosterize(_WithProbability):
 
 
 class RandomSolarize(_WithProbability):
-    """Invert the pixels that are at least ``threshold`` with probability ``p``: :func:`~functional.solarize`.
+    """With probability ``p``, invert the pixels that are at least ``threshold``. See :func:`~functional.solarize`.
 
     >>> RandomSolarize(threshold=128, p=1.0)(fb.tensor([[100, 200]], dtype=fb.uint8))
     tensor([[100,  55]], dtype=flambeau.uint8)

@@ -16,7 +16,7 @@ def maskrcnn_inference(x: fb.Tensor, labels: Sequence[fb.Tensor]) -> Sequence[fb
 
     ``x`` contains the scores of all boxes and classes, ``(sum of L, classes, M, M)``.
 
-    >>> scores = fb.tensor([-9.0, 0.0, 9.0]).view(1, 3, 1, 1)  # of one box and three classes
+    >>> scores = fb.tensor([-9.0, 0.0, 9.0]).view(1, 3, 1, 1)  # scores of one box and three classes
     >>> maskrcnn_inference(scores, [fb.tensor([1])])[0]
     tensor([[[[0.5000]]]])
     """

@@ -201,7 +201,7 @@ def jpeg(image: Any, quality: int) -> Any:
 
 
 class JPEG(Transform):
-    """Compress and decompress images as JPEG with a random quality: :func:`jpeg`.
+    """Compress and decompress images as JPEG with a random quality. See :func:`jpeg`.
 
     Args:
         quality: from 1 (the smallest file) to 100 (the least loss), or a pair of the lowest and the highest quality.
@@ -264,7 +264,7 @@ def permute_channels(inpt: Any, permutation: Sequence[int]) -> Any:
 
 
 class RandomChannelPermutation(Transform):
-    """Change the order of the channels of images at random: :func:`permute_channels`.
+    """Change the order of the channels of images at random. See :func:`permute_channels`.
 
     >>> _ = fb.manual_seed(0)
     >>> RandomChannelPermutation()(fb.tensor([[[1]], [[2]], [[3]]])).flatten()

@@ -65,7 +65,7 @@ def to_dtype(inpt: fb.Tensor, dtype: fb.dtype = fb.float32, scale: bool = False)
 
 
 class ToImage(Transform):
-    """Convert PIL images and arrays to tensors ``(C, H, W)`` of the same values: :func:`to_image`.
+    """Convert PIL images and arrays to tensors ``(C, H, W)`` of the same values. See :func:`to_image`.
 
     >>> image = ToImage()(Image.new("RGB", (4, 2), "red"))
     >>> type(image).__name__, image.shape, image.dtype
@@ -77,7 +77,7 @@ class ToImage(Transform):
 
 
 class ToDtype(Transform):
-    """Convert images to another dtype: :func:`to_dtype`. Other values, such as labels, keep their dtype.
+    """Convert images to another dtype. Other values, such as labels, keep their dtype. See :func:`to_dtype`.
 
     Args:
         dtype: dtype of images, or a dictionary that maps classes to dtypes, such as ``{tv_tensors.Mask: flambeau.int64,
