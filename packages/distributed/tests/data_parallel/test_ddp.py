@@ -61,7 +61,7 @@ def _without_buffers():
     parameters = [each for each in model.parameters() if each.requires_grad]
     loss(model, *batch(dist.get_rank(), 0)).backward()
     before = [each.grad.data_ptr() for each in parameters]
-    loss(model, *batch(dist.get_rank(), 0)).backward()  # accumulates in the same gradients
+    loss(model, *batch(dist.get_rank(), 0)).backward()  # adds to the existing gradients
     assert [each.grad.data_ptr() for each in parameters] == before
     return any("buffer" in vars(bucket) for bucket in model.reducer.buckets), gradients(model)
 

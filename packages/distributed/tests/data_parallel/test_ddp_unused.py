@@ -57,7 +57,8 @@ def _gradients(used_by, options, times=1):
 @pytest.mark.parametrize("times", [1, 3])
 def test_parameters_used_by_one_process_are_averaged(ranks, views, times):
     options = {"find_unused_parameters": True, "gradient_as_bucket_view": views}
-    # Half the sum over the ranks that use a layer; the gradient of a use is X on rank 0 and 2 X on rank 1.
+    # The gradient of a layer is X on rank 0, 2 X on rank 1, and missing on a rank that does not use the layer. The
+    # average is half the sum.
     expected = [[[1.5, 3.0]], [[0.5, 1.0]], [[1.0, 2.0]], None]
     assert ranks.run(_gradients, [[0, 1], [0, 2]], options, times) == [expected, expected]
 

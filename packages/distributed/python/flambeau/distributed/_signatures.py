@@ -48,7 +48,7 @@ class Signature(NamedTuple):
     shapes: Sequence[Sequence[int]] = ()
 
     def encoded(self) -> tuple[bytes, bytes]:
-        """Return a short key that ranks compare, and a text of `TEXT_SIZE` bytes that describes the call in errors."""
+        """Return a short key that ranks compare, and `TEXT_SIZE` bytes of text that describe the call in errors."""
         call, tensor, op, root, shapes = self
         if tensor is None:
             return _encoded(call, op, root, (), None)

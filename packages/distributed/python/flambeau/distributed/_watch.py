@@ -180,7 +180,7 @@ class Watch:
         have closed its connection.
         """
         self._connection.settimeout(BEAT)
-        rest, silent = b"", 0.0  # silent: seconds without data in which this thread ran
+        rest, silent = b"", 0.0  # silent: seconds that this thread has waited without receiving data
         while not self.closed:
             try:
                 data = self._connection.recv(65536)
@@ -258,7 +258,7 @@ class Participation:
         self.watch, self.ranks, self.key, self.call = watch, ranks, key, call
 
     def failure_reason(self) -> str:
-        """Return the reason why the operation cannot complete after the end of a rank; an empty string if it can."""
+        """Return why the operation cannot complete after a rank has ended, or an empty string if it still can."""
         return self.watch.reason(self.ranks, self.key, self.call) if self.watch.any_ended() else ""
 
     def continue_in_background(self, work: Any) -> None:

@@ -43,7 +43,7 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, a
     Raises: TypeError, ValueError for unsupported arguments; RuntimeError if processes do not take part in time.
 
     >>> total = fb.tensor([1.0, 2.0])
-    >>> flambeau.distributed.all_reduce(total)  # of one process
+    >>> flambeau.distributed.all_reduce(total)  # a group of one process
     >>> total
     tensor([1., 2.])
     """

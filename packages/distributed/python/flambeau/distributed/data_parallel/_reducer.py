@@ -62,7 +62,7 @@ class Reducer:
         self.divisor: Callable[[], float] = group.size
         self.expecting = False  # True while gradients are averaged
         # Gradients are averaged in place, without a bucket's buffer, if all ranks have all gradients.
-        self.even = True  # all ranks have inputs
+        self.even = True  # True while all ranks have inputs
         self._may_skip_buffers = group.size() > 1 and not (as_views or find_unused or skip_unused or static)
         self._next = 0  # next bucket to send
         self._unused: set[Tensor] | None = None

@@ -39,7 +39,7 @@ def allreduce_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Fu
     >>> flat = fb.arange(3.0)
     >>> bucket = flambeau.distributed.GradBucket(0, flat, [flat], [], True)
     >>> from flambeau.distributed.algorithms.ddp_comm_hooks import default_hooks
-    >>> default_hooks.allreduce_hook(None, bucket).wait()  # of one process
+    >>> default_hooks.allreduce_hook(None, bucket).wait()  # a group of one process
     tensor([0., 1., 2.])
     """
     return _average(process_group, bucket.buffer())
