@@ -103,7 +103,7 @@ def test_larger_segments_replace_smaller_ones_as_batches_grow(writer: Writer) ->
         _, (found,) = hand_over(writer, [np.ones(size, np.uint8)], reader)
         assert len(found) == size and found.all()
         del found
-    assert len(reader._segments) == 1  # both sides discarded the smaller one
+    assert len(reader._segments) == 1  # both sides discarded the smaller segment
 
 
 def test_failed_batches_do_not_occupy_segments(writer: Writer) -> None:

@@ -183,7 +183,7 @@ def test_gradient_of_rsample_matches_the_derivative_of_the_quantile(name):
     x, step = sample.detach().numpy(), 1e-5
     for k, gradient in enumerate(gradients):
         if name in ("FisherSnedecor", "StudentT"):
-            continue  # they use two random numbers per sample, see the next test
+            continue  # these use two random numbers per sample; the next test covers them
         moved = []
         for sign in (1, -1):
             shifted = [p.copy() for p in CASES[name][0]]

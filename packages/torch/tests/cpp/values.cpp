@@ -35,7 +35,7 @@ std::vector<torch::Tensor> reductions(torch::Tensor x) {
           x.sum(torch::kDouble)};
 }
 
-std::vector<torch::Tensor> shapes(torch::Tensor x) {  // of shape (2, 3, 4)
+std::vector<torch::Tensor> shapes(torch::Tensor x) {  // x has the shape (2, 3, 4)
   auto parts = x.split({1, 2}, 1);
   auto halves = x.chunk(2, -1);
   return {x.view({-1, 4}),

@@ -78,7 +78,7 @@ class WorkerProcesses:
         self._early: dict[int, list[bytes]] = {
             worker: [] for worker in range(count)
         }  # messages for workers that have not started
-        self._ended: set[int] = set()  # workers that have closed their end
+        self._ended: set[int] = set()  # workers that have closed their end of the channel
         self._readers = [Reader(ahead + _MAX_HELD_BATCHES) for _ in range(count)]
         self._pending: list[set[int]] = [set() for _ in range(count)]
         self._poller = select.poll()

@@ -207,7 +207,7 @@ class Writer:
 class _Use(weakref.ref[np.ndarray]):
     """Weak reference to the bytes of a segment."""
 
-    number: int  # of the segment
+    number: int  # number of the segment
 
 
 class Reader:

@@ -199,7 +199,7 @@ class DataLoader(Generic[T_co]):
         """Sampler that yields lists of indices or, if the loader does not collate batches, single indices."""
         return self.batch_sampler if self._auto_collation else self.sampler
 
-    @functools.cached_property  # a property could not be set, which subclasses may do
+    @functools.cached_property  # not a property, because subclasses may assign to it
     def _dataset_kind(self) -> int:
         """Type of the dataset: 1 (``_DatasetKind.Iterable``) for a stream, otherwise 0 (``_DatasetKind.Map``)."""
         return int(isinstance(self.dataset, IterableDataset))

@@ -92,7 +92,10 @@ WALKED = {"torch.distributions", "torch.optim", "torch.optim.lr_scheduler"}
 
 
 def is_moved(name: str) -> bool:
-    """Return True if ``name`` is in the table of relocated modules, so that its parent's name does not determine it."""
+    """Return True if ``name`` is in the table of relocated modules.
+
+    The flambeau name of such a module does not follow from the name of its parent.
+    """
     return name in _MOVED
 
 
