@@ -30,7 +30,8 @@ except ModuleNotFoundError as error:
 Images = datasets.Digits | datasets.CIFAR10 | datasets.ImageFolder
 History = dict[str, list[float]]
 
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # of the images on which torchvision's networks are trained
+# Mean and standard deviation of the images on which torchvision's networks are trained.
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
