@@ -473,7 +473,7 @@ def build_sanitized(session: nox.Session, flags: str, runtime: str, options: dic
     settings = {
         "CMAKE_CXX_COMPILER": compiler,
         "CMAKE_CXX_FLAGS": f"{CLANG_FLAGS} {flags}",
-        "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",  # builds in minutes, and the calls are still fast enough
+        "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",  # compiles in minutes, and operators are still fast enough
         # By default, Clang's wheel links an unwinding library that the system may not have.
         **{f"CMAKE_{kind}_LINKER_FLAGS": "-rtlib=libgcc --unwindlib=libgcc" for kind in ("EXE", "SHARED", "MODULE")},
         # The compiler runs without the preloaded runtime, which would make it several times as slow.
@@ -578,10 +578,11 @@ def check(session: nox.Session) -> None:
     tests = [f"packages/{package}/tests" for package in PACKAGES[:-1]] + ["tests", "tools"]
     of_gpus = [f"{folder}/cuda" for folder in tests if (ROOT / folder / "cuda").exists()]
     ignored = [f"--ignore={path}" for path in (*of_gpus, "tests/parity")]
-    chosen = session.posargs or IN_PARALLEL  # no workers for a selection: each would collect all tests
+    # A selection of tests runs without workers, because each worker would collect all tests.
+    chosen = session.posargs or IN_PARALLEL
     allowed = [0, 5] if session.posargs else [0]  # 5: no test was selected
     run_in_dev(session, "pytest", *tests, *ignored, *chosen, success_codes=allowed)
-    for folder in of_gpus:  # in separate processes, as each folder registers its option
+    for folder in of_gpus:  # one process per folder, because each folder registers its option
         run_in_dev(session, "pytest", folder, "--emulated-gpu", *chosen, success_codes=allowed)
     if session.posargs:
         run_in_dev(session, "pytest", "tests/test_completeness.py")

@@ -187,7 +187,7 @@ def public_operators() -> dict[str, Any]:
         "nn.grad",
         "signal",
         "special",
-    ):  # they publish or register operators
+    ):  # these modules publish or register operators
         importlib.import_module(f"flambeau.{module}")
     names = [row["name"] for row in _core.pointwise_rows()]
     found = {name: getattr(_core, name) for name in names if not name.startswith("_")}

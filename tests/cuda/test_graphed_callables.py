@@ -106,7 +106,7 @@ def test_graphed_callables_may_have_gradients_only_for_parameters():
     layer, plain = (nn.Linear(3, 2).cuda() for _ in range(2))
     plain.load_state_dict(layer.state_dict())
     cuda.make_graphed_callables(layer, (fb.zeros(4, 3, device="cuda"),))
-    for _ in range(2):  # gradients add up, although the graph writes each into the memory of the last
+    for _ in range(2):  # gradients accumulate, although the graph writes each to the same memory
         x = fb.randn(4, 3, device="cuda")
         for module in (layer, plain):
             module(x).square().sum().backward()

@@ -54,7 +54,7 @@ def _divided(name, divides_state):
 def test_an_image_classifier_learns_as_on_one_process(ranks, name, divides_state):
     kind, options = OPTIMIZERS[name]
     x, y = _data()
-    order = [list(range(start, start + 8)) for start in (0, 8)]  # the samplers' rows of a step, together
+    order = [list(range(start, start + 8)) for start in (0, 8)]  # rows of all samplers, for each step
     model = _model(0)
     expected = _learn(model, kind(model.parameters(), **options), [(x[rows], y[rows]) for rows in order] * 3)
     assert all(np.isfinite(each).all() for each in expected)

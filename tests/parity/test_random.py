@@ -261,7 +261,7 @@ def test_random_states_can_be_exchanged_with_pytorch() -> None:
     for draws in (0, 1, 623, 624, 625, 3000):
         torch.manual_seed(draws)
         torch.rand(draws)
-        torch.randn(3)  # leaves a normal number for the next call
+        torch.randn(3)  # one normal number is left for the next call
         fb.set_rng_state(fb.from_numpy(torch.get_rng_state().numpy()))
         np.testing.assert_array_equal(fb.get_rng_state().numpy(), torch.get_rng_state().numpy())
         np.testing.assert_array_equal(fb.randn(2).numpy(), torch.randn(2).numpy())

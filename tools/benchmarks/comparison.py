@@ -1,4 +1,4 @@
-"""Comparison of two sides: medians of their readings over rounds, the ratio, and the check of the target."""
+"""Comparison of a subject with a baseline: medians of their readings over rounds, the ratio, and the target."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ MISSING, DIFFERS, UNMEASURED = "missing", "differs", "unmeasured"
 
 @dataclass
 class Comparison:
-    """Readings of one workload, one per round and side, in seconds or in the workload's unit.
+    """Readings of the two sides of one workload: one of the subject and one of the baseline per round.
 
     Attributes:
-        baseline: name of the baseline if the workload has several, which share the subject's readings; otherwise empty.
+        values: readings of the subject and of the baseline, in seconds or in the workload's unit. If the workload has
+            several baselines, their comparisons have the same list of the subject's readings.
+        baseline: name of the baseline if the workload has several; otherwise empty.
     """
 
     workload: Workload

@@ -50,7 +50,7 @@ def compared(workload: Workload, baselines: Iterable[str]) -> list[Comparison]:
 def _measure(
     rows: Sequence[Comparison], subject: Side, baselines: Mapping[str, Side], settings: Settings, progress: Progress
 ) -> None:
-    """Measure each side once and add the readings to ``rows``, except for rows that an earlier round found missing."""
+    """Measure each side once and add the readings to ``rows``, except to rows that were missing in an earlier round."""
     marks: dict[str, Fingerprint] = {}
     missing = {id(row) for row in rows if row.missing is not None}
     sides: tuple[tuple[str | None, Side], ...] = ((None, subject), *baselines.items())

@@ -74,7 +74,7 @@ class Variant:
         expected = self._expected(self.call, sample, False)
         if expected is None:
             raise LookupError
-        process = rebind(sample.output_process_fn_grad)  # the function omits undetermined parts
+        process = rebind(sample.output_process_fn_grad)  # the function removes undetermined parts of the result
         return cuda_differs(lambda *a, **k: process(counterpart(*a, **k)), sample, values=expected[1])
 
     def _forward_ad(self) -> Iterator[Cell]:

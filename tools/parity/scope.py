@@ -56,7 +56,10 @@ def is_uninitialised(op: Any) -> bool:
 
 
 def expected_to_fail(op: Any, dtype: torch.dtype, kind: str, skips: bool = False) -> bool:
-    """Return True if PyTorch marks its own gradcheck of this derivative as failing (or skipped, with ``skips``)."""
+    """Return True if PyTorch marks its own gradcheck of this derivative as failing.
+
+    If ``skips`` is True, the function also returns True if PyTorch skips that gradcheck.
+    """
     test = ("TestBwdGradients", "test_fn_gradgrad" if kind in ("second", "gradgradcheck") else "test_fn_grad")
     marks = [d for d in op.decorators if isinstance(d, DecorateInfo) and d.is_active(*test, "cpu", dtype, {})]
     return any(mark is unittest.expectedFailure or (skips and _skips(mark)) for d in marks for mark in d.decorators)

@@ -50,7 +50,7 @@ def blocks(lines: list[str]) -> Iterator[str]:
 
 
 def end_of(lines: list[str], position: int, continues: Any) -> int:
-    """Return the index after the consecutive lines, from ``position`` on, for which ``continues`` returns True."""
+    """Return the index of the first line, from ``position`` on, for which ``continues`` returns False."""
     while position < len(lines) and continues(lines[position]):
         position += 1
     return position

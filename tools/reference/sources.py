@@ -53,7 +53,7 @@ def repository_path(file: str) -> str | None:
 
 @functools.cache
 def class_lines(path: str) -> dict[str, int]:
-    """Return the line of each class in a Python file by its qualified name."""
+    """Return a dictionary from the qualified names of the classes in a Python file to their line numbers."""
     found: dict[str, int] = {}
 
     def visit(node: ast.AST, prefix: str) -> None:

@@ -73,7 +73,7 @@ def wait_for(browser: Any, condition: str) -> Any:
 def test_every_page_loads_without_errors(site: Path, address: str, browser: Any) -> None:
     found = {}
     names = sorted(path.relative_to(site).as_posix() for path in site.rglob("*.html"))
-    sources = [name for name in names if name.startswith("source/")]  # all alike: some of them suffice
+    sources = [name for name in names if name.startswith("source/")]  # these pages are alike, so some of them suffice
     for name in [*sources[:20], *(name for name in names if not name.startswith("source/"))]:
         browser.get(f"{address}/{name}")
         if messages := errors(browser):
