@@ -190,13 +190,15 @@ class Snapshot:
 
     Args:
         roots: objects by name.
-        executed: the code objects that ran, or None if unknown. Functions with other code are not followed, and in
-            modules and classes only names that this code uses.
+        executed: the code objects that ran, or None if they are unknown. If they are known, functions with other code
+            are not followed, and attributes of modules and classes are followed only if this code uses their names.
     Attributes:
         tensors: tensors by id, with a path for messages.
         containers, contents: what `_core._first_changed` compares; `paths` names them.
-        views: contents of other objects: a function that reads them as a list, what it returned, and the path.
-        problem: why the function cannot be compiled if it uses an object that code of unknown use can reach, or "".
+        views: for each object of another type, a function that returns its contents as a list, the contents that the
+            function has returned, and the path of the object.
+        problem: why the function cannot be compiled, or an empty string. It is set only if ``executed`` is None,
+            because the function may not use the object that causes the problem.
     """
 
     def __init__(self, roots: dict[str, Any], executed: frozenset[types.CodeType] | None = None) -> None:
@@ -423,7 +425,7 @@ class Snapshot:
         self._view(read, path)
 
     def _refuse(self, problem: str) -> None:
-        """Raise UnguardedError if it is known that the code that ran can reach the object, else keep the reason."""
+        """Raise UnguardedError if the executed code is known, because it can reach the object. Else store `problem`."""
         if self.executed is not None:
             raise UnguardedError(problem)
         self.problem = problem
