@@ -187,7 +187,7 @@ def test_the_dqn_example_balances_the_pole(run, tmp_path: Path) -> None:
 
 
 @needs_cifar
-def test_cifar_resnet(run, tmp_path: Path) -> None:
+def test_the_cifar_resnet_example_learns(run, tmp_path: Path) -> None:
     printed = run("cifar_resnet", "--root", DATA, "--epochs", 3, "--width", 8, "--blocks", 1)
     assert number(printed, "Test accuracy:") > 25  # a tenth by chance
     assert is_picture(tmp_path / "cifar_resnet" / "cifar.png")

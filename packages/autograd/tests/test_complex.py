@@ -211,7 +211,7 @@ def test_gradients_of_complex64_leaves_are_complex64():
     np.testing.assert_allclose(z.grad.numpy(), np.exp(z.detach().numpy().real).astype("complex64"), rtol=1e-5)
 
 
-def test_second_derivatives_of_powers_with_a_negative_real_base_and_a_complex_exponent():
+def test_powers_of_negative_real_bases_and_complex_exponents_pass_gradgradcheck():
     base = fb.tensor([-0.3], dtype=fb.float64, requires_grad=True)
     exponent = fb.tensor([0.5 + 1j], dtype=fb.complex128, requires_grad=True)
     assert gradgradcheck(fb.pow, (base, exponent))

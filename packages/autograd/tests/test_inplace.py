@@ -160,7 +160,7 @@ def test_in_place_changes_of_a_base_reach_the_history_of_its_views():
     assert gradgradcheck(function, [leaf(0.1, 0.2, 0.3), leaf(0.5, 1.5, 2.5)])
 
 
-def test_a_view_made_before_its_base_requires_grad(x):
+def test_a_view_receives_the_history_that_its_base_gets_later(x):
     base = fb.zeros(3, dtype=fb.float64)
     view = base[1]
     assert not view.requires_grad and view.is_leaf

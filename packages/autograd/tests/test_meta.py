@@ -49,7 +49,7 @@ def test_assigning_data_can_change_the_device(weight):
     assert other.is_cpu and other.sum().item() == 12
 
 
-def test_gradients_from_meta_raise():
+def test_gradients_from_the_meta_device_to_the_cpu_raise():
     x = fb.ones(3, requires_grad=True)
     with pytest.raises(NotImplementedError, match="no data"):
         x.to("meta").sum().backward()

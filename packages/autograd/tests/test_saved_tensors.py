@@ -229,7 +229,7 @@ def test_saved_tensors_have_the_names_of_the_operators_arguments(x):
     assert product._saved_self is left and product._saved_mat2 is right
 
 
-def test_an_intermediate_result_is_not_an_argument():
+def test_saved_intermediate_results_have_no_argument_name():
     node = fb.layer_norm(fb.ones(2, 3, requires_grad=True), (3,), fb.ones(3, requires_grad=True)).grad_fn
     assert node._saved_weight.tolist() == [1, 1, 1]
     with pytest.raises(AttributeError, match="no attribute '_saved_bias'"):

@@ -113,7 +113,7 @@ def test_random_numbers_of_a_subset_depend_on_the_index_in_the_subset() -> None:
     assert list(by_index(DataLoader(subset, 3, generator=2)).values()) == expected
 
 
-def test_an_error_depends_on_the_random_numbers_of_its_sample() -> None:
+def test_a_sample_that_fails_draws_its_own_random_numbers() -> None:
     class Failing(Drawing):
         def __getitem__(self, index: int) -> Any:
             if index == 9:

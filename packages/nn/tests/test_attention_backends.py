@@ -79,7 +79,7 @@ def test_unsupported_inputs_raise_without_the_math_backend(query, backends):
     assert scaled_dot_product_attention(query, query, query, mask, dropout_p=0.5).shape == query.shape
 
 
-def test_no_enabled_backend_raises(query):
+def test_attention_without_an_enabled_backend_raises(query):
     with sdpa_kernel([]), pytest.raises(RuntimeError, match=r"No viable backend .*: none is enabled"):
         scaled_dot_product_attention(query, query, query)
 

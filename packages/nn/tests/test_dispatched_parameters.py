@@ -65,7 +65,7 @@ def test_a_linear_layer_computes_with_a_quantised_weight():
     assert type(layer.state_dict()["weight"]) is Int8Weight
 
 
-def test_a_class_whose_detach_gives_another_class_is_no_parameter():
+def test_a_parameter_of_a_class_whose_detach_returns_another_class_is_rejected():
     class Plain(Tensor):
         __torch_function__ = _disabled_torch_function_impl
 

@@ -128,7 +128,7 @@ def test_backward_hooks_receive_none_for_outputs_that_are_not_tensors():
     assert x.grad.item() == 17
 
 
-def test_a_backward_hook_returns_as_many_gradients():
+def test_a_backward_hook_that_returns_too_many_gradients_raises():
     layer = linear([1.0, 1.0])
     layer.register_full_backward_hook(lambda module, grad_input, grad_output: (None, None))
     out = layer(fb.ones(1, 2, requires_grad=True))

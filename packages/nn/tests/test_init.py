@@ -135,7 +135,7 @@ def test_initialisers_are_reproducible_with_seeds_and_generators():
 
 
 @pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16, fb.float32])
-def test_trunc_normal_never_returns_distant_bounds(dtype):
+def test_trunc_normal_does_not_return_bounds_far_from_the_mean(dtype):
     drawn = nn.init.trunc_normal_(fb.empty(200_000, dtype=dtype), std=0.02)
     assert drawn.abs().max() < 0.02 * 6 and abs(drawn.float().std().item() - 0.02) < 5e-4
 
@@ -208,7 +208,7 @@ def test_trunc_normal_in_a_tail_with_a_distant_limit_follows_the_density(limits,
 
 
 @pytest.mark.filterwarnings("ignore:mean is more than 2 std")
-def test_trunc_normal_far_from_the_mean_ends():
+def test_trunc_normal_far_from_the_mean_terminates():
     drawn = init.trunc_normal_(fb.empty(10_000, dtype=fb.float64), a=1e6, b=1e6 + 1)
     np.testing.assert_allclose((drawn - 1e6).mean().item(), 1e-6, rtol=0.05)  # the tail is exponential, with rate 1e6
     assert (init.trunc_normal_(fb.empty(3), 1e300, 1e-300, 0.0, 1.0) == 1).all()

@@ -70,7 +70,7 @@ def test_the_layer_path_ends_at_unregistered_modules():
     assert notes_of(lambda: Hiding()(1)) == ["in Sequential.0 (Failing())"]
 
 
-def test_forgotten_init_does_not_hide_the_error():
+def test_a_missing_super_init_call_does_not_hide_the_error():
     class Forgetful(nn.Module):
         def __init__(self):
             self.layers = [Failing()]

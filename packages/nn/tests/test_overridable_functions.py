@@ -133,7 +133,7 @@ assert F.softmax.__code__ is code
     )
 
 
-def test_errors_and_wrong_arguments_are_those_of_the_function(recorder):
+def test_overridable_functions_raise_their_own_errors(recorder):
     with pytest.raises(TypeError, match="unexpected keyword argument 'dims'"):
         F.softmax(fb.ones(2), dims=0)
     with pytest.raises(ValueError, match="dropout probability"):

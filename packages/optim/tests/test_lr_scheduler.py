@@ -331,7 +331,7 @@ def test_replacing_the_step_method_of_an_optimizer_warns():
     assert "_steps_by" not in schedule.state_dict()
 
 
-def test_an_override_of_the_reduction_replaces_it():
+def test_an_override_of_reduce_lr_is_called():
     calls = []
     optimizer = optim.SGD([fb.zeros(1)], lr=1.0)
     scheduler = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)

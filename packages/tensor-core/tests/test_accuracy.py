@@ -181,7 +181,7 @@ def check_other_kernels():
 SAME_EVERYWHERE = fb.randint(-(2**62), 2**62, (5,), generator=fb.Generator().manual_seed(3)).tolist()
 
 
-def test_other_kernels_are_accurate():
+def test_reductions_products_and_other_kernels_are_accurate():
     check_other_kernels()
 
 

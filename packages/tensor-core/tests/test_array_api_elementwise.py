@@ -150,6 +150,6 @@ def test_clip_matches_numpy_and_copies(name):
     assert t[0, 0].item() == 1
 
 
-def test_nan_is_kept_by_clip():
+def test_clip_keeps_nan():
     result = xp.clip(xp.asarray([float("nan"), 3.0]), 0.0, 1.0).numpy()
     assert np.isnan(result[0]) and result[1] == 1

@@ -433,7 +433,7 @@ def test_embedding_renorm_limits_the_norm_of_rows(p, dtype):
         fb.embedding_renorm_(fb.zeros(3), fb.tensor([0]), 1.0, p)
 
 
-def test_a_list_of_several_indices_is_a_tuple_and_warns():
+def test_a_list_of_several_indices_is_treated_as_a_tuple_with_a_warning():
     _, x = pair()
     with pytest.warns(UserWarning, match="non-tuple sequence for multidimensional indexing is deprecated"):
         assert fb.equal(x[[[0, 1], [1, 0]]], x[fb.tensor([0, 1]), fb.tensor([1, 0])])

@@ -49,7 +49,7 @@ def test_mapped_tensors_outlive_the_file_and_each_other(path):
     assert part.tolist() == list(range(10, 20))
 
 
-def test_saving_over_a_mapped_file_leaves_the_mapping(path):
+def test_saving_over_a_mapped_file_does_not_change_mapped_tensors(path):
     fb.save({"a": fb.zeros(10_000)}, path)
     loaded = fb.load(path, mmap=True)
     fb.save({"a": fb.ones(10_000)}, path)

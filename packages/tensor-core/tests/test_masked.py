@@ -185,7 +185,7 @@ def test_gradients_of_masked_functions_reach_only_unmasked_elements():
 
 @pytest.mark.parametrize("name", ["softmax", "log_softmax", "softmin", "cumsum", "cumprod", "median"])
 @pytest.mark.parametrize("dim", [None, (0, 1)])
-def test_masked_functions_of_one_dimension_use_the_first_of_several(name, dim):
+def test_masked_functions_of_one_dimension_use_the_first_of_several_dimensions(name, dim):
     x = fb.rand(3, 4)
     function = getattr(fb.masked, name)
     assert fb.equal(function(x, dim, mask=x > 0), function(x, 0, mask=x > 0))

@@ -337,7 +337,7 @@ def test_loading_onto_a_missing_device_raises(map_location):
         load(elsewhere(b"cuda:1"), map_location=map_location)
 
 
-def test_a_function_chooses_the_storage():
+def test_a_function_as_map_location_chooses_the_storage():
     asked = []
 
     def choose(storage, location):

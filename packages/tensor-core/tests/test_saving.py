@@ -47,7 +47,7 @@ def run_python(program, *arguments):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no resource limits")
-def test_a_full_disk_changes_nothing(tmp_path):
+def test_a_full_disk_does_not_change_the_existing_file(tmp_path):
     path = tmp_path / "x.safetensors"
     flambeau.save([1], path)
     program = """

@@ -80,7 +80,7 @@ def test_cifar100_reads_fine_labels(tmp_path: Path) -> None:
     assert dataset.targets == [99, 0, 50] and dataset.classes[99] == "class 99"
 
 
-def test_published_files(shared_data: Path) -> None:
+def test_the_published_files_are_read(shared_data: Path) -> None:
     train, test = CIFAR10(shared_data), CIFAR10(shared_data, train=False)
     assert train.classes == NAMES and len(train) % 5 == 0 and train.data.shape[1:] == (32, 32, 3)
     assert train.targets[:5] == [6, 9, 9, 4, 1] and test.targets[:5] == [3, 8, 8, 0, 6]  # frog, truck, truck, ...

@@ -29,7 +29,7 @@ def test_each_dataset_has_a_separate_folder(write_mnist, kind: type[MNIST]) -> N
     assert dataset.classes != MNIST.classes
 
 
-def test_published_files(shared_data: Path) -> None:
+def test_the_published_files_are_read(shared_data: Path) -> None:
     train, test = MNIST(shared_data / "mnist"), MNIST(shared_data / "mnist", train=False)
     assert train.targets[:6].tolist() == [5, 0, 4, 1, 9, 2] and test.targets[:6].tolist() == [7, 2, 1, 0, 4, 1]
     assert len(test) == 10_000 and round(float(test.data.double().mean()), 3) == 33.791

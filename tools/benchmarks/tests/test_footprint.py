@@ -31,7 +31,7 @@ def test_size_follows_requirements_but_not_extras_nor_numpy(tmp_path: Path, monk
     assert footprint.installed_mb("top") == pytest.approx(1200e-6)
 
 
-def test_size_of_packages_without_the_metapackage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_size_includes_packages_without_the_metapackage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     install(tmp_path, "stack_core", 100)
     install(tmp_path, "stack_data", 10)

@@ -85,7 +85,7 @@ def test_inputs_are_the_same_on_every_device() -> None:
     assert (on_cpu.place, on_gpu.place) == ("cpu", "cuda")
 
 
-def test_gpu_import_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_import_time_is_the_time_that_visible_gpus_add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = "import os, time\ntime.sleep(0.3 if 'CUDA_VISIBLE_DEVICES' not in os.environ else 0)\n"
     (tmp_path / "looks_for_gpus.py").write_text(program)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))

@@ -39,13 +39,13 @@ def test_silu_mul_equals_its_definition(shape: tuple[int, ...], dtype: fb.dtype)
     check((fb.randn(shape) * 5).to(dtype), fb.randn(shape).to(dtype), dtype)
 
 
-def test_silu_mul_of_large_infinite_and_nan_inputs() -> None:
+def test_silu_mul_is_correct_for_large_infinite_and_nan_inputs() -> None:
     x = fb.tensor([0.0, -0.0, 1000, -1000, float("inf"), float("-inf"), float("nan")])
     np.testing.assert_array_equal(silu_mul(x, fb.ones(7)).numpy(), [0, 0, 1000, 0, np.inf, np.nan, np.nan])
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_large_and_nonfinite_elements_within_long_vectors(dtype: fb.dtype) -> None:
+def test_silu_mul_is_correct_for_extreme_elements_of_long_vectors(dtype: fb.dtype) -> None:
     fb.manual_seed(4)
     x, y = fb.randn(20_011).to(dtype), fb.randn(20_011).to(dtype)
     for at, value in enumerate([-60_000.0, 60_000, float("inf"), float("-inf"), float("nan")]):
@@ -55,7 +55,7 @@ def test_large_and_nonfinite_elements_within_long_vectors(dtype: fb.dtype) -> No
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_silu_mul_of_strided_and_broadcast_operands(dtype: fb.dtype) -> None:
+def test_silu_mul_is_correct_for_strided_and_broadcast_operands(dtype: fb.dtype) -> None:
     fb.manual_seed(1)
     x, y = fb.randn(200, 300).to(dtype), fb.randn(300, 200).to(dtype)
     check(x, y.t(), dtype)
@@ -90,8 +90,8 @@ def test_silu_mul_is_correct_with_every_instruction_set(instruction_set: str) ->
     """Run tests with a limited instruction set of the library. The extension uses the same one."""
     tests = [
         test_silu_mul_equals_its_definition,
-        test_large_and_nonfinite_elements_within_long_vectors,
-        test_silu_mul_of_strided_and_broadcast_operands,
+        test_silu_mul_is_correct_for_extreme_elements_of_long_vectors,
+        test_silu_mul_is_correct_for_strided_and_broadcast_operands,
     ]
     names = [f"{__file__}::{test.__name__}" for test in tests]
     environment = {**os.environ, "FLAMBEAU_ISA": instruction_set}

@@ -22,7 +22,7 @@ def test_each_dtype_has_separate_buckets():
     assert _bucket_indices(parameters, [1000]) == [[4, 3, 1], [2, 0]]
 
 
-def test_only_one_bucket_is_the_last():
+def test_is_last_is_true_only_for_the_last_bucket():
     buckets = in_buckets([fb.zeros(4) for _ in range(3)], [1])
     assert [(bucket.index, bucket.is_last) for bucket in buckets] == [(0, False), (1, False), (2, True)]
 

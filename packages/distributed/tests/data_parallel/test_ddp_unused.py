@@ -128,7 +128,7 @@ def test_outputs_are_found_in_containers(one_process, into):
     assert [each.grad is None for each in model.parameters()] == [False, True, False, True]
 
 
-def test_a_parameter_that_is_an_output_is_used(one_process):
+def test_a_parameter_that_is_an_output_counts_as_used(one_process):
     class Itself(nn.Module):
         def __init__(self):
             super().__init__()

@@ -140,14 +140,14 @@ def test_programs_compute_with_the_strides_of_each_call():
 
 
 @pytest.mark.parametrize("divide", [lambda x: x.split(2), lambda x: x.unbind(), lambda x: x.chunk(3)])
-def test_another_number_of_parts_is_captured_again(divide):
+def test_a_split_into_another_number_of_parts_is_captured_again(divide):
     compiled = fb.compile(divide)
     for size in (4, 5, 2, 4):
         x = fb.arange(size)
         assert [part.tolist() for part in compiled(x)] == [part.tolist() for part in divide(x)]
 
 
-def test_another_number_of_parts_does_not_repeat_a_side_effect():
+def test_capturing_another_number_of_parts_does_not_repeat_a_side_effect():
     total = fb.zeros(())
 
     def f(x):

@@ -352,7 +352,7 @@ def test_functions_that_read_a_python_attribute_of_an_argument_run_uncompiled():
         assert compiled(x).item() == x.scale
 
 
-def test_an_exception_of_a_program_is_that_of_the_function():
+def test_a_program_raises_the_exception_of_its_function():
     compiled = fb.compile(lambda x: x.view(3, -1) + 1)
     compiled(fb.ones(3))
     with pytest.raises(RuntimeError, match="shape"):
@@ -371,7 +371,7 @@ def test_functions_catch_the_exceptions_of_later_calls():
     assert [compiled(fb.ones(size)).sum().item() for size in (3, 4, 6)] == [3.0, 0.0, 6.0]
 
 
-def test_views_in_place_of_an_argument_change_its_shape_in_each_call():
+def test_in_place_view_operators_change_the_shape_of_an_argument_in_each_call():
     compiled = fb.compile(lambda x: x.t_() * 2)
     for _ in range(2):
         x = fb.ones(2, 3)

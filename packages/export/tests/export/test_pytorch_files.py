@@ -115,7 +115,7 @@ def test_loaded_programs_compute_their_graph():
     assert "linear = torch.ops.aten.linear.default(x, p_weight)" in exported.code
 
 
-def test_inputs_have_the_exported_sizes():
+def test_inputs_of_other_than_the_exported_sizes_are_rejected():
     module = load(exported_file(linear(), LINEAR_TENSORS)).module()
     for given, message in (
         (fb.ones(4, 2), "size 3 in dimension 1 of 'x', got 2"),

@@ -131,7 +131,7 @@ def test_branches_on_dynamic_dimensions_are_rejected():
         export(loop, fb.rand(3, 3), dynamic_axes={"x": [0]})
 
 
-def test_other_operators_for_smaller_sizes_cause_a_warning(compare):
+def test_a_program_that_runs_other_operators_for_smaller_sizes_causes_a_warning(compare):
     def program(x):
         return x.exp() if len(x) > 5 else x.log()
 

@@ -30,7 +30,7 @@ def test_binary_operators_of_broadcast_and_strided_operands_match_the_cpu(name, 
     assert not host_calls()
 
 
-def test_mixed_dtypes_promote_and_store(host_calls):
+def test_operands_of_mixed_dtypes_are_promoted(host_calls):
     x, y = fb.arange(10, dtype=fb.int32), fb.linspace(0, 1, 10, dtype=fb.float64)
     assert_close((x.cuda() + y.cuda()).cpu(), x + y)
     out = fb.empty(10, device="cuda", dtype=fb.float16)

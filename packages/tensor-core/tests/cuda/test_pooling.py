@@ -41,7 +41,7 @@ def test_max_pool_selects_the_first_of_equal_values(dtype, host_calls):
     assert not host_calls()
 
 
-def test_views_are_pooled(host_calls):
+def test_pooling_of_views_matches_the_cpu(host_calls):
     both(fb.max_pool2d, fb.randn(8, 9, 3, 2).permute(3, 2, 0, 1), 2, return_indices=True)
     both(fb.avg_pool2d, fb.randn(8, 9, 3, 2).permute(3, 2, 0, 1), 2)
     assert not host_calls()

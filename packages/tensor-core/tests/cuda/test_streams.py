@@ -113,7 +113,7 @@ def test_memory_of_a_capturing_stream_is_freed_afterwards():
     assert fb.empty(size, dtype=fb.uint8, device="cuda").data_ptr() == place
 
 
-def test_graphs_capture_and_replay_work():
+def test_a_captured_graph_replays_its_work():
     x = fb.zeros(4, device="cuda")
     _ = x * 2 + 1
     g = cuda.CUDAGraph()
