@@ -304,7 +304,7 @@ def with_tensors(function: Callable[..., Any], call: Call, chosen: list[int]) ->
 
 
 def mapped(function: Callable[..., Any], rng: Random) -> Callable[..., Any]:
-    """Map the function with vmap over the first dimension of some tensors, which is sometimes added."""
+    """Map the function with vmap over the first dimension of some tensors. At random, add this dimension."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         tensors = {i: x for i, x in enumerate(args) if isinstance(x, fb.Tensor)}

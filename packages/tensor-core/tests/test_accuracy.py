@@ -64,7 +64,8 @@ def operands_of(name, dtype, count):
     operands = [operand(domain, dtype, count, generator) for domain in domains]
     if name in INDEX or "polynomial" in name:
         operands[1] = np.trunc(operands[1])
-    if name in ("logaddexp", "logaddexp2", "hypot", "add", "sub", "atan2"):  # similar operands are harder
+    if name in ("logaddexp", "logaddexp2", "hypot", "add", "sub", "atan2"):
+        # Errors are larger where the operands are of similar size.
         operands[1][::2] = (operands[0] * generator.uniform(-2, 2, count)).astype(dtype)[::2]
     return operands
 

@@ -11,7 +11,7 @@ from ..workload import Code, Library, Workload, expression
 
 @dataclass(frozen=True)
 class Shape:
-    """One convolution with a square kernel: ``batch`` square images of ``size``, ``inputs`` to ``outputs`` channels."""
+    """One convolution of ``batch`` images of height and width ``size``, from ``inputs`` to ``outputs`` channels."""
 
     title: str
     batch: int

@@ -24,7 +24,8 @@ def test_verify_uses_a_tolerance_relative_to_the_largest_element():
         return lambda x: (fb.tensor([1000.0 + off, 1e-3 + off]),)
 
     example = (fb.ones(2),)
-    verified(program(0.01), lambda x: fb.tensor([1000.0, 1e-3]), example, {})  # off by 1e-5 of the largest
+    # The error is 1e-5 times the largest element.
+    verified(program(0.01), lambda x: fb.tensor([1000.0, 1e-3]), example, {})
     with pytest.raises(RuntimeError, match=r"output 0 .* differs .* by up to 2, and its largest element is 1e"):
         verified(program(2.0), lambda x: fb.tensor([1000.0, 1e-3]), example, {})
     tiny = fb.tensor([1e-9, 2e-9])

@@ -33,7 +33,7 @@ MIN_OPERATORS = 8  # checking the guards of a smaller program takes longer than 
 OPERATOR_ERRORS = (RuntimeError, ValueError, IndexError, TypeError)
 
 _NO_MATCH = object()  # returned by a replay whose inputs need another program
-_capturing = threading.RLock()  # a capture replaces `print` in all threads; one at a time
+_capturing = threading.RLock()  # held by each capture, because it replaces `print` in all threads
 # A function may fill its own caches during its first calls, so it runs uncompiled only after this number of calls that
 # change Python objects.
 MAX_CHANGES = 3

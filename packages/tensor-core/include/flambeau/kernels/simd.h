@@ -97,7 +97,8 @@ inline void transpose_rows(T* to, int64_t to_row, const T* from, int64_t from_ro
   typedef T Four __attribute__((vector_size(4 * sizeof(T)), aligned(sizeof(T)), may_alias));
   typedef T Rows __attribute__((vector_size(R * sizeof(T)), aligned(sizeof(T)), may_alias));
   const auto four = [&](int64_t i, int64_t j) { return *reinterpret_cast<const Four*>(from + i * from_row + j); };
-  const auto row = [&](int64_t i, int64_t j) -> Rows {  // if R is eight, followed by four elements of row i + 4
+  // Returns four elements of row i and, if R is eight, also four elements of row i + 4.
+  const auto row = [&](int64_t i, int64_t j) -> Rows {
     if constexpr (R == 4)
       return four(i, j);
     else

@@ -154,10 +154,10 @@ def register_dataclass(
     drop_field_names: list[str] | None = None,
     serialized_type_name: str | None = None,
 ) -> None:
-    """Register a dataclass as a container of its fields. Dropped fields get their default values when it is rebuilt.
+    """Register a dataclass as a container of its fields.
 
-    ``field_names`` is required if ``cls`` is not a dataclass. The constructor of ``cls`` must then accept the fields by
-    name.
+    Fields in ``drop_field_names`` get their default values when an instance is rebuilt. ``field_names`` is required if
+    ``cls`` is not a dataclass. The constructor of ``cls`` must then accept the fields by name.
 
     >>> from dataclasses import dataclass
     >>> from flambeau.utils import _pytree

@@ -115,7 +115,7 @@ class Timer:
         return max(self._timer.timeit(number), _MIN_SECONDS)
 
     def timeit(self, number: int = 1000000) -> Measurement:
-        """Measure ``number`` runs once."""
+        """Measure one block of ``number`` runs."""
         with set_torch_threads(self._task_spec.num_threads):
             self._time(max(number // 100, 2))
             return Measurement(number, [self._time(number)], self._task_spec)

@@ -14,9 +14,9 @@ class LeNet(nn.Module):
     Small images are padded, so that the input of the second convolution is large enough:
 
     ============== ================= ================= ===================================
-    image_size     first convolution second            e.g. after each pool
+    image_size     first convolution second            e.g. sides after each pooling
     ============== ================= ================= ===================================
-    32 and more    5x5               5x5               32: 14, 5 (the paper's)
+    32 and more    5x5               5x5               32: 14, 5 (the paper)
     28 to 31       5x5, padding 2    5x5               28: 14, 5 (MNIST)
     4 to 27        5x5, padding 2    5x5, padding 2    8: 4, 2 (Digits)
     ============== ================= ================= ===================================
