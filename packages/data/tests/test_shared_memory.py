@@ -130,16 +130,19 @@ def test_missing_space_for_shared_memory_raises(writer: Writer, monkeypatch: pyt
 
 
 def test_an_interrupt_while_segments_are_freed_is_not_lost(writer: Writer) -> None:
+    def free_until_interrupted() -> None:
+        reader = Reader(4)
+        writer.begin()
+        segment, _ = hand_over(writer, [np.ones(50000, np.uint8)], reader)
+        signal.setitimer(signal.ITIMER_REAL, 1e-4)
+        for _ in range(100_000):
+            reader.buffers(segment, [(0, 1)])
+            reader.take_released()
+
     previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
     try:
         for _ in range(200):
-            reader = Reader(4)
-            writer.begin()
-            segment, _ = hand_over(writer, [np.ones(50000, np.uint8)], reader)
             with pytest.raises(KeyboardInterrupt):
-                signal.setitimer(signal.ITIMER_REAL, 1e-4)
-                for _ in range(100_000):
-                    reader.buffers(segment, [(0, 1)])
-                    reader.take_released()
+                free_until_interrupted()
     finally:
         signal.signal(signal.SIGALRM, previous)
