@@ -1,15 +1,18 @@
 """Programs, compared with the traced functions: every layer, many operators, gradients."""
 
+import functools
+
 import numpy as np
 import pytest
 from layer_rows import LAYERS
 
 import flambeau as fb
-from flambeau import _core, nn
+from flambeau import _core, fx, nn
 from flambeau._tracing._calls import DROPPED, signature
 from flambeau._tracing._structure import leaves
+from flambeau.jit._graph import graph_of
 from flambeau.jit._operators import NATIVE
-from flambeau.jit._replay import _OWN
+from flambeau.jit._replay import OWN
 
 F = nn.functional
 
@@ -190,10 +193,41 @@ def test_overridden_operators_run_a_program_call_by_call(name):
     assert counting.calls
 
 
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_graphs_of_functions_equal_eager_mode(name):
+    function, *shapes = FUNCTIONS[name]
+    fb.manual_seed(0)
+    inputs = [fb.randn(shape) for shape in shapes]
+    program = fb.jit.trace(function, tuple(inputs), check_trace=False)
+    graph_module = fx.GraphModule(program._constants, graph_of(program.code))
+    fb.manual_seed(1)
+    expected = function(*inputs)
+    fb.manual_seed(1)
+    same(graph_module(*inputs), expected)
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: layer.text)
+def test_graphs_of_layers_equal_eager_mode(layer):
+    fb.manual_seed(0)
+    module, x = layer.make().eval(), fb.randn(layer.shape)
+    program = fb.jit.trace(module, x)
+    graph = graph_of(program.code)
+    state = {str(node.target): _attribute(program, str(node.target)) for node in graph.find_nodes(op="get_attr")}
+    fb.manual_seed(1)
+    expected = module(x)
+    fb.manual_seed(1)
+    same(fx.GraphModule(state, graph)(x), expected)
+
+
+def _attribute(program, path):
+    """Return a parameter, buffer or constant of a program."""
+    return functools.reduce(getattr, path.split("."), program)
+
+
 def test_program_operators_match_python_operators():
     """Check that operators in programs have the names and numbers of parameters of Python's operators."""
     training = {"run_backward", "gradient_of", "set_gradient", "clear_gradients", "step_optimizer", "set_grad_mode"}
-    own = {*_OWN, *training, "check_input", "clone"}
+    own = {*OWN, *training, "check_input", "clone"}
     for name, count in NATIVE.items():
         base = name.removesuffix("_")
         if name in own or base in own or name.startswith(("number_", "require_")):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import flambeau
 from flambeau._naming import own_module
+from flambeau.library._custom_op import CustomOpDef
 
 from ._names import _get_qualified_name, type_repr
 from .immutable_collections import immutable_dict, immutable_list
@@ -348,6 +349,8 @@ def _in_place(name: str) -> bool:
 
 def _writes(target: Any, kwargs: Iterable[str], impure_random: bool) -> bool:
     """Return True if a function of flambeau writes to arguments or, with ``impure_random``, draws random numbers."""
+    if isinstance(target, CustomOpDef):
+        return bool(target._mutated)
     name = getattr(target, "__name__", "")
     if not own_module(target).startswith("flambeau"):
         return False

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import flambeau
@@ -29,18 +30,19 @@ def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequen
     values: dict[str, Any] = {f"@{name}": tensor for name, tensor in zip(names, state, strict=True)}
     given = iter(inputs)
     for line in text.splitlines():
-        tokens = _tokens(line)
+        tokens = tokens_of(line)
         if tokens[0] == "input":
             values[tokens[1]] = next(given)
         elif tokens[0] == "return":
-            return tuple(_list(tokens[1:], values))
+            return tuple(argument_list(tokens[1:], values))
         else:
             _run(tokens, values)
     return ()
 
 
 @functools.lru_cache(4096)
-def _tokens(line: str) -> list[str]:
+def tokens_of(line: str) -> list[str]:
+    """Split a line of a program into tokens, without the comment."""
     found = []
     for token in _TOKENS.findall(line):
         if token == "#":
@@ -50,16 +52,22 @@ def _tokens(line: str) -> list[str]:
 
 
 def _run(tokens: list[str], values: dict[str, Any]) -> None:
-    start = tokens.index("(")
-    results = [token for token in tokens[: start - 1] if token.startswith("%")]
-    computed = _call(tokens[start - 1], _list(tokens[start + 1 : -1], values))
+    results, name, arguments = parsed_call(tokens, values)
+    computed = call(name, arguments)
     if not isinstance(computed, tuple | list):
         computed = (computed,)
     if results:
         values.update(zip(results, computed, strict=True))
 
 
-def _list(tokens: list[str], values: dict[str, Any]) -> list[Any]:
+def parsed_call(tokens: list[str], values: Mapping[str, Any]) -> tuple[list[str], str, list[Any]]:
+    """Return the names of the results, the name of the operator and the arguments of a call."""
+    start = tokens.index("(")
+    results = [token for token in tokens[: start - 1] if token.startswith("%")]
+    return results, tokens[start - 1], argument_list(tokens[start + 1 : -1], values)
+
+
+def argument_list(tokens: list[str], values: Mapping[str, Any]) -> list[Any]:
     """Return the values of tokens that are separated by commas. Brackets form nested lists."""
     stack: list[list[Any]] = [[]]
     for token in tokens:
@@ -83,7 +91,7 @@ def _unquoted(token: str) -> str:
     return re.sub(r"\\(.)", lambda found: "\n" if found[1] == "n" else found[1], token[1:-1])
 
 
-def _value(token: str, values: dict[str, Any]) -> Any:
+def _value(token: str, values: Mapping[str, Any]) -> Any:
     if token.startswith("%"):
         return values[token]
     if token.startswith("@"):
@@ -101,14 +109,16 @@ def _value(token: str, values: dict[str, Any]) -> Any:
     return token if token == "complex" else getattr(flambeau, token)  # a dtype or a memory format
 
 
-def _call(name: str, arguments: list[Any]) -> Any:
+def call(name: str, arguments: list[Any]) -> Any:
+    """Call an operator of a program."""
     if name.startswith("require_"):
         return _require(name, *arguments)
     if name.startswith("number_"):
         return _NUMBERS[name.removeprefix("number_")](*arguments)
-    if name in _OWN:
-        return _OWN[name](*arguments)
-    return _operator(name, arguments)
+    if name in OWN:
+        return OWN[name](*arguments)
+    function, positional, named = python_call(name, arguments)
+    return function(*positional, **named)
 
 
 def _require(name: str, a: Any, b: Any, text: str) -> None:
@@ -133,7 +143,8 @@ def _refuse_derivative(tensors: list[Any], name: str) -> None:
 
 
 def _index(tensor: Any, indices: list[Any]) -> Any:
-    return tensor[tuple(slice(None) if index is None else index for index in indices)]
+    key = tuple(slice(None) if index is None else index for index in indices)
+    return tensor[key if len(key) > 1 else key[0]]
 
 
 def _assign_all(tensor: Any, value: Any) -> None:
@@ -141,8 +152,8 @@ def _assign_all(tensor: Any, value: Any) -> None:
 
 
 def _to(tensor: Any, dtype: Any, device: Any, copy: bool, memory_format: Any) -> Any:
-    options = {"dtype": dtype, "device": device, "memory_format": memory_format}
-    return tensor.to(copy=copy, **{key: value for key, value in options.items() if value is not None})
+    options = {"dtype": dtype, "device": device, "copy": copy or None, "memory_format": memory_format}
+    return tensor.to(**{key: value for key, value in options.items() if value is not None})
 
 
 def _slice(tensor: Any, dim: int, start: Any, stop: Any, step: int) -> Any:
@@ -154,9 +165,9 @@ def _write_out(out: Any, result: Any) -> Any:
 
 
 # Functions for operators that have another name in Python, or that need several calls in Python.
-_OWN: dict[str, Callable[..., Any]] = {
+OWN: dict[str, Callable[..., Any]] = {
     "check_input": _check_input,
-    "size": lambda tensor, dim: tensor.shape[dim],
+    "size": lambda tensor, dim: tensor.size(dim),
     "stride": lambda tensor, dim: tensor.stride(dim),
     "numel": lambda tensor: tensor.numel(),
     "item": lambda tensor: tensor.item(),
@@ -175,10 +186,13 @@ _OWN: dict[str, Callable[..., Any]] = {
 }
 
 
-def _operator(name: str, arguments: list[Any]) -> Any:
+def python_call(name: str, arguments: list[Any]) -> tuple[Callable[..., Any], list[Any], dict[str, Any]]:
+    """Return the function, the positional and the keyword arguments of a call, without arguments equal to defaults."""
     if "::" in name:
-        return definition_of(name)._run_in_order(*arguments)
-    function = getattr(_core, name, None) or getattr(Tensor, name)
+        definition = definition_of(name)
+        count = len(arguments) - len(definition._keywords)
+        return definition, arguments[:count], dict(zip(definition._keywords, arguments[count:], strict=True))
+    function: Any = getattr(_core, name, None) or getattr(Tensor, name)
     positional: list[Any] = []
     named: dict[str, Any] = {}
     known = signature(function)
@@ -186,9 +200,17 @@ def _operator(name: str, arguments: list[Any]) -> Any:
     parameters = [p for p in known.parameters.values() if p.name not in DROPPED]
     for parameter, value in zip(parameters, arguments, strict=True):
         if parameter.kind is parameter.VAR_POSITIONAL:
-            positional.append(tuple(value))
-        elif parameter.kind is parameter.KEYWORD_ONLY:
+            positional.extend(value or [()])
+        elif _is_default(parameter, value):
+            continue
+        elif parameter.kind is parameter.KEYWORD_ONLY or len(positional) < parameters.index(parameter):
             named[parameter.name] = value
         else:
             positional.append(value)
-    return function(*positional, **named)
+    return function, positional, named
+
+
+def _is_default(parameter: inspect.Parameter, value: Any) -> bool:
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return False
+    return type(value) is type(parameter.default) and bool(value == parameter.default)
