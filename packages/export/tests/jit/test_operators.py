@@ -43,6 +43,11 @@ def test_every_layer_can_be_traced(layer):
 
 
 X, Y, IMAGE, INDEX = (3, 4), (4, 5), (2, 3, 6, 6), fb.tensor([2, 0, 1, 1])
+# Functions of a row of a tensor.
+MAPPED = [
+    *(lambda r: r.sum(), lambda r: r.mean(0, keepdim=True) * r, lambda r: r.prod(-1), lambda r: (r > 0).any()),
+    *(lambda r: r.amax(), lambda r: r.roll(1, 0), lambda r: (r > 0).count_nonzero(), lambda r: r.max()),
+]
 # Functions, one per line, with the shapes of their tensors.
 FUNCTIONS = {
     "arithmetic": (lambda x: (2 - x) / (x * x + 1) ** 0.5 - x.add(1, alpha=3) + 5 // (x.abs() + 1) % 2, X),
@@ -133,6 +138,8 @@ FUNCTIONS = {
     ),
     "comparing": (lambda x: (fb.isclose(x, x + 1e-9), fb.isin(x.round(), fb.tensor([0.0, 1.0])), x.isfinite()), X),
     "replaced": (lambda x: (x.log().nan_to_num(), x.select_scatter(x[0], 0, 1), x.clone().fill_(2.0)), X),
+    "mapped": (lambda x: tuple(fb.func.vmap(f)(x) for f in MAPPED), X),
+    "mapped convolution": (lambda x, w: fb.func.vmap(F.conv1d)(x, w), (2, 3, 2, 5), (2, 4, 2, 3)),
     "random": (
         lambda x: (F.dropout(x, 0.5), x + fb.randn(4), fb.rand_like(x), fb.randint(0, 9, (3,)), x.abs().bernoulli(0.3)),
         X,

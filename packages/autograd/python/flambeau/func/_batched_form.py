@@ -5,14 +5,23 @@ In the batched form, every tensor argument and result has an additional first di
 
 from typing import Any
 
-from flambeau import Tensor
+from flambeau import Tensor, _core
+from flambeau.func._fallback import loop
 from flambeau.func._rules import Call, Rule
 
 
 def rule_of(batched: Any) -> Rule:
-    """Return a rule that calls ``batched``, the batched form of an operator."""
+    """Return a rule that calls ``batched``, the batched form of an operator.
+
+    If calls are intercepted, the rule calls the operator itself. Both have the same name, so that a mode that records
+    calls, as traces do, would take the batched form for the operator.
+    """
 
     def rule(call: Call) -> Any:
+        if _core._is_intercepting():
+            from ._batching.reductions import reduction
+
+            return reduction(call) if "dim" in call.operator.parameters else loop(call)
         return call._replace(operator=batched).run(_each_tensor(call.batch, call.values))
 
     return rule
