@@ -90,13 +90,14 @@ def compile(
     Args:
         fullgraph: if True, raise RuntimeError with the reason and the line if no single program can represent the
             function.
-        dynamic: if False, capture a program for each combination of sizes. Otherwise a program serves all sizes.
+        dynamic: if False, capture a program for each combination of sizes. Otherwise a program serves all sizes, but
+            sizes are constants of the first program for a custom backend unless ``dynamic`` is True.
         mode, options, name, recompile_limit, isolate_recompiles, shapes_spec: accepted without effect.
         backend: None, "inductor", "cudagraphs" and "aot_eager" select this compiler. "eager" does not compile the
             model.
-            A backend that is a function is called with a `flambeau.fx.GraphModule` and the example tensors, and returns
-            a function that is called instead of the model. This happens once for each combination of shapes, dtypes and
-            other arguments, and again if an attribute or global that the model reads has changed.
+            A backend that is a function is called with the graph of each program or part of a divided program, a
+            `flambeau.fx.GraphModule`, and with example tensors. It returns a function of the same tensors that returns
+            a tuple or list of results, and that runs in place of the program.
         disable: if True, return ``model`` unchanged.
     Raises: RuntimeError if both ``mode`` and ``options`` are given, and for other backends and modes.
 
@@ -120,19 +121,20 @@ def compile(
         )
     if disable or isinstance(model, CompiledFunction | OptimizedModule):
         return model
+    all_sizes, custom = dynamic is not False, None
     if callable(backend):
-        from flambeau.fx._compile import compiled  # imported on first use
+        from flambeau._compile._custom_backend import CustomBackend  # imported on first use
 
-        return compiled(model, backend, fullgraph)
+        custom = CustomBackend(backend, dynamic)
     if isinstance(model, Module):
         if backend == "eager":
             return OptimizedModule(model)
-        return CompiledModule(model, fullgraph, dynamic is not False)
+        return CompiledModule(model, fullgraph, all_sizes, custom)
     if not callable(model):
         raise TypeError(f"flambeau.compile expects a function or a module, got {type(model).__name__}")
     if backend == "eager":
         return _uncompiled(model)
-    return CompiledFunction(model, fullgraph, dynamic is not False)
+    return CompiledFunction(model, fullgraph, all_sizes, custom)
 
 
 def _uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -310,7 +312,7 @@ def assume_constant_result(fn: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def is_compiling() -> bool:
-    """Return True while a function is being recorded, or while a backend other than flambeau's compiler calls it."""
+    """Return True while a function is being recorded, or while the backend "eager" calls it."""
     return other_backend.is_calling() or current() is not None
 
 

@@ -354,3 +354,20 @@ def test_a_forked_process_uses_the_compiled_programs():
         )
         os._exit(0 if good else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_with_dynamic_false_paths_for_other_sizes_are_kept():
+    runs = []
+
+    @fb.compiler.assume_constant_result
+    def count():
+        runs.append(len(runs))
+
+    def f(x):
+        count()
+        return x + 1 if x.sum() > 0 else x - 1
+
+    compiled = fb.compile(f, dynamic=False)
+    for given in (fb.ones(2), -fb.ones(3), -fb.ones(3), fb.ones(2)):
+        assert fb.equal(compiled(given), given + (1 if given.sum() > 0 else -1))
+    assert len(runs) == 2  # one capture for each size

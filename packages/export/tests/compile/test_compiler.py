@@ -24,7 +24,7 @@ def test_a_call_runs_the_captured_program():
         x = fb.randn(*shape)
         assert fb.equal(compiled(x), f(x))
     assert captures(compiled) == 1
-    assert "tanh" in compiled.captured[0].text
+    assert "tanh" in compiled.captured[0].part.text
 
 
 def test_running_statistics_change_once_per_call():

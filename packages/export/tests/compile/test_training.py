@@ -27,7 +27,7 @@ optim = pytest.importorskip("flambeau.optim")
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_compiled_training_step_equals_the_uncompiled_one(make, name):
     run = require_same(make, OPTIMIZERS[name])
-    text = run.captured[0].text
+    text = run.captured[0].part.text
     assert "run_backward(" in text and "clear_gradients(" in text
     assert ("step_optimizer(" in text) == (name != "Lion")  # the update of Lion is recorded as separate operators
 
@@ -167,7 +167,7 @@ def test_a_custom_optimizer_step_in_python_is_compiled():
         return step
 
     run = require_same(perceptron, OPTIMIZERS["SGD"], make_step=make_step)
-    assert "set_grad_mode(False)" in run.captured[0].text and "gradient_of(" in run.captured[0].text
+    assert "set_grad_mode(False)" in run.captured[0].part.text and "gradient_of(" in run.captured[0].part.text
 
 
 def test_a_step_with_an_enabled_scaler_runs_uncompiled():
@@ -204,7 +204,7 @@ def test_a_compiled_step_with_autocast_equals_the_eager_step(dtype):
         return step
 
     run = require_same(perceptron, OPTIMIZERS["AdamW"], make_step=make_step)
-    assert str(dtype).rpartition(".")[2] in run.captured[0].text
+    assert str(dtype).rpartition(".")[2] in run.captured[0].part.text
 
 
 def test_a_compiled_step_with_two_optimizers_equals_the_eager_step():

@@ -3,6 +3,7 @@
 import functools
 import math
 import operator
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -293,3 +294,18 @@ def test_libraries_can_write_their_own_tracers():
     ]
     x = flambeau.rand(3, 2)
     assert flambeau.equal(fx.GraphModule(model, graph)(x), model(x)) and "__call__" not in vars(nn.Module)
+
+
+def test_tracing_does_not_affect_other_threads() -> None:
+    model = nn.Linear(2, 2)
+    x = flambeau.ones(1, 2)
+    expected, found = model(x).tolist(), []
+
+    def program(y: Tensor) -> Tensor:
+        thread = threading.Thread(target=lambda: found.append(nn.functional.dropout(model(x), 0.0).tolist()))
+        thread.start()
+        thread.join()
+        return y + 1
+
+    fx.symbolic_trace(program)
+    assert found == [expected]

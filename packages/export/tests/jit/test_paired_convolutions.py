@@ -32,8 +32,8 @@ def test_convolution_pairs_are_merged_only_for_large_images():
         x = fb.randn(1, 5, size, size)
         with fb.no_grad():
             compiled(x)
-            program = compiled.programs.captured[0]
-            steps = _core._profile_program(program.native, (x,), program.state)
+            part = compiled.programs.captured[0].part
+            steps = _core._profile_program(part.native, (x,), part.state)
         calls, ran_as_one = steps[-1][:2]
         assert (calls, ran_as_one) == ([1, 2, 3], as_one)
 

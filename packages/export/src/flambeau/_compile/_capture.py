@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import flambeau
 from flambeau import Tensor, _core
@@ -19,10 +19,13 @@ from ._effects import Effects
 from ._guards import Snapshot, UnguardedError, UninitializedError
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS
-from ._program import Answers, CapturedProgram, SingleProgram
+from ._program import Answers, CapturedProgram, NoMatch, Part, SingleProgram
 from ._refusal import CHANGES_ARGUMENT, RETURNS_ARGUMENT, Refusal, object_change
 from ._results import plain_result, plain_value, structure_of
 from ._segments import Recording, Tree, path_of, source_files
+
+if TYPE_CHECKING:
+    from ._custom_backend import CustomBackend
 
 
 def capture(
@@ -32,6 +35,7 @@ def capture(
     tensors: Sequence[Tensor],
     fullgraph: bool,
     answers: Answers | None = None,
+    backend: CustomBackend | None = None,
 ) -> tuple[Any, CapturedProgram | Refusal]:
     """Run ``function(*args, **kwargs)`` and record it as a program.
 
@@ -40,6 +44,7 @@ def capture(
         fullgraph: raise an exception where the function does something that programs do not support.
         answers: the calls of a replay that stopped at an unknown branch, with their results. This run starts from the
             beginning, but does not repeat these calls.
+        backend: the custom backend that compiles the program, or None.
     Returns: the function's result; the program, or the reason why there is none.
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
         function raises.
@@ -54,7 +59,7 @@ def capture(
         if fullgraph:
             raise UnsupportedError(f"{error} (fullgraph=True)") from None
         return function(*args, **kwargs), Refusal(str(error))
-    return _Capture(function, contents, snapshot, tensors, fullgraph, answers or ()).run(args, kwargs)
+    return _Capture(function, contents, snapshot, tensors, fullgraph, answers or (), backend).run(args, kwargs)
 
 
 class _Capture:
@@ -63,7 +68,7 @@ class _Capture:
     Args:
         contents: the arguments before the run.
         snapshot: the objects that the function can reach, before the run.
-        tensors, fullgraph, answers: see `capture`.
+        tensors, fullgraph, answers, backend: see `capture`.
     """
 
     def __init__(
@@ -74,12 +79,19 @@ class _Capture:
         tensors: Sequence[Tensor],
         fullgraph: bool,
         answers: Answers,
+        backend: CustomBackend | None,
     ) -> None:
         self._function, self._contents, self._snapshot, self._tensors = function, contents, snapshot, tensors
         self._state, self._modules = _state_of(function, {id(t) for t in tensors})
         inputs = {f"input_{i}": tensor for i, tensor in enumerate(tensors)}
         self._names = list(inputs)
-        self._trace = CaptureTrace(inputs, self._state, snapshot, fullgraph)
+        self._backend = backend
+        self._part_of: Callable[[str, Mapping[str, Any]], Part] = Part
+        if backend is None:
+            self._trace = CaptureTrace(inputs, self._state, snapshot, fullgraph)
+        else:
+            self._trace = trace = backend.trace(inputs, self._state, snapshot, fullgraph)
+            self._part_of = functools.partial(backend.part, trace)
         self._trace.answers.extend(answers)
         for name, tensor in inputs.items():
             self._trace.effect("check_input", [tensor, name, tensor.dim()])
@@ -97,7 +109,27 @@ class _Capture:
             return self._run_again(args, kwargs), Refusal(f"recording raised {type(error).__name__}: {error}")
         program = self._refusal(result) or self._program(result)
         trace.open = False
-        return plain_result(result, self._snapshot.holds), program
+        result = plain_result(result, self._snapshot.holds)
+        if self._backend is not None and isinstance(program, CapturedProgram):
+            program.compile(self._tensors)
+            result = self._result_of_backend(program, result)
+        return result, program
+
+    def _result_of_backend(self, program: CapturedProgram, result: Any) -> Any:
+        """Run the program that a custom backend compiled, and return its result.
+
+        If the program changes a tensor that existed before the call, or if its result leads to another branch, return
+        the function's own ``result``.
+        """
+        if self._trace.changed_at is not None:
+            return result
+        state = flambeau.get_rng_state()
+        flambeau.set_rng_state(self._effects.rng_state)
+        compiled = program.run(self._tensors, self._trace.performed)
+        if isinstance(compiled, NoMatch):
+            flambeau.set_rng_state(state)
+            return result
+        return compiled
 
     def _run_again(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Repeat a run that raised an exception without recording. The function may raise the exception again."""
@@ -132,6 +164,8 @@ class _Capture:
         if trace.pauses and trace.has_effects_before_decision:
             reason = trace.pauses[-1].reason
             return Refusal(f"{reason}, after an in-place change of a tensor that exists before the call")
+        if self._backend is not None and trace.training.has_effects:
+            return Refusal("graphs for backends support neither changes of gradients nor steps of optimizers")
         if trace.pauses and trace.training.is_used:
             return Refusal(f"{trace.pauses[0].reason}, in a function that reads or computes gradients")
         return None
@@ -152,7 +186,8 @@ class _Capture:
         structure, outputs = structure_of(result, self._snapshot.holds)
         trace.open = False
         results = [trace.encoded(output).name for output in outputs]
-        recording = Recording({**self._state, **trace.constants}, trace.numbers, self._modules)
+        state = {**self._state, **trace.constants}
+        recording = Recording(state, trace.numbers, self._modules, lambda text: self._part_of(text, state))
         path = path_of(recording, trace.calls, trace.pauses, results, structure.packed)
         return Tree(path, [value.name for value in trace.inputs], guards, draws)
 
@@ -161,18 +196,19 @@ class _Capture:
         structure, outputs = structure_of(result, self._snapshot.holds)
         trace.training.begin()
         trace.training.release(guards)
+        text = written(trace, self._names, outputs, self._modules)
+        part = self._part_of(text, {**self._state, **trace.constants, **trace.training.options})
         program = SingleProgram(
-            written(trace, self._names, outputs, self._modules),
-            {**self._state, **trace.constants, **trace.training.options},
+            part,
             structure,
             guards,
             trace.has_late_requirement(draws),
-            not draws and not trace.has_effects,
+            self._backend is None and not draws and not trace.has_effects,
             isinstance(result, Tensor) or (type(result) is tuple and all(isinstance(x, Tensor) for x in result)),
             source_files(trace.calls),
         )
-        log("graph", program.text)
-        log("fusion", _core._program_plan(program.native))
+        log("graph", part.text)
+        log("fusion", _core._program_plan(part.native))
         log("guards", "\n".join(guards.paths))
         return program
 

@@ -48,7 +48,7 @@ _QUERIES = {
 # In-place operators that change the shape of a tensor instead of its elements.
 _RESHAPES = {"t_", "transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_", "as_strided_"}
 # Operators whose number of results depends on sizes. A program stops there for another number.
-_COUNT_DEPENDS_ON_SIZES = {
+COUNT_DEPENDS_ON_SIZES = {
     "split", "chunk", "unbind", "tensor_split", "hsplit", "vsplit", "dsplit", "unsafe_split", "unsafe_chunk",
 }  # fmt: skip
 # Calls that programs cannot record, because they change how gradients flow or which memory a tensor uses.
@@ -275,7 +275,7 @@ class CaptureTrace(PausingTrace):
 
 def _is_requirement(call: Call) -> bool:
     """Return True if a program stops at a call for some sizes."""
-    return call.name.startswith("require_") or call.name in _COUNT_DEPENDS_ON_SIZES
+    return call.name.startswith("require_") or call.name in COUNT_DEPENDS_ON_SIZES
 
 
 def _has_effect(call: Call) -> bool:

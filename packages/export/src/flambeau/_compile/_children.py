@@ -9,6 +9,7 @@ guards and is not used. If all programs are that small, the function runs withou
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from flambeau.nn.modules._hooks import calling_forward_by
 from ._guards import Compiled, Snapshot, UnguardedError
 
 if TYPE_CHECKING:
+    from ._custom_backend import CustomBackend
     from ._function import Programs
 
 
@@ -30,12 +32,13 @@ class Children:
 
     Args:
         function: a function or module that runs uncompiled.
+        all_sizes, backend: see `Programs`.
     Attributes:
         do_not_pay: True if all programs of the modules are so small that checking their guards takes longer.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._root = function
+    def __init__(self, function: Callable[..., Any], all_sizes: bool, backend: CustomBackend | None) -> None:
+        self._root, self._all_sizes, self._backend = function, all_sizes, backend
         self._reachable: set[int] | None = None
         self._programs: dict[int, Programs] = {}
         self._calls = 0
@@ -79,7 +82,8 @@ class Children:
     def _programs_of(self, module: Module) -> Programs:
         from ._function import Programs
 
-        programs = Programs(module.forward, False, type(module).__name__, children=self)
+        name, backend = type(module).__name__, copy.copy(self._backend)
+        programs = Programs(module.forward, False, name, self._all_sizes, self, backend)
         return self._programs.setdefault(id(module), programs)
 
 

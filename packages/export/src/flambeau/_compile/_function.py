@@ -7,10 +7,11 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import flambeau
 from flambeau import Tensor, _core
+from flambeau._settings import warn_once
 from flambeau.nn import Module
 from flambeau.utils import _pytree as pytree
 
@@ -24,6 +25,9 @@ from ._pausing import CONSTANTS
 from ._program import Answers, CapturedProgram, NoMatch
 from ._refusal import Refusal
 from ._segments import MAX_PATHS, Tree
+
+if TYPE_CHECKING:
+    from ._custom_backend import CustomBackend
 
 _PLAIN = (Tensor, flambeau.nn.Parameter)  # classes without ``__torch_function__``
 MAX_PROGRAMS = 8  # per function, as in PyTorch
@@ -129,6 +133,7 @@ class Programs(Compiled):
         fullgraph: raise `UnsupportedError` if no program can represent a call.
         children: the modules that are compiled one by one if the function runs uncompiled.
         all_sizes: if True, a program is used for all sizes of tensors, unless the function branches on them.
+        backend: the custom backend that compiles the programs, or None.
     """
 
     def __init__(
@@ -138,8 +143,10 @@ class Programs(Compiled):
         name: str,
         all_sizes: bool = True,
         children: Children | None = None,
+        backend: CustomBackend | None = None,
     ) -> None:
         self._function, self.fullgraph, self._name, self.all_sizes = function, fullgraph, name, all_sizes
+        self.backend = backend
         self.__wrapped__ = function
         self._of_caller = children
         self.clear()
@@ -156,7 +163,9 @@ class Programs(Compiled):
         self._last_reason = ""
         self._called = False
         self._do_not_pay: bool | None = None
-        self.children = self._of_caller or Children(self._function)
+        self.children = self._of_caller or Children(self._function, self.all_sizes, self.backend)
+        if self.backend is not None:
+            self.backend.clear()
 
     @property
     def captured(self) -> list[CapturedProgram]:
@@ -170,7 +179,12 @@ class Programs(Compiled):
 
     @property
     def do_not_pay(self) -> bool:
-        """True if all programs have fewer than `MIN_OPERATORS` operators: guards cost more time than they save."""
+        """True if all programs have fewer than `MIN_OPERATORS` operators: guards cost more time than they save.
+
+        False if a custom backend compiles the programs.
+        """
+        if self.backend is not None:
+            return False
         if self._do_not_pay is None and (self._captured or self._refused):
             texts = [text for program in self.captured for text, _ in program.graphs]
             self._do_not_pay = all(text.count(" = ") < MIN_OPERATORS for text in texts)
@@ -225,7 +239,9 @@ class Programs(Compiled):
         try:
             if self._last_reason:
                 log("guards", f"{self._name}: captured again, because {self._last_reason}")
-            result, program = capture(self._function, args, kwargs, leaves.tensors, self.fullgraph, answers)
+            result, program = capture(
+                self._function, args, kwargs, leaves.tensors, self.fullgraph, answers, self.backend
+            )
             if isinstance(program, Refusal):
                 self._count += 1
                 log("graph", f"{self._name} runs uncompiled: {program.text}")
@@ -247,8 +263,11 @@ class Programs(Compiled):
     def _keep(self, program: CapturedProgram, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Store a program for later calls, or add its path to an existing tree. If the tree is full, run eagerly."""
         programs = self._captured.get(leaves.key, [])
+        if not self.all_sizes or program.requires_late or program.fits_only_captured_sizes:
+            program.fixed_sizes = leaves.with_sizes()
         if isinstance(program, Tree):
-            tree = next((t for t in programs if isinstance(t, Tree) and t.add(program)), program)
+            trees = (t for t in programs if isinstance(t, Tree) and t.fixed_sizes == program.fixed_sizes)
+            tree = next((t for t in trees if t.add(program)), program)
             if tree.is_full:
                 _warn_of_paths(self._name, tree.reasons[-1])
                 self._refuse(leaves, Refusal(tree.reasons[-1]))
@@ -256,9 +275,7 @@ class Programs(Compiled):
             if tree is not program:
                 return
         self._count += 1
-        if not self.all_sizes or program.requires_late:
-            program.fixed_sizes = leaves.with_sizes()
-        elif (call := program.quick_call(args, kwargs)) is not None:
+        if program.fixed_sizes is None and (call := program.quick_call(args, kwargs)) is not None:
             self._quick = ((*call, program.is_repeatable), *self._quick)
         self._captured[leaves.key] = [program, *programs]
         self._reasons.pop(leaves.kind, None)
@@ -272,6 +289,8 @@ class Programs(Compiled):
         """
         kind = leaves.kind
         self._reasons[kind] = refusal.text
+        if self.backend is not None and not self.fullgraph:
+            warn_once(f"compile: {self._name} cannot be captured and runs without compilation: {refusal.text}")
         if refusal.may_end:
             changes = self._changes[kind] = self._changes.get(kind, 0) + 1
             if changes < MAX_CHANGES:
@@ -327,8 +346,15 @@ class CompiledFunction(Programs):
 
     bound_to_original = True
 
-    def __init__(self, function: Callable[..., Any], fullgraph: bool, all_sizes: bool = True) -> None:
-        super().__init__(function, fullgraph, getattr(function, "__qualname__", repr(function)), all_sizes)
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fullgraph: bool,
+        all_sizes: bool = True,
+        backend: CustomBackend | None = None,
+    ) -> None:
+        name = getattr(function, "__qualname__", repr(function))
+        super().__init__(function, fullgraph, name, all_sizes, backend=backend)
         functools.update_wrapper(self, function)
 
     def __reduce__(self) -> str:
@@ -344,20 +370,26 @@ class CompiledFunction(Programs):
 class CompiledModule(OptimizedModule):
     """Module that runs captured programs."""
 
-    def __init__(self, module: Module, fullgraph: bool, all_sizes: bool = True) -> None:
+    def __init__(
+        self, module: Module, fullgraph: bool, all_sizes: bool = True, backend: CustomBackend | None = None
+    ) -> None:
         super().__init__(module)
-        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__, all_sizes))
+        self._set_programs(fullgraph, all_sizes, backend)
+
+    def _set_programs(self, fullgraph: bool, all_sizes: bool, backend: CustomBackend | None) -> None:
+        module = self._orig_mod
+        programs = Programs(module, fullgraph, type(module).__name__, all_sizes, backend=backend)
+        object.__setattr__(self, "programs", programs)
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        state["programs"] = self.programs.fullgraph, self.programs.all_sizes
+        state["programs"] = self.programs.fullgraph, self.programs.all_sizes, self.programs.backend
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        fullgraph, all_sizes = state.pop("programs")
+        options = state.pop("programs")
         super().__setstate__(state)
-        module = self._orig_mod
-        object.__setattr__(self, "programs", Programs(module, fullgraph, type(module).__name__, all_sizes))
+        self._set_programs(*options)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the module."""

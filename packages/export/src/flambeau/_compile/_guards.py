@@ -163,28 +163,6 @@ def _is_special(name: str) -> bool:
     return name.startswith("__") and name.endswith("__") and name not in _WITHOUT_CODE
 
 
-def _restore(container: Any, contents: tuple[Any, ...]) -> None:
-    if isinstance(container, list):
-        container[:] = contents
-    elif isinstance(container, set):
-        container.clear()
-        container.update(contents)
-    elif isinstance(container, types.CellType):
-        (container.cell_contents,) = contents
-    elif isinstance(container, dict):
-        container.clear()
-        container.update(zip(contents[::2], contents[1::2], strict=True))
-    elif isinstance(container, tuple):
-        (space,) = container
-        for key, value in zip(contents[::2], contents[1::2], strict=True):
-            if isinstance(space, type):
-                delattr(space, key) if value is _MISSING else setattr(space, key, value)
-            elif value is _MISSING:
-                space.pop(key, None)
-            else:
-                space[key] = value
-
-
 class Snapshot:
     """The containers that can be reached from some objects, with their current contents.
 
@@ -253,12 +231,6 @@ class Snapshot:
         if index >= 0:
             return self._change(index)
         return next((path for read, then, path in self.views if _core._first_changed((read(),), (then,)) >= 0), None)
-
-    def undo_changes(self) -> None:
-        """Restore the contents of dictionaries, lists, sets, cells and classes."""
-        for container, contents in zip(self.containers, self.contents, strict=True):
-            if _core._first_changed((container,), (contents,)) >= 0:
-                _restore(container, contents)
 
     def _change(self, index: int) -> str:
         """Return the path of the entry that has changed in the container at ``index``."""

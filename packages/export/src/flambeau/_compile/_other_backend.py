@@ -1,4 +1,4 @@
-"""Calls of functions by the backend "eager" and by backends that are functions."""
+"""Calls of functions by the backend "eager"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import threading
 
 
 class _OtherBackend(threading.local):
-    """Context in which another backend than flambeau's compiler calls a function. A thread may enter it repeatedly."""
+    """Context in which the backend calls a function. A thread may enter it repeatedly."""
 
     _depth = 0
 

@@ -12,7 +12,7 @@ from typing import Any
 import flambeau
 from flambeau import Tensor, _core
 
-from ._program import CapturedProgram, SingleProgram
+from ._program import CapturedProgram, Part, SingleProgram
 from ._segments import Node, Tree, result_key
 
 _CALL = re.compile(r"(?:(?P<results>%\d+(?:, %\d+)*) = )?(?P<name>[\w:]+)\(")
@@ -142,20 +142,20 @@ def moved(reads: Sequence[Operand], writes: Sequence[Operand], name: str) -> int
     return sum(memories.values()) + sum(operand.nbytes for operand in fresh) if fresh or not writes else 0
 
 
-def segments(program: CapturedProgram, tensors: Sequence[Tensor]) -> Iterator[tuple[str, Any, Any, Any]]:
-    """Yield text, parsed program, inputs and state of a program, or of each segment that runs for ``tensors``.
+def segments(program: CapturedProgram, tensors: Sequence[Tensor]) -> Iterator[tuple[Part, Sequence[Tensor]]]:
+    """Yield a program and its inputs, or each segment that runs for ``tensors`` and the inputs of the segment.
 
     Segments after a pause with possible side effects, such as ``print``, are left out, because the call is not
     repeated.
     """
     if isinstance(program, SingleProgram):
-        yield program.text, program.native, tensors, program.state
+        yield program.part, tensors
         return
     assert isinstance(program, Tree)
     values: dict[str, Any] = dict(zip(program.inputs, tensors, strict=True))
     node: Node | None = program.root
     while node is not None:
-        yield node.text, node.native, node.given(values), node.state
+        yield node.part, node.given(values)
         node = _next(node, values)
 
 
@@ -184,10 +184,11 @@ def measured(program: CapturedProgram, tensors: Sequence[Tensor]) -> list[Profil
         flambeau.set_rng_state(random_state)
 
 
-def _measure_segment(text: str, native: Any, given: Sequence[Tensor], state: Sequence[Tensor]) -> Profile:
-    inputs, state = tuple(map(_copy, given)), tuple(map(_copy, state))
-    single, fused = (_fastest_steps(each, inputs, state) for each in (_core._parse_program(text, False), native))
-    operators = _operators(text)
+def _measure_segment(part: Part, given: Sequence[Tensor]) -> Profile:
+    inputs, state = tuple(map(_copy, given)), tuple(map(_copy, part.state))
+    unfused = _core._parse_program(part.text, False)
+    single, fused = (_fastest_steps(each, inputs, state) for each in (unfused, part.native))
+    operators = _operators(part.text)
     for (number,), _, seconds, reads, writes, _ in single:
         operator = operators[number]
         operator.results = writes or (reads[:1] if operator.name.endswith("_") else ())
@@ -196,10 +197,10 @@ def _measure_segment(text: str, native: Any, given: Sequence[Tensor], state: Seq
     checks = [step for step in steps if all(operator.is_bookkeeping for operator in step.operators)]
     edges = [
         (operators[producer], operators[consumer], reason)
-        for producer, consumer, reason in _core._program_boundaries(native)
+        for producer, consumer, reason in _core._program_boundaries(part.native)
     ]
     profile = Profile(
-        text,
+        part.text,
         [step for step in steps if step not in checks],
         (sum(step.seconds for step in checks), len(checks)),
         [edge for edge in edges if edge[0].results and not edge[1].is_bookkeeping],

@@ -40,6 +40,7 @@ class CapturedProgram(ABC):
             cannot run again from its beginning.
         is_repeatable: True if the program has no side effects, so that the function can run after the program raised an
             error.
+        fits_only_captured_sizes: True if the program is valid only for the sizes of the captured call.
         fixed_sizes: the key with the sizes of the arguments (`_Leaves.with_sizes`) if the program is valid only for
             these sizes, or None.
     """
@@ -47,6 +48,7 @@ class CapturedProgram(ABC):
     snapshot: Snapshot
     requires_late = False
     is_repeatable = False
+    fits_only_captured_sizes = False
     fixed_sizes: Any = None
 
     @abstractmethod
@@ -56,6 +58,10 @@ class CapturedProgram(ABC):
         Args:
             answers: the `answers` of an earlier `NoMatch`, whose calls the program does not repeat.
         """
+
+    def compile(self, tensors: Sequence[Tensor]) -> None:
+        """Pass the program to its custom backend if it has one. A divided program does this when it runs."""
+        return
 
     @property
     @abstractmethod
@@ -81,19 +87,43 @@ class CapturedProgram(ABC):
         return None
 
 
+class Part:
+    """Part of a program that runs without Python.
+
+    Args:
+        text: text of the part.
+        state: dictionary from names to the tensors and options of optimizers that the part may read.
+    Attributes:
+        state: those that it reads, in order.
+        fits_only_captured_sizes: True if the part is valid only for the sizes of the captured call.
+    """
+
+    fits_only_captured_sizes = False
+
+    def __init__(self, text: str, state: Mapping[str, Tensor | Option]) -> None:
+        self.text, self.native = text, _core._parse_program(text)
+        self.state: tuple[Any, ...] = tuple(state[name] for name in _core._program_state(self.native))
+
+    def compile(self, tensors: Sequence[Tensor]) -> None:
+        """Do nothing. In the part of a custom backend, this method calls the backend."""
+
+    def run(self, tensors: Sequence[Tensor], unmet: Any) -> Any:
+        """Return the results for the inputs ``tensors``, or ``unmet`` if a requirement is not met."""
+        return _core._run_program(self.native, tensors, self.state, unmet)
+
+
 class SingleProgram(CapturedProgram):
     """Program without pauses.
 
     Args:
-        state: tensors that the program reads, and options of optimizers, in order.
+        part: the program.
         structure: structure of the results.
         returns_plain: True if the function returns a tensor or a plain tuple of tensors.
     """
 
     def __init__(
         self,
-        text: str,
-        state: Mapping[str, Tensor | Option],
+        part: Part,
         structure: Structure,
         snapshot: Snapshot,
         requires_late: bool,
@@ -101,8 +131,7 @@ class SingleProgram(CapturedProgram):
         returns_plain: bool,
         files: Mapping[str, str],
     ) -> None:
-        self.text, self.native = text, _core._parse_program(text)
-        self.state = tuple(state[name] for name in _core._program_state(self.native))
+        self.part, self.fits_only_captured_sizes = part, part.fits_only_captured_sizes
         self.snapshot, self.requires_late, self.is_repeatable = snapshot, requires_late, is_repeatable
         self._structure, self._returns_plain, self._files = structure, returns_plain, files
 
@@ -114,19 +143,25 @@ class SingleProgram(CapturedProgram):
     @property
     def graphs(self) -> list[tuple[str, Any]]:
         """A list with one pair: the text of the program and the parsed program."""
-        return [(self.text, self.native)]
+        return [(self.part.text, self.part.native)]
+
+    def compile(self, tensors: Sequence[Tensor]) -> None:
+        """Pass the program to its custom backend if it has one."""
+        self.part.compile(tensors)
 
     def run(self, tensors: Sequence[Tensor], answers: Answers | None) -> Any:
         """Return the function's result, or a `NoMatch` if the sizes of the tensors take another branch."""
         unmet = NoMatch("the sizes of the arguments lead to another branch", answers)
-        results = _core._run_program(self.native, tensors, self.state, unmet)
+        results = self.part.run(tensors, unmet)
         return results if results is unmet else self._structure.packed(results)
 
     def quick_call(self, args: tuple[Any, ...], kwargs: Any) -> tuple[Any, Any] | None:
         """Return the program for the fast path, which takes distinct contiguous tensors as positional arguments."""
-        simple = not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
+        simple = (
+            type(self.part) is Part and not kwargs and all(isinstance(a, Tensor) and a.is_contiguous() for a in args)
+        )
         if not simple or self.requires_late or self.snapshot.views or len({id(a) for a in args}) < len(args):
             return None
         guards = self.snapshot.containers, self.snapshot.contents
-        call = _core._compiled_call(self.native, args, self.state, *guards, self._structure.spec is None)
+        call = _core._compiled_call(self.part.native, args, self.part.state, *guards, self._structure.spec is None)
         return call, None if self._returns_plain else self._structure.packed

@@ -22,7 +22,7 @@ from functools import cached_property
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _core
+from flambeau import Tensor
 from flambeau._tracing._numbers import Sizes
 from flambeau._tracing._recorder import Call, Value
 from flambeau._tracing._structure import leaves
@@ -30,7 +30,7 @@ from flambeau.jit._text import needed_calls, text_of_calls
 from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot
-from ._program import Answers, CapturedProgram, NoMatch
+from ._program import Answers, CapturedProgram, NoMatch, Part
 
 MAX_PATHS = 32  # maximum number of paths in a tree
 MAX_PAUSES = 100  # maximum number of pauses on a path
@@ -117,11 +117,13 @@ class Recording:
         state: dictionary from names, without the leading ``@``, to tensors.
         numbers: dictionary from the names of numbers in the program to the calls that compute them.
         modules: dictionary from ids of modules to their paths.
+        part_of: function that creates the part of a program from its text.
     """
 
     state: Mapping[str, Tensor]
     numbers: Mapping[str, Call]
     modules: Mapping[int, str]
+    part_of: Callable[[str], Part]
 
 
 class Node:
@@ -165,9 +167,7 @@ class Node:
         self.needs = frozenset(missing | (after - own))
         self.inputs = sorted(missing)
         self.number_inputs = {name for name in self.inputs if name in self.recording.numbers}
-        self.text = self._text(kept)
-        self.native = _core._parse_program(self.text)
-        self.state = tuple(self.recording.state[name] for name in _core._program_state(self.native))
+        self.part = self.recording.part_of(self._text(kept))
 
     def _is_list(self, name: str) -> bool:
         call = self.recording.numbers.get(name)
@@ -197,7 +197,7 @@ class Node:
         """Run the segment and add its results to ``values``; return False if a requirement is not met."""
         if not self.outputs and not self.calls:
             return True
-        results = _core._run_program(self.native, self.given(values), self.state, None)
+        results = self.part.run(self.given(values), None)
         if results is None:
             return False
         values.update(zip(self.outputs, results, strict=True))
@@ -273,6 +273,7 @@ class Tree(CapturedProgram):
 
     def __init__(self, root: Node, inputs: Sequence[str], snapshot: Snapshot, draws: bool) -> None:
         self.root, self.inputs, self.snapshot, self.draws = root, inputs, snapshot, draws
+        self.fits_only_captured_sizes = any(node.part.fits_only_captured_sizes for node in root.all())
 
     def add(self, other: Tree) -> bool:
         """Add the path of another capture; return False if it cannot be merged (see `merged`)."""
@@ -296,7 +297,7 @@ class Tree(CapturedProgram):
     @property
     def graphs(self) -> list[tuple[str, Any]]:
         """The text and the parsed program of each segment."""
-        return [(node.text, node.native) for node in self.root.all()]
+        return [(node.part.text, node.part.native) for node in self.root.all()]
 
     @property
     def files(self) -> dict[str, str]:
