@@ -238,6 +238,19 @@ def test_private_names_of_the_compiler_and_of_rpc_exist(run):
         for _ in range(2):
             assert torch.equal(compiled(x), f(x))
         assert torch._dynamo.explain(f)(x).graph_count == 2
+        graphs = []
+        def backend(graph, inputs):
+            graphs.append(graph)
+            return graph.forward
+        for _ in range(2):
+            assert torch.equal(torch._dynamo.optimize(backend)(f)(x), f(x))
+        assert len(graphs) == 4
+        try:
+            torch._dynamo.optimize_assert(backend)(f)(x)
+        except RuntimeError as error:
+            assert "graph_break() was called" in str(error)
+        else:
+            raise AssertionError
         from torch.distributed import rpc
         assert not rpc.is_available()
         """

@@ -1,6 +1,7 @@
 """Names of ``torch._dynamo``, the part of PyTorch's compiler that captures functions."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from flambeau import Tensor
@@ -8,6 +9,7 @@ from flambeau._compile._optimized_module import OptimizedModule
 from flambeau.compiler import (
     allow_in_graph,
     assume_constant_result,
+    compile,
     disable,
     explain,
     is_compiling,
@@ -33,6 +35,8 @@ __all__ = [
     "mark_static",
     "mark_static_address",
     "maybe_mark_dynamic",
+    "optimize",
+    "optimize_assert",
     "reset",
     "reset_code_caches",
     "set_stance",
@@ -43,6 +47,37 @@ __all__ = [
 @disable(reason="graph_break() was called")
 def graph_break(msg: str = "") -> None:
     """Split the compiled program at this call: the parts before and after it are compiled separately."""
+
+
+def optimize(
+    backend: str | Callable[..., Any] = "inductor",
+    *,
+    nopython: bool = False,
+    disable: bool = False,
+    dynamic: bool | None = None,
+    **options: Any,
+) -> Callable[[Any], Any]:
+    """Return a decorator that compiles a function or module with ``backend``; see `compile`.
+
+    Args:
+        nopython: the option ``fullgraph`` of `compile`.
+        options: accepted without effect.
+
+    >>> import flambeau as fb
+    >>> double = optimize(lambda graph, inputs: graph.forward)(lambda x: x * 2)
+    >>> double(fb.ones(2))
+    tensor([2., 2.])
+    """
+    decorator: Callable[[Any], Any] = compile(backend=backend, fullgraph=nopython, disable=disable, dynamic=dynamic)
+    return decorator
+
+
+def optimize_assert(backend: str | Callable[..., Any], **options: Any) -> Callable[[Any], Any]:
+    """Return `optimize` with ``nopython=True``: calls that one program cannot represent raise an error.
+
+    See `optimize`.
+    """
+    return optimize(backend, nopython=True, **options)
 
 
 def is_dynamo_supported() -> bool:
