@@ -300,6 +300,19 @@ def test_each_segment_is_passed_to_the_backend_once(capsys: pytest.CaptureFixtur
     assert [_targets(graph) for graph in backend.graphs] == [["sin"], ["sum", operator.gt], ["cos"], ["exp"]]
 
 
+def test_a_segment_can_have_several_inputs() -> None:
+    def function(x: Tensor, y: Tensor) -> Tensor:
+        total = x + y
+        if total.sum() > 0:
+            return total * y + x
+        return x - y
+
+    compiled = flambeau.compile(function, backend=lambda module, _: module.forward)
+    for sign in (1, -1):
+        x, y = sign * flambeau.ones(3), sign * flambeau.full((3,), 2.0)
+        assert compiled(x, y).tolist() == function(x, y).tolist()
+
+
 def test_segments_of_other_sizes_are_compiled_separately() -> None:
     backend = Backend()
     compiled = flambeau.compile(lambda x: x * len(x) if x.sum() > 0 else x * -len(x), backend=backend, dynamic=False)

@@ -94,8 +94,9 @@ class _GraphBuilder(dict[str, Any]):
     def add(self, tokens: list[str]) -> None:
         """Add the nodes of one line of the program."""
         if tokens[0] == "input":
-            name = "_".join(token for token in tokens[2:])
-            self._keep(tokens[1], self._proxy(self.graph.placeholder(re.sub(r"\W+", "_", name).strip("_"))))
+            placeholder = self.graph.placeholder(re.sub(r"\W+", "_", "_".join(tokens[2:])).strip("_"))
+            placeholder.target = placeholder.name  # unlike the names of inputs, names of nodes are unique
+            self._keep(tokens[1], self._proxy(placeholder))
         elif tokens[0] == "return":
             self.graph.output(self._tracer.create_arg(tuple(argument_list(tokens[1:], self))))
         elif not tokens[0].startswith(CHECKS):
