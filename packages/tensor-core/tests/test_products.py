@@ -388,3 +388,45 @@ def test_einsum_sums_one_operand_of_integers_in_int64(dtype):
     x = fb.full((300,), 7, dtype=getattr(fb, dtype))
     assert fb.einsum("i->", x).dtype is fb.int64 and fb.einsum("i->", x).item() == 2100
     assert fb.einsum("i,i->", x, x).dtype is x.dtype
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    ("m", "k", "n"), [(40, 16, 50), (130, 192, 33), (7, 300, 90), (1, 64, 100), (64, 5, 1), (3, 0, 4)]
+)
+def test_products_that_are_written_to_a_tensor_equal_new_products(m, k, n, dtype):
+    fb.manual_seed(0)
+    dtype = getattr(fb, dtype)
+    a, b, c = fb.randn(m, k, dtype=dtype), fb.randn(k, n, dtype=dtype), fb.randn(m, n, dtype=dtype)
+    x, y = fb.randn(3, m, k, dtype=dtype), fb.randn(3, k, n, dtype=dtype)
+    for out in (fb.full_like(c, fb.nan), fb.full((m, n + 3), fb.nan, dtype=dtype)[:, 1 : n + 1]):
+        for function in (fb.mm, fb.matmul, fb.linalg.matmul):
+            assert function(a, b, out=out) is out and fb.equal(out, a @ b)
+    batch = fb.full((3, m, n), fb.nan, dtype=dtype)
+    for function in (fb.bmm, fb.matmul):
+        assert function(x, y, out=batch) is batch and fb.equal(batch, x @ y)
+    for factors in ({}, {"alpha": -0.3}, {"beta": 0.5}, {"beta": 0, "alpha": 2}):
+        rows, version = fb.cat([c, c], 1)[:, :n], c._version
+        expected = fb.addmm(c, a, b, **factors)
+        assert fb.equal(rows.addmm_(a, b, **factors), expected)
+        assert fb.equal(c.clone().addmm_(a, b, **factors), expected) and c._version == version
+
+
+def test_products_that_overlap_their_operands_are_computed_before_they_are_written():
+    a = fb.arange(1024.0).reshape(32, 32)
+    expected = a @ a.mT
+    assert fb.equal(fb.mm(a.clone(), a.mT, out=a), expected)
+    a = fb.arange(1024.0).reshape(32, 32)
+    assert fb.equal(a.addmm_(a, a.mT), fb.arange(1024.0).reshape(32, 32) + expected)
+
+
+def test_addmm_in_place_has_gradients():
+    a, b = fb.randn(20, 30, requires_grad=True), fb.randn(30, 40)
+    c = fb.zeros(20, 40)
+    c.addmm_(a, b)
+    c.sum().backward()
+    assert fb.equal(a.grad, fb.ones(20, 40) @ b.T)
+    with pytest.raises(RuntimeError, match="requires grad"):
+        fb.mm(a, b, out=fb.zeros(20, 40))
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        fb.zeros(20, 40, requires_grad=True).addmm_(a.detach(), b)

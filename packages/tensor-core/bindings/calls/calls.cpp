@@ -161,12 +161,13 @@ PyObject* stored(const Binding& b, PyObject* result, PyObject* out) {
   return named_like(result, out, targets.get());
 }
 
+// Computes a result in out=, or returns null if the operator has not written to out=.
 PyObject* computed_into(const Binding& b, Arguments& values) {
   require<TypeError>(is_tensor(values.out), b.name, "(): argument 'out' must be Tensor, not ",
                      Py_TYPE(values.out)->tp_name);
   values.at[b.parameters.size()] = values.out;
-  Py_DECREF(checked(b.into->invoke(*b.into, values.at)));
-  return Py_NewRef(values.out);
+  const Object written(checked(b.into->invoke(*b.into, values.at)));
+  return written.get() == Py_None ? nullptr : Py_NewRef(values.out);
 }
 
 }  // namespace
@@ -182,7 +183,8 @@ PyObject* call_binding(PyObject* self, PyObject* const* args, size_t nargsf, PyO
     Arguments values;
     collect(b, args, count, kwnames, values);
     if (FLAMBEAU_UNLIKELY(b.form == Binding::InPlace)) return call_in_place(b, values);
-    if (values.out && b.into) return computed_into(b, values);
+    if (values.out && b.into)
+      if (PyObject* const written = computed_into(b, values)) return written;
     if (values.out && (b.flags & (kFactory | kDtypeOut))) adopt_dtype(b, values);
     Object result(checked(b.invoke(b, values.at)));
     if (b.form == Binding::Become) return become_view(b, values.at[0], result.get());

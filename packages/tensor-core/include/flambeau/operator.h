@@ -237,8 +237,8 @@ struct OperatorRecord {
   // Like `forward`, but writes the result to the first argument, for name_. With this function and without kInPlace,
   // name_ is only a method. With kInPlace and without this function, name_ copies the result of `forward`.
   OperatorFunction in_place = {};
-  // Like `forward`, with one more parameter: the tensor of out=, which receives the result. Without this function, out=
-  // receives a copy of the result of `forward`.
+  // Like `forward`, with one more parameter: the tensor of out=, which receives the result. Without this function, or
+  // if it returns an undefined tensor, out= receives a copy of the result of `forward`.
   OperatorFunction into = {};
   // The public module of the function, which then has the form kPrivate. In flambeau._core and in programs, a function
   // of flambeau.linalg has the name linalg_<name>.

@@ -1,4 +1,5 @@
 // Matrix products and their derivatives.
+#include "core/overlap.h"
 #include "cuda/operators.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
@@ -42,6 +43,18 @@ Tensor mm_values(const Tensor& a, const Tensor& b) {
   return to(out, a.dtype());
 }
 
+// Returns true if a kernel can write the product of a and b to `out` while it reads them.
+bool takes_product(const Tensor& out, const Tensor& a, const Tensor& b, const Shape& shape) {
+  const Dtype dtype = out.dtype();
+  const bool computes_in_dtype = dtype == Dtype::float32 || dtype == Dtype::float64;
+  if (!computes_in_dtype || a.dtype() != dtype || b.dtype() != dtype || out.shape() != shape) return false;
+  if (out.is_cuda() || a.is_cuda() || b.is_cuda() || out.is_meta() || a.is_meta() || b.is_meta()) return false;
+  const int d = out.dim();
+  const bool has_rows = out.stride(d - 1) == 1 && out.stride(d - 2) >= shape[d - 1];
+  return has_rows && out.numel() > 0 && !recording(out) && !recording(a, b) && !may_overlap(out, a) &&
+         !may_overlap(out, b);
+}
+
 void check_matrices(const Tensor& a, const Tensor& b) {
   require(a.dim() == 2 && b.dim() == 2, "mm: expected two matrices, got shapes ", a.shape(), " and ", b.shape());
   require(a.size(1) == b.size(0), "mat1 and mat2 shapes cannot be multiplied (", a.size(0), "x", a.size(1), " and ",
@@ -71,10 +84,19 @@ Tensor mm(const Tensor& a, const Tensor& b) {
   return out;
 }
 
+Tensor mm_into(const Tensor& a, const Tensor& b, const Tensor& out) {
+  check_matrices(a, b);
+  if (!takes_product(out, a, b, {a.size(0), b.size(1)})) return {};
+  begin_inplace(out, "mm");
+  gemm(a.size(0), b.size(1), a.size(1), 1, matrix_of(a), matrix_of(b), 0, out.bytes(), out.stride(0), out.dtype());
+  return out;
+}
+
 const Operator mm_operator({.signature = "mm(input, mat2)",
                             .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
                             .doc = "Compute the product of two matrices.",
                             .forward = mm,
+                            .into = mm_into,
                             .reference = "input @ mat2",
                             .samples = "f(2, 3), f(3, 4); i(2, 3), i(3, 4)"});
 
@@ -126,10 +148,19 @@ Tensor bmm(const Tensor& a, const Tensor& b) {
   return out;
 }
 
+Tensor bmm_into(const Tensor& a, const Tensor& b, const Tensor& out) {
+  check_batches(a, b);
+  if (!out.is_contiguous() || !takes_product(out, a, b, {a.size(0), a.size(1), b.size(2)})) return {};
+  begin_inplace(out, "bmm");
+  multiply_batches(out, a, b);
+  return out;
+}
+
 const Operator bmm_operator({.signature = "bmm(input, mat2)",
                              .forms = kFunction | kMethod | kOut | kExactOut | kLowerPrecision,
                              .doc = "Compute the products of two batches of matrices, (b, n, m) and (b, m, p).",
                              .forward = bmm,
+                             .into = bmm_into,
                              .reference = "input @ mat2",
                              .samples = "f(2, 2, 3), f(2, 3, 4); i(2, 2, 3), i(2, 3, 4)"});
 
@@ -164,10 +195,17 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   return reshape(out, batch);
 }
 
+Tensor matmul_into(const Tensor& a, const Tensor& b, const Tensor& out) {
+  return a.dim() == 2 && b.dim() == 2                             ? mm_into(a, b, out)
+         : a.dim() == 3 && b.dim() == 3 && a.size(0) == b.size(0) ? bmm_into(a, b, out)
+                                                                  : Tensor();
+}
+
 const Operator linalg_matmul_operator({.signature = "matmul(input, other)",
                                        .forms = kPrivate | kOut | kExactOut | kLowerPrecision,
                                        .doc = "Compute the matrix product, like flambeau.matmul.",
                                        .forward = matmul,
+                                       .into = matmul_into,
                                        .module = "flambeau.linalg",
                                        .reference = "input @ other",
                                        .samples = "f(2, 3), f(3, 4); f(3), f(2, 3, 2)"});
@@ -178,6 +216,7 @@ const Operator matmul_operator(
      .doc = "Compute the matrix product of vectors, matrices or broadcast batches of matrices. Gradient: both "
             "operands, any order.",
      .forward = matmul,
+     .into = matmul_into,
      .reference = "input @ other",
      .samples =
          "f(2, 3), f(3, 4); f(3), f(3); f(2, 1, 2, 3), f(4, 3, 2); f(2, 3), f(3); i(2, 3), i(3, 2); f(2, 0), f(0, 3)"});
@@ -241,10 +280,27 @@ Tensor addmm(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta,
   return add_product("addmm", input, a, b, beta, alpha, mm);
 }
 
+// Adds the product to the values of `input` in the kernel, without a tensor for the product. The results are those of
+// addmm(), because all terms are summed before the addition: there are few terms, and the product fills tiles.
+Tensor addmm_in_place(const Tensor& input, const Tensor& a, const Tensor& b, Scalar beta, Scalar alpha) {
+  constexpr int64_t kMaxTerms = 192, kMinWork = 4096;
+  check_matrices(a, b);
+  const int64_t m = a.size(0), n = b.size(1), k = a.size(1);
+  const bool one_addition = m > 1 && n > 1 && k <= kMaxTerms && m * n * k > kMinWork && beta.equals(1);
+  if (!one_addition || !fits(alpha, input.dtype()) || !takes_product(input, a, b, {m, n})) {
+    write_in_place(input, addmm(input, a, b, beta, alpha), "addmm");
+    return input;
+  }
+  begin_inplace(input, "addmm");
+  gemm(m, n, k, alpha.real(), matrix_of(a), matrix_of(b), 1, input.bytes(), input.stride(0), input.dtype());
+  return input;
+}
+
 const Operator addmm_operator({.signature = "addmm(input, mat1, mat2, *, beta=1, alpha=1)",
                                .forms = kFunction | kMethod | kOut | kExactOut | kInPlace | kLowerPrecision,
                                .doc = "Compute beta * input + alpha * mat1 @ mat2. Gradient: all three operands.",
                                .forward = addmm,
+                               .in_place = addmm_in_place,
                                .reference = "beta * input + alpha * (mat1 @ mat2)",
                                .samples = "f(2, 4), f(2, 3), f(3, 4); f(4), f(2, 3), f(3, 4), beta=2, alpha=0.5"});
 
