@@ -177,22 +177,14 @@ def test_settings_of_dynamo_and_inductor_can_be_assigned():
     """)
 
 
-def test_module_conversion_switches_accept_only_their_default():
+def test_switches_of_module_conversions_have_pytorchs_names():
     pytest.importorskip("flambeau.nn")
     run("""
-        for switch in ("overwrite", "swap"):
-            get = getattr(torch.__future__, f"get_{switch}_module_params_on_conversion")
-            choose = getattr(torch.__future__, f"set_{switch}_module_params_on_conversion")
-            choose(get())
-            try:
-                choose(True)
-            except NotImplementedError:
-                assert get() is False
-            else:
-                raise AssertionError
         layer = torch.nn.Linear(2, 2)
         weight = layer.weight
-        assert layer.double().weight is weight and weight.dtype == torch.float64
+        torch.__future__.set_overwrite_module_params_on_conversion(True)
+        assert torch.__future__.get_overwrite_module_params_on_conversion() is True
+        assert layer.double().weight is not weight
     """)
 
 

@@ -12,6 +12,7 @@
 #include "calls/intercept.h"
 #include "calls/overrides.h"
 #include "calls/watch.h"
+#include "flambeau/kept_values.h"
 #include "tensor/library_name.h"
 #include "tensor/peer.h"
 
@@ -237,6 +238,31 @@ PyObject* init_subclass(PyObject* type, PyObject* args, PyObject* kwargs) {
   });
 }
 
+PyObject* use_count(PyObject* self, PyObject*) {
+  const InterpreterSection section;
+  return PyLong_FromLongLong(tensor_of(self).impl()->use_count());
+}
+
+// _swap_tensor_impl(a, b)
+PyObject* swap_tensor_impl(PyObject*, PyObject* args) {
+  PyObject *a, *b;
+  if (!PyArg_ParseTuple(args, "O!O!", tensor_type, &a, tensor_type, &b)) return nullptr;
+  return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
+    require<TypeError>(is_tensor(a) && is_tensor(b), "_swap_tensor_impl: batched tensors cannot be swapped");
+    wait_for_operators();
+    count_uncounted_change();
+    auto &first = *reinterpret_cast<TensorObject*>(a), &second = *reinterpret_cast<TensorObject*>(b);
+    std::swap(first.tensor, second.tensor);
+    std::swap(first.is_gradient, second.is_gradient);
+    for (TensorObject* const o : {&first, &second}) {
+      link(o->tensor, o);
+      // The other object may have been tracked because of its class or the hooks of its tensor.
+      if (!PyObject_GC_IsTracked(reinterpret_cast<PyObject*>(o))) PyObject_GC_Track(o);
+    }
+    Py_RETURN_NONE;
+  });
+}
+
 Py_ssize_t length(PyObject* self) {
   Caller caller;
   if (caller.intercepts("__len__", self)) {
@@ -288,7 +314,8 @@ int contains(PyObject* self, PyObject* value) {
   });
 }
 
-Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(tensor_of(self).impl()) >> 4); }
+// id(self), as in PyTorch. It remains the same if _swap_tensor_impl() gives the object another tensor.
+Py_hash_t hash(PyObject* self) { return Py_hash_t(reinterpret_cast<size_t>(self)); }
 
 PyObject* compare(PyObject* self, PyObject* other, int op);
 
@@ -318,6 +345,9 @@ PyMethodDef methods[] = {
      METH_VARARGS | METH_KEYWORDS | METH_STATIC, "_make_subclass(cls, data, requires_grad=False)"},
     {"__init_subclass__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(init_subclass)),
      METH_VARARGS | METH_KEYWORDS | METH_CLASS, nullptr},
+    {"_use_count", use_count, METH_NOARGS, "Return the number of references that C++ code holds to the tensor."},
+    {"_swap_tensor_impl", swap_tensor_impl, METH_VARARGS | METH_STATIC,
+     "Exchange the elements, geometry and gradients of two tensors. See flambeau.utils.swap_tensors."},
     {}};
 PyMemberDef members[] = {{"__dictoffset__", T_PYSSIZET, offsetof(TensorObject, dict), READONLY, nullptr},
                          {"__weaklistoffset__", T_PYSSIZET, offsetof(TensorObject, weak_references), READONLY, nullptr},

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # Maps each module of another distribution, relative to flambeau, to the distribution.
 DISTRIBUTIONS = {
+    "__future__": "flambeau-nn",
     "autograd": "flambeau-autograd",
     "compiler": "flambeau-export",
     "data": "flambeau-data",
@@ -46,6 +47,7 @@ REGISTERED_BY = {
     "dispatch_handler": "utils._python_dispatch",
     "load_script": "jit",
     "make_graphed_callables": "autograd",
+    "raise_in_backward": "autograd",
     "require_grad": "autograd",
     "tensor_method": "autograd",
 }

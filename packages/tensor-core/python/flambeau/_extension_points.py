@@ -25,11 +25,13 @@ joined_group: Callable[[Any], Any] | None = None
 joined_batch_norm: Callable[..., Any] | None = None
 
 # require_grad makes a tensor require gradients. tensor_method returns a method of Tensor, such as backward, by its
-# name. make_graphed_callables implements flambeau.cuda.make_graphed_callables. Registered by the package that computes
-# gradients.
+# name. make_graphed_callables implements flambeau.cuda.make_graphed_callables. raise_in_backward makes the node that
+# accumulates the gradient of a leaf raise an error with a given text, and returns the node. Registered by the package
+# that computes gradients.
 require_grad: Callable[[Any], object] | None = None
 tensor_method: Callable[[str], Callable[..., Any]] | None = None
 make_graphed_callables: Callable[..., Any] | None = None
+raise_in_backward: Callable[[Any, str], Any] | None = None
 
 # Classes of the parameters and buffers of modules. Registered by flambeau.nn.
 Parameter: Callable[..., Any] | None = None

@@ -268,6 +268,31 @@ def as_subclass(self: Tensor, cls: type[TensorT]) -> TensorT:
         _core._overrides_heeded(heeded)
 
 
+def module_load(self: Tensor, other: Tensor, assign: bool = False) -> Tensor:
+    """Return the tensor that replaces this parameter or buffer when a module loads ``other`` from a state dictionary.
+
+    ``load_state_dict`` calls this method if ``flambeau.__future__.get_swap_module_params_on_conversion()`` is True, and
+    swaps the result with this tensor. A subclass of Tensor may override it. The result must be a new object.
+
+    Args:
+        other: value in the state dictionary.
+        assign: the argument of ``load_state_dict``.
+    Returns: ``other`` detached if ``assign`` is True, otherwise this tensor detached, with the values of ``other``.
+
+    >>> fb.zeros(2).module_load(fb.ones(2, dtype=fb.int64))
+    tensor([1., 1.])
+    """
+    if type(self) is not Tensor or type(other) is not Tensor:
+        from flambeau import overrides
+
+        if overrides.has_torch_function_variadic(self, other):
+            result: Tensor = overrides.handle_torch_function(
+                Tensor.module_load, (self, other), self, other, assign=assign
+            )
+            return result
+    return other.detach() if assign else self.copy_(other).detach()
+
+
 def _typed_storage(self: Tensor) -> Any:
     """Return the typed storage. In PyTorch, ``storage()`` warns, but this private method does not."""
     return self.storage()
@@ -332,7 +357,7 @@ def install() -> None:
     methods = (__array__, __array_wrap__, __reduce_ex__, __copy__, __deepcopy__, __format__, __dir__, __reversed__, new)
     for function in (
         *(*methods, __repr__, __array_namespace__, __imatmul__, to_device, as_subclass),
-        *(_typed_storage, _fix_weakref, _view_func),
+        *(_typed_storage, _fix_weakref, _view_func, module_load),
     ):
         setattr(Tensor, function.__name__, function)
     Tensor.__torch_function__ = __torch_function__  # type: ignore[assignment,method-assign]

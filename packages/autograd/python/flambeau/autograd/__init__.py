@@ -76,9 +76,14 @@ def _tensor_method(name: str) -> Any:
     return getattr(importlib.import_module("flambeau.autograd._tensor_methods"), name)
 
 
+def _raise_in_backward(leaf: Tensor, message: str) -> Any:
+    return importlib.import_module("flambeau.autograd._nodes").raise_in_backward(leaf, message)
+
+
 _extension_points.require_grad = Tensor.requires_grad_
 _extension_points.tensor_method = _tensor_method
 _extension_points.make_graphed_callables = _make_graphed_callables
+_extension_points.raise_in_backward = _raise_in_backward
 _extension_points.when_imported("flambeau.sparse", lambda: importlib.import_module("flambeau.autograd._saved_sparse"))
 
 if not TYPE_CHECKING:

@@ -42,6 +42,17 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
     return GradientEdge(*_engine.gradient_edge(tensor))
 
 
+def raise_in_backward(leaf: Tensor, message: str) -> Node:
+    """Make the AccumulateGrad node of ``leaf`` raise RuntimeError when it runs, and return the node."""
+
+    def fail(_: Any) -> None:
+        raise RuntimeError(message)
+
+    node = get_gradient_edge(leaf).node
+    node.register_prehook(fail)
+    return node
+
+
 def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     """Increment the version counter of one or several tensors, after a change that autograd did not see.
 

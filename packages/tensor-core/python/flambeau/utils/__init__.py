@@ -7,6 +7,10 @@ from typing import Any
 from flambeau import _public_names, _suggestions
 from flambeau._distributions import DISTRIBUTIONS
 
+from ._swapping import swap_tensors
+
+__all__ = ["swap_tensors"]
+
 __path__ = pkgutil.extend_path(__path__, __name__)
 
 

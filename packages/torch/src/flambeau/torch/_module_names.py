@@ -59,7 +59,6 @@ _MOVED = {
         ),
         "flambeau.distributed.run",
     ),
-    "torch.__future__": "flambeau.torch._future",
     "torch.functional": "flambeau",
     # PyTorch's reference implementations in Python, which return the same results as its operators.
     "torch._refs": "flambeau",

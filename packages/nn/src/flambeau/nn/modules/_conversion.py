@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import flambeau
-from flambeau import Tensor, empty_like, no_grad
+from flambeau import Tensor, __future__, empty_like, no_grad
+from flambeau.utils import swap_tensors
 
 from ..parameter import Parameter, is_lazy
 from ._tree import Tree
@@ -27,9 +28,9 @@ class Convertible(Tree):
             if module is not None:
                 module._apply(fn)
         with no_grad():
-            for parameter in self._parameters.values():
+            for name, parameter in self._parameters.items():
                 if parameter is not None:
-                    _convert_parameter(parameter, fn)
+                    self._parameters[name] = _convert_parameter(parameter, fn, f"{type(self).__name__}.{name}")
             for name, buffer in self._buffers.items():
                 if buffer is not None and is_lazy(buffer):
                     buffer.data = fn(buffer.data)
@@ -110,13 +111,45 @@ class Convertible(Tree):
         return self._apply(lambda tensor: tensor.share_memory_())
 
 
-def _convert_parameter(parameter: Parameter, fn: Callable[[Tensor], Tensor]) -> None:
-    gradient = parameter.grad
-    value = fn(parameter.data if is_lazy(parameter) else parameter.detach())
-    gradient = None if gradient is None else fn(gradient)
-    parameter.grad = None
-    parameter.data = value
+def _convert_parameter(parameter: Parameter, fn: Callable[[Tensor], Tensor], path: str) -> Parameter:
+    """Return the converted parameter. It is a new object only if `flambeau.__future__` requests that."""
+    lazy = is_lazy(parameter)
+    value = fn(parameter.data if lazy else parameter.detach())
+    if not lazy and (__future__.get_swap_module_params_on_conversion() or _is_wrapper(value)):
+        return _swap_parameter(parameter, value, fn, path)
+    gradient = None if parameter.grad is None else fn(parameter.grad)
+    if not lazy and __future__.get_overwrite_module_params_on_conversion():
+        parameter = Parameter(value, parameter.requires_grad)
+    else:
+        parameter.grad = None
+        parameter.data = value
     parameter.grad = gradient
+    return parameter
+
+
+def _is_wrapper(value: Tensor) -> bool:
+    """Return True if the elements of ``value`` are in other tensors, so that ``parameter.data = value`` loses them."""
+    if type(value) is Tensor:
+        return False
+    from flambeau.utils._python_dispatch import is_traceable_wrapper_subclass
+
+    return is_traceable_wrapper_subclass(value)
+
+
+def _swap_parameter(parameter: Parameter, value: Tensor, fn: Callable[[Tensor], Tensor], path: str) -> Parameter:
+    gradient, parameter.grad = parameter.grad, None
+    try:
+        swap_tensors(parameter, Parameter(value, parameter.requires_grad))
+    except Exception as error:
+        parameter.grad = gradient
+        raise RuntimeError(f"_apply(): Couldn't swap {path}") from error
+    if gradient is not None:
+        try:
+            swap_tensors(gradient, fn(gradient).requires_grad_(gradient.requires_grad))
+        except Exception as error:
+            raise RuntimeError(f"_apply(): Couldn't swap {path}.grad") from error
+        parameter.grad = gradient
+    return parameter
 
 
 def _parse_to(*args: Any, device: Any = None, dtype: Any = None, non_blocking: bool = False) -> tuple[Any, Any]:

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from flambeau import Tensor, no_grad, overrides
+from flambeau import Tensor, __future__, no_grad, overrides
+from flambeau.utils import swap_tensors
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ..parameter import NO_SHAPE_YET, Parameter, is_lazy
@@ -390,20 +391,42 @@ def _copy_actions(
             continue
         if current.is_meta and not assign and not is_lazy(current) and not value.is_meta:
             warnings.warn(NO_OPERATION.format(key=key), stacklevel=3)
-        fillings.append(partial(_copy_value, module, name, current, value, assign))
+        fillings.append(partial(_copy_value, module, key, current, value, assign))
     return fillings
 
 
-def _copy_value(module: Module, name: str, current: Tensor, value: Tensor, assign: bool) -> None:
+def _copy_value(module: Module, key: str, current: Tensor, value: Tensor, assign: bool) -> None:
     if is_lazy(value):
         return
-    if not assign:
+    if __future__.get_swap_module_params_on_conversion() and not is_lazy(current):
+        _swap_value(key, current, value, assign)
+    elif assign:
+        replacement = _as_parameter(value, current.requires_grad) if isinstance(current, Parameter) else value
+        setattr(module, key.rpartition(".")[2], replacement)
+    else:
         if is_lazy(current):
             current.materialize(value.shape)  # type: ignore[attr-defined]
         current.copy_(value)
-    elif not isinstance(current, Parameter):
-        setattr(module, name, value)
-    elif isinstance(value, Parameter):
-        setattr(module, name, value.requires_grad_(current.requires_grad))
-    else:
-        setattr(module, name, Parameter(value, current.requires_grad))
+
+
+def _as_parameter(value: Tensor, requires_grad: bool) -> Parameter:
+    return value.requires_grad_(requires_grad) if isinstance(value, Parameter) else Parameter(value, requires_grad)
+
+
+def _swap_value(key: str, current: Tensor, value: Tensor, assign: bool) -> None:
+    shapes = list(current.shape), list(value.shape)
+    try:
+        loaded = current.module_load(value, assign=assign)
+        if loaded is value or loaded is current:
+            raise RuntimeError(
+                "module_load returned one of self or other, please .detach() the result if returning one of the inputs "
+                "in module_load"
+            )
+        if isinstance(current, Parameter):
+            loaded = _as_parameter(loaded, current.requires_grad)
+        swap_tensors(current, loaded)
+    except Exception as error:
+        raise RuntimeError(
+            f'While swapping the parameter named "{key}", whose dimensions in the model are {shapes[0]} and whose '
+            f"dimensions in the checkpoint are {shapes[1]}, an exception occurred : {error}"
+        ) from error
