@@ -92,3 +92,14 @@ def test_plain_parameters_are_instances_of_parameter():
     assert type(parameter) is nn.Parameter and isinstance(parameter, nn.Parameter)
     assert not isinstance(fb.ones(2), nn.Parameter) and not isinstance(3, nn.Parameter)
     assert isinstance(copy.deepcopy(parameter), nn.Parameter)
+
+
+def test_a_parameter_keeps_the_class_of_its_data():
+    class Named(fb.Tensor):
+        pass
+
+    parameter = nn.Parameter(fb.ones(2).as_subclass(Named))
+    assert type(parameter) is Named and isinstance(parameter, nn.Parameter) and parameter.requires_grad
+    layer = nn.Module()
+    layer.weight = parameter
+    assert dict(layer.named_parameters()) == {"weight": parameter}

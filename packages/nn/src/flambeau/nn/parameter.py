@@ -51,7 +51,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
         sparse = data is not None and data.layout is not strided
         if sparse and cls is not Parameter:
             raise NotImplementedError(f"{cls.__name__}: not implemented for tensors of a sparse layout")
-        if data is not None and cls is Parameter and (sparse or _core._is_dispatching_class(type(data))):
+        if data is not None and cls is Parameter and (sparse or not _is_plain(data)):
             own: Self = data.detach().requires_grad_(requires_grad)  # type: ignore[assignment]
             if type(own) is not type(data):
                 raise RuntimeError(
@@ -78,6 +78,11 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     def __repr__(self) -> str:
         plain = self.detach().requires_grad_(self.requires_grad)
         return f"Parameter containing:\n{plain!r}"
+
+
+def _is_plain(data: Tensor) -> bool:
+    """Return True if a Parameter can replace the class of ``data``: the class is Tensor, a parameter or a buffer."""
+    return type(data) is Tensor or type.__instancecheck__(Parameter, data) or isinstance(data, Buffer)
 
 
 def _not_a_tensor(kind: type, data: Any) -> str:
