@@ -128,3 +128,9 @@ def test_make_fx_rejects_unsupported_tracing_modes():
     with pytest.raises(ValueError, match="Unexpected tracing mode"):
         make_fx(lambda x: x, tracing_mode="imaginary")
     assert FakeTensorMode().from_tensor(fb.ones(2)).shape == (2,)
+
+
+def test_make_fx_numbers_the_arguments_of_a_function_with_var_args():
+    traced = make_fx(lambda first, *others: first + others[0] * others[1])(fb.ones(2), fb.ones(2), fb.ones(2))
+    assert [node.name for node in traced.graph.nodes if node.op == "placeholder"] == ["arg0_1", "arg1_1", "arg2_1"]
+    assert traced(fb.ones(2), fb.ones(2), fb.ones(2) * 3).tolist() == [4, 4]

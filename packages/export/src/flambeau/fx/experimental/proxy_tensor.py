@@ -179,15 +179,15 @@ def _traced(leaf: Any, fake: FakeTensorMode | None) -> Any:
 
 
 def _names(f: Callable[..., Any], args: tuple[Any, ...]) -> list[str]:
-    """Return the names of the placeholders: parameter names with a number."""
+    """Return the names of the placeholders: parameter names with a number, or ``arg0_1`` if ``f`` takes ``*args``."""
     try:
         parameters = list(inspect.signature(f).parameters.values())
     except (TypeError, ValueError):
         parameters = []
+    fixed = not any(parameter.kind is parameter.VAR_POSITIONAL for parameter in parameters)
     names: list[str] = []
     for i, value in enumerate(args):
-        fixed = i < len(parameters) and parameters[i].kind is not inspect.Parameter.VAR_POSITIONAL
-        name = parameters[i].name if fixed else "arg"
+        name = parameters[i].name if fixed and i < len(parameters) else f"arg{i}"
         count = len(_pytree.tree_leaves(value))
         names += [f"{name}_{k + 1}" for k in range(count)]
     return names
