@@ -101,3 +101,22 @@ def test_exported_programs_have_a_state_dict_and_can_be_saved():
     assert fb.equal(loaded.module()(fb.ones(4, 3), PAIR), model(fb.ones(4, 3), PAIR))
     with pytest.raises(TypeError, match="must be an instance of 'ExportedProgram'"):
         save(model, buffer)
+
+
+def test_export_keeps_buffers_and_inputs():
+    class Counter(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("calls", fb.zeros(1))
+            self.norm = nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            self.calls = self.calls + 1
+            return self.norm(x.mul_(2))
+
+    model, x = Counter(), fb.randn(4, 3)
+    before, calls = x.clone(), model.calls
+    program = export(model, (x,))
+    assert fb.equal(x, before) and model.calls is calls and calls.item() == 0
+    assert model.norm.num_batches_tracked.item() == 0 and model.norm.running_mean.tolist() == [0, 0, 0]
+    assert program.module().norm.running_mean is model.norm.running_mean

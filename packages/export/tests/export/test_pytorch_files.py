@@ -180,7 +180,7 @@ def test_loaded_programs_have_constants_and_mutate_buffers_and_inputs():
     exported = load(exported_file(program(described, inputs, outputs, [LEAF]), constants={"n": one, "t": one}))
     x = fb.ones(2)
     assert exported.module()(x).item() == 4 and exported.module()(x).item() == 6
-    assert x.tolist() == [4, 4] and exported.state_dict == {} and list(exported.constants) == ["t"]
+    assert x.tolist() == [4, 4] and exported.state_dict == {} and list(exported.constants) == ["t", "n"]
     assert [name for name, _ in exported.named_buffers()] == ["n"]
 
 

@@ -20,7 +20,7 @@ from flambeau.library._own_operators import own
 from . import _conversions, _decompositions, _indexing
 from . import _layer_decompositions as _layer_decompositions  # the import registers the decompositions
 
-_PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.special": "special_", "flambeau.fft": "fft_"}
+PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.special": "special_", "flambeau.fft": "fft_"}
 # Aliases of pointwise operators. PyTorch dispatches an alias as the operator itself.
 _ALIASES: dict[str, str] = {alias: row["name"] for row in _core.pointwise_rows() for alias in row["aliases"]}
 _SLOTS = {"__getitem__": _indexing.get, "__setitem__": _indexing.set_}
@@ -108,7 +108,7 @@ def _find_target(called: Any) -> _Target | None:
     if name in _SLOTS:
         slot: Any = _SLOTS[name]
         return _Target(slot, None)
-    name = _PREFIXES.get(own_module(called), "") + name
+    name = PREFIXES.get(own_module(called), "") + name
     name = _ALIASES.get(name, name)
     if (function := _decompositions.DECOMPOSITIONS.get(name)) is not None:
         return _Target(function, None)
@@ -118,7 +118,7 @@ def _find_target(called: Any) -> _Target | None:
     if any(_returns_tensors(schema) for schema in schemas) or name in _READS_VALUES:
         packet = getattr(aten, name, None)
         if packet is not None:
-            return _Target(None, packet, _parsing_order(name, schemas))
+            return _Target(None, packet, parsing_order(name, schemas))
     if schemas:
         return None
     if {name, f"nn_{name}"} & _own_operators() or name in _core._rows:
@@ -130,7 +130,7 @@ def _returns_tensors(schema: FunctionSchema) -> bool:
     return schema.is_mutable or any("Tensor" in each.type for each in schema.returns)
 
 
-def _parsing_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionSchema, ...]:
+def parsing_order(name: str, schemas: tuple[FunctionSchema, ...]) -> tuple[FunctionSchema, ...]:
     """Sort schemas in the order in which PyTorch's argument parser tries them: tensors before numbers."""
     if name in _NUMBERS_ARE_TENSORS:
         schemas = tuple(schema for schema in schemas if not schema.overload_name.startswith("Scalar"))
@@ -235,7 +235,7 @@ def _result_type(name: str) -> Any:
 def _result_converter(called: Any, schema: FunctionSchema) -> Callable[[Any], Any]:
     """Return a function that converts a result to the type that the Python function returns."""
     if len(schema.returns) > 1:
-        name = _PREFIXES.get(own_module(called), "") + called.__name__
+        name = PREFIXES.get(own_module(called), "") + called.__name__
         kind = _result_type(name)
         if kind is not None:
             return lambda result: kind(result) if type(result) in (tuple, list) else result

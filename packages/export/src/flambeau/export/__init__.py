@@ -13,17 +13,18 @@ flambeau.Size([7, 2])
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, NoReturn
+from typing import IO, Any
 
-from flambeau import Tensor, _public_names, _suggestions, jit
+from flambeau import Tensor, _public_names, _suggestions, jit, no_grad
 from flambeau._tracing._numbers import Number
 from flambeau.jit._trace import Trace
-from flambeau.nn import Module, Parameter
+from flambeau.nn import Module
+from flambeau.utils._pytree import tree_leaves
 
-if TYPE_CHECKING:
-    from ._archive import ExportedModule
+from .exported_program import ExportedProgram, ValueRanges
 
 __all__ = ["Dim", "ExportedProgram", "dims", "export", "load", "save"]
 
@@ -75,67 +76,6 @@ def dims(*names: str, min: int | None = None, max: int | None = None) -> tuple[D
     return tuple(Dim(name, min=min, max=max) for name in names)
 
 
-class ExportedProgram:
-    """Program that `export` returns.
-
-    Attributes:
-        example_inputs: positional and keyword arguments of the traced call; None for a program that was loaded.
-
-    >>> program = fb.export.export(nn.Linear(3, 2), (fb.ones(4, 3),))
-    >>> sorted(program.state_dict)
-    ['bias', 'weight']
-    >>> program.module()(fb.ones(4, 3)).shape
-    flambeau.Size([4, 2])
-    """
-
-    def __init__(self, module: jit.ScriptModule | ExportedModule, example_inputs: Any = None) -> None:
-        self._module, self.example_inputs = module, example_inputs
-
-    def module(self, check_guards: bool = True) -> jit.ScriptModule | ExportedModule:
-        """Return the program as a module with parameters."""
-        return self._module
-
-    @property
-    def code(self) -> str:
-        """Text of the program."""
-        return self._module.code
-
-    @property
-    def state_dict(self) -> dict[str, Any]:
-        """Parameters and buffers by name."""
-        return dict(self._module.state_dict())
-
-    @property
-    def constants(self) -> dict[str, Tensor]:
-        """Tensors of the program that are neither parameters nor buffers."""
-        return {name: self._module.get_buffer(name) for name in self._module._constants}
-
-    def parameters(self) -> Iterator[Parameter]:
-        """Return an iterator over the parameters."""
-        return self._module.parameters()
-
-    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """Return an iterator over pairs of name and parameter."""
-        return self._module.named_parameters()
-
-    def buffers(self) -> Iterator[Tensor]:
-        """Return an iterator over the buffers."""
-        return (buffer for _, buffer in self.named_buffers())
-
-    def named_buffers(self) -> Iterator[tuple[str, Tensor]]:
-        """Return an iterator over pairs of name and buffer."""
-        return ((n, b) for n, b in self._module.named_buffers() if n not in self._module._constants)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Raise RuntimeError: call the result of `module` instead."""
-        raise RuntimeError(
-            "Unable to call ExportedProgram directly. You should use `exported_program.module()` instead."
-        )
-
-    def __str__(self) -> str:
-        return f"ExportedProgram:\n{self.code}"
-
-
 def export(
     mod: Module,
     args: tuple[Any, ...],
@@ -149,7 +89,7 @@ def export(
     """Convert a module to a program by one traced run; see `flambeau.jit.trace` for details.
 
     Args:
-        mod: the module; it keeps its training or evaluation mode.
+        mod: the module; it keeps its training or evaluation mode, and the values of its buffers.
         args, kwargs: example arguments. Later inputs must have the same sizes in all dimensions that are not dynamic.
         dynamic_shapes: dynamic dimensions, as a mapping from argument names, or as a sequence in the order of the
             arguments. Each tensor has ``{dimension: Dim}`` or a sequence with one entry per dimension: a `Dim`,
@@ -168,11 +108,33 @@ def export(
     if not isinstance(args, tuple):
         raise ValueError(f"Expecting `args` to be a tuple of example positional inputs, got {type(args).__name__}")
     demands = _SizeRequirements(dynamic_shapes)
-    made: jit.ScriptModule = jit.trace(
-        mod, args, check_trace=False, example_kwarg_inputs=dict(kwargs or {}), _prepare=demands.note
-    )
+    kwargs = dict(kwargs or {})
+    with _restored_afterwards(mod, (args, kwargs)):
+        made: jit.ScriptModule = jit.trace(
+            mod, args, check_trace=False, example_kwarg_inputs=kwargs, _prepare=demands.note
+        )
     demands.check(made.code)
-    return ExportedProgram(made, (args, dict(kwargs or {})))
+    for path, module in mod.named_modules(remove_duplicate=False):
+        if module._non_persistent_buffers_set:
+            made.get_submodule(path)._non_persistent_buffers_set |= module._non_persistent_buffers_set
+    return ExportedProgram(made, (args, kwargs), demands.ranges)
+
+
+@contextlib.contextmanager
+def _restored_afterwards(mod: Module, inputs: Any) -> Iterator[None]:
+    """Restore the buffers of a module and the input tensors when the block ends."""
+    buffers = [(module._buffers, dict(module._buffers)) for module in mod.modules()]
+    tensors = [leaf for leaf in (*mod.buffers(), *tree_leaves(inputs)) if isinstance(leaf, Tensor)]
+    saved = [(tensor, tensor._version, tensor.detach().clone()) for tensor in tensors]
+    try:
+        yield
+    finally:
+        for registry, before in buffers:
+            registry.update(before)
+        with no_grad():
+            for tensor, version, values in saved:
+                if tensor._version != version:
+                    tensor.copy_(values)
 
 
 class _SizeRequirements:
@@ -181,6 +143,7 @@ class _SizeRequirements:
     def __init__(self, shapes: Any) -> None:
         self.shapes = shapes
         self.dynamic: dict[str, str] = {}  # declared dynamic dimensions by their names in the program
+        self.ranges: dict[str, ValueRanges] = {}  # limits of the dynamic dimensions by name
         self._firsts: dict[Dim, Number] = {}
 
     def note(self, trace: Trace, inputs: Mapping[str, Any]) -> None:
@@ -230,6 +193,7 @@ class _SizeRequirements:
             trace.require("eq", number, number.value)
         elif isinstance(wanted, Dim):
             number.text = wanted.__name__
+            self.ranges[wanted.__name__] = ValueRanges(wanted.min or 0, wanted.max)
             self.dynamic[number.name] = f"{text} ({wanted.__name__})"
             first = self._firsts.setdefault(wanted, number)
             if first is not number:
@@ -245,9 +209,11 @@ class _SizeRequirements:
                             f"{wanted} is {number.value} in the example inputs, which is outside of its limits"
                         )
                     trace.require(comparison, number, limit)
-        elif wanted is Dim.DYNAMIC:
-            self.dynamic[number.name] = text
-        elif wanted is not Dim.AUTO:
+        elif wanted in (Dim.DYNAMIC, Dim.AUTO):
+            self.ranges[text] = ValueRanges(0, None)
+            if wanted is Dim.DYNAMIC:
+                self.dynamic[number.name] = text
+        else:
             raise ValueError(f"dynamic_shapes must have a Dim, an int or None for {text}, got {wanted!r}")
 
     def check(self, code: str) -> None:

@@ -53,11 +53,15 @@ def tokens_of(line: str) -> list[str]:
 
 def _run(tokens: list[str], values: dict[str, Any]) -> None:
     results, name, arguments = parsed_call(tokens, values)
-    computed = call(name, arguments)
-    if not isinstance(computed, tuple | list):
-        computed = (computed,)
-    if results:
-        values.update(zip(results, computed, strict=True))
+    values.update(named_results(results, name, call(name, arguments)))
+
+
+def named_results(results: list[str], name: str, computed: Any) -> dict[str, Any]:
+    """Return the values that a call of the operator ``name`` has computed, by the names of the results."""
+    if not results:
+        return {}
+    is_one = name == "repeated" or not isinstance(computed, tuple | list)
+    return dict(zip(results, (computed,) if is_one else computed, strict=True))
 
 
 def parsed_call(tokens: list[str], values: Mapping[str, Any]) -> tuple[list[str], str, list[Any]]:
