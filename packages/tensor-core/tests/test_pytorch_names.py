@@ -120,7 +120,7 @@ def test_queries_return_the_values_of_a_cpu_build_of_pytorch(expression):
         ("set_num_interop_threads('1')", TypeError),
         ("set_flush_denormal(1)", TypeError),
         ("get_device_module('meta')", RuntimeError),
-        ("cond(3, min, max)", RuntimeError),
+        ("cond('3', min, max)", RuntimeError),
         *((f"{name}(1)", NotImplementedError) for name in ("SymInt", "SymFloat", "SymBool")),
         ("backends.foo", AttributeError),
         ("cpu.foo", AttributeError),
@@ -176,6 +176,7 @@ def test_cond_and_while_loop_run_the_selected_functions():
     x = fb.tensor(3.0)
     assert fb.cond(x > 2, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 4
     assert fb.cond(False, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 2
+    assert fb.cond(1, lambda v: v + 1, lambda v: v - 1, (x,)).item() == 4
     count, total = fb.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), (fb.tensor(0), fb.tensor(0)))
     assert (count.item(), total.item()) == (4, 6)
 

@@ -356,7 +356,11 @@ def test_names_can_be_imported_from_several_modules_of_pytorch(run):
     pytest.importorskip("flambeau.distributions")
     run("""
         import torch, torchvision
+        from functorch.experimental.control_flow import cond as functorch_cond
+        from torch._higher_order_ops import cond, map, scan, while_loop
+        from torch._higher_order_ops.map import map as map_of_module
         from torch._higher_order_ops.out_dtype import out_dtype
+        from torch._higher_order_ops.scan import scan as scan_of_module
         from torch._inductor.decomposition import register_decomposition
         from torch._library.infer_schema import infer_schema
         from torch._subclasses.functional_tensor import FunctionalTensor
@@ -366,6 +370,8 @@ def test_names_can_be_imported_from_several_modules_of_pytorch(run):
         from torch.sparse._triton_ops_meta import get_meta
         from torchvision.transforms.transforms import Compose
 
+        assert cond is torch.cond is functorch_cond and while_loop is torch.while_loop
+        assert map is map_of_module and scan is scan_of_module and torch._higher_order_ops.map is map
         assert Compose is torchvision.transforms.Compose and infer_schema is torch.library.infer_schema
         assert isinstance(torch.nn.Parameter, _ParameterMeta)
         assert compatibility(is_backward_compatible=False)(abs) is abs and register_decomposition([])(abs) is abs

@@ -123,14 +123,16 @@ def _check_is_size(i: Any, message: Message = None, *, max: int | None = None) -
 def cond(pred: Any, true_fn: Callable[..., T], false_fn: Callable[..., T], operands: Sequence[Any] = ()) -> T:
     """Return ``true_fn(*operands)`` if ``pred`` is true, and ``false_fn(*operands)`` otherwise.
 
-    Raises: RuntimeError if ``pred`` is neither a bool nor a one-element tensor.
+    Raises: RuntimeError if ``pred`` is neither a number nor a one-element tensor.
 
     >>> import flambeau
     >>> flambeau.cond(flambeau.tensor(True), lambda x: x + 1, lambda x: x - 1, (flambeau.tensor(1),))
     tensor(2)
     """
-    if not isinstance(pred, (bool, Tensor)) or (isinstance(pred, Tensor) and pred.numel() != 1):
-        raise RuntimeError(f"Expected pred to be bool or tensor of one element, but got {pred}.")
+    if not isinstance(pred, (bool, int, float, Tensor)):
+        raise RuntimeError(f"Expected pred to be bool or tensor, but got {pred}.")
+    if isinstance(pred, Tensor) and pred.numel() != 1:
+        raise RuntimeError(f"Expected pred to be bool or single-element tensor, but got {pred}.")
     return true_fn(*operands) if pred else false_fn(*operands)
 
 

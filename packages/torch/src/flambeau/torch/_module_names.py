@@ -27,7 +27,12 @@ _MOVED = {
     ),
     "torch._dynamo.testing": "flambeau.torch._dynamo_testing",
     "torch._logging": "flambeau.torch._logs",
-    **dict.fromkeys(("torch._higher_order_ops", "torch._higher_order_ops.associative_scan"), "flambeau.torch._scans"),
+    "torch._higher_order_ops": "flambeau.torch._scans",
+    **{
+        f"torch._higher_order_ops.{name}": "flambeau.torch._scans"
+        for name in ("associative_scan", "cond", "map", "scan", "while_loop")
+    },
+    "functorch.experimental.control_flow": "flambeau.torch._scans",
     "torch._inductor.decomposition": "flambeau.torch._decompositions",
     "torch._higher_order_ops.out_dtype": "flambeau.torch._output_dtypes",
     "torch.distributed._functional_collectives": "flambeau.torch._collectives",
