@@ -394,3 +394,23 @@ def test_copies_of_aten_operators_are_the_same_objects():
     packet = fb.ops.aten.add
     assert copy.deepcopy([packet, packet.Tensor]) == [packet, packet.Tensor]
     assert (str(packet), str(packet.Tensor)) == ("aten.add", "aten.add.Tensor")
+
+
+def test_autocast_casts_the_arguments_of_operators_with_a_registered_dtype():
+    @fb.library.custom_op("testing::weighted", mutates_args=())
+    def weighted(x: Tensor, weights: list[Tensor], power: int = 1) -> Tensor:
+        seen.append((x.dtype, [each.dtype for each in weights], fb.is_autocast_enabled("cpu")))
+        return x * weights[0] ** power
+
+    weighted.register_autograd(lambda ctx, grad: (grad * 2, None, None))
+    seen, x = [], fb.ones(2, requires_grad=True)
+    fb.library.register_autocast("testing::weighted", "cpu", fb.bfloat16)
+    with fb.autocast("cpu", dtype=fb.float16):
+        y = weighted(x, [fb.ones(2), fb.ones(2, dtype=fb.float64), fb.ones(2, dtype=fb.int64)])
+    assert y.dtype == fb.bfloat16
+    assert seen == [(fb.bfloat16, [fb.bfloat16, fb.float64, fb.int64], False)]
+    y.sum().backward()
+    assert x.grad.dtype == fb.float32 and x.grad.tolist() == [2, 2]
+    assert weighted(fb.ones(2), [fb.ones(2)]).dtype == fb.float32
+    with pytest.raises(ValueError, match="does not support autocast"):
+        weighted.register_autocast("mps", fb.bfloat16)

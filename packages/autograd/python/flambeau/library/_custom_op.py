@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flambeau
 from flambeau import Tensor, _core
+from flambeau.amp.autocast_mode import cast_tensors, is_autocast_available
 from flambeau.autograd import Function
 from flambeau.autograd.graph import increment_version
 from flambeau.library._schema import infer_schema
@@ -88,6 +89,7 @@ class CustomOpDef:
         self._decomposition: Callable[..., Any] | None = None
         self._decomposed_in_programs = False
         self._onnx: Callable[..., Any] | None = None
+        self._autocast_dtypes: dict[str, Any] = {}  # the key is a device type
         self._dispatch_rules: dict[type, Callable[..., Any]] = {}  # the key is a mode or class with __torch_dispatch__
         self._recorded: dict[Any, type[Function]] = {}  # the key is the structure of the nested arguments
         self.__name__ = self._qualname.rpartition("::")[2]
@@ -142,6 +144,10 @@ class CustomOpDef:
 
     def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call the operator with a value for every parameter."""
+        for device_type, dtype in self._autocast_dtypes.items():
+            if flambeau.is_autocast_enabled(device_type):
+                with flambeau.autocast(device_type, enabled=False):
+                    return self._run(*cast_tensors((args, named), device_type, dtype))
         arguments = dict(zip(self._signature.parameters, (*args, *named.values()), strict=True))
         for name in self._tensors:
             if not isinstance(arguments[name], Tensor):
@@ -233,6 +239,12 @@ class CustomOpDef:
                 f"{', '.join(map(repr, self._kernels)) or 'none'}; add one with register_kernel"
             )
         return kernel
+
+    def register_autocast(self, device_type: str, cast_inputs: Any) -> None:
+        """Set the dtype to which autocast casts the arguments. See `flambeau.library.register_autocast`."""
+        if not is_autocast_available(device_type):
+            raise ValueError(f"Device type '{device_type}' does not support autocast.")
+        self._autocast_dtypes[device_type] = cast_inputs
 
     def _has_derivative(self) -> bool:
         """Return True if results can require grad."""

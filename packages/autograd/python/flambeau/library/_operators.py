@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flambeau._suggestions import unknown_attribute
 from flambeau.library._aten import Aten, aten
@@ -240,8 +240,25 @@ def register_torch_dispatch(
     return definition_of(op).register_torch_dispatch(torch_dispatch_class, func)
 
 
-def register_autocast(op: str | CustomOpDef, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> NoReturn:
-    """Raise NotImplementedError, because autocast does not cast the arguments of custom operators."""
-    raise NotImplementedError(
-        "register_autocast is not supported; cast the arguments in the operator's function instead"
-    )
+def register_autocast(op: str | CustomOpDef, device_type: str, cast_inputs: Any, /, *, lib: Any = None) -> None:
+    """Set the dtype to which autocast casts the arguments of an operator.
+
+    In an autocast region of the device type, calls cast the floating tensors on this device to ``cast_inputs``, except
+    float64 tensors, and run the operator without autocast. Tensors in lists and tuples are cast as well.
+
+    Args:
+        op: the operator or its name.
+        device_type: ``"cpu"`` or ``"cuda"``.
+        cast_inputs: the dtype.
+        lib: accepted for compatibility with PyTorch; no effect.
+    Raises: ValueError if autocast does not support the device type.
+
+    >>> @fb.library.custom_op("example::doubled", mutates_args=())
+    ... def doubled(x: fb.Tensor) -> fb.Tensor:
+    ...     return x * 2
+    >>> fb.library.register_autocast("example::doubled", "cpu", fb.bfloat16)
+    >>> with fb.autocast("cpu"):
+    ...     doubled(fb.ones(2)).dtype
+    flambeau.bfloat16
+    """
+    definition_of(op).register_autocast(device_type, cast_inputs)
