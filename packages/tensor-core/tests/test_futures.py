@@ -18,7 +18,7 @@ def test_set_result_runs_callbacks():
     assert future.wait() == 1 and following.wait() == 20 and seen == [1]
     future.add_done_callback(lambda done: seen.append("at once"))
     assert seen == [1, "at once"] and future.done() and future.value() == 1
-    with pytest.raises(RuntimeError, match="already has a result"):
+    with pytest.raises(RuntimeError, match="mark a completed Future as complete again"):
         future.set_result(2)
 
 
@@ -55,8 +55,19 @@ def test_collect_all_and_wait_all_wait_for_all_futures():
     both = collect_all([first, second])
     first.set_result(1)
     assert not both.done()
+    second.set_result(2)
+    assert both.wait() == [first, second] and wait_all([first, second]) == [1, 2]
+
+
+def test_collect_all_and_wait_all_raise_the_exception_of_a_future():
+    first, second = Future(), Future()
+    both = collect_all([first, second])
+    first.set_result(1)
     second.set_exception(ValueError("no"))
-    assert both.wait() == [first, second]
+    with pytest.raises(ValueError, match="no"):
+        both.wait()
     with pytest.raises(ValueError, match="no"):
         wait_all([first, second])
     assert wait_all([first]) == [1]
+    with pytest.raises(TypeError, match="expected futures, got int"):
+        wait_all([first, 1])

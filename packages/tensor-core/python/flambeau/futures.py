@@ -72,7 +72,10 @@ class Future(Generic[T]):
     def _complete(self, result: Any, error: BaseException | None) -> None:
         with self._lock:
             if self._set.is_set():
-                raise RuntimeError("the future already has a result")
+                raise RuntimeError(
+                    "Attempting to mark a completed Future as complete again. Note that a Future can only be marked "
+                    "completed once."
+                )
             self._result, self._error = result, error
             self._set.set()
             callbacks, self._callbacks = self._callbacks, []
@@ -127,6 +130,10 @@ def _fill(future: Future[Any], function: Callable[[Any], Any], given: Any) -> No
 def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
     """Return a future that is complete when all ``futures`` are complete. Its result is the list of these futures.
 
+    If one of the futures has an exception, the returned future has this exception.
+
+    Raises: TypeError if an element is not a future.
+
     >>> futures = [fb.futures.Future(), fb.futures.Future()]
     >>> everything = fb.futures.collect_all(futures)
     >>> for result, future in enumerate(futures):
@@ -135,13 +142,13 @@ def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
     [0, 1]
     """
     given = list(futures)
+    for future in given:
+        if not isinstance(future, Future):
+            raise TypeError(f"collect_all: expected futures, got {type(future).__name__}")
 
     def obtain() -> list[Future[Any]]:
         for future in given:
-            try:
-                future.wait()
-            except Exception:
-                continue
+            future.wait()
         return given
 
     return Awaited(lambda: all(future.done() for future in given), obtain)
@@ -156,4 +163,4 @@ def wait_all(futures: Sequence[Future[Any]]) -> list[Any]:
     >>> fb.futures.wait_all(futures)
     [0, 1]
     """
-    return [future.wait() for future in futures]
+    return [future.value() for future in collect_all(futures).wait()]
