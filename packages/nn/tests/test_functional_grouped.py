@@ -68,3 +68,9 @@ def test_gradients_of_grouped_mm_match_finite_differences(monkeypatch):
 def test_grouped_mm_rejects_mismatched_arguments(a, b, offs, message):
     with pytest.raises(RuntimeError, match=message):
         product(a, b, offs)
+
+
+def test_the_aten_operator_computes_the_same_products():
+    a, b, ends = fb.randn(4, 3), fb.randn(2, 3, 5), fb.tensor([1, 4], dtype=fb.int32)
+    result = fb.ops.aten._grouped_mm(a, b, ends)
+    assert fb.equal(result, fb.cat([a[:1] @ b[0], a[1:] @ b[1]]))

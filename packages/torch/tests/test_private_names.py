@@ -389,6 +389,7 @@ def test_int_mm_multiplies_int8_matrices_into_int32(run):
         rows = torch.tensor([[100, -100], [1, 2]], dtype=torch.int8)
         product = torch._int_mm(rows, rows)
         assert product.dtype is torch.int32 and product.tolist() == [[9900, -10200], [102, -96]]
+        assert torch.equal(torch.ops.aten._int_mm(rows, rows), product)
         for wrong in (rows[0], rows.to(torch.int32)):
             try:
                 torch._int_mm(rows, wrong)
@@ -407,6 +408,7 @@ def test_scaled_mm_multiplies_float8_matrices(run):
         product = torch._scaled_mm(a, a.t(), rows, columns, bias=torch.ones(2), out_dtype=torch.float32)
         expected = torch.tensor([[1.0, 2.0], [4.0, -8.0]]) * rows @ (torch.tensor([[1.0, 4.0], [2.0, -8.0]]) * columns)
         assert torch.equal(product, expected + 1)
+        assert torch.equal(torch.ops.aten._scaled_mm(a, a.t(), rows, columns, out_dtype=torch.float32), expected)
         assert torch._scaled_mm(a, a.t(), torch.tensor(0.25), torch.tensor(1.0)).dtype is torch.float8_e4m3fn
         try:
             torch._scaled_mm(a.float(), a, rows, columns)

@@ -11,6 +11,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
+from flambeau._narrow_products import _int_mm, _scaled_mm
 
 from . import _aten_backward
 
@@ -284,6 +285,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "_fft_c2r": _fft_c2r,
     "_fft_r2c": _fft_r2c,
     "_index_put_impl_": _index_put_,
+    "_int_mm": _int_mm,
     "_local_scalar_dense": lambda x: x.item(),
     "_log_softmax": _log_of_softmax,
     "_native_batch_norm_legit": _batch_norm_legit,
@@ -291,6 +293,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "_native_batch_norm_legit_no_training": _batch_norm,
     "_pin_memory": lambda x, device=None: x.pin_memory(),
     "_reshape_alias": lambda x, size, stride: x.as_strided(size, stride),
+    "_scaled_mm": _scaled_mm,
     "_shape_as_tensor": lambda x: flambeau.tensor(list(x.shape)),
     "_softmax": _softmax,
     "_sparse_addmm": lambda x, mat1, mat2, **scales: flambeau.sparse.addmm(x, mat1, mat2, **scales),

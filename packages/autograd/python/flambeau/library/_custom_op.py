@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import flambeau
 from flambeau import Tensor, _core
-from flambeau.amp.autocast_mode import cast_tensors, is_autocast_available
+from flambeau.amp.autocast_mode import _cast_tensors, is_autocast_available
 from flambeau.autograd import Function
 from flambeau.autograd.graph import increment_version
 from flambeau.library._schema import infer_schema
@@ -147,7 +147,7 @@ class CustomOpDef:
         for device_type, dtype in self._autocast_dtypes.items():
             if flambeau.is_autocast_enabled(device_type):
                 with flambeau.autocast(device_type, enabled=False):
-                    return self._run(*cast_tensors((args, named), device_type, dtype))
+                    return self._run(*_cast_tensors((args, named), device_type, dtype))
         arguments = dict(zip(self._signature.parameters, (*args, *named.values()), strict=True))
         for name in self._tensors:
             if not isinstance(arguments[name], Tensor):

@@ -158,7 +158,9 @@ def custom_fwd(
         if cast_inputs is None or not used:
             return fwd(*args, **kwargs)
         with autocast(device_type=device_type, enabled=False):
-            return fwd(*cast_tensors(args, device_type, cast_inputs), **cast_tensors(kwargs, device_type, cast_inputs))
+            return fwd(
+                *_cast_tensors(args, device_type, cast_inputs), **_cast_tensors(kwargs, device_type, cast_inputs)
+            )
 
     return decorated
 
@@ -193,15 +195,15 @@ def _require_device_type(device_type: str) -> None:
         raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
 
 
-def cast_tensors(value: Any, device_type: str, dtype: _core.dtype) -> Any:
+def _cast_tensors(value: Any, device_type: str, dtype: _core.dtype) -> Any:
     """Cast the floating tensors on a device in a nested structure to ``dtype``, except float64 tensors."""
     if isinstance(value, Tensor):
         eligible = value.is_floating_point() and value.device.type == device_type and value.dtype is not _core.float64
         return value.to(dtype) if eligible else value
     if isinstance(value, Mapping):
-        return {cast_tensors(k, device_type, dtype): cast_tensors(v, device_type, dtype) for k, v in value.items()}
+        return {_cast_tensors(k, device_type, dtype): _cast_tensors(v, device_type, dtype) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(cast_tensors(v, device_type, dtype) for v in value)
+        return type(value)(_cast_tensors(v, device_type, dtype) for v in value)
     return value
 
 

@@ -6,8 +6,9 @@ The names are private functions, and dtypes and layouts that no tensor of flambe
 from typing import Any, NoReturn
 
 import flambeau
-from flambeau import Tensor, aminmax, arange, bincount, cat, dtype, int8, int32, int64, segment_reduce, stack
+from flambeau import Tensor, aminmax, arange, bincount, cat, dtype, int32, int64, segment_reduce, stack
 from flambeau._absent_dtypes import AbsentDtype
+from flambeau._narrow_products import _int_mm, _scaled_mm
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
 # Dtypes of quantised tensors, and dtypes with unsupported bit widths.
@@ -165,62 +166,10 @@ def _has_compatible_shallow_copy_type(input: Tensor, from_: Tensor) -> bool:
     return input.layout == from_.layout and input.device.type == from_.device.type
 
 
-def _int_mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Multiply two int8 matrices. The result has the dtype int32."""
-    for name, matrix in (("self", input), ("mat2", mat2)):
-        if matrix.dim() != 2 or matrix.dtype != int8:
-            raise RuntimeError(
-                f"_int_mm: expected {name} to be a matrix of the dtype int8, got {matrix.dtype} of the shape "
-                f"{tuple(matrix.shape)}"
-            )
-    return flambeau.mm(input.to(int32), mat2.to(int32), out=out)
-
-
-def _grouped_mm(
-    input: Tensor,
-    mat2: Tensor,
-    offs: Tensor | None = None,
-    bias: Tensor | None = None,
-    out_dtype: dtype | None = None,
-) -> Tensor:
+def _grouped_mm(*args: Any, **kwargs: Any) -> Tensor:
     """Compute the products of several pairs of matrices. See ``torch.nn.functional.grouped_mm``."""
-    from flambeau.nn.functional import grouped_mm
-
-    return grouped_mm(input, mat2, offs=offs, bias=bias, out_dtype=out_dtype)
-
-
-def _scaled_mm(
-    input: Tensor,
-    mat2: Tensor,
-    scale_a: Tensor,
-    scale_b: Tensor,
-    bias: Tensor | None = None,
-    scale_result: Tensor | None = None,
-    out_dtype: dtype | None = None,
-    use_fast_accum: bool = False,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
-    """Multiply two float8 matrices with scales: ``(input * scale_a) @ (mat2 * scale_b) + bias``, summed in float32.
-
-    Args:
-        input, mat2: float8 matrices ``(M, K)`` and ``(K, N)``.
-        scale_a, scale_b: float32 tensors with one element, or with the shapes ``(M, 1)`` and ``(1, N)``.
-        bias: tensor of shape ``(N,)``.
-        scale_result: factor for a float8 result; ignored for other dtypes.
-        out_dtype: dtype of the result (default: the dtype of ``input``).
-        use_fast_accum: ignored.
-    """
-    for name, matrix in (("mat1", input), ("mat2", mat2)):
-        if not (matrix.is_floating_point() and matrix.itemsize == 1):
-            raise RuntimeError(f"Expected {name} to be Float8 matrix got {matrix.dtype}")
-    product = flambeau.mm(input.float(), mat2.float()) * scale_a * scale_b
-    if bias is not None:
-        product = product + bias.float()
-    out_dtype = input.dtype if out_dtype is None else out_dtype
-    if scale_result is not None and out_dtype.itemsize == 1:
-        product = product * scale_result
-    return product.to(out_dtype) if out is None else out.copy_(product)
+    result: Tensor = flambeau.ops.aten._grouped_mm(*args, **kwargs)
+    return result
 
 
 def _softmax_backward_data(grad_output: Tensor, output: Tensor, dim: int, input_dtype: dtype) -> Tensor:

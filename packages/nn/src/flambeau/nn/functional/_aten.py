@@ -242,10 +242,18 @@ _UPSAMPLINGS = {  # the mode, and True if align_corners is an argument
 }
 _PADDINGS = {"reflection": "reflect", "replication": "replicate"}
 
+
+def _grouped_mm(
+    input: Tensor, mat2: Tensor, offs: Tensor | None = None, bias: Tensor | None = None, out_dtype: Any = None
+) -> Tensor:
+    return functional.grouped_mm(input, mat2, offs=offs, bias=bias, out_dtype=out_dtype)
+
+
 _OPERATORS: dict[str, Callable[..., Any]] = {
     "_adaptive_avg_pool2d": functional.adaptive_avg_pool2d,
     "_adaptive_avg_pool3d": functional.adaptive_avg_pool3d,
     "_embedding_bag": _embedding_bag,
+    "_grouped_mm": _grouped_mm,
     "_native_multi_head_attention": _multi_head_attention,
     "_pack_padded_sequence": _pack,
     "_pad_packed_sequence": _pad_packed,
