@@ -76,6 +76,45 @@ def test_a_loader_has_the_private_attributes_of_pytorch():
     assert not one_by_one._auto_collation and one_by_one._index_sampler is one_by_one.sampler
 
 
+def test_a_loader_of_a_stream_has_a_sampler_without_indices():
+    class Stream(IterableDataset):
+        def __iter__(self):
+            return iter(range(3))
+
+    loader = DataLoader(Stream(), batch_size=2)
+    assert type(loader.sampler) is dataloader._InfiniteConstantSampler
+    assert type(loader.sampler).__name__ == "_InfiniteConstantSampler"
+    assert loader.batch_sampler.sampler is loader.sampler and loader._auto_collation
+    assert next(iter(loader.batch_sampler)) == [None, None]
+    assert [batch.tolist() for batch in loader] == [[0, 1], [2]]
+    assert not DataLoader(Stream(), batch_size=None)._auto_collation
+
+
+def test_subclasses_can_change_fixed_options_while_the_loader_is_not_initialized():
+    loader = DataLoader(range(4), batch_size=2)
+    assert loader._DataLoader__initialized and not DataLoader._DataLoader__initialized
+    loader._DataLoader__initialized = False
+    loader.batch_sampler = BatchSampler(SequentialSampler(range(4)), 3, False)
+    loader._DataLoader__initialized = True
+    assert [batch.tolist() for batch in loader] == [[0, 1, 2], [3]]
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_iterators_count_their_batches(num_workers):
+    batches = iter(DataLoader(range(4), batch_size=2, num_workers=num_workers))
+    next(batches)
+    assert batches._num_yielded == 1
+    if num_workers:
+        batches._shutdown_workers()
+        assert list(batches) == []
+
+
+def test_a_loader_without_workers_rejects_a_multiprocessing_context():
+    loader = DataLoader(range(4))
+    with pytest.raises(ValueError, match="multi-process loading"):
+        loader.multiprocessing_context = "spawn"
+
+
 class Reading(dataloader._BaseDataLoaderIter):
     """Iterator that gets indices from the sampler and reads the dataset itself, after skipping some batches."""
 

@@ -90,6 +90,11 @@ class Epoch(Iterator[Any]):
     def _next(self) -> Any:
         raise NotImplementedError
 
+    @property
+    def _num_yielded(self) -> int:
+        """Number of delivered batches, under PyTorch's name."""
+        return self.delivered
+
     def supersede(self) -> None:
         """End this pass because a new pass needs its resources. The base class does nothing."""
 
@@ -232,6 +237,10 @@ class ParallelEpoch(Epoch):
             self._workers.stop(at_once)
         if self._finalizer is not None:
             self._finalizer.detach()
+
+    def _shutdown_workers(self) -> None:
+        """End the workers. Programs written for PyTorch call this method."""
+        self._end(at_once=True)
 
     def supersede(self) -> None:
         """End this pass because a new pass uses the workers."""

@@ -53,8 +53,7 @@ def check_workers(
         raise ValueError(f"timeout option should be non-negative (0 waits without limit), but got {timeout}")
     if num_workers == 0:
         if context is not None:
-            use = "multi-process loading (num_workers > 0)"
-            raise ValueError(f"multiprocessing_context can only be used with {use}, but got num_workers=0")
+            check_use_of_context(num_workers)
         for option, is_given in {
             "prefetch_factor": prefetch_factor is not None,
             "persistent_workers": persistent_workers,
@@ -65,6 +64,13 @@ def check_workers(
         raise ValueError(f"prefetch_factor should be a positive integer value, but got {prefetch_factor!r}")
     if workers == "thread" and context is not None:
         raise ValueError("multiprocessing_context can only be used with workers='process', but got workers='thread'")
+
+
+def check_use_of_context(num_workers: int) -> None:
+    """Raise ValueError if a loader without workers gets a context of ``multiprocessing``."""
+    if num_workers == 0:
+        use = "multi-process loading (num_workers > 0)"
+        raise ValueError(f"multiprocessing_context can only be used with {use}, but got num_workers=0")
 
 
 def warn_of_many_workers(num_workers: int) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from flambeau.data import *  # noqa: F403
-from flambeau.data import DataLoader, IterableDataset, Sampler
+from flambeau.data import DataLoader, IterableDataset
 
 from . import _random, _tensors
 from ._iterators import Epoch, ParallelEpoch, SerialEpoch
 from .distributed import process_rank
 from .fetch import _BaseDatasetFetcher, _IterableDatasetFetcher, _MapDatasetFetcher
+from .sampler import InfiniteConstantSampler as _InfiniteConstantSampler  # noqa: F401
 
 _collate_fn_t = Callable[[list[Any]], Any]
 _worker_init_fn_t = Callable[[int], None]
@@ -30,13 +30,6 @@ class _DatasetKind:
     ) -> _BaseDatasetFetcher:
         reader = _MapDatasetFetcher if kind == _DatasetKind.Map else _IterableDatasetFetcher
         return reader(dataset, auto_collation, collate_fn, drop_last)
-
-
-class _InfiniteConstantSampler(Sampler[None]):
-    """Sampler for streams, which have no indices. It yields None without end."""
-
-    def __iter__(self) -> Iterator[None]:
-        return itertools.repeat(None)
 
 
 class _Stream(IterableDataset[Any]):
@@ -61,7 +54,7 @@ def _sharding_worker_init_fn(worker_init_fn: _worker_init_fn_t | None, size: int
 
 def _loader_like(loader: Any) -> DataLoader[Any]:
     """Build a loader from an object with the private attributes of PyTorch's DataLoader."""
-    if isinstance(loader, DataLoader) and loader._ready:
+    if isinstance(loader, DataLoader) and loader._DataLoader__initialized:  # type: ignore[attr-defined]
         return loader
     of_workers = ("timeout", "worker_init_fn", "prefetch_factor", "persistent_workers", "multiprocessing_context")
     options = {name: getattr(loader, name) for name in of_workers if loader.num_workers and hasattr(loader, name)}

@@ -16,7 +16,7 @@ from ._seeds import Seeds
 from ._typing import T_co
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
-from .sampler import BatchSampler, RandomSampler, SequentialSampler, batch_count
+from .sampler import BatchSampler, InfiniteConstantSampler, RandomSampler, SequentialSampler, batch_count
 
 _NO_GPU = "pin_memory=True has no effect: there is no GPU to copy pinned memory to ({obstacle})"
 _FIXED_OPTIONS = ("batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers")
@@ -70,7 +70,7 @@ class DataLoader(Generic[T_co]):
     (3, [[0, 1], [2, 3], [4]])
     """
 
-    _ready = False
+    __initialized = False  # PyTorch's name: subclasses set ``_DataLoader__initialized`` to change fixed options
     _IterableDataset_len_called: int | None = None  # length of a stream after the first call of len()
 
     def __init__(
@@ -127,21 +127,27 @@ class DataLoader(Generic[T_co]):
         self._workers: Workers | None = None  # persistent workers of earlier passes
         self._resumed: dict[str, Any] | None = None
         self._pass: weakref.ref[Epoch] | None = None
-        self._ready = True
+        self.__initialized = True
 
     def _samplers(
         self, shuffle: bool | None, sampler: Iterable[Any] | None, batch_sampler: Iterable[Any] | None
-    ) -> tuple[Iterable[Any] | None, Iterable[Any] | None]:
-        """Return the sampler of indices and the sampler of batches. A sampler that is not used is None."""
-        if sampler is None and not isinstance(self.dataset, IterableDataset):
-            data, generator = self.dataset, self.generator
-            sampler = RandomSampler(data, generator=generator) if shuffle else SequentialSampler(data)
-        if sampler is not None and self.batch_size is not None:
-            batch_sampler = BatchSampler(sampler, self.batch_size, self.drop_last)
-        return sampler, batch_sampler
+    ) -> tuple[Iterable[Any], Iterable[Any] | None]:
+        """Return the sampler of indices, and the sampler of batches or None."""
+        indices: Any
+        if isinstance(self.dataset, IterableDataset):
+            indices = InfiniteConstantSampler()
+        elif sampler is not None:
+            indices = sampler
+        elif shuffle:
+            indices = RandomSampler(self.dataset, generator=self.generator)
+        else:
+            indices = SequentialSampler(self.dataset)
+        if self.batch_size is not None:
+            batch_sampler = BatchSampler(indices, self.batch_size, self.drop_last)
+        return indices, batch_sampler
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if self._ready and name in _FIXED_OPTIONS:
+        if self.__initialized and name in _FIXED_OPTIONS:
             raise ValueError(
                 f"{name} attribute should not be set after DataLoader is initialized: create another DataLoader"
             )
@@ -207,11 +213,14 @@ class DataLoader(Generic[T_co]):
     @property
     def multiprocessing_context(self) -> Any:
         """Context of ``multiprocessing`` that starts the workers, or None. It can be set to the name of a method."""
-        return self._multiprocessing_context
+        return self.__multiprocessing_context
 
     @multiprocessing_context.setter
     def multiprocessing_context(self, context: Any) -> None:
-        self._multiprocessing_context = None if context is None else _options.resolve_context(context)
+        if context is not None:
+            _options.check_use_of_context(self.num_workers)
+            context = _options.resolve_context(context)
+        self.__multiprocessing_context = context
 
     def check_worker_number_rationality(self) -> None:
         """Warn if the loader has more workers than this process may use processors.
@@ -307,7 +316,7 @@ class DataLoader(Generic[T_co]):
         """Return an iterator with one item for each batch: a list of indices, a single index, or None for a stream."""
         if isinstance(self.dataset, IterableDataset):
             return itertools.repeat(None)
-        return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)  # type: ignore[arg-type]
+        return iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
 
     @property
     def _iterator(self) -> Workers | None:

@@ -233,6 +233,16 @@ class Slices(Iterator[list[int]]):
         self._start += batches * self._size
 
 
+class InfiniteConstantSampler(Sampler[None]):
+    """Sampler for streams, which have no indices. It yields None without end."""
+
+    def __iter__(self) -> Iterator[None]:
+        return itertools.repeat(None)
+
+
+InfiniteConstantSampler.__name__ = InfiniteConstantSampler.__qualname__ = "_InfiniteConstantSampler"
+
+
 def batched(items: Iterable[Any], batch_size: int, drop_last: bool) -> Iterator[list[Any]]:
     """Yield lists of ``batch_size`` items. The last list may be shorter. If ``drop_last``, drop a shorter list."""
     stream = iter(items)
