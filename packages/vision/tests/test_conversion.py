@@ -143,3 +143,13 @@ def test_get_dimensions_accepts_every_type_of_image() -> None:
         functional.get_dimensions(fb.zeros(3))
     with pytest.raises(TypeError, match="Got <class 'str'>"):
         functional.get_dimensions("cat.png")
+
+
+def test_images_are_converted_to_and_from_bool():
+    """Compare with torchvision's formulas, in which the largest value of bool is 1."""
+    convert = functional.convert_image_dtype
+    image = fb.tensor([0, 127, 128, 255], dtype=fb.uint8)
+    assert convert(image, fb.bool).tolist() == [False, False, True, True]
+    assert convert(fb.tensor([0.0, 0.2, 1.0]), fb.bool).tolist() == [False, True, True]
+    assert convert(fb.tensor([False, True]), fb.float32).tolist() == [0, 1]
+    assert convert(fb.tensor([False, True]), fb.uint8).tolist() == [0, 128]

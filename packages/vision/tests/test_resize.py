@@ -97,3 +97,12 @@ def test_invalid_arguments_are_rejected(noise: Image.Image) -> None:
         Resize((1, 2, 3))
     with pytest.raises(TypeError, match="Got <class 'str'>"):
         resize("cat.png", 3)
+
+
+@pytest.mark.parametrize("dtype", [fb.int16, fb.int32, fb.int64, fb.bool])
+@pytest.mark.parametrize("mode", [InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT])
+def test_nearest_resize_keeps_integers_and_booleans(dtype, mode):
+    image = fb.tensor([[[0, 1], [300, 0]]]).to(dtype)
+    resized = resize(image, (4, 4), mode)
+    assert resized.dtype is dtype
+    assert fb.equal(resized, image.repeat_interleave(2, 1).repeat_interleave(2, 2))

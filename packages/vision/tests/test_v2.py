@@ -214,3 +214,32 @@ def test_custom_v2_transforms_define_transform() -> None:
     assert image.tolist() == [[4, 4]] and label == 3
     with pytest.raises(NotImplementedError, match="Transform must define transform"):
         v2.Transform()(fb.zeros(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        ("BILINEAR", [[57, 143, 119], [118, 154, 71], [168, 104, 103], [148, 89, 165], [79, 138, 182]]),
+        ("BICUBIC", [[46, 152, 119], [114, 166, 60], [181, 96, 98], [153, 76, 177], [71, 141, 186]]),
+    ],
+)
+def test_v2_resizes_uint8_images_with_integer_weights_like_torchvision(mode, expected):
+    """Compare with PyTorch 2.13's ``interpolate`` of the uint8 image, which torchvision's v2 calls."""
+    image = (fb.arange(64) * 37 % 256).to(fb.uint8).reshape(1, 8, 8)
+    interpolation = getattr(v2.InterpolationMode, mode)
+    assert v2.functional.resize(image, [5, 3], interpolation)[0].tolist() == expected
+    assert v2.Resize([5, 3], interpolation)(image)[0].tolist() == expected
+    assert v2.functional.resized_crop(image, 0, 0, 8, 8, [5, 3], interpolation)[0].tolist() == expected
+    assert v2.RandomResizedCrop((5, 3), (1, 1), (1, 1), interpolation)(image)[0].tolist() == expected
+    in_floats = transforms.functional.resize(image, [5, 3], interpolation)[0].tolist()
+    assert in_floats != expected and np.abs(np.subtract(in_floats, expected)).max() == 1
+
+
+def test_v2_erases_rectangles_of_pil_images():
+    image = Image.new("RGB", (4, 4), (9, 9, 9))
+    erased = v2.functional.erase(image, 1, 0, 2, 3, fb.zeros(3, 1, 1))
+    expected = np.full((4, 4, 3), 9)
+    expected[1:3, 0:3] = 0
+    assert erased.mode == "RGB" and np.array_equal(np.asarray(erased), expected)
+    assert image.getpixel((0, 1)) == (9, 9, 9)
+    assert isinstance(v2.RandomErasing(p=1.0)(image), Image.Image)

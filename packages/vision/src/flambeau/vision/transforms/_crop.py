@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar, overload
 
 from PIL import Image
 
@@ -308,6 +308,7 @@ class RandomResizedCrop(nn.Module):
     """
 
     maps_plane = True
+    _resized_crop: ClassVar[Callable[..., Any]] = staticmethod(resized_crop)
 
     def __init__(
         self,
@@ -347,9 +348,9 @@ class RandomResizedCrop(nn.Module):
         return (height - h) // 2, (width - w) // 2, h, w
 
     def forward(self, img: ImageT) -> ImageT:
-        return resized_crop(
-            img, *self.get_params(img, self.scale, self.ratio), self.size, self.interpolation, self.antialias
-        )
+        box = self.get_params(img, self.scale, self.ratio)
+        resized: ImageT = self._resized_crop(img, *box, self.size, self.interpolation, self.antialias)
+        return resized
 
     def extra_repr(self) -> str:
         scale, ratio = (tuple(round(value, 4) for value in values) for values in (self.scale, self.ratio))

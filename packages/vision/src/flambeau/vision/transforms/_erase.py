@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
-from typing import Any, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 
@@ -71,6 +71,8 @@ class RandomErasing(nn.Module):
     tensor(12.)
     """
 
+    _erase: ClassVar[Callable[..., Any]] = staticmethod(erase)
+
     def __init__(
         self,
         p: float = 0.5,
@@ -129,7 +131,7 @@ class RandomErasing(nn.Module):
                     f"value should be a number or a sequence of {channels} numbers, one per channel, got {value}"
                 )
         i, j, h, w, content = self.get_params(img, self.scale, self.ratio, value)
-        return img if content is img else erase(img, i, j, h, w, content, self.inplace)
+        return img if content is img else self._erase(img, i, j, h, w, content, self.inplace)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, scale={self.scale}, ratio={self.ratio}, value={self.value}, inplace={self.inplace}"

@@ -95,8 +95,8 @@ def get_image_num_channels(img: Any) -> int:
 
 
 def white_value(dtype: fb.dtype) -> int:
-    """Return the value of white: 1 for floating dtypes, the largest value for integer dtypes."""
-    return 1 if dtype.is_floating_point else int(fb.iinfo(dtype).max)
+    """Return the value of white: 1 for floating dtypes and bool, the largest value for integer dtypes."""
+    return 1 if dtype.is_floating_point or dtype is fb.bool else int(fb.iinfo(dtype).max)
 
 
 def through_float(planes: fb.Tensor, function: Callable[[fb.Tensor], fb.Tensor], clamp: bool = False) -> fb.Tensor:
@@ -104,7 +104,7 @@ def through_float(planes: fb.Tensor, function: Callable[[fb.Tensor], fb.Tensor],
     if planes.dtype.is_floating_point:
         return function(planes)
     result = function(planes.to(fb.float32)).round()
-    if clamp:
+    if clamp and planes.dtype is not fb.bool:
         result = result.clamp(fb.iinfo(planes.dtype).min, fb.iinfo(planes.dtype).max)
     return result.to(planes.dtype)
 

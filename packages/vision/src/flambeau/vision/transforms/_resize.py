@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, overload
 
 from PIL import Image
 
@@ -29,9 +29,10 @@ _OPERATORS = (
 )
 
 
-def _resized_boxes(
+def resized_boxes(
     boxes: BoundingBoxes, size: Any, interpolation: Any, max_size: int | None, antialias: bool | None
 ) -> BoundingBoxes:
+    """Scale boxes with the size of their image."""
     return scale_boxes(boxes, _goal(boxes.canvas_size, size, max_size))
 
 
@@ -55,7 +56,7 @@ def resize(
 ) -> ImageT: ...
 
 
-@for_kinds(_resized_boxes)
+@for_kinds(resized_boxes)
 def resize(
     img: Any,
     size: int | Sequence[int] | None,
@@ -78,25 +79,45 @@ def resize(
     >>> resize(fb.zeros(3, 20, 10), 5).shape
     flambeau.Size([3, 10, 5])
     """
+    return resize_image(img, size, interpolation, max_size, antialias, in_bytes=False)
+
+
+def resize_image(
+    img: Any, size: Any, interpolation: Any, max_size: int | None, antialias: bool | None, in_bytes: bool
+) -> Any:
+    """Resize an image.
+
+    Args:
+        in_bytes: if True, interpolate uint8 images in the CPU's memory with integer weights, as v2 does; otherwise
+            compute in float32. The results differ by rounding.
+    """
     mode = interpolation_mode(interpolation)
     height, width = _goal(height_and_width(img), size, max_size)
     if isinstance(img, Image.Image):
         return img if (width, height) == img.size else img.resize((width, height), pillow_mode(mode))
-    return on_planes(img, lambda planes: _resize_planes(planes, (height, width), mode, bool(antialias)))
+    return on_planes(img, lambda planes: _resize_planes(planes, (height, width), mode, bool(antialias), in_bytes))
 
 
-def _resize_planes(planes: fb.Tensor, size: tuple[int, int], mode: InterpolationMode, antialias: bool) -> fb.Tensor:
+def _resize_planes(
+    planes: fb.Tensor, size: tuple[int, int], mode: InterpolationMode, antialias: bool, in_bytes: bool
+) -> fb.Tensor:
     if tuple(planes.shape[-2:]) == size:
         return planes
     if mode not in _OPERATORS:
         return through_float(planes, lambda image: _resample(image, size, mode), clamp=True)
+    options: dict[str, Any] = {"mode": mode.value}
+    in_bytes = in_bytes and not planes.is_cuda
     if mode in (InterpolationMode.NEAREST, InterpolationMode.NEAREST_EXACT):
-        return on_batch(planes, lambda batch: nn.functional.interpolate(batch, size, mode=mode.value))
+        in_bytes = True
+    else:
+        options |= {"align_corners": False, "antialias": antialias}
 
-    def interpolated(batch: fb.Tensor) -> fb.Tensor:
-        return nn.functional.interpolate(batch, size, mode=mode.value, align_corners=False, antialias=antialias)
+    def interpolated(image: fb.Tensor) -> fb.Tensor:
+        return on_batch(image, lambda batch: nn.functional.interpolate(batch, size, **options))
 
-    return through_float(planes, lambda image: on_batch(image, interpolated), clamp=mode is InterpolationMode.BICUBIC)
+    if in_bytes and planes.dtype is fb.uint8:
+        return interpolated(planes)
+    return through_float(planes, interpolated, clamp=mode is InterpolationMode.BICUBIC)
 
 
 def _resample(image: fb.Tensor, size: tuple[int, int], mode: InterpolationMode) -> fb.Tensor:
@@ -146,6 +167,7 @@ class Resize(nn.Module):
     """
 
     maps_plane = True
+    _resize: ClassVar[Callable[..., Any]] = staticmethod(resize)
 
     def __init__(
         self,
@@ -166,7 +188,8 @@ class Resize(nn.Module):
         self.antialias = antialias
 
     def forward(self, img: ImageT) -> ImageT:
-        return resize(img, self.size, self.interpolation, self.max_size, self.antialias)
+        resized: ImageT = self._resize(img, self.size, self.interpolation, self.max_size, self.antialias)
+        return resized
 
     def extra_repr(self) -> str:
         mode = self.interpolation.value

@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 else:  # type checkers take the public names from the imports
     _kinds = filter(inspect.isclass, vars(_image_transforms).values())
     globals().update({kind.__name__: for_samples(kind) for kind in _kinds})
+    # The functions of v2 replace those that the classes of ``transforms`` call.
+    for _name, _function in (("Resize", "resize"), ("RandomResizedCrop", "resized_crop"), ("RandomErasing", "erase")):
+        setattr(globals()[_name], f"_{_function}", staticmethod(getattr(functional, _function)))
     __all__ = ["functional", *(name for name, value in globals().items() if inspect.isclass(value))]
 
     def __dir__() -> list[str]:

@@ -11,6 +11,7 @@ from .._arguments import check_probability
 from .._image import height_and_width
 from .._interpolation import InterpolationMode
 from .._pad import fill_for
+from ._images import resize
 from ._transform import Transform
 
 
@@ -43,7 +44,7 @@ class RandomResize(Transform):
 
     def transform(self, image: Any) -> Any:
         size = _random.integer(self.min_size, self.max_size)
-        return F.resize(image, size, self.interpolation, antialias=self.antialias)
+        return resize(image, size, self.interpolation, antialias=self.antialias)
 
     def extra_repr(self) -> str:
         return f"min_size={self.min_size}, max_size={self.max_size}, interpolation={self.interpolation}"
@@ -84,7 +85,7 @@ class RandomShortestSize(Transform):
         if self.max_size is not None:
             ratio = min(ratio, self.max_size / max(height, width))
         size = (int(height * ratio), int(width * ratio))
-        return F.resize(image, size, self.interpolation, antialias=self.antialias)
+        return resize(image, size, self.interpolation, antialias=self.antialias)
 
     def extra_repr(self) -> str:
         return f"min_size={self.min_size}, max_size={self.max_size}, interpolation={self.interpolation}"
@@ -162,7 +163,7 @@ class ScaleJitter(Transform):
         scale = _random.uniform(*self.scale_range)
         ratio = min(self.target_size[0] / height, self.target_size[1] / width) * scale
         size = (int(height * ratio), int(width * ratio))
-        return F.resize(image, size, self.interpolation, antialias=self.antialias)
+        return resize(image, size, self.interpolation, antialias=self.antialias)
 
     def extra_repr(self) -> str:
         return f"target_size={self.target_size}, scale_range={self.scale_range}, interpolation={self.interpolation}"

@@ -8,6 +8,7 @@ from ..functional import vflip as vflip
 from ._augmentation import *
 from ._boxes import *
 from ._conversion import *
+from ._images import erase, resize, resized_crop  # type: ignore[no-redef]  # noqa: F401
 
 horizontal_flip = hflip
 vertical_flip = vflip
