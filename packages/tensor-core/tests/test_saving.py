@@ -1,6 +1,7 @@
 """Tests of the destinations of files: interrupted saves, full disks, links, pipes and permissions."""
 
 import os
+import pickle
 import signal
 import stat
 import subprocess
@@ -127,8 +128,9 @@ def test_errors_name_the_path_that_was_given(tmp_path):
     folder = tmp_path / "absent"
     with pytest.raises(RuntimeError, match=f"^Parent directory {folder} does not exist.$"):
         flambeau.save([], folder / "x")
-    with pytest.raises(IsADirectoryError):
-        flambeau.save([], tmp_path)
+    for unusable in (tmp_path, ""):
+        with pytest.raises(RuntimeError, match=f"^File '{unusable}' cannot be opened"):
+            flambeau.save([], unusable)
 
 
 def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
@@ -143,3 +145,14 @@ def test_a_read_only_file_is_not_replaced(tmp_path, monkeypatch):
 def test_swapped_arguments_of_save_are_reported(tmp_path):
     with pytest.raises(AttributeError, match=r"got dict; the object comes first: save\(obj, path\)"):
         flambeau.save(tmp_path / "x.pt", {"a": flambeau.ones(1)})
+
+
+def test_local_functions_and_classes_raise_the_errors_of_pickle(tmp_path):
+    class Local:
+        pass
+
+    for value in (lambda: 1, Local, [Local()]):
+        for error in (AttributeError, pickle.PicklingError):
+            with pytest.raises(error, match="Can't pickle local object 'test_local_functions"):
+                flambeau.save(value, tmp_path / "local.pt")
+    assert list(tmp_path.iterdir()) == []

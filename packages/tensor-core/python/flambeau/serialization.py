@@ -264,6 +264,8 @@ def _open_to_write(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> AbstractC
         folder = os.path.dirname(os.path.abspath(f))
         if not os.path.isdir(folder):
             raise RuntimeError(f"Parent directory {folder} does not exist.")
+        if os.path.isdir(f) or not os.fspath(f):
+            raise RuntimeError(f"File {os.fspath(f)!r} cannot be opened: it is a directory or has no name")
         return atomic.replacing(f)
     if not hasattr(f, "write"):
         hint = "; the object comes first: save(obj, path)" if isinstance(obj, str | os.PathLike) else ""

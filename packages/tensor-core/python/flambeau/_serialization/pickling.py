@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import sys
+import types
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from typing import IO, Any, ClassVar
@@ -37,6 +38,13 @@ class _Reference:
 
 # Only the pickler that is written in Python can write global names without an object.
 _PythonPickler: Any = pickle._Pickler
+
+
+class LocalObjectError(pickle.PicklingError, AttributeError):
+    """Error of a pickler for a class or function that is local to a function.
+
+    Depending on the version of Python, its pickler raises one or the other of the base classes.
+    """
 
 
 class Pickler(_PythonPickler):  # type: ignore[misc]
@@ -90,6 +98,14 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
         self.memoize(obj)
 
     dispatch[Name] = save_name
+
+    def save_global(self, obj: Any, name: str | None = None) -> None:
+        qualified: Any = name or getattr(obj, "__qualname__", "")
+        if "<locals>" in qualified.split("."):
+            raise LocalObjectError(f"Can't pickle local object {qualified!r}")
+        super().save_global(obj, name)
+
+    dispatch[types.FunctionType] = save_global
 
     def save_constant(self, obj: Any) -> None:
         self.save(names.of_constant(obj))
