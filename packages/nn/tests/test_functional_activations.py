@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
+from flambeau import nn
 from flambeau.nn import functional as F
 
 RNG = np.random.default_rng(0)
@@ -147,3 +148,9 @@ def test_dropout2d_warns_of_unusual_numbers_of_dimensions():
     with pytest.warns(UserWarning, match="assuming that channel-wise 1D dropout behavior is desired"):
         dropped = F.dropout2d(fb.ones(20, 10, 3), 0.5)
     assert set(dropped.sum(2).flatten().tolist()) == {0, 6}
+
+
+def test_hardtanh_accepts_the_deprecated_names_of_its_limits():
+    with pytest.warns(FutureWarning, match="deprecated and renamed to `m.._val`"):
+        layer = nn.Hardtanh(min_value=0.0, max_value=2.0)
+    assert (layer.min_val, layer.max_val) == (0, 2) and layer(fb.tensor([-1.0, 3.0])).tolist() == [0, 2]

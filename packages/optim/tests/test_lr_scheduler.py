@@ -366,3 +366,10 @@ def test_schedules_call_overridden_steps():
     slow = optimizer(1.0)
     Linear(slow)
     assert slow.param_groups[0]["lr"] == 0.1
+
+
+def test_a_plateau_schedule_warns_about_an_explicit_epoch():
+    schedule = lr_scheduler.ReduceLROnPlateau(optimizer())
+    with pytest.warns(UserWarning, match="The epoch parameter in `scheduler.step"):
+        schedule.step(1.0, epoch=3)
+    assert schedule.last_epoch == 3

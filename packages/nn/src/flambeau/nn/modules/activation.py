@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 from flambeau import Tensor, empty, gelu, relu, sigmoid, softplus, tanh
@@ -132,14 +133,28 @@ class RReLU(_Inplace):
 class Hardtanh(_Inplace):
     """``x`` limited to ``[min_val, max_val]``. Raises: ValueError unless ``min_val < max_val``.
 
+    ``min_value`` and ``max_value`` are deprecated names of these arguments.
+
     >>> nn.Hardtanh()(fb.tensor([-1.0, 0.0, 2.0]))
     tensor([-1.,  0.,  1.])
     """
 
     shown: ClassVar[tuple[str, ...]] = ("min_val", "max_val")
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
         super().__init__(inplace)
+        for name, value in (("min_val", min_value), ("max_val", max_value)):
+            if value is not None:
+                message = f"keyword argument `{name}ue` is deprecated and renamed to `{name}`"
+                warnings.warn(message, FutureWarning, stacklevel=2)
+        min_val, max_val = min_val if min_value is None else min_value, max_val if max_value is None else max_value
         check_no_input(self, min_val=min_val, max_val=max_val)
         if max_val <= min_val:
             raise ValueError(f"max_val must be larger than min_val, got {max_val} and {min_val}")

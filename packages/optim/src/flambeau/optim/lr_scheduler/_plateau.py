@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
-from ._base import LRScheduler, check_optimizer, each_group
+from ._base import EPOCH_DEPRECATION_WARNING, LRScheduler, check_optimizer, each_group
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -71,8 +72,13 @@ class ReduceLROnPlateau(LRScheduler):
         self.num_bad_epochs = 0
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
-        """Record the metric of an epoch, which is a number or a tensor of one element. Reduce the rates if required."""
+        """Record the metric of an epoch, which is a number or a tensor of one element. Reduce the rates if required.
+
+        The argument ``epoch`` is deprecated.
+        """
         current = float(metrics)
+        if epoch is not None:
+            warnings.warn(EPOCH_DEPRECATION_WARNING, stacklevel=2)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current, self.best):
             self.best, self.num_bad_epochs = current, 0
