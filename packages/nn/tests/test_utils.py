@@ -31,6 +31,19 @@ def test_clip_grad_norm_scales_gradients_and_returns_their_norm(order, limit):
     assert given[-1].grad is None
 
 
+@pytest.mark.parametrize("dtype", [fb.float16, fb.bfloat16])
+def test_clip_grad_norm_does_not_overflow_if_the_squares_of_a_gradient_do(dtype):
+    parameter = nn.Parameter(fb.zeros(4, dtype=dtype))
+    parameter.grad = fb.full((4,), 300.0, dtype=dtype)
+    assert nn.utils.clip_grad_norm_(parameter, 1.0).item() == 600
+    np.testing.assert_allclose(parameter.grad.float().numpy(), 0.5, rtol=1e-2)
+
+
+@pytest.mark.parametrize(("order", "norm"), [(0.0, 1.0), (-math.inf, 5.0)])
+def test_total_norm_accepts_the_orders_of_vector_norm(order, norm):
+    assert nn.utils.get_total_norm([fb.tensor([-5.0])], order).item() == norm
+
+
 def test_clip_grad_norm_warns_of_an_exhausted_generator():
     parameters = nn.Linear(2, 2).parameters()
     list(parameters)

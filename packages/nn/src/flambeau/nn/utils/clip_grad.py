@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Iterable, Iterator
 
-from flambeau import Tensor, no_grad, stack, tensor
+from flambeau import Tensor, linalg, no_grad, stack, tensor
 
 from ._tensors import listed
 
@@ -129,11 +129,5 @@ def _gradients(parameters: list[Tensor]) -> list[Tensor]:
 
 def _norm(tensors: list[Tensor], order: float) -> Tensor:
     """Return the norm of all elements of all tensors."""
-    magnitudes = [each.detach().abs() for each in tensors if each.numel()]
-    if not magnitudes:
-        return tensor(0.0)
-    if order == math.inf:
-        return stack([each.max() for each in magnitudes]).max()
-    if order == 2.0:
-        return stack([(each * each).sum() for each in magnitudes]).sum().sqrt()
-    return stack([(each**order).sum() for each in magnitudes]).sum() ** (1.0 / order)
+    norms = [linalg.vector_norm(each, order) for each in tensors if each.numel()]
+    return linalg.vector_norm(stack(norms), order) if norms else tensor(0.0)
