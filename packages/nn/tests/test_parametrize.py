@@ -113,6 +113,21 @@ def test_weight_norm_splits_a_weight_into_magnitude_and_direction(dim, kind):
     np.testing.assert_allclose(layer.weight.detach().numpy(), 2 * before, rtol=1e-5)
 
 
+def test_the_weight_norm_parametrization_loads_the_state_of_the_weight_norm_hook():
+    saved = nn.Sequential(nn.utils.weight_norm(nn.Linear(4, 3)))
+    layer = parametrizations.weight_norm(nn.Linear(4, 3))
+    nn.Sequential(layer).load_state_dict(saved.state_dict())
+    np.testing.assert_array_equal(layer.weight.detach().numpy(), saved[0].weight.detach().numpy())
+
+
+@pytest.mark.parametrize("norm", [nn.utils.weight_norm, parametrizations.weight_norm])
+def test_weight_norm_keeps_float16_weights_with_tiny_squares(norm):
+    layer = nn.Linear(4, 1, bias=False).half()
+    nn.init.constant_(layer.weight, 1e-4)
+    before = layer.weight.detach().float().numpy().copy()
+    np.testing.assert_allclose(norm(layer).weight.detach().float().numpy(), before, rtol=1e-2)
+
+
 @pytest.mark.parametrize("norm", [nn.utils.spectral_norm, parametrizations.spectral_norm])
 def test_spectral_norm_makes_the_largest_singular_value_one(norm):
     fb.manual_seed(0)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import flambeau
 from flambeau import Tensor, eye, no_grad
-from flambeau.linalg import householder_product, matrix_exp, qr, solve
+from flambeau.linalg import householder_product, matrix_exp, qr, solve, vector_norm
 
 from .. import functional as F
 from ..modules.module import Module
@@ -21,9 +22,9 @@ def norm_except_dim(v: Tensor, dim: int) -> Tensor:
     For ``dim=-1``, return the norm over all dimensions, a scalar.
     """
     if dim == -1:
-        return v.square().sum().sqrt()
+        return vector_norm(v)
     others = [d for d in range(v.ndim) if d != dim % v.ndim]
-    return v.square().sum(others, keepdim=True).sqrt() if others else v.abs()
+    return vector_norm(v, dim=others, keepdim=True) if others else v.abs()
 
 
 class _WeightNorm(Module):
@@ -48,13 +49,24 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         module: the module, which is changed and returned.
         name: name of the weight parameter.
         dim: dimension along which each slice has a separate norm; None for one norm of the whole weight.
+    State: ``load_state_dict`` also accepts the keys of `nn.utils.weight_norm`: ``weight_g`` and ``weight_v``.
     Source: Salimans, Kingma 2016, arXiv:1602.07868.
 
     >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))
     >>> [tuple(p.shape) for p in layer.parametrizations.weight.originals()]
     [(3, 1), (3, 4)]
     """
-    return parametrize.register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+    parametrize.register_parametrization(module, name, _WeightNorm(dim), unsafe=True)
+    module._register_load_state_dict_pre_hook(partial(_rename_norm_and_direction, name))
+    return module
+
+
+def _rename_norm_and_direction(name: str, state_dict: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Rename the entries that `nn.utils.weight_norm` saves as ``<name>_g`` and ``<name>_v``."""
+    saved = [f"{prefix}{name}_{letter}" for letter in "gv"]
+    if all(key in state_dict for key in saved):
+        for number, key in enumerate(saved):
+            state_dict[f"{prefix}parametrizations.{name}.original{number}"] = state_dict.pop(key)
 
 
 def matrix_of(weight: Tensor, dim: int) -> Tensor:
