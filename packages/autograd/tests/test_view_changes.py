@@ -187,3 +187,12 @@ def test_changing_a_view_of_a_leaf_reports_how_the_view_was_made():
         view.zero_()
     with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad"):
         leaf[0].add_(1)
+
+
+def test_a_leaf_that_is_a_view_cannot_be_changed_through_its_own_views():
+    leaf = fb.ones(2, 2).view(4).requires_grad_()
+    view = leaf[0]
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad"):
+        view.mul_(5)
+    leaf.square().sum().backward()
+    assert leaf.grad.tolist() == [2, 2, 2, 2]

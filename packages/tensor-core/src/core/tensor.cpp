@@ -299,7 +299,8 @@ void check_view(const Tensor& view, const TensorImpl& base, const char* operatio
     case ViewKind::Inference:
       return refuse_unrecorded_view(view);
   }
-  require(!base.requires_grad || base.autograd->grad_fn,
+  const bool base_is_leaf = !base.autograd || !base.autograd->grad_fn;
+  require(!base_is_leaf || !(base.requires_grad || view.impl()->requires_grad),
           "a view of a leaf Variable that requires grad is being used in an in-place operation (", operation,
           " on a tensor of shape ", view.shape(), "); do it under no_grad(), or on a clone()");
 }
@@ -307,7 +308,7 @@ void check_view(const Tensor& view, const TensorImpl& base, const char* operatio
 void check_recorded_change(const Tensor& self, const char* operation, bool recorded) {
   if (!grad_enabled()) return;
   const TensorImpl &impl = *self.impl(), *base = impl.base.get();
-  if (base && (base->requires_grad || recorded)) check_view(self, *base, operation);
+  if (base && (base->requires_grad || impl.requires_grad || recorded)) check_view(self, *base, operation);
   require(!impl.requires_grad || impl.autograd->grad_fn,
           "a leaf Variable that requires grad is being used in an in-place operation (", operation,
           " on a tensor of shape ", self.shape(), "); do it under no_grad(), or on a clone()");
