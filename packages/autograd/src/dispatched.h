@@ -3,6 +3,7 @@
 #pragma once
 
 #include "flambeau/dispatched_gradients.h"
+#include "flambeau/memory_format.h"
 #include "node.h"
 
 namespace flambeau::autograd {
@@ -21,7 +22,7 @@ inline Tensor summed_to(const Tensor& t, const Shape& shape) {
   return is_dispatched(t) ? dispatched_gradients->sum_to(t, shape) : sum_to(t, shape);
 }
 inline Tensor converted(const Tensor& t, Dtype dtype) {
-  return is_dispatched(t) ? dispatched_gradients->to(t, dtype) : to(t, dtype);
+  return is_dispatched(t) ? dispatched_gradients->to(t, dtype) : to(t, dtype, MemoryFormat::Preserve);
 }
 
 }  // namespace flambeau::autograd

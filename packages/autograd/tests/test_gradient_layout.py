@@ -48,6 +48,24 @@ def test_the_strides_of_a_gradient_follow_its_leaf(leaf, strides):
     assert fb.equal(x.grad, given)
 
 
+@pytest.mark.parametrize(
+    "function",
+    [fb.exp, fb.relu, lambda x: x * 2, lambda x: x * x, lambda x: x.double(), lambda x: x.clamp(0, 1)],
+    ids=["exp", "relu", "scaled", "square", "converted", "clamp"],
+)
+def test_the_gradient_of_a_pointwise_operator_keeps_the_memory_order(function):
+    x = channels_last()
+    y = function(x)
+    (gradient,) = fb.autograd.grad(y, x, fb.ones_like(y))
+    assert y.stride() == gradient.stride() == x.stride()
+
+
+def test_an_expanded_gradient_does_not_determine_the_memory_order():
+    x = channels_last()
+    (gradient,) = fb.autograd.grad((x * x).sum(), x)
+    assert gradient.stride() == x.stride()
+
+
 def test_an_accumulated_gradient_keeps_its_strides():
     x = channels_last()
     x.grad = fb.zeros(SHAPE)

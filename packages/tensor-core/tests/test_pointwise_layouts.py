@@ -139,6 +139,7 @@ def test_results_have_the_memory_order_of_the_first_operand():
     assert x[::2].neg().stride() == (1, 6, 2)
     assert (x + x.contiguous()).stride() == x.stride() and (x.contiguous() + x).is_contiguous()
     assert fb.ones(3, 1).expand(3, 4).neg().is_contiguous()
+    assert (fb.ones(()).expand(4, 2, 3) + x).stride() == x.stride()
     assert np.array_equal(x.neg().numpy(), -x.numpy())
 
 

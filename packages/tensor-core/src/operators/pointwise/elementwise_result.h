@@ -20,12 +20,24 @@ inline Shape shape_of(const Operand* operands, int count) {
   return shape;
 }
 
-// Returns the tensor that determines the memory layout of the result: the first operand with the shape of the result.
-// Returns null if the layout is row-major.
+// Returns true if elements of the tensor share memory, as in an expanded tensor.
+inline bool repeats(const Tensor& t) {
+  for (int d = 0; d < t.dim(); ++d)
+    if (t.strides()[d] == 0 && t.shape()[d] > 1) return true;
+  return false;
+}
+
+// Returns the tensor that determines the memory layout of the result: the first operand with the shape of the result,
+// preferably one that does not repeat elements. Returns null if the layout is row-major.
 inline const Tensor* order_of(const Operand* operands, int count, const Shape& shape) {
+  const Tensor* repeating = nullptr;
   for (int k = 0; k < count; ++k)
-    if (const Tensor* t = operands[k].tensor; t && t->shape() == shape) return t->is_contiguous() ? nullptr : t;
-  return nullptr;
+    if (const Tensor* t = operands[k].tensor; t && t->shape() == shape) {
+      if (t->is_contiguous()) return nullptr;
+      if (!repeats(*t)) return t;
+      if (!repeating) repeating = t;
+    }
+  return repeating;
 }
 
 inline Tensor new_result(const Operand* operands, int count, Dtype dtype) {

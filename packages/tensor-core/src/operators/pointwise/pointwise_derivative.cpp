@@ -3,6 +3,7 @@
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "kernels/table.h"
+#include "operators/pointwise/elementwise_result.h"
 
 namespace flambeau {
 
@@ -13,6 +14,15 @@ std::string parameter_name(const PointwiseRow& row, int i) {
   std::string_view rest = row.signature;
   for (; i > 0; --i) rest.remove_prefix(rest.find(", ") + 2);
   return std::string(rest.substr(0, rest.find_first_of(",:=")));
+}
+
+// Appends the values that the derivative for operand i reads to `read`, whose first element is the gradient of the
+// result. Returns the number of elements of `read`.
+int operands_read(const PointwiseRow& row, int i, const Operand* values, Operand* read) {
+  int count = 1;
+  for (int k = 0; k <= row.arity; ++k)
+    if (row.reads[i] >> k & 1) read[count++] = values[k];
+  return count;
 }
 
 // The derivative of a pointwise operator. It runs fused kernels or, if it is differentiated again, tensor expressions.
@@ -69,11 +79,8 @@ struct PointwiseDerivative {
   }
 
   Tensor fused(const PointwiseRow& row, int i, Dtype type, const Tensor& grad, const Operand* values) const {
-    Shape shape = grad.shape();
-    for (int k = 0; k <= row.arity; ++k)
-      if (const Tensor* t = row.reads[i] >> k & 1 ? values[k].tensor : nullptr; t && !(t->shape() == shape))
-        shape = broadcast(shape, t->shape());
-    Tensor out = empty(shape, type);
+    Operand read[kMaxOperands + 2] = {grad, 0, 0, 0, 0};
+    Tensor out = new_result(read, operands_read(row, i, values, read), type);
     run_derivative(op, i, type, grad, values, out);
     return out;
   }
@@ -84,9 +91,7 @@ struct PointwiseDerivative {
 void run_derivative(PointwiseOp op, int i, Dtype type, const Tensor& grad, const Operand* values, const Tensor& out) {
   const PointwiseRow& row = row_of(op);
   Operand read[kMaxOperands + 2] = {grad, 0, 0, 0, 0};
-  int count = 1;
-  for (int k = 0; k <= row.arity; ++k)
-    if (row.reads[i] >> k & 1) read[count++] = values[k];
+  const int count = operands_read(row, i, values, read);
   const Dtype in = dtype_of(compute_type(type));
   if (cuda::runs_on_gpu(out))
     cuda::pointwise(row, i, out, read, count, in);
