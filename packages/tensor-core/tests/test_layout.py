@@ -39,6 +39,15 @@ def test_clone_keeps_the_order_of_strides():
     assert np.array_equal(X.mT.clone().numpy(), X.mT.numpy())
 
 
+def test_masked_fill_and_quantile_return_contiguous_tensors():
+    columns, mask = X.mT, X > 7
+    assert columns.masked_fill(mask.mT, 1).is_contiguous()
+    assert columns.masked_fill(fb.tensor(True), 1).is_contiguous()
+    assert np.array_equal(columns.masked_fill(mask.mT, 1).numpy(), np.where(X.mT.numpy() > 7, 1, X.mT.numpy()))
+    for q in (0.5, fb.tensor([0.2, 0.5])):
+        assert X.quantile(q, 0).is_contiguous()
+
+
 def test_empty_strided_and_empty_permuted_set_the_strides():
     x = fb.empty_strided((2, 3), (1, 2))
     assert (x.shape, x.stride()) == ((2, 3), (1, 2))

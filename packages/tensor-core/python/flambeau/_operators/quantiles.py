@@ -62,7 +62,7 @@ def _quantile(
         at = along % input.dim() + 1
         result = result.unsqueeze(0).transpose(0, -1).transpose(-1, at)
         result = result if keepdim else result.squeeze(at)
-    return result if q.dim() else result.squeeze(0)
+    return (result if q.dim() else result.squeeze(0)).contiguous()
 
 
 def _check_q(name: str, q: Tensor | float, input: Tensor) -> Tensor:

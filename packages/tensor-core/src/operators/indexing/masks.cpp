@@ -246,7 +246,8 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
           value.tensor ? value.tensor->dtype() : t.dtype(), " cannot be converted to type ", t.dtype(),
           " without overflow");
   const Tensor filling = value.tensor ? to(*value.tensor, t.dtype()) : scalar_tensor(value.scalar, t.dtype());
-  if (write == Write::Fresh) return where(mask, filling, t);
+  if (write == Write::Fresh)  // the result is row-major for every layout of the input and the mask
+    return where(mask.shape() == t.shape() ? contiguous(mask) : mask, filling, contiguous(t));
   require(broadcast(t.shape(), mask.shape()) == t.shape(), "output with shape ", t.shape(),
           " doesn't match the broadcast shape of the mask ", mask.shape());
   refuse_overlap(t, mask, true);
