@@ -95,6 +95,13 @@ def test_attention_of_empty_inputs_has_the_right_shape_and_zero_gradients():
         assert all(bool((t.grad == 0).all()) for t in inputs)
 
 
+@pytest.mark.parametrize("p", [0.0, 0.5])
+def test_attention_of_queries_without_keys_is_zero(p):
+    queries, keys = fb.ones(2, 3, 4), fb.ones(2, 0, 4)
+    assert F.scaled_dot_product_attention(queries, keys, keys, dropout_p=p).tolist() == fb.zeros(2, 3, 4).tolist()
+    assert F.scaled_dot_product_attention(keys, keys, keys, dropout_p=p).shape == (2, 0, 4)
+
+
 def test_attention_supports_half_precision_and_shared_heads():
     q, k, v = draw(1, 4, 5, 8), draw(1, 2, 6, 8), draw(1, 2, 6, 8)
     want = attention(q, np.repeat(k, 2, 1), np.repeat(v, 2, 1))

@@ -96,7 +96,7 @@ def _weights(query: Tensor, key: Tensor, mask: Tensor | None, is_causal: bool, s
         mask = flambeau.ones(query.shape[-2], key.shape[-2], dtype=flambeau.bool, device=query.device).tril()
     if mask is not None:
         scores = flambeau.where(mask, scores, -math.inf) if mask.dtype is flambeau.bool else scores + mask
-    hidden = scores.detach().amax(-1, keepdim=True) == -math.inf
+    hidden = (scores.detach() == -math.inf).all(-1, keepdim=True)
     return flambeau.where(hidden, 0.0, scores.masked_fill(hidden, 0.0).softmax(-1))
 
 
