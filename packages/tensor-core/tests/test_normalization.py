@@ -88,6 +88,12 @@ def test_normalisation_rejects_invalid_arguments(call, error, message):
         call()
 
 
+@pytest.mark.parametrize("options", [{"p": 0.5, "training": False}, {"p": 0.0}])
+def test_dropout_returns_integers_unchanged_if_it_drops_nothing(options):
+    x = fb.arange(3)
+    assert fb.dropout(x, **options).tolist() == [0, 1, 2]
+
+
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
 def test_dropout_zeroes_elements_independently_and_scales_the_others(p, dtype):

@@ -89,8 +89,8 @@ Tensor dropout(const Tensor& input, double p, bool training, Generator* generato
   require(p >= 0 && p <= 1, "dropout probability has to be between 0 and 1, but got ", p);
   if (is_complex(input.dtype()) && training && p > 0 && p < 1)  // one random number for both parts of a number
     return mul(input, dropout(full(input.shape(), Scalar(1), to_real(input.dtype())), p, true, generator));
-  require<NotImplementedError>(is_inexact(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
   if (!training || p == 0) return input;
+  require<NotImplementedError>(is_inexact(input.dtype()), "\"dropout\" not implemented for '", input.dtype(), "'");
   if (p == 1) return mul(input, 0.0);
   if (PyTorchStream* const stream = pytorch::stream_for(input, generator))
     return dropout_from_stream(input, p, *stream);
