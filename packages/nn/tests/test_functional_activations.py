@@ -134,6 +134,15 @@ def test_dropout2d_drops_whole_channels(call, shape):
     assert call(x, 0.5, inplace=True) is x and float(x.min()) == 0
 
 
+@pytest.mark.parametrize("shape", [(100,), (100, 50), (100, 5, 10)])
+def test_dropout3d_of_an_input_without_5_dimensions_drops_along_the_first_dimension(shape):
+    with pytest.warns(UserWarning, match="dropout3d"):
+        y = F.dropout3d(fb.ones(shape), 0.5)
+    assert y.shape == shape
+    kept = y.reshape(100, -1) != 0
+    assert bool((kept == kept[:, :1]).all()) and 20 < int(kept[:, 0].sum()) < 80
+
+
 @pytest.mark.parametrize("call", [F.alpha_dropout, F.feature_alpha_dropout])
 def test_alpha_dropout_keeps_mean_and_variance(call):
     x = fb.randn(200, 500)

@@ -78,7 +78,7 @@ def dropout3d(input: Tensor, p: float = 0.5, training: bool = True, inplace: boo
     _check_probability(p)
     if input.ndim not in (4, 5):
         _warn_of_dimensions("dropout3d", input.ndim, 3)
-    if input.ndim == 4:
+    if input.ndim != 5:
         return _in_place(input, flambeau.feature_dropout(input.unsqueeze(0), p, training).squeeze(0), inplace)
     return _in_place(input, flambeau.feature_dropout(input, p, training), inplace)
 
