@@ -17,11 +17,8 @@ namespace {
 // the base stores the count for which its grad_fn was created, and updates its grad_fn in the same way if the count has
 // changed.
 Ref<Node> view_node(const ViewGeometry& geometry, const Edge& base) {
-  Ref<Node> node = make_node<OperatorNode>("AsStrided", [geometry](const Context& c) {
-    const Tensor whole = geometry.base_zeros();
-    copy_(geometry.part_of(whole), c.gradient());
-    c.set(0, whole);
-  });
+  Ref<Node> node = make_node<OperatorNode>(
+      "AsStrided", [geometry](const Context& c) { c.set(0, geometry.base_gradient(c.gradient())); });
   node->edges.push_back(base);
   node->take_number();
   return node;

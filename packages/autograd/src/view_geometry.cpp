@@ -1,5 +1,7 @@
 #include "view_geometry.h"
 
+#include <algorithm>
+
 namespace flambeau::autograd {
 
 namespace {
@@ -28,6 +30,33 @@ Tensor ViewGeometry::base_zeros() const {
   }
   const Tensor memory = zeros({extent}, base_dtype);
   return as_strided(memory, base_shape, base_strides, 0);
+}
+
+bool ViewGeometry::may_share_memory() const {
+  Shape order(shape.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = int64_t(i);
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return strides[a] < strides[b]; });
+  int64_t end = 1;  // number of positions that the smaller strides reach
+  for (const int64_t d : order) {
+    if (shape[d] == 1) continue;
+    if (strides[d] < end) return true;
+    end += (shape[d] - 1) * strides[d];
+  }
+  return false;
+}
+
+Tensor ViewGeometry::base_gradient(const Tensor& gradient) const {
+  const Tensor whole = base_zeros();
+  if (gradient.numel() == 0) return whole;
+  if (!may_share_memory()) {
+    copy_(part_of(whole), gradient);
+    return whole;
+  }
+  const Tensor memory = view(reinterpreted(Tensor(whole.impl()->base)), {-1});
+  const Tensor positions = arange(Scalar(0), Scalar(memory.numel()), Scalar(1), Dtype::int64);
+  const Tensor index = reshape(as_strided(positions, shape, strides, offset), {-1});
+  index_add(memory, 0, index, reshape(gradient, {-1}), Write::InPlace);
+  return whole;
 }
 
 Tensor ViewGeometry::base_copy(const Tensor& gradient) const {

@@ -15,12 +15,16 @@ struct ViewGeometry {
 
   static ViewGeometry of(const Tensor& view, const Tensor& base);
   Tensor base_zeros() const;  // returns zeros with the memory layout of the base (which need not be contiguous)
+  // Returns the gradient of the base for the gradient of the view. If elements of the view share memory, their
+  // gradients are added.
+  Tensor base_gradient(const Tensor& gradient) const;
   // Returns a copy of a tensor with the shape of the base, in the memory layout of the base.
   Tensor base_copy(const Tensor& gradient) const;
   // Returns the view of `whole`, a tensor with the memory layout of the base.
   Tensor part_of(const Tensor& whole) const;
 
  private:
+  bool may_share_memory() const;  // returns true if elements of the view may share memory
   // Returns a view of contiguous memory that is complex if the view is complex, otherwise real.
   Tensor reinterpreted(const Tensor& root) const;
 };

@@ -181,6 +181,29 @@ def test_in_place_changes_of_views_of_noncontiguous_bases_pass_gradcheck(x):
     assert gradgradcheck(function, x)
 
 
+OVERLAPPING_VIEWS = {
+    "expanded": lambda t: t.expand(2, 2, 4),
+    "expanded part": lambda t: t[1:].expand(3, 4),
+    "windows": lambda t: t.unfold(1, 2, 1),
+    "strided": lambda t: t.as_strided((3, 3), (1, 2), 1),
+    "empty": lambda t: t[:0].expand(2, 0, 4),
+    "expanded pairs": lambda t: fb.view_as_complex(t.view(2, 2, 2)).expand(2, 2, 2),
+}
+
+
+@pytest.mark.parametrize("view", OVERLAPPING_VIEWS.values(), ids=OVERLAPPING_VIEWS)
+def test_overlapping_views_of_a_changed_base_pass_gradcheck_and_gradgradcheck(view):
+    def function(t):
+        base = t * 1
+        part = view(base)
+        base.mul_(2)
+        return part * part
+
+    x = fb.arange(1.0, 9.0, dtype=fb.float64).view(2, 4).clone().requires_grad_()
+    assert gradcheck(function, x)
+    assert gradgradcheck(function, x)
+
+
 def test_a_view_made_without_recording_is_not_changed_with_recording(x):
     y = x * 1
     with fb.no_grad():
