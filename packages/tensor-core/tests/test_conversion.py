@@ -128,6 +128,9 @@ def test_legacy_tensor_constructors_create_tensors_of_their_dtype():
     assert fb.BoolTensor([1, 0]).tolist() == [True, False] and fb.HalfTensor(2).dtype is fb.float16
     assert fb.FloatTensor(np.ones(2)).tolist() == fb.FloatTensor((1, 1)).tolist() == [1, 1]
     assert fb.FloatTensor().shape == fb.Tensor().shape == (0,)
+    for make in (fb.Tensor, fb.FloatTensor, fb.LongTensor, fb.zeros(1).new):
+        for size in (3, np.int64(3), np.int8(3), np.array(3)):
+            assert make(size).shape == (3,)
     x = fb.zeros(2)
     assert fb.FloatTensor(x).data_ptr() == fb.Tensor(x).data_ptr() == x.data_ptr()
     assert fb.Tensor(data=[1]).tolist() == fb.Tensor([True]).tolist() == fb.Tensor(range(1, 2)).tolist() == [1]

@@ -97,14 +97,21 @@ template <>
 struct From<const Shape&> {
   static Shape get(const Call& call, PyObject* o) {
     if (FLAMBEAU_LIKELY(PyTuple_Check(o))) return of_tuple(call, o);
-    if (PyIndex_Check(o) && !(is_tensor(o) ? tensor_of(o).dim() > 0 : PySequence_Check(o)))
-      return {From<int64_t>::get(call, o)};
+    if (PyIndex_Check(o) && !has_items(o)) return {From<int64_t>::get(call, o)};
     if (!PySequence_Check(o) || PyUnicode_Check(o)) wrong_argument(call, "tuple of ints", o);
     const Object items(checked(PySequence_Tuple(o)));  // a copy, because __index__ of an item could change a list
     return of_tuple(call, items.get());
   }
 
  private:
+  // Returns false for tensors and arrays without dimensions.
+  static bool has_items(PyObject* o) {
+    if (is_tensor(o)) return tensor_of(o).dim() > 0;
+    if (!PySequence_Check(o)) return false;
+    const bool has_length = PySequence_Size(o) >= 0;
+    if (!has_length) PyErr_Clear();
+    return has_length;
+  }
   static Shape of_tuple(const Call& call, PyObject* items) {
     Shape out;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(items); ++i) {

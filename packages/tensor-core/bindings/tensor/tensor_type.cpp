@@ -151,13 +151,22 @@ Tensor of_sizes(PyObject* sizes) {
   return empty(shape, default_dtype());
 }
 
+// Returns true for an integer, which may be a scalar or an array without dimensions of NumPy.
+bool is_one_size(PyObject* o) {
+  if (PyLong_Check(o)) return true;
+  if (is_tensor(o) || !PyIndex_Check(o)) return false;
+  const Object index(PyNumber_Index(o));
+  if (!index) PyErr_Clear();
+  return bool(index);
+}
+
 // Creates the tensor for Tensor() (empty), Tensor(2, 3) and Tensor(size) (uninitialised), Tensor(tensor) (the same
 // elements) or Tensor(data) (a copy).
 Tensor from_arguments(PyObject* args) {
   const Py_ssize_t n = PyTuple_GET_SIZE(args);
   if (n == 0) return empty({0}, default_dtype());
   PyObject* first = PyTuple_GET_ITEM(args, 0);
-  if (n > 1 || PyLong_Check(first)) return of_sizes(args);
+  if (n > 1 || is_one_size(first)) return of_sizes(args);
   if (Py_TYPE(first) == size_type) return of_sizes(first);
   if (is_tensor(first)) return alias(tensor_of(first));
   require<TypeError>(!PyUnicode_Check(first), "new(): invalid data type 'str'");

@@ -1,5 +1,6 @@
 """Legacy tensor types of one dtype: ``FloatTensor``, ``LongTensor`` and so on."""
 
+import operator
 from typing import Any, Union
 
 from flambeau import _core
@@ -70,6 +71,17 @@ class tensortype:
         return self.__name__
 
 
+def _is_one_size(value: Any) -> bool:
+    """Return True for an integer, which may be a scalar or an array without dimensions of NumPy."""
+    if isinstance(value, bool | Tensor):
+        return False
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return True
+
+
 def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = None) -> Tensor:
     """Create an uninitialised tensor, ``Tensor(2, 3)`` or ``Tensor(size)``, or one with given data, ``Tensor(data)``.
 
@@ -83,7 +95,7 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
             f"new(): received an invalid combination of arguments - got ({', '.join(type(a).__name__ for a in args)}), "
             "but expected integers, or one argument: a size, a sequence of numbers, a tensor or a storage"
         )
-    if len(args) > 1 or (type(first) is int) or isinstance(first, _core.Size):
+    if len(args) > 1 or isinstance(first, _core.Size) or _is_one_size(first):
         return _core.empty(*args, dtype=dtype, device=device)
     if isinstance(first, Tensor):
         if first.dtype is not dtype:
