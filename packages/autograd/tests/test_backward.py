@@ -248,6 +248,13 @@ def test_detached_values_stop_the_gradient(x):
     assert y.detach_() is y and not y.requires_grad and y.grad_fn is None and y.is_leaf
 
 
+def test_the_tensor_constructors_keep_the_history_of_a_tensor():
+    leaf = fb.tensor([1.0, 2.0], requires_grad=True)
+    for make in (fb.Tensor, fb.FloatTensor, leaf.new):
+        (gradient,) = fb.autograd.grad(make(leaf * 3).sum(), leaf)
+        assert gradient.tolist() == [3, 3]
+
+
 def test_views_are_not_detached_in_place(x):
     with pytest.raises(RuntimeError, match="Can't detach views in-place"):
         (x * 2)[0].detach_()

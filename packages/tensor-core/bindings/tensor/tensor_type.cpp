@@ -161,14 +161,17 @@ bool is_one_size(PyObject* o) {
 }
 
 // Creates the tensor for Tensor() (empty), Tensor(2, 3) and Tensor(size) (uninitialised), Tensor(tensor) (the same
-// elements) or Tensor(data) (a copy).
+// elements, in the autograd graph) or Tensor(data) (a copy).
 Tensor from_arguments(PyObject* args) {
   const Py_ssize_t n = PyTuple_GET_SIZE(args);
   if (n == 0) return empty({0}, default_dtype());
   PyObject* first = PyTuple_GET_ITEM(args, 0);
   if (n > 1 || is_one_size(first)) return of_sizes(args);
   if (Py_TYPE(first) == size_type) return of_sizes(first);
-  if (is_tensor(first)) return alias(tensor_of(first));
+  if (is_tensor(first)) {
+    const Tensor& t = tensor_of(first);
+    return recording(t) ? view(t, t.shape()) : alias(t);
+  }
   require<TypeError>(!PyUnicode_Check(first), "new(): invalid data type 'str'");
   require<TypeError>(is_sequence(first) || is_array(first), "new(): data must be a sequence (got ",
                      Py_TYPE(first)->tp_name, ")");

@@ -104,7 +104,7 @@ def legacy_construct(dtype: _core.dtype, args: tuple[Any, ...], device: Any = No
             raise RuntimeError(
                 "Tensor(tensor, device=...) is not supported; use flambeau.as_tensor(tensor, device=...)"
             )
-        return first.detach()
+        return first.view_as(first)
     if hasattr(first, "untyped"):  # a storage, whose memory the tensor shares
         return _core.empty(0, dtype=dtype, device=first.device).set_(first)
     if isinstance(first, str):
