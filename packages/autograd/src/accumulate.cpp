@@ -89,6 +89,16 @@ Tensor copy_with_layout(const Tensor& gradient, const Tensor& leaf) {
   return out;
 }
 
+// Returns true if a gradient may become a .grad itself: nothing else references its memory, or it is recorded.
+bool may_store(const Tensor& gradient) {
+  const bool unshared = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1;
+  return !gradient.impl()->base && (unshared || (grad_enabled() && gradient.requires_grad()));
+}
+
+Tensor unshared_dispatched(const Tensor& gradient) {
+  return grad_enabled() || gradient.impl()->use_count() == 1 ? gradient : dispatched_gradients->clone(gradient);
+}
+
 constexpr int64_t kAtOnce = 1024;  // gradients with at most this number of elements are added with the GIL held
 
 }  // namespace
@@ -100,16 +110,11 @@ void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf) {
   if (gradient.numel() > kAtOnce) lock.emplace(&slot);
   if (is_dispatched(gradient) || (slot.defined() && is_dispatched(slot))) {
     const Tensor former = slot;
-    if (former.defined())
-      slot = sum_of(former, gradient);
-    else
-      slot = grad_enabled() || gradient.impl()->use_count() == 1 ? gradient : dispatched_gradients->clone(gradient);
+    slot = former.defined() ? sum_of(former, gradient) : unshared_dispatched(gradient);
     return;
   }
   if (!slot.defined()) {
-    const bool unshared = gradient.impl()->use_count() == 1 && gradient.storage().use_count() == 1;
-    const bool may_share = !gradient.impl()->base && (unshared || (grad_enabled() && gradient.requires_grad()));
-    slot = may_share && has_layout(gradient, leaf) ? gradient : copy_with_layout(gradient, leaf);
+    slot = may_store(gradient) && has_layout(gradient, leaf) ? gradient : copy_with_layout(gradient, leaf);
     return;
   }
   if (grad_enabled()) {
@@ -120,6 +125,11 @@ void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf) {
   const Tensor sum = slot;  // a reference, because another thread may replace .grad during the addition
   const Operand operands[] = {sum, gradient};
   pointwise_(op::add, operands);
+}
+
+Tensor unshared(const Tensor& gradient) {
+  if (is_dispatched(gradient)) return unshared_dispatched(gradient);
+  return may_store(gradient) ? gradient : clone(gradient, MemoryFormat::Preserve);
 }
 
 }  // namespace flambeau::autograd

@@ -399,7 +399,8 @@ void Run::finish() {
     };
     if (!is_listed()) continue;
     const GradientDeviceScope device_scope(&r.gradient, 1, *r.node);
-    const Tensor former = r.meta->grad, sum = former.defined() ? sum_of(former, r.gradient) : std::move(r.gradient);
+    const Tensor former = r.meta->grad, sum = former.defined() ? sum_of(former, r.gradient) : unshared(r.gradient);
+    r.gradient = Tensor();                // so that a leaf with the same gradient need not copy it
     if (is_listed()) r.meta->grad = sum;  // another thread may have released the tensor during the addition
   }
   for (auto& [leaf, gradient] : accumulations) {

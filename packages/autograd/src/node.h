@@ -159,6 +159,7 @@ FLAMBEAU_API void become_output(const Tensor& t, const Ref<OperatorNode>& node, 
 Tensor fit(Tensor gradient, const OutputInfo& info, const Node* sender, size_t index);
 bool reduces_to(const Shape& from, const Shape& to);  // returns true if `to` broadcasts to `from`
 void accumulate_into(Tensor& slot, const Tensor& gradient, const Tensor& leaf);  // `slot` is the .grad of the leaf
+Tensor unshared(const Tensor& gradient);  // returns the gradient, or a copy if its memory is shared
 
 // Note [Cycles of gradients] in cycles.cpp
 void suspect_cycle(const Tensor& leaf);         // call this for a leaf whose .grad has a graph

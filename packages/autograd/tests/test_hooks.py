@@ -70,6 +70,22 @@ def test_a_tensor_hook_may_remove_itself_and_other_hooks(x):
     assert seen == ["first", "second"]
 
 
+def test_a_retained_gradient_shares_no_memory(x):
+    y = x + fb.zeros(2)
+    y.retain_grad()
+    seed = fb.ones(2)
+    y.backward(seed)
+    y.grad.mul_(5)
+    assert seed.tolist() == x.grad.tolist() == [1, 1]
+    z = x * 2
+    part = z.view(2)
+    z.retain_grad()
+    part.retain_grad()
+    part.sum().backward()  # expands the gradient
+    z.grad.mul_(5)
+    assert z.grad.tolist() == [5, 5] and part.grad.mul_(3).tolist() == [3, 3]
+
+
 def test_hooks_apply_to_grad_and_to_retained_gradients(x):
     y = x * 2
     y.retain_grad()
