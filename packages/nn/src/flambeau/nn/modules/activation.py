@@ -150,9 +150,9 @@ class Hardtanh(_Inplace):
         max_value: float | None = None,
     ) -> None:
         super().__init__(inplace)
-        for name, value in (("min_val", min_value), ("max_val", max_value)):
+        for old, new, value in (("min_value", "min_val", min_value), ("max_value", "max_val", max_value)):
             if value is not None:
-                message = f"keyword argument `{name}ue` is deprecated and renamed to `{name}`"
+                message = f"keyword argument `{old}` is deprecated and renamed to `{new}`"
                 warnings.warn(message, FutureWarning, stacklevel=2)
         min_val, max_val = min_val if min_value is None else min_value, max_val if max_value is None else max_value
         check_no_input(self, min_val=min_val, max_val=max_val)
