@@ -207,6 +207,12 @@ def test_nansum_and_nanmean_ignore_nan(dim):
         fb.nanmean(fb.tensor([1, 2]))
 
 
+@pytest.mark.parametrize("name", ["nansum", "nanprod", "nanmean"])
+def test_reductions_that_ignore_nan_reject_complex_numbers(name):
+    with pytest.raises(NotImplementedError, match="not implemented for 'complex64'"):
+        getattr(fb, name)(fb.tensor([1j, fb.nan]))
+
+
 def test_var_accepts_all_forms_of_the_correction():
     a = draw((30, 40), "float64")
     x = fb.tensor(a)

@@ -15,7 +15,7 @@ def nanmean(input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Any
     >>> fb.nanmean(fb.tensor([1.0, float("nan"), 3.0]))
     tensor(2.)
     """
-    if not input.dtype.is_floating_point:
+    if not (input.dtype.is_floating_point or input.dtype.is_complex):
         raise RuntimeError(f"nanmean(): expected input to have floating point or complex dtype but got {input.dtype}")
     count = (input == input).sum(dim, keepdim)
     return input.nansum(dim, keepdim, dtype=dtype) / count

@@ -163,8 +163,11 @@ void require_any(const Tensor& t, const char* name) {
 Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type, const char* node) {
   if (!node)
     node = dim && op == Reduce::sum ? "SumBackward1" : dim && op == Reduce::prod ? "ProdBackward1" : rows[int(op)].node;
-  if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run)
-    op = join_of(op);  // the function that `op` applies to each element supports only floating-point elements
+  if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run) {
+    require<NotImplementedError>(!is_complex(t.dtype()) || op == join_of(op),
+                                 "sums and products that ignore NaN are not implemented for '", t.dtype(), "'");
+    op = join_of(op);  // the function that `op` applies to each element has an effect only for floating-point numbers
+  }
   const ReductionRow& row = rows[int(op)];
   const bool records = row.gradient && category(type) > Category::Integer && recording(t);
   const bool converts = records && row.reads_x && t.dtype() != type;
