@@ -303,7 +303,7 @@ def test_changed_indices_are_checked_again():
 
 
 @pytest.mark.parametrize("kind", ["meta", "mkldnn", "mps", "nested", "quantized", "xla"])
-def test_is_attributes_of_sparse_tensors_are_false(kind):
+def test_is_meta_and_similar_attributes_of_sparse_tensors_are_false(kind):
     assert getattr(fb.eye(2).to_sparse(), f"is_{kind}") is False
 
 

@@ -369,7 +369,7 @@ def test_an_array_on_the_left_of_a_tensor_is_rejected_as_in_pytorch():
     assert printed.splitlines() == [*refused, "truediv [3.0, 2.0]", "[8.0, 12.0] [4.0, 8.0]", "[8.0, 12.0]"]
 
 
-def test_storage_is_the_class_of_the_default_dtype():
+def test_torch_storage_is_the_typed_storage_of_the_default_dtype():
     printed = run("""
         print(torch.Storage is torch.FloatStorage, torch.Storage([1, 2]).type())
         torch.set_default_dtype(torch.float64)

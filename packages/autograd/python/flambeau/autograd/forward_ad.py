@@ -77,7 +77,9 @@ class _set_fwd_grad_enabled:
 
 
 def enter_dual_level() -> int:
-    """Open the level of this module and return its number. ``dual_level`` does this for a ``with`` block.
+    """Start the computation of tangents, and return the number of the level: there is one level, which is not nested.
+
+    `dual_level` does this for a ``with`` block, and `exit_dual_level` ends it.
 
     Raises: RuntimeError if the level is already open.
 

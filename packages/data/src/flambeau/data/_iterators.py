@@ -114,7 +114,8 @@ class SerialEpoch(Epoch):
 class ParallelEpoch(Epoch):
     """Pass whose workers prefetch batches.
 
-    Request ``i`` is sent to worker ``i % n``. Workers whose stream has ended are skipped.
+    Request ``i`` is sent to worker ``i % workers.count``. If the data set is an `IterableDataset`, a worker whose part
+    of it has ended receives no more requests.
 
     Args:
         workers: worker processes or threads. The pass starts them if they are not running.

@@ -60,7 +60,10 @@ class CapturedProgram(ABC):
         """
 
     def compile(self, tensors: Sequence[Tensor]) -> None:
-        """Pass the program to its custom backend if it has one. A divided program does this when it runs."""
+        """Pass the program to its custom backend if it has one.
+
+        The default does nothing: a program with graph breaks passes each of its parts when the part first runs.
+        """
         return
 
     @property

@@ -48,8 +48,8 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 class Hooked:
     """Base class with the hooks of one optimizer.
 
-    The first registration of a hook creates the dictionaries of hooks, because a class may not call
-    ``super().__init__()``.
+    The first registration of a hook creates the dictionaries of hooks, because some subclasses do not
+    call ``super().__init__()``.
     """
 
     _read_globals = (STEP_PRE_HOOKS, STEP_POST_HOOKS)  # see Note [Guards] in flambeau._compile

@@ -5,7 +5,7 @@
 
 namespace flambeau::cuda {
 
-inline constexpr int kAttentionDims = 8;  // dimensions of a batch
+inline constexpr int kAttentionDims = 8;  // maximum number of batch dimensions
 
 // A batch of matrices whose rows are contiguous. Strides are in elements.
 struct AttentionRows {

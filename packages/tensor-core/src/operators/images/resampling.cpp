@@ -1,4 +1,4 @@
-// Computation of the maps of Note [Resampling].
+// Computes the weights and positions that resampling reads. Note [Resampling] in operators/images/resampling.h
 #include "operators/images/resampling.h"
 
 #include <algorithm>

@@ -43,7 +43,7 @@ Tensor mm_values(const Tensor& a, const Tensor& b) {
   return to(out, a.dtype());
 }
 
-// Returns true if a kernel can write the product of a and b to `out` while it reads them.
+// Returns true if a kernel can write the product of a and b directly to `out`, without a temporary tensor.
 bool takes_product(const Tensor& out, const Tensor& a, const Tensor& b, const Shape& shape) {
   const Dtype dtype = out.dtype();
   const bool computes_in_dtype = dtype == Dtype::float32 || dtype == Dtype::float64;

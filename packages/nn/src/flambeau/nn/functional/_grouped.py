@@ -44,7 +44,9 @@ def grouped_mm(
     ends = offs.tolist()
     starts = [0, *ends[:-1]]
     if any(start > end for start, end in zip(starts, ends, strict=True)) or ends[-1] > size:
-        raise RuntimeError(f"offs must be in ascending order and at most {size}, the size of the groups, got {ends}")
+        raise RuntimeError(
+            f"offs must be in ascending order and at most {size}, the size of the dimension that it divides, got {ends}"
+        )
     spans = list(zip(starts, ends, strict=True))
     if mat_a.ndim == 2 and mat_b.ndim == 2:
         return flambeau.stack([mat_a[:, start:end] @ mat_b[start:end] for start, end in spans])

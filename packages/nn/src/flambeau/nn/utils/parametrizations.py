@@ -212,7 +212,8 @@ class _Orthogonal(Module):
         factors: Tensor
         factors, tau = flambeau.geqrf(tall)
         diagonal = factors.diagonal(dim1=-2, dim2=-1)
-        # Where tau is 0, LAPACK's factor is the identity. Here each factor is a reflection, which flips a sign.
+        # Where tau is 0, LAPACK multiplies by the identity. The map always multiplies by a reflection, which changes
+        # the sign of a column, so the diagonal gets the other sign.
         diagonal.copy_(flambeau.where(tau == 0, -diagonal.sign(), diagonal.sign()))
         return factors if Q.shape[-2] >= Q.shape[-1] else factors.mT
 
