@@ -1,12 +1,9 @@
 """Test subgroups of the processes."""
 
-import doctest
-
 import pytest
 
 import flambeau as fb
 from flambeau import distributed as dist
-from flambeau.distributed import _backend_names, collectives, exchanges, groups, objects, stores, tcp_store
 
 NOBODY = dist.GroupMember.NON_GROUP_MEMBER
 
@@ -111,19 +108,6 @@ def test_a_group_of_one_process_needs_no_network():
     finally:
         dist.destroy_process_group()
     assert not dist.is_initialized()
-
-
-@pytest.mark.parametrize(
-    "module", [collectives, exchanges, groups, objects, stores, tcp_store, _backend_names], ids=lambda m: m.__name__
-)
-def test_examples_of_groups_run(module):
-    if module is not groups:  # its example creates a group itself
-        dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
-    try:
-        assert doctest.testmod(module, globs={"flambeau": fb, "fb": fb}).failed == 0
-    finally:
-        if dist.is_initialized():
-            dist.destroy_process_group()
 
 
 def test_calls_without_a_process_group_raise():

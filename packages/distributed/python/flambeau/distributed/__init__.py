@@ -146,12 +146,20 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """Return True, because the package is installed. If MPI or NCCL is missing, functions that use it raise errors."""
+    """Return True, because the package is installed. If MPI or NCCL is missing, functions that use it raise errors.
+
+    >>> flambeau.distributed.is_available()
+    True
+    """
     return True
 
 
 def is_torchelastic_launched() -> bool:
-    """Return True if ``flambeau.distributed.run`` started this process."""
+    """Return True if ``flambeau.distributed.run`` started this process.
+
+    >>> flambeau.distributed.is_torchelastic_launched()
+    False
+    """
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 

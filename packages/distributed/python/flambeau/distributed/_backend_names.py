@@ -33,17 +33,23 @@ class Backend(str):
 
 
 def is_mpi_available() -> bool:
-    """Return True if mpi4py is installed, so that processes can exchange CPU tensors."""
+    """Return True if mpi4py is installed, so that processes can exchange CPU tensors.
+
+    >>> processes = 4 if flambeau.distributed.is_mpi_available() else 1
+    """
     return _mpi_start.is_available()
 
 
 def is_gloo_available() -> bool:
-    """Return True if the backend ``"gloo"``, a synonym of ``"mpi"``, is available."""
+    """Return True if the backend ``"gloo"``, a synonym of ``"mpi"``, is available. See `is_mpi_available`."""
     return _mpi_start.is_available()
 
 
 def is_nccl_available() -> bool:
-    """Return True if NCCL and a GPU are available, so that processes can exchange GPU tensors."""
+    """Return True if NCCL and a GPU are available, so that processes can exchange GPU tensors.
+
+    >>> backend = "nccl" if flambeau.distributed.is_nccl_available() else "gloo"
+    """
     if not flambeau.cuda.is_available():
         return False
     try:

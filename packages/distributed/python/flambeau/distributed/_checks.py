@@ -35,7 +35,11 @@ _DESCRIBED = 240  # size in bytes of the description of a call that `check_same_
 
 
 class DebugLevel(enum.IntEnum):
-    """Level of checks; with ``DETAIL``, each collective compares the calls of all processes of the group."""
+    """Level of checks; with ``DETAIL``, each collective compares the calls of all processes of the group.
+
+    >>> flambeau.distributed.DebugLevel["DETAIL"] > flambeau.distributed.DebugLevel.INFO
+    True
+    """
 
     OFF = 0
     INFO = 1
@@ -46,18 +50,34 @@ _level = DebugLevel.OFF
 
 
 def get_debug_level() -> DebugLevel:
-    """Return the level of checks of collectives."""
+    """Return the level of checks of collectives.
+
+    >>> before = flambeau.distributed.get_debug_level()
+    >>> flambeau.distributed.set_debug_level(flambeau.distributed.DebugLevel.INFO)
+    >>> flambeau.distributed.get_debug_level()
+    <DebugLevel.INFO: 1>
+    >>> flambeau.distributed.set_debug_level(before)
+    """
     return _level
 
 
 def set_debug_level(level: DebugLevel) -> None:
-    """Set the level of checks of collectives, which must be the same in all processes."""
+    """Set the level of checks of collectives, which must be the same in all processes.
+
+    >>> flambeau.distributed.set_debug_level(flambeau.distributed.DebugLevel.DETAIL)
+    >>> flambeau.distributed.get_debug_level().name
+    'DETAIL'
+    >>> flambeau.distributed.set_debug_level(flambeau.distributed.DebugLevel.OFF)
+    """
     global _level
     _level = DebugLevel(level)
 
 
 def set_debug_level_from_env() -> None:
-    """Set the level of checks from the environment variable TORCH_DISTRIBUTED_DEBUG, as importing this module does."""
+    """Set the level of checks from the environment variable TORCH_DISTRIBUTED_DEBUG, as importing this module does.
+
+    See `set_debug_level`.
+    """
     name = os.environ.get("TORCH_DISTRIBUTED_DEBUG", "OFF").upper()
     if name not in DebugLevel.__members__:
         raise RuntimeError(f"TORCH_DISTRIBUTED_DEBUG should be OFF, INFO or DETAIL, got {name!r}")

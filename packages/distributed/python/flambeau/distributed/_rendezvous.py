@@ -33,6 +33,13 @@ def rendezvous(
             process of rank 0), or ``file:///path`` (a file that does not exist yet).
         rank, world_size: -1 reads them from the environment or from ``?rank=0&world_size=2`` after the url.
     Raises: ValueError for an unknown url or missing information.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     url = f"file://{folder}/store"
+    ...     store, *ranks = next(flambeau.distributed.rendezvous(url, rank=0, world_size=1))
+    >>> ranks
+    [0, 1]
     """
     parts = urlparse(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}

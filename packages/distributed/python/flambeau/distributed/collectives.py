@@ -58,7 +58,13 @@ def all_reduce(tensor: Tensor, op: ReduceOp = ReduceOp.SUM, group: Any = None, a
 def all_reduce_coalesced(
     tensors: Sequence[Tensor], op: ReduceOp = ReduceOp.SUM, group: Any = None, async_op: bool = False
 ) -> Work | None:
-    """Reduce several tensors of one dtype and device like `all_reduce`, in one message."""
+    """Reduce several tensors of one dtype and device like `all_reduce`, in one message.
+
+    >>> totals = [fb.ones(2), fb.tensor([3.0])]
+    >>> flambeau.distributed.all_reduce_coalesced(totals)  # a group of one process
+    >>> totals
+    [tensor([1., 1.]), tensor([3.])]
+    """
     given = check_list("all_reduce_coalesced", "tensors", tensors, len(tensors), None)
     if not given:
         raise ValueError("all_reduce_coalesced: tensors should not be empty")
@@ -88,6 +94,11 @@ def reduce(
     """Reduce the tensors of all processes like `all_reduce`. Only the process of rank ``dst`` gets the result.
 
     In other processes, the contents of ``tensor`` are undefined afterwards.
+
+    >>> total = fb.tensor([1.0, 2.0])
+    >>> flambeau.distributed.reduce(total, dst=0)  # a group of one process
+    >>> total
+    tensor([1., 2.])
     """
     check_operation("reduce", op, check_tensor("reduce", "tensor", tensor).dtype)
     root = resolve_group_rank("reduce", "dst", group, dst, group_dst)
@@ -107,6 +118,11 @@ def reduce_scatter_tensor(
         output: tensor that receives the part of this process.
         input: parts for all processes, concatenated or stacked.
         op: reduction (`ReduceOp`).
+
+    >>> part = fb.empty(2)
+    >>> flambeau.distributed.reduce_scatter_tensor(part, fb.tensor([1.0, 2.0]))  # a group of one process
+    >>> part
+    tensor([1., 2.])
     """
     check_operation("reduce_scatter_tensor", op, check_tensor("reduce_scatter_tensor", "input", input).dtype)
     check_tensor("reduce_scatter_tensor", "output", output)
@@ -130,7 +146,13 @@ def reduce_scatter(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Reduce and scatter a list of parts, with one tensor per process, like `reduce_scatter_tensor`."""
+    """Reduce and scatter a list of parts, with one tensor per process, like `reduce_scatter_tensor`.
+
+    >>> part = fb.empty(2)
+    >>> flambeau.distributed.reduce_scatter(part, [fb.tensor([1.0, 2.0])])  # a group of one process
+    >>> part
+    tensor([1., 2.])
+    """
     check_operation("reduce_scatter", op, check_tensor("reduce_scatter", "output", output).dtype)
     inputs = check_list("reduce_scatter", "input_list", input_list, group.size(), output)
     check_same_call(group, "reduce_scatter", op.name, output)
@@ -145,7 +167,13 @@ def reduce_scatter(
 def broadcast(
     tensor: Tensor, src: int | None = None, group: Any = None, async_op: bool = False, group_src: int | None = None
 ) -> Work | None:
-    """Copy the tensor of rank ``src`` to all processes. Its shape and dtype must be the same in all processes."""
+    """Copy the tensor of rank ``src`` to all processes. Its shape and dtype must be the same in all processes.
+
+    >>> weight = fb.tensor([1.0, 2.0])
+    >>> flambeau.distributed.broadcast(weight, src=0)  # a group of one process
+    >>> weight
+    tensor([1., 2.])
+    """
     check_tensor("broadcast", "tensor", tensor)
     root = resolve_group_rank("broadcast", "src", group, src, group_src)
     check_same_call(group, "broadcast", root, tensor)
@@ -161,6 +189,8 @@ def barrier(group: Any = None, async_op: bool = False, device_ids: Any = None) -
 
     Args:
         device_ids: list with the index of this process's GPU. If given, also wait for the GPUs' work.
+
+    >>> flambeau.distributed.barrier()  # a group of one process: returns immediately
     """
     check_same_call(group, "barrier")
     kinds = list(group.transports)
@@ -176,6 +206,8 @@ def monitored_barrier(group: Any = None, timeout: Any = None, wait_all_ranks: bo
         timeout: time limit (default: the group's timeout).
         wait_all_ranks: if True, name all missing processes, not only the first.
     Raises: RuntimeError if processes are missing.
+
+    >>> flambeau.distributed.monitored_barrier(timeout=60.0, wait_all_ranks=True)
     """
     limit = seconds(timeout, group.timeout)
     transport = group.on_the_host()

@@ -21,6 +21,14 @@ class DeviceMesh:
         device_type: ``"cpu"`` or ``"cuda"``: device of the tensors.
         mesh: the ranks as a tensor or nested lists, the same in all processes. All processes must create the mesh.
         mesh_dim_names: names of the dimensions.
+
+    >>> from flambeau import distributed
+    >>> from flambeau.distributed.device_mesh import DeviceMesh
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> mesh = DeviceMesh("cpu", [[0]], mesh_dim_names=("dp", "tp"))
+    >>> mesh.shape, mesh.get_coordinate()
+    ((1, 1), [0, 0])
+    >>> distributed.destroy_process_group()
     """
 
     def __init__(

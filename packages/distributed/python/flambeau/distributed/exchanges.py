@@ -32,6 +32,11 @@ def all_gather_into_tensor(
         output_tensor: tensor that receives the concatenated or stacked tensors. It has
             ``group size * input_tensor.numel()`` elements.
         input_tensor: tensor with the same shape and dtype in all processes.
+
+    >>> stacked = fb.empty(1, 2)  # a group of one process
+    >>> flambeau.distributed.all_gather_into_tensor(stacked, fb.tensor([1.0, 2.0]))
+    >>> stacked
+    tensor([[1., 2.]])
     """
     check_tensor("all_gather_into_tensor", "input_tensor", input_tensor)
     check_tensor("all_gather_into_tensor", "output_tensor", output_tensor)
@@ -84,7 +89,13 @@ def all_gather_coalesced(
     group: Any = None,
     async_op: bool = False,
 ) -> Work | None:
-    """Gather several tensors: ``output_tensor_lists[rank][i]`` receives ``input_tensor_list[i]`` of that rank."""
+    """Gather several tensors: ``output_tensor_lists[rank][i]`` receives ``input_tensor_list[i]`` of that rank.
+
+    >>> gathered = [[fb.empty(2), fb.empty(1)]]  # a group of one process
+    >>> flambeau.distributed.all_gather_coalesced(gathered, [fb.tensor([1.0, 2.0]), fb.tensor([3.0])])
+    >>> gathered
+    [[tensor([1., 2.]), tensor([3.])]]
+    """
     inputs = check_list("all_gather_coalesced", "input_tensor_list", input_tensor_list, len(input_tensor_list), None)
     columns = list(zip(*output_tensor_lists, strict=True))
     if len(columns) != len(inputs):
@@ -114,6 +125,11 @@ def gather(
     Args:
         tensor: tensor with the same shape and dtype in all processes.
         gather_list: in rank ``dst``, one tensor per process, which receives the data; None in other processes.
+
+    >>> gathered = [fb.empty(2)]  # a group of one process
+    >>> flambeau.distributed.gather(fb.tensor([1.0, 2.0]), gathered, dst=0)
+    >>> gathered
+    [tensor([1., 2.])]
     """
     check_tensor("gather", "tensor", tensor)
     root = resolve_group_rank("gather", "dst", group, dst, group_dst, default=0)
@@ -145,6 +161,11 @@ def scatter(
     Args:
         tensor: tensor that receives the data, with the same shape and dtype in all processes.
         scatter_list: in rank ``src``, one tensor per process; None in other processes.
+
+    >>> received = fb.empty(2)
+    >>> flambeau.distributed.scatter(received, [fb.tensor([1.0, 2.0])], src=0)  # a group of one process
+    >>> received
+    tensor([1., 2.])
     """
     check_tensor("scatter", "tensor", tensor)
     root = resolve_group_rank("scatter", "src", group, src, group_src, default=0)
@@ -178,6 +199,11 @@ def all_to_all_single(
         input: rows for the processes in rank order, along the first dimension.
         output_split_sizes: number of rows from each process; None for equal numbers.
         input_split_sizes: number of rows for each process; None for equal numbers.
+
+    >>> received = fb.empty(2)
+    >>> flambeau.distributed.all_to_all_single(received, fb.tensor([1.0, 2.0]))  # a group of one process
+    >>> received
+    tensor([1., 2.])
     """
     check_tensor("all_to_all_single", "output", output)
     check_tensor("all_to_all_single", "input", input)
@@ -222,6 +248,11 @@ def all_to_all(
     Args:
         output_tensor_list: one tensor per process. Entry ``i`` receives the tensor from process ``i`` and has its size.
         input_tensor_list: one tensor per process. Sizes may differ; the dtype is the same for all.
+
+    >>> received = [fb.empty(2)]  # a group of one process
+    >>> flambeau.distributed.all_to_all(received, [fb.tensor([1.0, 2.0])])
+    >>> received
+    [tensor([1., 2.])]
     """
     outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)
     inputs = check_list("all_to_all", "input_tensor_list", input_tensor_list, group.size(), None)

@@ -30,7 +30,12 @@ _NONE = (
 
 @dataclass(frozen=True)
 class MixedPrecisionPolicy:
-    """Dtypes in which a sharded model computes in PyTorch. flambeau does not use them."""
+    """Dtypes in which a sharded model computes in PyTorch. flambeau does not use them.
+
+    >>> from flambeau.distributed.fsdp import MixedPrecisionPolicy
+    >>> MixedPrecisionPolicy(param_dtype=fb.bfloat16).param_dtype
+    flambeau.bfloat16
+    """
 
     param_dtype: dtype | None = None
     reduce_dtype: dtype | None = None
@@ -40,25 +45,45 @@ class MixedPrecisionPolicy:
 
 @dataclass
 class OffloadPolicy:
-    """Policy that keeps shards on the device where they are used."""
+    """Policy that keeps shards on the device where they are used.
+
+    >>> from flambeau.distributed.fsdp import CPUOffloadPolicy, OffloadPolicy
+    >>> isinstance(CPUOffloadPolicy(), OffloadPolicy)
+    True
+    """
 
 
 @dataclass
 class CPUOffloadPolicy(OffloadPolicy):
-    """Policy that keeps shards in CPU memory between uses."""
+    """Policy that keeps shards in CPU memory between uses.
+
+    >>> from flambeau.distributed.fsdp import CPUOffloadPolicy
+    >>> CPUOffloadPolicy(pin_memory=False)
+    CPUOffloadPolicy(pin_memory=False)
+    """
 
     pin_memory: bool = True
 
 
 @dataclass
 class CPUOffload:
-    """Option to keep the shards of a model in CPU memory between uses."""
+    """Option to keep the shards of a model in CPU memory between uses.
+
+    >>> from flambeau.distributed.fsdp import CPUOffload
+    >>> CPUOffload(offload_params=True)
+    CPUOffload(offload_params=True)
+    """
 
     offload_params: bool = False
 
 
 class ShardingStrategy(enum.Enum):
-    """Choice of the data to shard: parameters, gradients and optimizer state, or some of them."""
+    """Choice of the data to shard: parameters, gradients and optimizer state, or some of them.
+
+    >>> from flambeau.distributed.fsdp import ShardingStrategy
+    >>> ShardingStrategy["NO_SHARD"] is ShardingStrategy.NO_SHARD
+    True
+    """
 
     FULL_SHARD = enum.auto()
     SHARD_GRAD_OP = enum.auto()
@@ -68,14 +93,24 @@ class ShardingStrategy(enum.Enum):
 
 
 class FullyShardedDataParallel:
-    """Class of sharded models in PyTorch, for ``isinstance`` checks only. flambeau does not support them."""
+    """Class of sharded models in PyTorch, for ``isinstance`` checks only. flambeau does not support them.
+
+    >>> from flambeau.distributed.fsdp import FullyShardedDataParallel
+    >>> isinstance(fb.nn.Linear(2, 3), FullyShardedDataParallel)
+    False
+    """
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
 
 
 class FSDPModule:
-    """Class of modules sharded by PyTorch's ``fully_shard``, for ``isinstance`` checks only."""
+    """Class of modules sharded by PyTorch's ``fully_shard``, for ``isinstance`` checks only.
+
+    >>> from flambeau.distributed.fsdp import FSDPModule
+    >>> isinstance(fb.nn.Linear(2, 3), FSDPModule)
+    False
+    """
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
@@ -87,6 +122,10 @@ def transformer_auto_wrap_policy(
     """Return True if ``recurse`` is True, or if ``module`` is an instance of a class in the set.
 
     With ``recurse``, the result tells the caller to visit the submodules.
+
+    >>> from flambeau.distributed.fsdp import transformer_auto_wrap_policy
+    >>> transformer_auto_wrap_policy(fb.nn.Linear(2, 3), False, 9, transformer_layer_cls={fb.nn.Linear})
+    True
     """
     return recurse or isinstance(module, tuple(transformer_layer_cls))
 
@@ -97,6 +136,10 @@ def lambda_auto_wrap_policy(
     """Return True if ``recurse`` is True, or if ``lambda_fn`` returns True for ``module``.
 
     With ``recurse``, the result tells the caller to visit the submodules.
+
+    >>> from flambeau.distributed.fsdp import lambda_auto_wrap_policy
+    >>> lambda_auto_wrap_policy(fb.nn.Linear(2, 3), False, 9, lambda_fn=lambda module: module.in_features > 2)
+    False
     """
     return recurse or lambda_fn(module)
 
@@ -107,5 +150,8 @@ def _or_policy(module: Any, recurse: bool, nonwrapped_numel: int, policies: Iter
 
 
 def fully_shard(module: Any, **_: Any) -> NoReturn:
-    """Raise NotImplementedError: flambeau does not shard models."""
+    """Raise NotImplementedError: flambeau does not shard models.
+
+    Use data parallelism without sharding. See `nn.parallel.DistributedDataParallel`.
+    """
     raise NotImplementedError(_NONE)

@@ -45,7 +45,14 @@ _TWICE = "trying to initialize the default process group twice! Call destroy_pro
 
 
 class ProcessGroup:
-    """Group of processes and its transports, created by `init_process_group` and `new_group`."""
+    """Group of processes and its transports, created by `init_process_group` and `new_group`.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.group.WORLD
+    ProcessGroup(ranks=[0], backend='gloo')
+    >>> distributed.destroy_process_group()
+    """
 
     def __init__(
         self,
@@ -255,12 +262,26 @@ def _get_default_group() -> ProcessGroup | None:
 
 
 def is_initialized() -> bool:
-    """Return True if the default group exists."""
+    """Return True if the default group exists.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.is_initialized()
+    True
+    >>> distributed.destroy_process_group()
+    """
     return _program is not None
 
 
 def member(group: Any) -> ProcessGroup | None:
-    """Return ``group``, or the default group for None. Return None if this process does not belong to the group."""
+    """Return ``group``, or the default group for None. Return None if this process does not belong to the group.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.groups.member(None) is distributed.group.WORLD
+    True
+    >>> distributed.destroy_process_group()
+    """
     whole = _require_program().whole
     if group is None:
         return whole
@@ -279,19 +300,40 @@ def _rank_not_in_group(group: Any) -> bool:
 
 
 def get_rank(group: ProcessGroup | None = None) -> int:
-    """Return this process's rank in ``group`` (None: the default group), or -1 if it does not belong to the group."""
+    """Return this process's rank in ``group`` (None: the default group), or -1 if it does not belong to the group.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.get_rank(), distributed.get_rank(distributed.GroupMember.NON_GROUP_MEMBER)
+    (0, -1)
+    >>> distributed.destroy_process_group()
+    """
     found = member(group)
     return -1 if found is None else found.rank()
 
 
 def get_world_size(group: ProcessGroup | None = None) -> int:
-    """Return the number of processes of ``group``, or -1 if this process does not belong to the group."""
+    """Return the number of processes of ``group``, or -1 if this process does not belong to the group.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.get_world_size()
+    1
+    >>> distributed.destroy_process_group()
+    """
     found = member(group)
     return -1 if found is None else found.size()
 
 
 def get_backend(group: ProcessGroup | None = None) -> Backend:
-    """Return the backend of a group."""
+    """Return the backend of a group.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.get_backend()
+    'gloo'
+    >>> distributed.destroy_process_group()
+    """
     found = member(group)
     if found is None:
         raise ValueError("Invalid process group specified: this process does not belong to it")
@@ -299,7 +341,11 @@ def get_backend(group: ProcessGroup | None = None) -> Backend:
 
 
 def get_node_local_rank(fallback_rank: int | None = None) -> int:
-    """Return this process's rank on its machine, from the launcher's variable LOCAL_RANK."""
+    """Return this process's rank on its machine, from the launcher's variable LOCAL_RANK.
+
+    >>> flambeau.distributed.get_node_local_rank(fallback_rank=0)  # without a launcher
+    0
+    """
     text = os.environ.get("LOCAL_RANK")
     if text is not None:
         return int(text)
@@ -309,13 +355,27 @@ def get_node_local_rank(fallback_rank: int | None = None) -> int:
 
 
 def get_process_group_ranks(group: ProcessGroup | None) -> list[int]:
-    """Return the global ranks of a group."""
+    """Return the global ranks of a group.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.get_process_group_ranks(distributed.group.WORLD)
+    [0]
+    >>> distributed.destroy_process_group()
+    """
     found = member(group)
     return [] if found is None else list(found.ranks)
 
 
 def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
-    """Return the global rank of the process with rank ``group_rank`` in a group."""
+    """Return the global rank of the process with rank ``group_rank`` in a group.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.get_global_rank(distributed.new_group([0]), 0)
+    0
+    >>> distributed.destroy_process_group()
+    """
     ranks = get_process_group_ranks(group)
     if not 0 <= group_rank < len(ranks):
         raise ValueError(f"Group rank {group_rank} is not part of the group of the global ranks {ranks}")
@@ -323,7 +383,14 @@ def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
 
 
 def get_group_rank(group: ProcessGroup, global_rank: int) -> int:
-    """Return the rank within a group of the process with global rank ``global_rank``."""
+    """Return the rank within a group of the process with global rank ``global_rank``.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.get_group_rank(distributed.new_group([0]), 0)
+    0
+    >>> distributed.destroy_process_group()
+    """
     ranks = get_process_group_ranks(group)
     if global_rank not in ranks:
         raise ValueError(f"Global rank {global_rank} is not part of the group of the global ranks {ranks}")
@@ -347,6 +414,13 @@ def new_group(
         backend: see `init_process_group` (default: the backend of the default group).
         use_local_synchronization: if True, only members call this function.
     Returns: the group, or ``GroupMember.NON_GROUP_MEMBER`` in the processes outside it.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> group = distributed.new_group([0])
+    >>> distributed.get_process_group_ranks(group)
+    [0]
+    >>> distributed.destroy_process_group()
     """
     program = _require_program()
     whole = program.whole
@@ -372,7 +446,15 @@ def new_subgroups_by_enumeration(
     pg_options: Any = None,
     group_desc: str | None = None,
 ) -> tuple[ProcessGroup | None, list[Any]]:
-    """Create several disjoint groups. Return this process's group, and all groups."""
+    """Create several disjoint groups. Return this process's group, and all groups.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> own, groups = distributed.new_subgroups_by_enumeration([[0]])
+    >>> own is groups[0]
+    True
+    >>> distributed.destroy_process_group()
+    """
     named = [rank for ranks in ranks_per_subgroup_list for rank in ranks]
     if not named or len(set(named)) < len(named):
         raise ValueError(f"subgroups should be disjoint and not empty, got {ranks_per_subgroup_list}")
@@ -392,6 +474,13 @@ def new_subgroups(
     """Create groups of ``group_size`` consecutive ranks. By default, create one group per machine.
 
     Returns: this process's group, and a list of all groups.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> own, groups = distributed.new_subgroups(group_size=1)
+    >>> own.rank(), len(groups)
+    (0, 1)
+    >>> distributed.destroy_process_group()
     """
     if group is not None:
         raise NotImplementedError("new_subgroups divides all processes, and does not support the argument 'group'")
@@ -405,7 +494,14 @@ def new_subgroups(
 
 
 def destroy_process_group(group: ProcessGroup | None = None) -> None:
-    """Destroy a group, by default all groups. Every member must call this function. Sent messages still arrive."""
+    """Destroy a group, by default all groups. Every member must call this function. Sent messages still arrive.
+
+    >>> from flambeau import distributed
+    >>> distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    >>> distributed.destroy_process_group()
+    >>> distributed.is_initialized()
+    False
+    """
     global _program
     found = member(group)
     if found is None:

@@ -93,7 +93,13 @@ def gather_object(
     group: Any = None,
     group_dst: int | None = None,
 ) -> None:
-    """Gather the objects of all processes in a list of the process of rank ``dst``, 0 by default."""
+    """Gather the objects of all processes in a list of the process of rank ``dst``, 0 by default.
+
+    >>> found = [None]  # a group of one process
+    >>> flambeau.distributed.gather_object({"loss": 0.5}, found, dst=0)
+    >>> found
+    [{'loss': 0.5}]
+    """
     root = resolve_group_rank("gather_object", "dst", group, dst, group_dst, default=0)
     if group.rank() == root:
         _fill_list("gather_object", "object_gather_list", object_gather_list, group.size())
@@ -118,6 +124,11 @@ def broadcast_object_list(
     Args:
         object_list: list with the same length in all processes.
         device: device of the tensors that hold the bytes.
+
+    >>> settings = [{"lr": 0.1}, "cosine"]
+    >>> flambeau.distributed.broadcast_object_list(settings, src=0)  # a group of one process
+    >>> settings
+    [{'lr': 0.1}, 'cosine']
     """
     root, target = resolve_group_rank("broadcast_object_list", "src", group, src, group_src), _device(group, device)
     if group.rank() == root:
@@ -146,6 +157,11 @@ def scatter_object_list(
     Args:
         scatter_object_output_list: list whose first entry is replaced with the received object.
         scatter_object_input_list: in rank ``src``, one object per process.
+
+    >>> received = [None]
+    >>> flambeau.distributed.scatter_object_list(received, [{"rank": 0}])  # a group of one process
+    >>> received
+    [{'rank': 0}]
     """
     root = resolve_group_rank("scatter_object_list", "src", group, src, group_src, default=0)
     if not isinstance(scatter_object_output_list, list) or not scatter_object_output_list:
@@ -170,7 +186,14 @@ def send_object_list(
     device: Any = None,
     group_dst: int | None = None,
 ) -> None:
-    """Send the objects of a list to the process of rank ``dst``, which calls `recv_object_list`."""
+    """Send the objects of a list to the process of rank ``dst``, which calls `recv_object_list`.
+
+    >>> if flambeau.distributed.get_rank() == 0:  # doctest: +SKIP
+    ...     flambeau.distributed.send_object_list(["epoch", 3], dst=1)
+    ... else:
+    ...     received = [None, None]
+    ...     sender = flambeau.distributed.recv_object_list(received, src=0)
+    """
     return _send(object_list, group, resolve_group_rank("send_object_list", "dst", group, dst, group_dst), device)
 
 
@@ -193,6 +216,8 @@ def recv_object_list(
     Args:
         object_list: list of the same length as the list that the sender sends.
         src: rank of the sender; None for any sender.
+
+    See `send_object_list`.
     """
     source = (
         None

@@ -28,6 +28,14 @@ def isend(
         tag: tag of the message. A receiver gets only messages with the tag that it specifies.
     Returns: the work to wait for.
     Raises: ValueError if ``dst`` is this process.
+
+    >>> tensor = fb.ones(2)
+    >>> if flambeau.distributed.get_rank() == 0:  # doctest: +SKIP
+    ...     work = flambeau.distributed.isend(tensor, dst=1)
+    ... else:
+    ...     work = flambeau.distributed.irecv(tensor, src=0)
+    >>> work.wait()  # doctest: +SKIP
+    True
     """
     return _begin_to_send("isend", tensor, dst, group, tag, group_dst).complete_in_background()
 
@@ -43,19 +51,28 @@ def irecv(
         src: rank of the sender; None for any sender (see ``work.source_rank()``).
         tag: tag of the message.
     Returns: the work to wait for.
+
+    See `isend`.
     """
     return _begin_to_receive("irecv", tensor, src, group, tag, group_src).complete_in_background()
 
 
 @among_members
 def send(tensor: Tensor, dst: int | None = None, group: Any = None, tag: int = 0, group_dst: int | None = None) -> None:
-    """Send a tensor like `isend`, and wait until the tensor may be changed."""
+    """Send a tensor like `isend`, and wait until the tensor may be changed.
+
+    >>> tensor = fb.ones(2)
+    >>> if flambeau.distributed.get_rank() == 0:  # doctest: +SKIP
+    ...     flambeau.distributed.send(tensor, dst=1)
+    ... else:
+    ...     sender = flambeau.distributed.recv(tensor, src=0)
+    """
     _begin_to_send("send", tensor, dst, group, tag, group_dst).wait()
 
 
 @among_members
 def recv(tensor: Tensor, src: int | None = None, group: Any = None, tag: int = 0, group_src: int | None = None) -> int:
-    """Receive a tensor like `irecv`, and wait until it is received. Return the rank of the sender."""
+    """Receive a tensor like `irecv`, and wait until it is received. Return the rank of the sender. See `send`."""
     work = _begin_to_receive("recv", tensor, src, group, tag, group_src)
     work.wait()
     return group.ranks[work.source_rank()]  # type: ignore[no-any-return]
@@ -94,6 +111,10 @@ class P2POp:
         op: `isend` or `irecv`.
         tensor, group, tag: arguments of ``op``.
         peer: rank of the other process.
+
+    >>> message = flambeau.distributed.P2POp(flambeau.distributed.isend, fb.ones(2), peer=1)
+    >>> message.peer, message.tensor
+    (1, tensor([1., 1.]))
     """
 
     def __init__(
@@ -118,6 +139,12 @@ def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
     """Start several messages concurrently, so that processes that send to each other do not deadlock.
 
     Returns: one work per message.
+
+    >>> import flambeau.distributed as dist
+    >>> def swap(sent, received, peer):  # two processes call this, each with the other's rank
+    ...     messages = [dist.P2POp(dist.isend, sent, peer), dist.P2POp(dist.irecv, received, peer)]
+    ...     for work in dist.batch_isend_irecv(messages):
+    ...         work.wait()
     """
     given = list(p2p_op_list)
     if not given or not all(isinstance(each, P2POp) for each in given):

@@ -13,6 +13,11 @@ class ReduceOp(enum.Enum):
 
     ``AVG`` is the mean, for floating and complex dtypes. For bool tensors, ``SUM`` and ``MAX`` return whether any
     element is true, ``PRODUCT`` and ``MIN`` whether all are. ``BAND``, ``BOR``, ``BXOR`` reduce the bits of integers.
+
+    >>> largest = fb.tensor([3, 5])
+    >>> flambeau.distributed.all_reduce(largest, flambeau.distributed.ReduceOp.MAX)  # a group of one process
+    >>> largest
+    tensor([3, 5])
     """
 
     RedOpType: ClassVar[type[ReduceOp]]

@@ -226,7 +226,12 @@ def _die_with(launcher: int) -> Callable[[], None]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Start a program and wait for it. Return the exit code."""
+    """Start a program and wait for it. Return the exit code.
+
+    >>> from flambeau.distributed.run import main
+    >>> main(["--nproc-per-node=2", "program.py"])  # doctest: +SKIP
+    0
+    """
     launch = _Launch(_parser().parse_args(arguments))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for attempt in range(launch.options.max_restarts + 1):
@@ -253,7 +258,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def record(function: F) -> F:
-    """Return the function unchanged. PyTorch programs use this decorator to report errors."""
+    """Return the function unchanged. PyTorch programs use this decorator to report errors.
+
+    >>> from flambeau.distributed.run import record
+    >>> @record
+    ... def train():
+    ...     print("training")
+    >>> train()
+    training
+    """
     return function
 
 

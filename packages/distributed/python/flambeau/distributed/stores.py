@@ -36,6 +36,11 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
     """Return a timeout in seconds, or ``otherwise`` in seconds if the timeout is None.
 
     Raises: TypeError if the timeout is not a time, ValueError if it is not positive.
+
+    >>> from datetime import timedelta
+    >>> from flambeau.distributed.stores import seconds
+    >>> seconds(timedelta(minutes=2)), seconds(None, otherwise=5)
+    (120.0, 5.0)
     """
     if timeout is None:
         timeout = otherwise
@@ -48,7 +53,13 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
 
 
 def looks(limit: float) -> Iterator[None]:
-    """Yield at growing intervals, for polling, until ``limit`` seconds have passed, and once more at the end."""
+    """Yield at growing intervals, for polling, until ``limit`` seconds have passed, and once more at the end.
+
+    >>> from flambeau.distributed.stores import looks
+    >>> answers = iter([False, True])
+    >>> any(next(answers) for _ in looks(60.0))  # asks twice
+    True
+    """
     deadline, pause = time.monotonic() + limit, FIRST_PAUSE
     while True:
         yield
@@ -69,6 +80,8 @@ class Store(ABC):
     """Base class of key-value stores that several processes share.
 
     Values are text or bytes, and are returned as bytes. Reading a missing key waits until another process sets it.
+
+    See `HashStore`.
     """
 
     def __init__(self, timeout: timedelta | float = default_pg_timeout) -> None:
@@ -220,6 +233,12 @@ class FileStore(Store):
     Args:
         file_name: path of the file, which is created if missing. Two programs must not use the same file.
         world_size: number of processes; the file is deleted when all have destroyed their groups. -1 keeps the file.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     flambeau.distributed.FileStore(f"{folder}/store").set("epoch", "3")
+    ...     flambeau.distributed.FileStore(f"{folder}/store").get("epoch")
+    b'3'
     """
 
     def __init__(self, file_name: str, world_size: int = -1, timeout: timedelta | float = default_pg_timeout) -> None:
@@ -288,7 +307,13 @@ class PrefixStore(Store):
 
 
 def underlying(store: Store) -> Store:
-    """Return the store below all `PrefixStore` wrappers."""
+    """Return the store below all `PrefixStore` wrappers.
+
+    >>> from flambeau.distributed.stores import underlying
+    >>> whole = flambeau.distributed.HashStore()
+    >>> underlying(flambeau.distributed.PrefixStore("train", whole)) is whole
+    True
+    """
     while isinstance(store, PrefixStore):
         store = store.underlying_store
     return store

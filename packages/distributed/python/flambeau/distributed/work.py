@@ -43,6 +43,11 @@ class Work:
         kept: objects that are kept alive until the operation is complete.
         watch: function that completes the work in the background, if no thread waits for it.
         part: participation of the other ranks, which may end before they take part.
+
+    >>> total = fb.ones(2)
+    >>> work = flambeau.distributed.all_reduce(total, async_op=True)  # a group of one process
+    >>> work.wait(), total
+    (True, tensor([1., 1.]))
     """
 
     _arrived = True  # for `__del__`, if the constructor fails

@@ -27,7 +27,14 @@ _UNEVEN = (
 
 
 class JoinHook:
-    """Base class of the actions of a process that has joined."""
+    """Base class of the actions of a process that has joined.
+
+    >>> from flambeau.distributed.algorithms.join import JoinHook
+    >>> class AddZero(JoinHook):
+    ...     def main_hook(self):
+    ...         flambeau.distributed.all_reduce(fb.zeros(1))  # the other processes add their values
+    >>> AddZero().main_hook()  # a group of one process
+    """
 
     def main_hook(self) -> None:
         """Take part in the collectives of one iteration of the other processes."""
@@ -47,7 +54,7 @@ class _JoinConfig(NamedTuple):
 
 
 class Joinable(ABC):
-    """Base class of objects that call `Join.notify_join_context` and then communicate in each iteration."""
+    """Base class of objects that call `Join.notify_join_context` and then communicate in each iteration. See `Join`."""
 
     @abstractmethod
     def __init__(self) -> None:
@@ -79,6 +86,14 @@ class Join:
             inputs.
         kwargs: arguments for the ``join_hook`` of the joinables.
     Raises: ValueError if there are no joinables, or if their groups differ.
+
+    >>> from flambeau.distributed.algorithms.join import Join
+    >>> model = fb.nn.parallel.DistributedDataParallel(fb.nn.Linear(2, 1))  # a group of one process
+    >>> with Join([model]):
+    ...     for batch in (fb.ones(3, 2), fb.ones(1, 2)):
+    ...         model(batch).sum().backward()
+    >>> model.module.bias.grad
+    tensor([4.])
     """
 
     def __init__(

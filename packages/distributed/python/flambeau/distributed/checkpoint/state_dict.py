@@ -43,6 +43,11 @@ class StateDictOptions:
         strict: if True, a state that is loaded must contain all keys of the model.
         broadcast_from_rank0, flatten_optimizer_state_dict: only False is supported.
         dsd_fqn_modifiers: no effect.
+
+    >>> from flambeau.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    >>> model = fb.nn.Sequential(fb.nn.Linear(2, 3).requires_grad_(False), fb.nn.Linear(3, 1))
+    >>> list(get_model_state_dict(model, options=StateDictOptions(ignore_frozen_params=True)))
+    ['1.weight', '1.bias']
     """
 
     full_state_dict: bool = False
@@ -83,6 +88,11 @@ def set_model_state_dict(
 
     Returns: ``missing_keys`` and ``unexpected_keys``, like `Module.load_state_dict`.
     Raises: RuntimeError if keys are missing or unexpected, unless ``options.strict`` is False.
+
+    >>> from flambeau.distributed.checkpoint.state_dict import get_model_state_dict, set_model_state_dict
+    >>> state = get_model_state_dict(fb.nn.Linear(2, 3))
+    >>> set_model_state_dict(fb.nn.Linear(2, 3), state)
+    <All keys matched successfully>
     """
     names = {_plain_name(model, name): name for name in model.state_dict()}
     state = {names.get(name, name): value for name, value in model_state_dict.items()}
@@ -99,6 +109,12 @@ def get_optimizer_state_dict(
     """Return the state of optimizers: ``{"state": {name: ...}, "param_groups": [{"params": names, ...}]}``.
 
     The state of a parameter is missing before the optimizer's first step.
+
+    >>> from flambeau.distributed.checkpoint.state_dict import get_optimizer_state_dict
+    >>> model = fb.nn.Linear(2, 3)
+    >>> state = get_optimizer_state_dict(model, fb.optim.SGD(model.parameters(), lr=0.1))
+    >>> state["param_groups"][0]["params"]
+    ['weight', 'bias']
     """
     options = _checked(options)
     names = _names_of_parameters(model)
@@ -127,6 +143,14 @@ def set_optimizer_state_dict(
 
     A group gets the options that its first parameter had.
     Raises: KeyError if the state contains no group with a parameter of the optimizers.
+
+    >>> from flambeau.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
+    >>> model = fb.nn.Linear(2, 3)
+    >>> state = get_optimizer_state_dict(model, fb.optim.SGD(model.parameters(), lr=0.5))
+    >>> optimizer = fb.optim.SGD(model.parameters(), lr=0.1)
+    >>> set_optimizer_state_dict(model, optimizer, state)
+    >>> optimizer.param_groups[0]["lr"]
+    0.5
     """
     _checked(options)
     names = _names_of_parameters(model)
@@ -153,7 +177,14 @@ def get_state_dict(
     submodules: set[Module] | None = None,
     options: StateDictOptions | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the results of `get_model_state_dict` and `get_optimizer_state_dict`."""
+    """Return the results of `get_model_state_dict` and `get_optimizer_state_dict`.
+
+    >>> from flambeau.distributed.checkpoint.state_dict import get_state_dict
+    >>> model = fb.nn.Linear(2, 3)
+    >>> weights, settings = get_state_dict(model, fb.optim.SGD(model.parameters(), lr=0.1))
+    >>> list(weights), list(settings)
+    (['weight', 'bias'], ['state', 'param_groups'])
+    """
     return (
         get_model_state_dict(model, submodules=submodules, options=options),
         get_optimizer_state_dict(model, optimizers, submodules=submodules, options=options),
@@ -168,7 +199,15 @@ def set_state_dict(
     optim_state_dict: dict[str, Any],
     options: StateDictOptions | None = None,
 ) -> _IncompatibleKeys:
-    """Load the state that `get_state_dict` returned. Return the result of `set_model_state_dict`."""
+    """Load the state that `get_state_dict` returned. Return the result of `set_model_state_dict`.
+
+    >>> from flambeau.distributed.checkpoint.state_dict import get_state_dict, set_state_dict
+    >>> model = fb.nn.Linear(2, 3)
+    >>> optimizer = fb.optim.SGD(model.parameters(), lr=0.1)
+    >>> weights, settings = get_state_dict(model, optimizer)
+    >>> set_state_dict(model, optimizer, model_state_dict=weights, optim_state_dict=settings)
+    <All keys matched successfully>
+    """
     keys = _IncompatibleKeys([], [])
     loaded = set_model_state_dict(model, model_state_dict, options=options) if model_state_dict else keys
     if optim_state_dict:

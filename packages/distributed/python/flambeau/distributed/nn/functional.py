@@ -74,7 +74,15 @@ class _AllReduce(Function):
 
 
 def broadcast(tensor: Tensor, src: int, group: Any = None) -> Tensor:
-    """Return the tensor of rank ``src`` in all processes. All tensors must have the same size and dtype."""
+    """Return the tensor of rank ``src`` in all processes. All tensors must have the same size and dtype.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([2.0], requires_grad=True)
+    >>> distributed.nn.broadcast(x, src=0).square().backward()
+    >>> x.grad
+    tensor([4.])
+    >>> distributed.destroy_process_group()
+    """
     return _Broadcast.apply(src, group, tensor)  # type: ignore[no-any-return]
 
 
@@ -92,7 +100,15 @@ class _Broadcast(Function):
 
 
 def reduce(tensor: Tensor, dst: int, op: ReduceOp = ReduceOp.SUM, group: Any = None) -> Tensor:
-    """Return the sum or mean of the tensors of all processes in rank ``dst``, and zeros in the other ranks."""
+    """Return the sum or mean of the tensors of all processes in rank ``dst``, and zeros in the other ranks.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([2.0], requires_grad=True)
+    >>> distributed.nn.reduce(x, dst=0).square().backward()
+    >>> x.grad
+    tensor([4.])
+    >>> distributed.destroy_process_group()
+    """
     return _Reduce.apply(dst, _linear("reduce", op), group, tensor)  # type: ignore[no-any-return]
 
 
@@ -112,7 +128,15 @@ class _Reduce(Function):
 
 
 def all_gather(tensor: Tensor, group: Any = None) -> tuple[Tensor, ...]:
-    """Return the tensors of all processes, which must have the same size."""
+    """Return the tensors of all processes, which must have the same size.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([[1.0, 2.0]], requires_grad=True)
+    >>> fb.cat(distributed.nn.all_gather(x)).square().sum().backward()
+    >>> x.grad
+    tensor([[2., 4.]])
+    >>> distributed.destroy_process_group()
+    """
     return _AllGather.apply(group, tensor)  # type: ignore[no-any-return]
 
 
@@ -137,6 +161,13 @@ def reduce_scatter(
     Args:
         output: tensor with the size and dtype of the result.
         input_list: one tensor for each process.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([2.0], requires_grad=True)
+    >>> distributed.nn.reduce_scatter(fb.empty(1), [x]).square().backward()
+    >>> x.grad
+    tensor([4.])
+    >>> distributed.destroy_process_group()
     """
     return _ReduceScatter.apply(_alike(output), _linear("reduce_scatter", op), group, *input_list)  # type: ignore[no-any-return]
 
@@ -154,7 +185,15 @@ class _ReduceScatter(Function):
 
 
 def gather(tensor: Tensor, dst: int = 0, group: Any = None) -> tuple[Tensor, ...]:
-    """Return the tensors of all processes in rank ``dst``, and zeros in other ranks. All tensors have the same size."""
+    """Return the tensors of all processes in rank ``dst``, and zeros in other ranks. All tensors have the same size.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([[1.0, 2.0]], requires_grad=True)
+    >>> fb.cat(distributed.nn.gather(x, dst=0)).square().sum().backward()
+    >>> x.grad
+    tensor([[2., 4.]])
+    >>> distributed.destroy_process_group()
+    """
     return _Gather.apply(dst, group, tensor)  # type: ignore[no-any-return]
 
 
@@ -173,7 +212,15 @@ class _Gather(Function):
 
 
 def scatter(tensors: Sequence[Tensor], src: int = 0, group: Any = None) -> Tensor:
-    """Return this process's entry in the list of rank ``src``. Other ranks pass lists of the same size and dtype."""
+    """Return this process's entry in the list of rank ``src``. Other ranks pass lists of the same size and dtype.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([2.0], requires_grad=True)
+    >>> distributed.nn.scatter([x], src=0).square().backward()
+    >>> x.grad
+    tensor([4.])
+    >>> distributed.destroy_process_group()
+    """
     return _Scatter.apply(src, group, *tensors)  # type: ignore[no-any-return]
 
 
@@ -199,6 +246,13 @@ def all_to_all(
     Args:
         output_tensor_list: one tensor for each process. Entry ``i`` has the size of the tensor from process ``i``.
         input_tensor_list: one tensor for each process.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([2.0], requires_grad=True)
+    >>> distributed.nn.all_to_all([fb.empty(1)], [x])[0].square().backward()
+    >>> x.grad
+    tensor([4.])
+    >>> distributed.destroy_process_group()
     """
     sizes = [tuple(each.shape) for each in output_tensor_list]
     return _AllToAll.apply(sizes, group, *input_tensor_list)  # type: ignore[no-any-return]
@@ -230,6 +284,13 @@ def all_to_all_single(
         output: tensor with the size and dtype of the result.
         input: rows for all processes, in rank order.
         output_split_sizes, input_split_sizes: numbers of rows from and to each process; None for equal numbers.
+
+    >>> distributed.init_process_group(store=distributed.HashStore(), rank=0, world_size=1)
+    >>> x = fb.tensor([1.0, 2.0], requires_grad=True)
+    >>> distributed.nn.all_to_all_single(fb.empty(2), x).square().sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    >>> distributed.destroy_process_group()
     """
     splits = (output_split_sizes, input_split_sizes)
     return _AllToAllSingle.apply(tuple(output.shape), *splits, group, input)  # type: ignore[no-any-return]

@@ -29,7 +29,12 @@ _NONE = (
 
 
 class DTensor(Tensor):
-    """Class of distributed tensors in PyTorch, for ``isinstance`` checks only. flambeau does not support them."""
+    """Class of distributed tensors in PyTorch, for ``isinstance`` checks only. flambeau does not support them.
+
+    >>> from flambeau.distributed.tensor import DTensor
+    >>> isinstance(fb.ones(2), DTensor)
+    False
+    """
 
     def __new__(cls, *_: Any, **__: Any) -> NoReturn:
         raise NotImplementedError(_NONE)

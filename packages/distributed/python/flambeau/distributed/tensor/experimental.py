@@ -8,5 +8,11 @@ __all__ = ["implicit_replication"]
 
 @contextlib.contextmanager
 def implicit_replication() -> Iterator[None]:
-    """Do nothing in this context, because there are no distributed tensors."""
+    """Do nothing in this context, because there are no distributed tensors.
+
+    >>> from flambeau.distributed.tensor.experimental import implicit_replication
+    >>> with implicit_replication():
+    ...     fb.ones(2) + 1
+    tensor([2., 2.])
+    """
     yield

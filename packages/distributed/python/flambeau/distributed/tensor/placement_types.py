@@ -8,7 +8,12 @@ __all__ = ["Partial", "Placement", "Replicate", "Shard"]
 
 
 class Placement:
-    """Base class of the ways to distribute a tensor along one dimension of a mesh."""
+    """Base class of the ways to distribute a tensor along one dimension of a mesh.
+
+    >>> from flambeau.distributed.tensor import Partial, Replicate, Shard
+    >>> [placement.is_shard(0) for placement in (Shard(0), Shard(1), Replicate(), Partial())]
+    [True, False, False, False]
+    """
 
     def is_shard(self, dim: int | None = None) -> bool:
         """Return True if the tensor is sharded along ``dim``, or along any dimension if ``dim`` is None."""
@@ -44,12 +49,22 @@ class Shard(Placement):
 
 @dataclass(frozen=True)
 class Replicate(Placement):
-    """Placement that stores the whole tensor in every process."""
+    """Placement that stores the whole tensor in every process.
+
+    >>> from flambeau.distributed.tensor import Replicate
+    >>> Replicate().is_replicate(), Replicate().is_shard()
+    (True, False)
+    """
 
 
 @dataclass(frozen=True)
 class Partial(Placement):
-    """Placement with a partial result in each process. Their reduction by ``reduce_op`` is the tensor."""
+    """Placement with a partial result in each process. Their reduction by ``reduce_op`` is the tensor.
+
+    >>> from flambeau.distributed.tensor import Partial
+    >>> Partial(), Partial("avg").is_partial("sum")
+    (Partial(reduce_op='sum'), False)
+    """
 
     reduce_op: str = "sum"
 

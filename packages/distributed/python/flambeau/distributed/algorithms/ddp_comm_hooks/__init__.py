@@ -13,7 +13,12 @@ __all__ = ["DDPCommHookType", "register_ddp_comm_hook"]
 
 
 class DDPCommHookType(enum.Enum):
-    """Hooks that `register_ddp_comm_hook` can register."""
+    """Hooks that `register_ddp_comm_hook` can register.
+
+    >>> from flambeau.distributed.algorithms.ddp_comm_hooks import DDPCommHookType
+    >>> DDPCommHookType["FP16_COMPRESS"]
+    <DDPCommHookType.FP16_COMPRESS: 'fp16'>
+    """
 
     ALLREDUCE = "allreduce"
     FP16_COMPRESS = "fp16"
@@ -36,6 +41,13 @@ def register_ddp_comm_hook(comm_hook_type: DDPCommHookType, model: Any, state: A
         comm_hook_type: the hook.
         model: the `DistributedDataParallel` module.
         state: process group over which the hook averages; None for all processes.
+
+    >>> from flambeau.distributed.algorithms.ddp_comm_hooks import DDPCommHookType, register_ddp_comm_hook
+    >>> model = fb.nn.parallel.DistributedDataParallel(fb.nn.Linear(1, 1))  # a group of one process
+    >>> register_ddp_comm_hook(DDPCommHookType.FP16_COMPRESS, model)
+    >>> model(fb.tensor([[2049.0]])).backward()
+    >>> model.module.weight.grad  # rounded to float16
+    tensor([[2048.]])
     """
     if comm_hook_type in _HOOKS:
         model.register_comm_hook(state, _HOOKS[comm_hook_type])

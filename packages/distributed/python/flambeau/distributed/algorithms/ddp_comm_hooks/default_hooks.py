@@ -51,12 +51,19 @@ def _compress_and_average(dtype: flambeau.dtype, group: ProcessGroup | None, buc
 
 
 def fp16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
-    """Average the gradients in float16, over ``process_group`` (None: all processes)."""
+    """Average the gradients in float16, over ``process_group`` (None: all processes).
+
+    >>> flat = fb.tensor([2049.0])
+    >>> bucket = flambeau.distributed.GradBucket(0, flat, [flat], [], True)
+    >>> from flambeau.distributed.algorithms.ddp_comm_hooks import default_hooks
+    >>> default_hooks.fp16_compress_hook(None, bucket).wait()  # a group of one process
+    tensor([2048.])
+    """
     return _compress_and_average(flambeau.float16, process_group, bucket)
 
 
 def bf16_compress_hook(process_group: ProcessGroup | None, bucket: GradBucket) -> Future[Tensor]:
-    """Average the gradients in bfloat16, over ``process_group`` (None: all processes)."""
+    """Average the gradients in bfloat16, over ``process_group`` (None: all processes). See `fp16_compress_hook`."""
     return _compress_and_average(flambeau.bfloat16, process_group, bucket)
 
 
@@ -70,10 +77,21 @@ def _with_compression(dtype: flambeau.dtype, hook: Hook) -> Hook:
 
 
 def fp16_compress_wrapper(hook: Hook) -> Hook:
-    """Return a hook that converts buckets to float16 for ``hook``, and its results back to the parameters' dtype."""
+    """Return a hook that converts buckets to float16 for ``hook``, and its results back to the parameters' dtype.
+
+    >>> flat = fb.tensor([2049.0])
+    >>> bucket = flambeau.distributed.GradBucket(0, flat, [flat], [], True)
+    >>> from flambeau.distributed.algorithms.ddp_comm_hooks import default_hooks
+    >>> hook = default_hooks.fp16_compress_wrapper(default_hooks.allreduce_hook)
+    >>> hook(None, bucket).wait()  # a group of one process
+    tensor([2048.])
+    """
     return _with_compression(flambeau.float16, hook)
 
 
 def bf16_compress_wrapper(hook: Hook) -> Hook:
-    """Return a hook that converts buckets to bfloat16 for ``hook``, and its results back to the parameters' dtype."""
+    """Return a hook that converts buckets to bfloat16 for ``hook``, and its results back to the parameters' dtype.
+
+    See `fp16_compress_wrapper`.
+    """
     return _with_compression(flambeau.bfloat16, hook)

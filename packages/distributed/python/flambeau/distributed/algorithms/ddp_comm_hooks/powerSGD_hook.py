@@ -32,6 +32,11 @@ class PowerSGDState:
         random_seed: seed of the initial factors.
         compression_stats_logging_frequency, batch_tensors_with_same_shape: have no effect.
     Raises: ValueError if ``start_powerSGD_iter`` is too small.
+
+    >>> from flambeau.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState
+    >>> state = PowerSGDState(None, matrix_approximation_rank=1)
+    >>> state.compresses(fb.ones(8, 8)), state.compresses(fb.ones(2, 2))  # 16 numbers instead of 64, 4 instead of 4
+    (True, False)
     """
 
     def __init__(
@@ -105,6 +110,13 @@ def powerSGD_hook(state: PowerSGDState, bucket: GradBucket) -> Future[Tensor]:
         state: state of one model.
         bucket: gradients to average.
     Source: Vogels, Karimireddy, Jaggi 2019, arXiv:1905.13727.
+
+    >>> from flambeau.distributed.algorithms.ddp_comm_hooks.powerSGD_hook import PowerSGDState, powerSGD_hook
+    >>> state = PowerSGDState(None, start_powerSGD_iter=0, use_error_feedback=False, warm_start=False)
+    >>> flat = fb.ones(64)
+    >>> bucket = flambeau.distributed.GradBucket(0, flat, [flat.view(8, 8)], [], True)  # a matrix of rank 1
+    >>> fb.allclose(powerSGD_hook(state, bucket).wait(), fb.ones(64))  # a group of one process
+    True
     """
     if state.iter < state.start_powerSGD_iter:
         state.iter += bucket.is_last()
