@@ -39,22 +39,21 @@ class SingleTransform {
     const T* in = reinterpret_cast<T*>(job_.in.data) + transform * job_.in.outer * in_width;
     T* out = reinterpret_cast<T*>(job_.out.data) + transform * job_.out.outer * out_width;
     const T sign = job_.inverse ? -1 : 1, scale = T(job_.scale);
-    switch (job_.kind) {
-      case FourierKind::Complex:
-        columns([&](int64_t at, int64_t count) { return conjugated(load(in + 2 * at, count), sign); });
-        return rows([&](int64_t at, int64_t count, const E& x) {
-          store(out + 2 * at, count, {x.real * scale, x.imaginary * (sign * scale)});
-        });
-      case FourierKind::RealToHalf:
-        columns([&](int64_t at, int64_t count) { return load(in + 2 * at, count); });
-        rows([&](int64_t at, int64_t, const E& x) { keep(at, x); });
-        return separate(out, scale, sign);
-      case FourierKind::HalfToReal:
-        keep_spectrum(in, -sign);
-        columns([&](int64_t at, int64_t count) { return joined(at, count); });
-        return rows([&](int64_t at, int64_t count, const E& x) {
-          store(out + 2 * at, count, {x.real * scale, x.imaginary * -scale});
-        });
+    if (job_.kind == FourierKind::HalfToReal) {
+      keep_spectrum(in, -sign);
+      columns([&](int64_t at, int64_t count) { return joined(at, count); });
+    } else {
+      const T in_sign = job_.kind == FourierKind::Complex ? sign : 1;
+      columns([&](int64_t at, int64_t count) { return conjugated(load(in + 2 * at, count), in_sign); });
+    }
+    if (job_.kind == FourierKind::RealToHalf) {
+      rows([&](int64_t at, int64_t, const E& x) { keep(at, x); });
+      separate(out, scale, sign);
+    } else {
+      const T out_sign = job_.kind == FourierKind::Complex ? sign : -1;
+      rows([&](int64_t at, int64_t count, const E& x) {
+        store(out + 2 * at, count, conjugated(scaled(x, scale), out_sign));
+      });
     }
   }
 
