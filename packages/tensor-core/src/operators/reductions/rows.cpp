@@ -163,11 +163,11 @@ void require_any(const Tensor& t, const char* name) {
 Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepdim, Dtype type, const char* node) {
   if (!node)
     node = dim && op == Reduce::sum ? "SumBackward1" : dim && op == Reduce::prod ? "ProdBackward1" : rows[int(op)].node;
-  if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run) {
-    require<NotImplementedError>(!is_complex(t.dtype()) || op == join_of(op),
-                                 "sums and products that ignore NaN are not implemented for '", t.dtype(), "'");
-    op = join_of(op);  // the function that `op` applies to each element has an effect only for floating-point numbers
-  }
+  Reduce join = op;
+  if (category(t.dtype()) != Category::Floating && !kernels::table().reduce[int(op)][int(t.dtype())].run)
+    join = join_of(op);  // the function that `op` applies to each element replaces NaN
+  const bool replaces_nan = is_complex(t.dtype()) && join != op;
+  if (!is_complex(t.dtype())) op = join;
   const ReductionRow& row = rows[int(op)];
   const bool records = row.gradient && category(type) > Category::Integer && recording(t);
   const bool converts = records && row.reads_x && t.dtype() != type;
@@ -176,7 +176,8 @@ Tensor reduction(Reduce op, const Tensor& t, const OptionalDims& dim, bool keepd
   Tensor out;
   {
     NoRecording off;
-    out = to(reduce(op, cast_for_reduction(op, x, type), dim, keepdim), type);
+    const Tensor values = replaces_nan ? where(isnan(x), Scalar(join == Reduce::prod ? 1.0 : 0.0), x) : x;
+    out = to(reduce(join, cast_for_reduction(join, values, type), dim, keepdim), type);
   }
   if (records) record_reduction(row, node, x, out, dim_mask(x, dim));
   return out;
