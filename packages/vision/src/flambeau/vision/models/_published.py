@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import json
 from collections.abc import Callable
 from importlib import resources
@@ -19,7 +20,9 @@ _LISTS = ("categories", "keypoint_names")  # keys of ``meta`` whose values are n
 
 @functools.cache
 def _read(name: str) -> dict[str, Any]:
-    text = resources.files(__package__).joinpath("published", f"{name}.json").read_text(encoding="utf-8")
+    folder = resources.files(__package__).joinpath("published")
+    packed = folder.joinpath(f"{name}.json.gz")
+    text = gzip.decompress(packed.read_bytes()) if packed.is_file() else folder.joinpath(f"{name}.json").read_bytes()
     table: dict[str, Any] = json.loads(text)
     return table
 
