@@ -76,8 +76,10 @@ class GraphTrace(CaptureTrace):
 
     def note(self, name: str, arguments: list[Any], result: Any, **options: Any) -> Any:
         former = _core._watch_extensions(None)
-        is_known = self._has_known_sizes(name, arguments)
-        _core._watch_extensions(former)
+        try:
+            is_known = self._has_known_sizes(name, arguments)
+        finally:
+            _core._watch_extensions(former)
         result = super().note(name, arguments, result, **options)
         names = [value.name for value in self.calls[-1].results]
         if is_known:
