@@ -22,7 +22,7 @@ def errors(op: Any) -> Iterator[Cell]:
         inputs = list(op.error_inputs("cpu"))
     for wrong in inputs:
         sample = wrong.sample_input
-        kind = _refusal(op.op, sample)
+        kind = _rejection(op.op, sample)
         if kind is None:
             continue
         cell.samples += 1
@@ -43,7 +43,7 @@ def errors(op: Any) -> Iterator[Cell]:
         yield cell
 
 
-def _refusal(call: Any, sample: Any) -> type[BaseException] | None:
+def _rejection(call: Any, sample: Any) -> type[BaseException] | None:
     try:
         with quiet():
             call(*arguments(sample, True), **sample.kwargs)

@@ -32,7 +32,7 @@ from tools.parity.scope import is_uninitialised, reason_to_skip, title
 
 SIZE = 3
 PREFERRED = ("float64", "complex128", "int64", "bool", "float32")
-RULE, FALLBACK, REFUSED, WRONG = "rule", "fallback", "refused", "wrong"
+RULE, FALLBACK, REJECTED, WRONG = "rule", "fallback", "rejected", "wrong"
 
 
 def main() -> int:
@@ -48,7 +48,7 @@ def main() -> int:
     for op in tqdm(chosen, disable=None, leave=False):
         counts, messages = check_variant(op, options.samples)
         total.update({_worst(counts): 1})
-        if counts[WRONG] or counts[REFUSED] or counts[FALLBACK]:
+        if counts[WRONG] or counts[REJECTED] or counts[FALLBACK]:
             print(f"{title(op)}: {', '.join(f'{n} {kind}' for kind, n in counts.items())}", flush=True)
             for message in messages if options.v else messages[:1]:
                 print("   ", message)
@@ -57,7 +57,7 @@ def main() -> int:
 
 
 def _worst(counts: Counter[str]) -> str:
-    return next((kind for kind in (WRONG, REFUSED, FALLBACK) if counts[kind]), RULE if counts else "nothing tried")
+    return next((kind for kind in (WRONG, REJECTED, FALLBACK) if counts[kind]), RULE if counts else "nothing tried")
 
 
 def check_variant(op: Any, limit: int) -> tuple[Counter[str], list[str]]:
@@ -154,7 +154,7 @@ def _compared(
             got = _seeded(vmap(call, in_dims=dim, randomness="different"), *inputs)
         except Exception as error:
             right = not alike or ("inplace arithmetic" in str(error) and 0 not in chosen)
-            return None if right else (REFUSED, f"{type(error).__name__}: {error}")
+            return None if right else (REJECTED, f"{type(error).__name__}: {error}")
     kind = FALLBACK if any("performance drop" in str(w.message) for w in caught) else RULE
     _forget_warnings()
     if not alike:

@@ -16,7 +16,7 @@ struct HookPair {
 };
 struct HookStack {
   std::vector<HookPair> pairs;
-  std::optional<std::string> refusal;  // error message if hooks are disabled
+  std::optional<std::string> rejection;  // error message if hooks are disabled
 };
 HookStack& hook_stack() {
   // Never freed, because Python objects must not be released when a thread ends
@@ -93,7 +93,7 @@ std::unique_ptr<PackedTensor> pack(const Tensor& t, bool is_output) {
 void bind_saved_hooks(py::module_& m) {
   define(m, "push_saved_hooks", [](py::object pack, py::object unpack) {
     HookStack& stack = hook_stack();
-    require(!stack.refusal, stack.refusal.value_or(""));
+    require(!stack.rejection, stack.rejection.value_or(""));
     stack.pairs.push_back({std::move(pack), std::move(unpack)});
     ++hooked_threads;
   });
@@ -103,11 +103,11 @@ void bind_saved_hooks(py::module_& m) {
     --hooked_threads;
   });
   define(
-      m, "refuse_saved_hooks",
+      m, "reject_saved_hooks",
       [](std::optional<std::string> why) {  // returns the previous reason
         HookStack& stack = hook_stack();
         require(!why || stack.pairs.empty(), why.value_or(""));
-        return std::exchange(stack.refusal, std::move(why));
+        return std::exchange(stack.rejection, std::move(why));
       },
       py::arg("why").none(true));
   // Sets callback(address), which is called before the memory at an address changes; None removes the callback.
@@ -115,7 +115,7 @@ void bind_saved_hooks(py::module_& m) {
     change_observer = callback.is_none() ? nullptr : report_change;
     Py_XSETREF(change_callback, callback.is_none() ? nullptr : Py_NewRef(callback.ptr()));
   });
-  define(m, "saved_hooks_refused", [] { return hook_stack().refusal.has_value(); });
+  define(m, "saved_hooks_rejected", [] { return hook_stack().rejection.has_value(); });
   py::class_<SavedReference>(
       m, "SavedTensor",
       R"(Tensor that a node saves for the backward pass. Hooks can replace it, for example with a copy on disk.

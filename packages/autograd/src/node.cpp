@@ -163,7 +163,7 @@ void OperatorNode::share_tangents(const Tensor* const* outputs) {
 
 namespace {
 
-[[noreturn, gnu::cold]] void refuse_changed(const OperatorNode& node, const SavedTensor& s, size_t i) {
+[[noreturn, gnu::cold]] void reject_changed(const OperatorNode& node, const SavedTensor& s, size_t i) {
   require(false,
           "one of the variables needed for gradient computation has been modified by an inplace operation: [flambeau.",
           s.tensor.dtype(), " ", s.tensor.shape(), "], which ", node, " saved (",
@@ -180,7 +180,7 @@ Tensor OperatorNode::unpack(size_t i, bool with_history) {
   const SavedTensor& s = saved_[i];
   if (FLAMBEAU_UNLIKELY(s.packed != nullptr)) return autograd::unpack(s, this, with_history);
   if (!s.tensor.defined()) return s.tensor;
-  if (FLAMBEAU_UNLIKELY(s.tensor.storage().version() != s.version)) refuse_changed(*this, s, i);
+  if (FLAMBEAU_UNLIKELY(s.tensor.storage().version() != s.version)) reject_changed(*this, s, i);
   require(geometry_of(s.tensor) == s.geometry, "a tensor that ", *this,
           " saved for gradient computation has had its shape or dtype changed: it is now [flambeau.", s.tensor.dtype(),
           " ", s.tensor.shape(), "]. Change a clone() instead.");

@@ -19,13 +19,13 @@ from flambeau.autograd import Function, _engine
 Random = np.random.Generator
 
 
-class Refuses:
+class Rejects:
     """Object whose special methods raise an error."""
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise ZeroDivisionError("refused")
+    def _reject(self, *args: Any, **kwargs: Any) -> Any:
+        raise ZeroDivisionError("rejected")
 
-    __len__ = __getitem__ = __iter__ = __index__ = __float__ = __bool__ = __call__ = __hash__ = _refuse
+    __len__ = __getitem__ = __iter__ = __index__ = __float__ = __bool__ = __call__ = __hash__ = _reject
 
 
 class Clears:
@@ -65,7 +65,7 @@ class Passing(Function):
 class Failing(Passing):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
-        return Refuses()
+        return Rejects()
 
 
 def leaf() -> fb.Tensor:
@@ -92,7 +92,7 @@ VALUES: list[Callable[[], Any]] = [
     lambda: (leaf().exp().grad_fn, 0),
     lambda: (leaf().exp().grad_fn, 2**70),
     lambda: (leaf().exp().grad_fn, "0"),
-    lambda: (leaf().exp().grad_fn, Refuses()),
+    lambda: (leaf().exp().grad_fn, Rejects()),
     lambda: (leaf().exp().grad_fn, Clears()),
     lambda: [leaf(), (leaf().exp().grad_fn, Clears()), leaf()],
     lambda: [leaf().sum(), leaf().sum()],
@@ -107,16 +107,16 @@ VALUES: list[Callable[[], Any]] = [
     lambda: 0,
     lambda: "\ud800",
     lambda: "text",
-    Refuses,
+    Rejects,
     Clears,
-    lambda: [Refuses()],
+    lambda: [Rejects()],
     lambda: Passing,
     lambda: Failing,
     lambda: int,
     lambda: np.ones(3, np.float32),
     named_badly,
     lambda: lambda *args: args[0],
-    lambda: lambda *args: Refuses(),
+    lambda: lambda *args: Rejects(),
 ]
 KEYWORDS = ["gradient", "retain_graph", "create_graph", "inputs", "self", "\ud800", "", "ctx"]
 
@@ -153,7 +153,7 @@ def reset() -> None:
     """Undo the effects of a call: close levels and profiles, remove saved-tensor hooks, disable anomaly mode."""
     Clears.victims.clear()
     _engine.set_anomaly(False, True, True)
-    _engine.refuse_saved_hooks(None)
+    _engine.reject_saved_hooks(None)
     for end in (_engine.close_level, _engine.pop_saved_hooks, _engine.stop_profile, _engine.stop_finite_check):
         for _ in range(20):
             try:

@@ -115,8 +115,8 @@ def test_saved_tensors_hooks_can_be_disabled(x):
         with pytest.raises(RuntimeError, match="not here"), HOOKS(lambda t: t, lambda t: t):
             pass
         x.exp()
-    refused = pytest.raises(RuntimeError, match="too late")
-    with HOOKS(lambda t: t, lambda t: t), refused, graph.disable_saved_tensors_hooks("too late"):
+    rejected = pytest.raises(RuntimeError, match="too late")
+    with HOOKS(lambda t: t, lambda t: t), rejected, graph.disable_saved_tensors_hooks("too late"):
         pass
     with HOOKS(lambda t: t, lambda t: t):
         pass

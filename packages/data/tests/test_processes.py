@@ -329,7 +329,7 @@ class Noted(Dataset[int]):
         return random.noted  # type: ignore[attr-defined, no-any-return]
 
 
-def refuse(worker: int) -> None:
+def reject(worker: int) -> None:
     raise OSError("not today")
 
 
@@ -337,7 +337,7 @@ def test_worker_init_fn_runs_in_each_worker() -> None:
     loader = DataLoader(Noted(), num_workers=2, worker_init_fn=note, timeout=SECONDS)
     assert [batch.item() for batch in loader] == [0, 1, 0, 1]
     with pytest.raises(OSError, match="not today") as caught:
-        next(iter(DataLoader(Noted(), num_workers=1, worker_init_fn=refuse, timeout=SECONDS)))
+        next(iter(DataLoader(Noted(), num_workers=1, worker_init_fn=reject, timeout=SECONDS)))
     assert caught.value.__notes__[0] == "raised by worker_init_fn"
 
 

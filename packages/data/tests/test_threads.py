@@ -145,11 +145,11 @@ def test_worker_init_fn_runs_in_each_thread() -> None:
     list(DataLoader(TensorDataset(np.ones(4)), num_workers=2, workers="thread", worker_init_fn=note))
     assert sorted(seen) == [(0, 0), (1, 1)]
 
-    def refuse(worker: int) -> None:
+    def reject(worker: int) -> None:
         raise OSError("no")
 
     with pytest.raises(OSError, match="no"):
-        list(DataLoader(TensorDataset(np.ones(4)), num_workers=1, workers="thread", worker_init_fn=refuse))
+        list(DataLoader(TensorDataset(np.ones(4)), num_workers=1, workers="thread", worker_init_fn=reject))
 
 
 def test_a_thread_timeout_raises() -> None:

@@ -290,7 +290,7 @@ def test_the_monitored_barrier_passes_if_all_ranks_arrive(three_ranks):
     assert all(three_ranks.run(_monitored))
 
 
-def _refused():
+def _rejected():
     rank = dist.get_rank()
     x, whole, mean = fb.ones(3), fb.ones(3, dtype=fb.int64), dist.ReduceOp.AVG
     calls = [
@@ -325,7 +325,7 @@ def _refused():
 
 
 def test_invalid_arguments_are_rejected_before_communication(ranks):
-    assert ranks.run(_refused) == [[2.0] * 3] * 2
+    assert ranks.run(_rejected) == [[2.0] * 3] * 2
 
 
 def _disagreeing():

@@ -76,7 +76,7 @@ def test_new_group_with_local_synchronisation_needs_only_its_members(three_ranks
     assert three_ranks.run(_locally) == [2.0, None, 2.0]
 
 
-def _refused():
+def _rejected():
     for ranks in ([], [0, 0], [5], [-1]):
         with pytest.raises(ValueError, match="ranks should be different ints from 0 to 1"):
             dist.new_group(ranks)
@@ -88,7 +88,7 @@ def _refused():
 
 
 def test_invalid_arguments_are_rejected(ranks):
-    assert ranks.run(_refused) == ["ProcessGroup(ranks=[0, 1], backend='gloo')"] * 2
+    assert ranks.run(_rejected) == ["ProcessGroup(ranks=[0, 1], backend='gloo')"] * 2
 
 
 def test_a_group_of_one_process_needs_no_network():

@@ -81,7 +81,7 @@ def test_a_message_of_the_wrong_size_raises(ranks):
     ranks.run(_of_another_size)
 
 
-def _refused():
+def _rejected():
     x = fb.ones(2)
     with pytest.raises(ValueError, match=r"irecv: src should be .*, the rank of this process"):
         dist.irecv(x, dist.get_rank())
@@ -99,7 +99,7 @@ def _refused():
 
 
 def test_invalid_arguments_are_rejected(ranks):
-    ranks.run(_refused)
+    ranks.run(_rejected)
 
 
 def _objects():
@@ -128,7 +128,7 @@ def test_object_collectives_transfer_python_objects(three_ranks):
         assert passed == (["a", [1.5]] if rank == 2 else [None, None])
 
 
-def _refused_objects():
+def _rejected_objects():
     with pytest.raises(ValueError, match="an element for each of 2 processes, got 1"):
         dist.all_gather_object([None], 1)
     with pytest.raises(TypeError, match="object_list should be a list, got NoneType"):
@@ -138,4 +138,4 @@ def _refused_objects():
 
 
 def test_object_collectives_reject_invalid_objects(ranks):
-    ranks.run(_refused_objects)
+    ranks.run(_rejected_objects)

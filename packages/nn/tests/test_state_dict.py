@@ -148,7 +148,7 @@ def test_keys_that_a_hook_leaves_unmatched_change_nothing(hook, error, assign):
 
 def add_keys(module, keys):
     keys.missing_keys.append("wanted.by.the.hook")
-    keys.unexpected_keys.append("refused.by.the.hook")
+    keys.unexpected_keys.append("rejected.by.the.hook")
 
 
 @pytest.mark.parametrize("assign", [False, True])

@@ -42,10 +42,10 @@ def test_add_param_group_stores_the_given_dictionary():
     group = {"params": (each for each in [parameter(1)])}
     optimizer = optim.SGD([group], lr=0.1)
     assert optimizer.param_groups[0] is group and group["lr"] == 0.1 and len(group["params"]) == 1
-    refused = {"params": [parameter(1), 3]}
+    rejected = {"params": [parameter(1), 3]}
     with pytest.raises(TypeError):
-        optimizer.add_param_group(refused)
-    assert list(refused) == ["params"]
+        optimizer.add_param_group(rejected)
+    assert list(rejected) == ["params"]
 
 
 def test_parameters_can_have_names():

@@ -26,13 +26,13 @@ DTYPE_NAMES = (
 DTYPES = [getattr(fb, name) for name in DTYPE_NAMES.split()]
 
 
-class Refuses:
+class Rejects:
     """Object whose special methods raise an error."""
 
-    def _refuse(self, *args: Any, **kwargs: Any) -> Any:
-        raise ZeroDivisionError("refused")
+    def _reject(self, *args: Any, **kwargs: Any) -> Any:
+        raise ZeroDivisionError("rejected")
 
-    __len__ = __getitem__ = __iter__ = __index__ = __float__ = __bool__ = __array__ = __dlpack__ = __complex__ = _refuse
+    __len__ = __getitem__ = __iter__ = __index__ = __float__ = __bool__ = __array__ = __dlpack__ = __complex__ = _reject
 
 
 class Meddles:
@@ -140,8 +140,8 @@ OTHERS: list[Callable[[Random], Any]] = [
     lambda rng: b"bytes",
     lambda rng: {},
     lambda rng: object(),
-    lambda rng: Refuses(),
-    lambda rng: [Refuses()],
+    lambda rng: Rejects(),
+    lambda rng: [Rejects()],
     lambda rng: Meddles(),
     lambda rng: (1, Meddles()),
     lambda rng: slice(Meddles(), 2),

@@ -151,7 +151,7 @@ def test_operators_accept_a_number_as_first_operand():
     assert operator.lt(2, t).tolist() == [False, False, True]
     assert operator.eq(2, t).tolist() == [False, True, False]
     assert (2**t).tolist() == [2, 4, 8]
-    for refused in (
+    for rejected in (
         lambda: fb.eq(2, t),
         lambda: fb.clamp_max(2, t),
         lambda: fb.rsub(2, t),
@@ -161,7 +161,7 @@ def test_operators_accept_a_number_as_first_operand():
         lambda: fb.mul_(2, t),
     ):
         with pytest.raises(TypeError, match="Tensor"):
-            refused()
+            rejected()
 
 
 @pytest.mark.parametrize(

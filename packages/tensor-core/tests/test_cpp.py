@@ -88,22 +88,22 @@ KERNEL_SOURCES = {
 
 @needs_cmake
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="there is one instruction set")
-@pytest.mark.parametrize(("source", "refused"), KERNEL_SOURCES.values(), ids=KERNEL_SOURCES)
-def test_the_build_rejects_kernel_sources_with_external_functions(tmp_path, source, refused):
+@pytest.mark.parametrize(("source", "rejected"), KERNEL_SOURCES.values(), ids=KERNEL_SOURCES)
+def test_the_build_rejects_kernel_sources_with_external_functions(tmp_path, source, rejected):
     (tmp_path / "CMakeLists.txt").write_text(KERNEL_PROJECT)
     (tmp_path / "kernels.cpp").write_text(source)
     configure(tmp_path, tmp_path / "build", "Release")
     command = [tool("cmake"), "--build", str(tmp_path / "build")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     output = " ".join((done.stdout + done.stderr).split())  # CMake breaks lines
-    assert (done.returncode != 0) == (refused is not None), output
-    if refused:
+    assert (done.returncode != 0) == (rejected is not None), output
+    if rejected:
         assert "functions that the linker may use in code for every processor" in output
-        assert refused in output
+        assert rejected in output
 
 
 # Invalid functions, such as ones that cannot be vectorised, and the compiler's error messages.
-REFUSED_FUNCTIONS = {
+REJECTED_FUNCTIONS = {
     "[](auto x) { return x > 0 ? x : -x; }": "operator bool",
     "[](auto x) { if (x > 0) return x; return -x; }": "operator bool",
     "[](auto x) { return std::exp(x); }": "exp(",
@@ -114,7 +114,7 @@ REFUSED_FUNCTIONS = {
 
 
 @needs_compiler
-@pytest.mark.parametrize(("function", "reason"), REFUSED_FUNCTIONS.items())
+@pytest.mark.parametrize(("function", "reason"), REJECTED_FUNCTIONS.items())
 def test_unsuitable_elementwise_functions_fail_to_compile(function, reason, tmp_path):
     source = tmp_path / "source.cpp"
     source.write_text(f"#include <flambeau/elementwise_kernels.h>\nFLAMBEAU_ELEMENTWISE(name, {function})\n")

@@ -162,7 +162,7 @@ def test_the_process_exits_while_pool_threads_sleep():
     assert run("import flambeau as fb; fb.set_num_threads(4); print(fb.ones(1_000_000).sum().item())") == "1000000.0"
 
 
-def test_operators_work_if_the_system_refuses_more_threads():
+def test_operators_work_if_the_system_creates_no_more_threads():
     code = """
 import resource, flambeau as fb
 resource.setrlimit(resource.RLIMIT_NPROC, (1, 1)) if hasattr(resource, 'RLIMIT_NPROC') else None

@@ -29,7 +29,7 @@ class Plain(Tensor):
     pass
 
 
-class Refusing(Tensor):
+class Rejecting(Tensor):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         return NotImplemented
@@ -173,7 +173,7 @@ def test_the_most_derived_class_is_called_first():
 
 
 def test_a_call_raises_if_all_classes_return_not_implemented():
-    x = fb.ones(2).as_subclass(Refusing)
+    x = fb.ones(2).as_subclass(Rejecting)
     with pytest.raises(TypeError, match=r"no implementation found for .*add.* on types that implement"):
         x + 1
 
@@ -234,7 +234,7 @@ def test_arguments_live_until_torch_function_returns():
             return NotImplemented
 
     for _ in range(20):
-        others = [fb.ones(2).as_subclass(type(f"Other{i}", (Refusing,), {})) for i in range(50)]
+        others = [fb.ones(2).as_subclass(type(f"Other{i}", (Rejecting,), {})) for i in range(50)]
         tensors = [fb.ones(2).as_subclass(Emptying), *others]
         del others
         with pytest.raises(TypeError, match="no implementation found for"):
@@ -378,14 +378,14 @@ def test_operators_of_subclasses_accept_other_operands_like_those_of_tensors(cls
 
 
 def test_a_type_error_of_a_handler_is_kept_if_the_operands_are_supported():
-    class Refusing(fb.Tensor):
+    class Rejecting(fb.Tensor):
         @classmethod
         def __torch_function__(cls, func, types, args=(), kwargs=None):
-            raise TypeError("refused")
+            raise TypeError("rejected")
 
-    x = fb.ones(2).as_subclass(Refusing)
+    x = fb.ones(2).as_subclass(Rejecting)
     for use in (lambda: x + 1, lambda: x == 1, lambda: 2**x, lambda: x @ fb.ones(2)):
-        with pytest.raises(TypeError, match="refused"):
+        with pytest.raises(TypeError, match="rejected"):
             use()
 
 

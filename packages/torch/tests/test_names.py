@@ -366,8 +366,8 @@ def test_an_array_on_the_left_of_a_tensor_is_rejected_as_in_pytorch():
         flambeau.torch.uninstall()
         print((array + tensor).tolist())
     """)
-    refused = ["add", "sub", "mul", "floordiv", "mod", "pow", "matmul"]
-    assert printed.splitlines() == [*refused, "truediv [3.0, 2.0]", "[8.0, 12.0] [4.0, 8.0]", "[8.0, 12.0]"]
+    rejected = ["add", "sub", "mul", "floordiv", "mod", "pow", "matmul"]
+    assert printed.splitlines() == [*rejected, "truediv [3.0, 2.0]", "[8.0, 12.0] [4.0, 8.0]", "[8.0, 12.0]"]
 
 
 def test_torch_storage_is_the_typed_storage_of_the_default_dtype():

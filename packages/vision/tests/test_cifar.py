@@ -146,7 +146,7 @@ def test_any_damage_raises_an_error_that_names_the_file(tmp_path: Path) -> None:
     codes = [opcode.code.encode("latin1") for opcode in pickletools.opcodes]
     places = range(0, len(content), 3)
     damaged += [content[:at] + code + content[at + 1 :] for at in places for code in codes[at % 7 :: 7]]
-    refused = 0
+    rejected = 0
     for candidate in damaged:
         path.write_bytes(candidate)
         with contextlib.suppress(ValueError):
@@ -154,8 +154,8 @@ def test_any_damage_raises_an_error_that_names_the_file(tmp_path: Path) -> None:
             continue
         with pytest.raises(ValueError, match=re.escape(str(path))):
             read_pickle(path)
-        refused += 1
-    assert refused > 0.7 * len(damaged)
+        rejected += 1
+    assert rejected > 0.7 * len(damaged)
 
 
 def archive(folder: Path, leave_out: str = "") -> bytes:

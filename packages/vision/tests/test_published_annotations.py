@@ -232,10 +232,10 @@ def test_wrapped_datasets_keep_their_transforms(tmp_path: Path) -> None:
     voc(tmp_path)
     wrapped = datasets.wrap_dataset_for_transforms_v2(datasets.VOCDetection(tmp_path, transforms=_widths))
     assert wrapped[0] == (8, [2, 2]) and pickle.loads(pickle.dumps(wrapped))[0] == (8, [2, 2])
-    refused = datasets.SBDataset
+    rejected = datasets.SBDataset
     sbd(tmp_path)
     with pytest.raises(RuntimeError, match="mode='boundaries' is not supported"):
-        datasets.wrap_dataset_for_transforms_v2(refused(tmp_path))
+        datasets.wrap_dataset_for_transforms_v2(rejected(tmp_path))
     with pytest.raises(ValueError, match=r"Target keys \['masks'\] are not available"):
         datasets.wrap_dataset_for_transforms_v2(datasets.VOCDetection(tmp_path), ["masks"])
     with pytest.raises(ValueError, match="only supported for `CocoDetection`"):

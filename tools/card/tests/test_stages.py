@@ -25,7 +25,7 @@ HAZARD = """========= COMPUTE-SANITIZER
 """
 CLEAN = "========= COMPUTE-SANITIZER\n3 results\n========= {}\n"
 NO_ERROR, NO_HAZARD = "ERROR SUMMARY: 0 errors", "RACECHECK SUMMARY: 0 hazards displayed (0 errors, 0 warnings)"
-REFUSED = "========= COMPUTE-SANITIZER\n========= Error: Device not supported. Please refer to the documentation.\n"
+UNSUPPORTED = "========= COMPUTE-SANITIZER\n========= Error: Device not supported. Please refer to the documentation.\n"
 
 
 def ended(folder: Path, text: str, status: int) -> Ended:
@@ -41,7 +41,7 @@ def ended(folder: Path, text: str, status: int) -> Ended:
         ("racecheck", CLEAN.format(NO_HAZARD), 0, ("passed", "nothing found")),
         ("memcheck", INVALID_READ, 86, ("failed", "Invalid __global__ read of size 4 bytes")),
         ("racecheck", HAZARD, 86, ("failed", "Race reported between Write access at sum(int*)+0xa0")),
-        ("memcheck", REFUSED, 1, ("failed", "Device not supported")),
+        ("memcheck", UNSUPPORTED, 1, ("failed", "Device not supported")),
         ("memcheck", "", 1, ("failed", "no output")),
         ("memcheck", f"ValueError: wrong\n========= {NO_ERROR}\n", 1, ("failed", NO_ERROR)),
     ],

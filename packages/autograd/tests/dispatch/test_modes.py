@@ -127,12 +127,12 @@ def test_the_innermost_mode_is_called_first():
 
 
 def test_an_exception_exits_the_dispatch_mode():
-    class Refusing(TorchDispatchMode):
+    class Rejecting(TorchDispatchMode):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
             raise ValueError(str(func))
 
     x = fb.ones(2)
-    with pytest.raises(ValueError, match=r"aten\.exp\.default"), Refusing():
+    with pytest.raises(ValueError, match=r"aten\.exp\.default"), Rejecting():
         x.exp()
     assert _get_current_dispatch_mode() is None and x.exp().shape == (2,)
 

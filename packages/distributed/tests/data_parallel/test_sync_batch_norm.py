@@ -141,7 +141,7 @@ def test_a_converted_network_trains_as_in_one_process(ranks):
         np.testing.assert_allclose(evaluated, outputs[:3] if rank == 0 else outputs[3:], rtol=1e-9)
 
 
-def _refused():
+def _rejected():
     rank = dist.get_rank()
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         nn.SyncBatchNorm(3)(fb.ones(1 - rank, 3))
@@ -152,7 +152,7 @@ def _refused():
 
 
 def test_sync_batch_norm_rejects_too_few_values(ranks):
-    ranks.run(_refused)
+    ranks.run(_rejected)
 
 
 def _in_a_group():

@@ -247,7 +247,7 @@ def explain(fn: Callable[..., Any]) -> Callable[..., Explanation]:
         return Explanation(
             [text for text, _ in graphs],
             [_core._program_plan(native) for _, native in graphs],
-            [*(reason for program in captured for reason in program.reasons), *programs.refusals],
+            [*(reason for program in captured for reason in program.reasons), *programs.failures],
             [list(program.snapshot.paths) for program in captured],
             getattr(original, "__qualname__", type(original).__name__),
             captured,

@@ -246,7 +246,7 @@ def test_a_program_is_used_only_in_the_autocast_state_of_its_capture():
             with fb.autocast("cpu", dtype=dtype):
                 result = compiled(x)
                 assert result.dtype == dtype and fb.equal(result, (x @ x).tanh())
-    assert len(compiled.captured) == 3 and not compiled.refusals
+    assert len(compiled.captured) == 3 and not compiled.failures
 
 
 def test_a_replaced_forward_of_a_layer_class_is_noticed(monkeypatch):

@@ -19,7 +19,7 @@ def test_modules_of_an_uncompiled_module_are_compiled():
     assert model.calls == 6 and all(map(fb.equal, model.outputs, reference.outputs))
     of_children = compiled.programs.children.programs
     assert [len(programs.captured) for programs in of_children] == [1, 1]
-    assert "changes a Python object" in compiled.programs.refusals[0]
+    assert "changes a Python object" in compiled.programs.failures[0]
     whole = fb.compile(Counting(), fullgraph=True)
     for _ in range(2):  # the first calls may fill caches
         whole(fb.ones(1, 4))

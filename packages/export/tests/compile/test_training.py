@@ -149,7 +149,7 @@ def test_a_step_with_a_closure_is_compiled_except_for_lbfgs():
     require_same(perceptron, OPTIMIZERS["Adam"], make_step=make_step)
     expected, _ = train(perceptron, lambda p: optim.LBFGS(p), False, steps=4, make_step=make_step)
     found, run = train(perceptron, lambda p: optim.LBFGS(p), True, steps=4, make_step=make_step)
-    assert found == expected and run.captured == [] and run.refusals
+    assert found == expected and run.captured == [] and run.failures
 
 
 def test_a_custom_optimizer_step_in_python_is_compiled():
@@ -187,7 +187,7 @@ def test_a_step_with_an_enabled_scaler_runs_uncompiled():
 
     expected, _ = train(perceptron, OPTIMIZERS["SGD"], False, steps=5, make_step=make_step)
     found, run = train(perceptron, OPTIMIZERS["SGD"], True, steps=5, make_step=make_step)
-    assert found == expected and "_scale_gradients" in run.refusals[0]
+    assert found == expected and "_scale_gradients" in run.failures[0]
 
 
 @pytest.mark.parametrize("dtype", [fb.bfloat16, fb.float16])
@@ -233,7 +233,7 @@ def test_a_compiled_step_with_two_optimizers_equals_the_eager_step():
         call = fb.compile(step) if compiled else step
         losses = [call(fb.randn(n, 4), fb.randn(n, 2)) for n in (5, 5, 5, 7, 3, 5)]
         if compiled:
-            assert call.refusals == [] and len(call.captured) == 3  # one program for each number of rows
+            assert call.failures == [] and len(call.captured) == 3  # one program for each number of rows
         return bytes_of([losses, generator.state_dict(), critic.state_dict(), of_generator.state_dict()])
 
     assert run(True) == run(False)

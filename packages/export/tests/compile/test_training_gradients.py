@@ -189,7 +189,7 @@ def test_unsupported_ways_to_differentiate_run_uncompiled():
     for _ in range(3):
         x = fb.randn(3)
         assert fb.equal(compiled(x), x * 2)
-    assert compiled.captured == [] and "only with Tensor.backward()" in compiled.refusals[0]
+    assert compiled.captured == [] and "only with Tensor.backward()" in compiled.failures[0]
 
 
 def test_a_compiled_function_may_create_and_differentiate_leaves():
@@ -202,7 +202,7 @@ def test_a_compiled_function_may_create_and_differentiate_leaves():
     for _ in range(3):
         x = fb.randn(3)
         assert fb.equal(compiled(x), x)
-    assert compiled.captured == [] and compiled.refusals
+    assert compiled.captured == [] and compiled.failures
 
 
 def test_a_different_batch_size_does_not_recompile_the_backward_pass():

@@ -77,7 +77,7 @@ def test_unsupported_functions_run_uncompiled(function):
 
         assert fb.equal(result(compiled), result(function))
     assert captures(compiled) == 0
-    assert UNSUPPORTED[function] in compiled.refusals[0]
+    assert UNSUPPORTED[function] in compiled.failures[0]
     with pytest.raises(UnsupportedError, match="fullgraph=True"):
         strict(x)
 
@@ -86,7 +86,7 @@ def test_a_function_that_changes_python_objects_runs_uncompiled():
     model = Counter()
     compiled = fb.compile(model)
     assert [compiled(fb.zeros(1)).item() for _ in range(5)] == [1, 2, 3, 4, 5]
-    assert programs_of(compiled) == [] and "changes a Python object" in compiled.programs.refusals[0]
+    assert programs_of(compiled) == [] and "changes a Python object" in compiled.programs.failures[0]
 
 
 def test_a_function_that_changes_objects_is_not_captured_again():
@@ -131,14 +131,14 @@ def test_a_cache_that_the_first_call_fills_is_captured_afterwards():
     compiled = fb.compile(Cached())
     for _ in range(3):
         assert fb.equal(compiled(fb.ones(3)), fb.arange(3.0) + 1)
-    assert len(programs_of(compiled)) == 1 and compiled.programs.refusals == []
+    assert len(programs_of(compiled)) == 1 and compiled.programs.failures == []
 
 
 def test_a_result_that_cannot_be_recreated_is_not_compiled():
     compiled = fb.compile(lambda x: (x + 1, iter([x])))
     for _ in range(2):
         assert fb.equal(next(compiled(fb.ones(1))[1]), fb.ones(1))
-    assert "returns a list_iterator" in compiled.refusals[0]
+    assert "returns a list_iterator" in compiled.failures[0]
 
 
 def test_the_number_of_captures_is_limited():
@@ -269,7 +269,7 @@ def test_functions_that_catch_an_exception_of_an_operator_run_uncompiled():
 
     compiled = fb.compile(f)
     assert [compiled(fb.ones(3)).sum().item(), compiled(fb.ones(4)).sum().item()] == [0.0, 8.0]
-    assert any("add raised RuntimeError" in reason for reason in compiled.refusals)
+    assert any("add raised RuntimeError" in reason for reason in compiled.failures)
     with pytest.raises(UnsupportedError, match="add raised RuntimeError"):
         fb.compile(f, fullgraph=True)(fb.ones(3))
 
@@ -294,7 +294,7 @@ def test_functions_that_enable_autocast_for_their_caller_run_uncompiled():
         assert fb.is_autocast_enabled("cpu")
     finally:
         fb.set_autocast_enabled("cpu", False)
-    assert compiled.refusals == ["the function changes the autocast mode of its caller"]
+    assert compiled.failures == ["the function changes the autocast mode of its caller"]
 
 
 def test_autocast_regions_inside_a_function_are_captured():
@@ -330,7 +330,7 @@ def test_functions_that_set_the_seed_run_uncompiled(function):
     first = compiled(fb.ones(2))
     fb.rand(3)
     assert fb.equal(compiled(fb.ones(2)), first)
-    assert "sets the seed" in compiled.refusals[0]
+    assert "sets the seed" in compiled.failures[0]
 
 
 def test_functions_that_change_the_grad_mode_of_their_caller_run_uncompiled():

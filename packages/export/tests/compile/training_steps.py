@@ -100,5 +100,5 @@ def require_same(make, optimizer_of, programs=1, **options):
     expected, _ = train(make, optimizer_of, False, **options)
     found, run = train(make, optimizer_of, True, **options)
     assert found == expected
-    assert run.refusals == [] and len(run.captured) == programs
+    assert run.failures == [] and len(run.captured) == programs
     return run

@@ -11,7 +11,7 @@ namespace {
 
 // Raises NotImplementedError if the class of the argument has the attribute _unsupported, a str with the reason. An
 // example is float8_e4m3fn, a dtype that tensors cannot have.
-void refuse_unsupported(const Call& call, PyObject* got) {
+void reject_unsupported(const Call& call, PyObject* got) {
   const Object reason(PyObject_GetAttrString(reinterpret_cast<PyObject*>(Py_TYPE(got)), "_unsupported"));
   if (!reason) PyErr_Clear();
   if (!reason || !PyUnicode_Check(reason.get())) return;
@@ -75,7 +75,7 @@ std::string_view type_of(PyObject* o) {
 }  // namespace
 
 void wrong_argument(const Call& call, const char* expected, PyObject* got) {
-  refuse_unsupported(call, got);
+  reject_unsupported(call, got);
   detail::raise<TypeError>(call.function, "(): argument '", PyUnicode_AsUTF8(call.parameter->name), "' (position ",
                            call.position + 1, ") must be ", under_library_name(expected), ", not ", type_of(got),
                            advice(call, expected, got));

@@ -181,14 +181,14 @@ PyObject* get_dict(PyObject* self, void*) {
   return dict;
 }
 
-int refuse_delete(PyObject* value, const char* name) {
+int reject_delete(PyObject* value, const char* name) {
   if (value) return 0;
   PyErr_Format(PyExc_RuntimeError, "cannot delete the attribute '%s' of a Tensor", name);
   return -1;
 }
 
 int set_requires_grad(PyObject* self, PyObject* value, void*) {
-  if (refuse_delete(value, "requires_grad")) return -1;
+  if (reject_delete(value, "requires_grad")) return -1;
   return guarded<int>(-1, [&]() -> int {
     const int wanted = PyObject_IsTrue(value);
     if (wanted < 0) throw PythonError();
@@ -214,7 +214,7 @@ int set_grad(PyObject* self, PyObject* value, void*) {
 
 template <Tensor (*part)(const Tensor&)>
 int set_part(PyObject* self, PyObject* value, void*) {
-  if (refuse_delete(value, "real or imag")) return -1;
+  if (reject_delete(value, "real or imag")) return -1;
   return guarded<int>(-1, [&]() -> int {
     Operand operand(0);
     require<TypeError>(to_operand(value, operand), "can't assign a ", Py_TYPE(value)->tp_name,
@@ -226,7 +226,7 @@ int set_part(PyObject* self, PyObject* value, void*) {
 }
 
 int set_data(PyObject* self, PyObject* value, void*) {
-  if (refuse_delete(value, "data")) return -1;
+  if (reject_delete(value, "data")) return -1;
   return guarded<int>(-1, [&]() -> int {
     require<TypeError>(is_tensor(value), "Variable data has to be a tensor, but got ", Py_TYPE(value)->tp_name);
     TensorImpl &to = *tensor_of(self).impl(), &from = *tensor_of(value).impl();

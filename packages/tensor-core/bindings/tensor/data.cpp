@@ -114,7 +114,7 @@ struct Scan {
   void note(Dtype d) { dtype = dtype ? promote(*dtype, d) : d; }
 };
 
-[[noreturn]] void refuse(PyObject* o, int depth, const Scan& s) {
+[[noreturn]] void reject(PyObject* o, int depth, const Scan& s) {
   const char* type = Py_TYPE(o)->tp_name;
   require<ValueError>(!PyUnicode_Check(o) || depth == 0 || int(s.shape.size()) > depth || s.dtype,
                       "too many dimensions '", type,
@@ -138,7 +138,7 @@ void scan(PyObject* o, int depth, Scan& s) {
     if (depth == int(s.shape.size()) && !number) s.shape.append(t.shape().begin(), t.shape().end());
     return s.note(t.dtype());
   }
-  if (!is_sequence(o)) refuse(o, depth, s);
+  if (!is_sequence(o)) reject(o, depth, s);
   const Py_ssize_t n = PySequence_Size(o);
   if (n < 0) throw PythonError();
   if (int(s.shape.size()) == depth) s.shape.push_back(n);

@@ -144,14 +144,14 @@ Tensor import_managed(PyObject* capsule, const char* used_name, Managed* m, bool
 
 constexpr const char kVersioned[] = "dltensor_versioned", kPlain[] = "dltensor";
 
-[[noreturn]] void refuse_export(const char* text) {
+[[noreturn]] void reject_export(const char* text) {
   PyErr_SetString(PyExc_BufferError, text);
   throw PythonError();
 }
 
 PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version, PyObject* device, PyObject* copy) {
-  if (t.requires_grad()) refuse_export("Can't export tensors that require gradient, use tensor.detach()");
-  if (t.is_meta()) refuse_export("Cannot pack tensors on meta");
+  if (t.requires_grad()) reject_export("Can't export tensors that require gradient, use tensor.detach()");
+  if (t.is_meta()) reject_export("Cannot pack tensors on meta");
   require<TypeError>(stream == Py_None || PyLong_Check(stream), "__dlpack__: stream must be int or None, got ",
                      Py_TYPE(stream)->tp_name);
   int major = 0, minor = 0;
@@ -164,7 +164,7 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
     if (type == kDLCPU && t.is_cuda() && copy != Py_False)
       return export_dlpack(to(t, DeviceType::Cpu), Py_None, max_version, device, Py_False);
     if (type != device_of(t).device_type || id != device_of(t).device_id)
-      refuse_export("__dlpack__: the tensor is not on the device given by dl_device");
+      reject_export("__dlpack__: the tensor is not on the device given by dl_device");
   }
   const Tensor out = copy == Py_True ? clone(t) : t;
   if (const int64_t number = t.is_cuda() ? stream_number(stream) : kNoStream; number != kNoStream)
@@ -176,7 +176,7 @@ PyObject* export_dlpack(const Tensor& t, PyObject* stream, PyObject* max_version
     return PyCapsule_New(m, kVersioned, [](PyObject* c) { drop_capsule<DLManagedTensorVersioned>(c, kVersioned); });
   }
   if (!out.storage().writable())
-    refuse_export("__dlpack__: read-only memory needs DLPack 1.0; pass max_version=(1, 0)");
+    reject_export("__dlpack__: read-only memory needs DLPack 1.0; pass max_version=(1, 0)");
   return PyCapsule_New(make_export<DLManagedTensor>(out), kPlain,
                        [](PyObject* c) { drop_capsule<DLManagedTensor>(c, kPlain); });
 }

@@ -94,7 +94,7 @@ Tensor transposed(const Tensor& t) {
   return permute(t, order);
 }
 
-[[noreturn]] void refuse_buffer(const char* why) {
+[[noreturn]] void reject_buffer(const char* why) {
   PyErr_SetString(PyExc_BufferError, why);
   throw PythonError();
 }
@@ -117,13 +117,13 @@ void check_not_recorded(const Tensor& t) {
 void check_buffer(const Tensor& t, int flags) {
   require_format(t.dtype());
   check_not_recorded(t);
-  if (!has_requested_order(t, flags)) refuse_buffer("the tensor is not contiguous in the requested order");
-  if (t.is_meta()) refuse_buffer("a tensor on the meta device has no memory to share");
+  if (!has_requested_order(t, flags)) reject_buffer("the tensor is not contiguous in the requested order");
+  if (t.is_meta()) reject_buffer("a tensor on the meta device has no memory to share");
   if (t.device().type != DeviceType::Cpu)
-    refuse_buffer("the tensor is in the memory of a GPU; use .cpu() to copy it to the CPU");
+    reject_buffer("the tensor is in the memory of a GPU; use .cpu() to copy it to the CPU");
   const bool wants_write = (flags & PyBUF_WRITABLE) == PyBUF_WRITABLE;
-  if (wants_write && !t.storage().writable()) refuse_buffer("the tensor's memory is read-only");
-  if (!t.is_contiguous() && (flags & PyBUF_STRIDES) != PyBUF_STRIDES) refuse_buffer("the tensor is not contiguous");
+  if (wants_write && !t.storage().writable()) reject_buffer("the tensor's memory is read-only");
+  if (!t.is_contiguous() && (flags & PyBUF_STRIDES) != PyBUF_STRIDES) reject_buffer("the tensor is not contiguous");
 }
 
 void fill_buffer(const Tensor& t, Py_buffer* view, int flags) {
@@ -149,7 +149,7 @@ void fill_buffer(const Tensor& t, Py_buffer* view, int flags) {
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->obj = nullptr;
   return guarded<int>(-1, [&]() -> int {
-    if (!is_tensor(self)) refuse_buffer("a tensor inside vmap has no memory that can be exported");
+    if (!is_tensor(self)) reject_buffer("a tensor inside vmap has no memory that can be exported");
     check_buffer(tensor_of(self), flags);
     note_exported(self);
     fill_buffer(tensor_of(self), view, flags);

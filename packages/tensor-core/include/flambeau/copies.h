@@ -15,7 +15,7 @@ FLAMBEAU_API Tensor fill_(const Tensor& self, Scalar value);
 // Copies elements without recording the operation or increasing the version.
 FLAMBEAU_API void copy_values(const Tensor& destination, const Tensor& source);
 // Raises an error if `written` and `read` are known to share memory. With `partly`, identical views are allowed.
-FLAMBEAU_API void refuse_overlap(const Tensor& written, const Tensor& read, bool partly = false);
+FLAMBEAU_API void reject_overlap(const Tensor& written, const Tensor& read, bool partly = false);
 // Resize the tensor of an out= argument. `strides` must have no gaps; without them, the result is contiguous.
 FLAMBEAU_API void resize(const Tensor& t, const Shape& shape);
 FLAMBEAU_API void resize(const Tensor& t, const Shape& shape, const Shape& strides);

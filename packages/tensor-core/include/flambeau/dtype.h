@@ -123,7 +123,7 @@ inline Dtype same_bits(Dtype d) {
   return is_unsigned(d) ? of_size[__builtin_ctz(unsigned(item_size(d)))] : d;
 }
 
-[[noreturn, gnu::cold]] inline void refuse_small_float(Dtype d) {
+[[noreturn, gnu::cold]] inline void reject_small_float(Dtype d) {
   detail::raise<NotImplementedError>("not implemented for '", name(d), "': convert it, for example with to(float32)");
 }
 
@@ -137,7 +137,7 @@ decltype(auto) dispatch_all(Dtype d, F&& f) {
   switch (d) {
     FLAMBEAU_DTYPES(FLAMBEAU_CASE)
     default:
-      refuse_small_float(d);
+      reject_small_float(d);
   }
 }
 // Like dispatch_all, for operators that are undefined for complex numbers: also raises NotImplementedError for complex
@@ -147,13 +147,13 @@ decltype(auto) dispatch(Dtype d, F&& f) {
   switch (d) {
     FLAMBEAU_REAL_DTYPES(FLAMBEAU_CASE)
     default:
-      if (is_small_float(d)) refuse_small_float(d);
+      if (is_small_float(d)) reject_small_float(d);
       detail::raise<NotImplementedError>("not implemented for '", name(d), "': complex numbers are not supported here");
   }
 }
 #undef FLAMBEAU_CASE
 
-[[noreturn, gnu::cold]] inline void refuse_promotion(Dtype a, Dtype b) {
+[[noreturn, gnu::cold]] inline void reject_promotion(Dtype a, Dtype b) {
   const char* const kinds = is_small_float(a) || is_small_float(b) ? "Float8 Types" : "uint16, uint32, uint64 types";
   detail::raise<Error>("Promotion for ", kinds, " is not supported, attempted to promote ", a, " and ", b,
                        "; convert one of them with to(), or use flambeau.array_api, which promotes as NumPy does");
@@ -163,14 +163,14 @@ decltype(auto) dispatch(Dtype d, F&& f) {
 // 0-dimensional, or both made from Python numbers.
 inline Dtype promote(Dtype a, Dtype b) {
   if (a == b) return a;
-  if (is_small_float(a) || is_small_float(b)) refuse_promotion(a, b);
+  if (is_small_float(a) || is_small_float(b)) reject_promotion(a, b);
   if (is_complex(a) || is_complex(b)) {
-    if (is_wide_unsigned(a) || is_wide_unsigned(b)) refuse_promotion(a, b);
+    if (is_wide_unsigned(a) || is_wide_unsigned(b)) reject_promotion(a, b);
     const bool wide = to_real(a) == Dtype::float64 || to_real(b) == Dtype::float64;
     return wide ? Dtype::complex128 : Dtype::complex64;
   }
   if (is_floating(a) != is_floating(b)) return is_floating(a) ? a : b;
-  if (is_wide_unsigned(a) || is_wide_unsigned(b)) refuse_promotion(a, b);
+  if (is_wide_unsigned(a) || is_wide_unsigned(b)) reject_promotion(a, b);
   if (category(a) != category(b)) return category(a) > category(b) ? a : b;
   if (category(a) == Category::Integer) {
     const Dtype low = a < b ? a : b, high = a < b ? b : a;

@@ -211,7 +211,7 @@ def get_unsafe_globals_in_checkpoint(f: str | os.PathLike[str] | IO[bytes]) -> l
     with add_file_name(f), _open_to_read(f) as file:
         from ._serialization import pytorch
 
-        return pytorch.refused_names(file)
+        return pytorch.rejected_names(file)
 
 
 def _load(file: IO[bytes], options: Options) -> Any:

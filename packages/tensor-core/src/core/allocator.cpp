@@ -418,7 +418,7 @@ void count_large(size_t bytes) {  // the sum is modulo 2**64, because freed byte
     uncounted_large += bytes;
 }
 
-[[noreturn, gnu::cold]] void refuse(size_t bytes) {
+[[noreturn, gnu::cold]] void raise_out_of_memory(size_t bytes) {
   constexpr const char* units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   int unit = 0;
   double size = double(bytes);
@@ -429,14 +429,14 @@ void count_large(size_t bytes) {  // the sum is modulo 2**64, because freed byte
 }
 
 [[gnu::noinline]] void* allocate_large(size_t bytes) {
-  if (bytes > size_t(1) << 60) refuse(bytes);
+  if (bytes > size_t(1) << 60) raise_out_of_memory(bytes);
   const SizeClass size = large_class(bytes);
   void* block = shared_cache().take_large(size, thread_cache.counter);
   if (!block) {
     empty_cache();
     block = shared_cache().take_large(size, thread_cache.counter);
   }
-  if (!block) refuse(bytes);
+  if (!block) raise_out_of_memory(bytes);
   count_large(bytes);
   return block;
 }
@@ -489,7 +489,7 @@ void flush() {
 void* allocate(size_t bytes) {
   if constexpr (!kReuse) {
     void* exact = nullptr;
-    if (posix_memalign(&exact, kAlignment, bytes) != 0) refuse(bytes);
+    if (posix_memalign(&exact, kAlignment, bytes) != 0) raise_out_of_memory(bytes);
     count_large(bytes);
     return exact;
   }

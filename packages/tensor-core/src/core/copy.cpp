@@ -142,7 +142,7 @@ bool is_dense(const Tensor& t) {
 
 }  // namespace
 
-void refuse_overlap(const Tensor& written, const Tensor& read, bool partly) {
+void reject_overlap(const Tensor& written, const Tensor& read, bool partly) {
   if (!read.defined() || !may_overlap(written, read) || !is_dense(written) || !is_dense(read)) return;
   require(partly && same_elements(written, read),
           "unsupported operation: some elements of the input tensor and the written-to tensor refer to a single memory "

@@ -262,7 +262,7 @@ void check_overlap(const Tensor& self) {
 
 // Raises the error for a view that was created with grad mode off, or for a view of a view that was created in this
 // way.
-void refuse_unrecorded_view(const Tensor& view) {
+void reject_unrecorded_view(const Tensor& view) {
   const bool inference = view.impl()->view_kind == ViewKind::Inference;
   const AutogradMeta* meta = view.impl()->autograd;
   std::ostringstream which;
@@ -285,19 +285,19 @@ void refuse_unrecorded_view(const Tensor& view) {
 void check_view(const Tensor& view, const TensorImpl& base, const char* operation) {
   const AutogradMeta* meta = view.impl()->autograd;
   const bool known = meta && meta->grad_fn;
-  auto refuse = [&](const char* why) {
+  auto reject = [&](const char* why) {
     require(false, "Output ", known ? meta->output_index : 0, " of ", known ? meta->grad_fn->name() : operation, why);
   };
   switch (view.impl()->view_kind) {
     case ViewKind::Recorded:
       break;
     case ViewKind::OneOfSeveral:
-      return refuse(kSeveralViews);
+      return reject(kSeveralViews);
     case ViewKind::OfFunction:
-      return refuse(kFunctionView);
+      return reject(kFunctionView);
     case ViewKind::NoGrad:
     case ViewKind::Inference:
-      return refuse_unrecorded_view(view);
+      return reject_unrecorded_view(view);
   }
   const bool base_is_leaf = !base.autograd || !base.autograd->grad_fn;
   require(!base_is_leaf || !(base.requires_grad || view.impl()->requires_grad),

@@ -304,10 +304,10 @@ print(outcome(lambda: nccl.all_gather([x[0][1:3]], [x[0]], comms=comms[:1])))
 nccl.all_gather([x[0][:2], x[1][2:]], x, comms=comms)
 print([t.tolist() for t in x])
 """
-    refused = "NCCL error while creating a communicator: invalid usage (5)"
+    rejected = "NCCL error while creating a communicator: invalid usage (5)"
     assert of_communicators(code) == [
-        refused,
-        refused + "[None, None]",
+        rejected,
+        rejected + "[None, None]",
         "NCCL error while enqueuing point-to-point communication: invalid argument (4)",
         "NCCL error while enqueuing a collective operation: invalid argument (4)",
         "[[1.0, 2.0, 30.0, 40.0], [1.0, 2.0, 30.0, 40.0]]",

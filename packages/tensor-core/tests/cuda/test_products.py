@@ -163,8 +163,8 @@ def test_cublaslt_receives_correct_operand_layouts(tmp_path):
     subprocess.run(["g++", *flags, "layouts.cpp", "-o", "layouts"], cwd=tmp_path, check=True)
     matrices = [(2, 3, 3, 1), (2, 3, 1, 2), (2, 3, 8, 1), (2, 3, 1, 5), (1, 4, 7, 1), (4, 1, 1, 9), (4, 1, 6, 1)]
     matrices += [(1, 1, 5, 7), (1, 3, 0, 2), (3, 1, 2, 0)]
-    refused = [(2, 3, 0, 1), (2, 3, 1, 0), (2, 3, 6, 2), (2, 3, 2, 1), (2, 3, -3, 1)]
-    text = "\n".join(" ".join(map(str, m)) for m in matrices + refused)
+    rejected = [(2, 3, 0, 1), (2, 3, 1, 0), (2, 3, 6, 2), (2, 3, 2, 1), (2, 3, -3, 1)]
+    text = "\n".join(" ".join(map(str, m)) for m in matrices + rejected)
     lines = subprocess.run([tmp_path / "layouts"], input=text, capture_output=True, text=True, check=True)
     answers = lines.stdout.split("\n")
     room = np.arange(100)
@@ -177,4 +177,4 @@ def test_cublaslt_receives_correct_operand_layouts(tmp_path):
         read = np.lib.stride_tricks.as_strided(room, (of_rows, of_columns), (8, 8 * leading))
         matrix = np.lib.stride_tricks.as_strided(room, (rows, columns), (8 * row, 8 * column))
         assert ((read.T if transposed else read) == matrix.T).all()
-    assert answers[len(matrices) : len(matrices) + len(refused)] == ["none"] * len(refused)
+    assert answers[len(matrices) : len(matrices) + len(rejected)] == ["none"] * len(rejected)

@@ -19,10 +19,10 @@ def manual_seed(seed: int) -> None:
     """Do nothing: there is no generator to seed."""
 
 
-def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+def _reject(*args: Any, **kwargs: Any) -> NoReturn:
     """Raise RuntimeError, because flambeau does not support Apple GPUs."""
     raise RuntimeError("flambeau has no MPS backend.")
 
 
-synchronize = empty_cache = current_allocated_memory = driver_allocated_memory = recommended_max_memory = _refuse
-set_per_process_memory_fraction = get_rng_state = set_rng_state = _refuse
+synchronize = empty_cache = current_allocated_memory = driver_allocated_memory = recommended_max_memory = _reject
+set_per_process_memory_fraction = get_rng_state = set_rng_state = _reject

@@ -49,10 +49,10 @@ def memory_allocated(device: Any = None) -> int:
 max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated
 
 
-def _refuse(*args: Any, **kwargs: Any) -> NoReturn:
+def _reject(*args: Any, **kwargs: Any) -> NoReturn:
     """Raise AssertionError, as PyTorch does without an Intel GPU."""
     raise AssertionError("flambeau has no XPU backend.")
 
 
-synchronize = init = current_device = set_device = current_stream = get_device_name = _refuse
-get_device_capability = get_device_properties = get_rng_state = _refuse
+synchronize = init = current_device = set_device = current_stream = get_device_name = _reject
+get_device_capability = get_device_properties = get_rng_state = _reject

@@ -115,12 +115,12 @@ DECOMPOSITIONS.update(
 def _raise_for_instances(name: str) -> Callable[..., Any]:
     """Return a decomposition that raises an error for subclass instances, which have no elements."""
 
-    def refuse(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+    def reject(x: Tensor, *args: Any, **kwargs: Any) -> Any:
         if _core._is_dispatching_class(type(x)):
             raise RuntimeError(f".{name}() is not supported for tensor subclasses.")
         return NotImplemented
 
-    return refuse
+    return reject
 
 
 DECOMPOSITIONS.update({name: _raise_for_instances(name) for name in ("tolist", "numpy")})

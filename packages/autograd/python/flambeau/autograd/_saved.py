@@ -83,11 +83,11 @@ def disable_saved_tensors_hooks(error_message: str) -> Iterator[None]:
     Traceback (most recent call last):
     RuntimeError: saved tensors cannot be moved here
     """
-    former = _engine.refuse_saved_hooks(error_message)
+    former = _engine.reject_saved_hooks(error_message)
     try:
         yield
     finally:
-        _engine.refuse_saved_hooks(former)
+        _engine.reject_saved_hooks(former)
 
 
 class _Saved:

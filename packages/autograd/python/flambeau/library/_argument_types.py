@@ -9,7 +9,7 @@ import flambeau
 from flambeau import Tensor
 from flambeau.library._function_schema import Argument, FunctionSchema
 
-_REFUSED = object()
+_REJECTED = object()
 _NUMBERS = (bool, int, float, complex)
 # Names of arguments in Python that differ from the names in schemas.
 _RENAMED = {"axis": "dim", "keepdims": "keepdim", "input": "self", "x": "self", "self": "input", "tensor": "self"}
@@ -24,36 +24,36 @@ def _number(value: Any) -> Any:
         return value
     if isinstance(value, Tensor) and value.dim() == 0 and not value.requires_grad and type(value) is Tensor:
         return value.item()
-    return _REFUSED
+    return _REJECTED
 
 
 def _float(value: Any) -> Any:
-    return float(value) if isinstance(value, (int, float)) else _REFUSED
+    return float(value) if isinstance(value, (int, float)) else _REJECTED
 
 
 def _int(value: Any) -> Any:
     if _is_int(value):
         return value
     return (
-        value.__index__() if hasattr(type(value), "__index__") and not isinstance(value, (bool, Tensor)) else _REFUSED
+        value.__index__() if hasattr(type(value), "__index__") and not isinstance(value, (bool, Tensor)) else _REJECTED
     )
 
 
 def _device(value: Any) -> Any:
     if isinstance(value, flambeau.device):
         return value
-    return flambeau.device(value) if isinstance(value, str) or _is_int(value) else _REFUSED
+    return flambeau.device(value) if isinstance(value, str) or _is_int(value) else _REJECTED
 
 
 def _instance_checker(kind: Any) -> Callable[[Any], Any]:
-    return lambda value: value if isinstance(value, kind) else _REFUSED
+    return lambda value: value if isinstance(value, kind) else _REJECTED
 
 
 _ELEMENTS: dict[str, Callable[[Any], Any]] = {
     "Tensor": _instance_checker(Tensor),
     "int": _int,
     "float": _float,
-    "bool": lambda value: bool(value) if isinstance(value, (bool, int)) else _REFUSED,
+    "bool": lambda value: bool(value) if isinstance(value, (bool, int)) else _REJECTED,
     "Scalar": _number,
     "number": _number,
     "str": _instance_checker(str),
@@ -66,12 +66,12 @@ _ELEMENTS: dict[str, Callable[[Any], Any]] = {
 
 
 def _convert(argument: Argument, value: Any, wrapped: bool) -> Any:
-    """Convert ``value`` to the type of ``argument``. Return ``_REFUSED`` if this is not possible.
+    """Convert ``value`` to the type of ``argument``. Return ``_REJECTED`` if this is not possible.
 
     If ``wrapped`` is True, a number is accepted instead of a tensor or a list.
     """
     if value is None:
-        return None if argument.is_optional else _REFUSED
+        return None if argument.is_optional else _REJECTED
     convert = _ELEMENTS.get(argument.base_type, lambda value: value)
     if not argument.is_list:
         if wrapped and argument.base_type == "Tensor" and isinstance(value, _NUMBERS):
@@ -80,12 +80,12 @@ def _convert(argument: Argument, value: Any, wrapped: bool) -> Any:
     if isinstance(value, (list, tuple)):
         optional = "?[" in argument.type
         items = [item if item is None and optional else convert(item) for item in value]
-        return _REFUSED if any(item is _REFUSED for item in items) else items
+        return _REJECTED if any(item is _REJECTED for item in items) else items
     sized = argument.type.rstrip("?")[-2].isdigit()  # true for a list of fixed size, such as "int[2]"
     if argument.base_type in ("int", "float") and not isinstance(value, Tensor) and (sized or wrapped):
         item = convert(value)
-        return item if item is _REFUSED else [item]
-    return _REFUSED
+        return item if item is _REJECTED else [item]
+    return _REJECTED
 
 
 def _collect_integers(schema: FunctionSchema, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -135,7 +135,7 @@ def _complete(
             if not argument.required and value is None and not argument.is_optional:
                 value = argument.default_value  # the default is None in flambeau, but a number in PyTorch
             fitted = argument.default_value if _is_default(argument, value) else _convert(argument, value, wrapped)
-            if fitted is _REFUSED:
+            if fitted is _REJECTED:
                 return None
         elif argument.required:
             if not (argument.is_optional and wrapped):

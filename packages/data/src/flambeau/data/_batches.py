@@ -42,7 +42,7 @@ class Sender:
 
     def __init__(self) -> None:
         self._writer: Writer | None = Writer()
-        self._refusal: str | None = None
+        self._sharing_error: str | None = None
 
     def release(self, numbers: Sequence[int]) -> None:
         if self._writer is not None:
@@ -69,7 +69,7 @@ class Sender:
             except OSError as error:
                 self._stop_sharing(error)
         if placed is None or self._writer is None:
-            return (structure, [buffer.tobytes() for buffer in buffers], self._refusal), None
+            return (structure, [buffer.tobytes() for buffer in buffers], self._sharing_error), None
         buffers.clear()  # the writer can then detect other references to its memory
         segment = self._writer.finish()
         dropped, self._writer.dropped = self._writer.dropped, []
@@ -78,7 +78,7 @@ class Sender:
     def _stop_sharing(self, error: OSError) -> None:
         """Stop using shared memory."""
         self._writer = None
-        self._refusal = str(error)
+        self._sharing_error = str(error)
 
 
 def unpack(description: Any, descriptor: int | None, reader: Reader) -> tuple[Any, str | None]:
@@ -87,8 +87,8 @@ def unpack(description: Any, descriptor: int | None, reader: Reader) -> tuple[An
     The second value is the reason why the worker cannot use shared memory, or None if it uses shared memory.
     """
     if len(description) == 3:
-        structure, contents, refusal = description
-        return pickle.loads(structure, buffers=[bytearray(content) for content in contents]), refusal
+        structure, contents, sharing_error = description
+        return pickle.loads(structure, buffers=[bytearray(content) for content in contents]), sharing_error
     structure, layout, number, size, dropped = description
     reader.open(number, descriptor, size, dropped)
     return pickle.loads(structure, buffers=reader.buffers(number, layout)), None

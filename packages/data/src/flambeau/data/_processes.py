@@ -201,10 +201,10 @@ class WorkerProcesses:
             return [(number, Failure(rebuild(content)))]
         if kind == "end":
             return [(number, End(worker))]
-        batch, refusal = unpack(content, descriptor, self._readers[worker])
-        if refusal is not None and not self._warned:
+        batch, sharing_error = unpack(content, descriptor, self._readers[worker])
+        if sharing_error is not None and not self._warned:
             self._warned = True
-            warnings.warn(_NO_SHARED_MEMORY.format(reason=refusal), RuntimeWarning, stacklevel=4)
+            warnings.warn(_NO_SHARED_MEMORY.format(reason=sharing_error), RuntimeWarning, stacklevel=4)
         return [(number, Batch(batch))]
 
     def _check_alive(self) -> None:

@@ -31,7 +31,7 @@ def _unavailable_function(module: str, name: str, sentence: str) -> Callable[...
 
 
 def _unavailable_class(module: str, name: str, sentence: str) -> type:
-    def refuse(self: Any, *_: Any, **__: Any) -> None:
+    def reject(self: Any, *_: Any, **__: Any) -> None:
         raise NotImplementedError(f"{module}.{name}: {sentence}")
 
-    return type(name, (), {"__init__": refuse, "__module__": module, "__doc__": "Raises NotImplementedError."})
+    return type(name, (), {"__init__": reject, "__module__": module, "__doc__": "Raises NotImplementedError."})

@@ -13,6 +13,7 @@ from flambeau._tracing._structure import leaves
 from flambeau.jit._text import written
 from flambeau.nn import Module
 
+from ._capture_failure import CHANGES_ARGUMENT, RETURNS_ARGUMENT, CaptureFailure, object_change
 from ._capture_trace import CaptureTrace, run_recorded
 from ._containers import Contents
 from ._effects import Effects
@@ -20,7 +21,6 @@ from ._guards import Snapshot, UnguardedError, UninitializedError
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS
 from ._program import Answers, CapturedProgram, NoMatch, Part, SingleProgram
-from ._refusal import CHANGES_ARGUMENT, RETURNS_ARGUMENT, Refusal, object_change
 from ._results import plain_result, plain_value, structure_of
 from ._segments import Recording, Tree, path_of, source_files
 
@@ -36,7 +36,7 @@ def capture(
     fullgraph: bool,
     answers: Answers | None = None,
     backend: CustomBackend | None = None,
-) -> tuple[Any, CapturedProgram | Refusal]:
+) -> tuple[Any, CapturedProgram | CaptureFailure]:
     """Run ``function(*args, **kwargs)`` and record it as a program.
 
     Args:
@@ -54,11 +54,11 @@ def capture(
     try:
         snapshot = Snapshot({"function": function, **{f"argument {i}": leaf for i, leaf in enumerate(objects)}})
     except UninitializedError as error:
-        return function(*args, **kwargs), Refusal(str(error), may_end=True)
+        return function(*args, **kwargs), CaptureFailure(str(error), may_end=True)
     except UnguardedError as error:
         if fullgraph:
             raise UnsupportedError(f"{error} (fullgraph=True)") from None
-        return function(*args, **kwargs), Refusal(str(error))
+        return function(*args, **kwargs), CaptureFailure(str(error))
     return _Capture(function, contents, snapshot, tensors, fullgraph, answers or (), backend).run(args, kwargs)
 
 
@@ -97,7 +97,7 @@ class _Capture:
             self._trace.effect("check_input", [tensor, name, tensor.dim()])
         self._effects = Effects(self._trace, tensors, snapshot)
 
-    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, CapturedProgram | Refusal]:
+    def run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, CapturedProgram | CaptureFailure]:
         """Run the function; return its result, and the program or the reason why there is none."""
         trace = self._trace
         try:
@@ -106,8 +106,8 @@ class _Capture:
             trace.open = False
             if isinstance(error, UnsupportedError) or self._effects.exist() or self._contents.have_changed():
                 raise
-            return self._run_again(args, kwargs), Refusal(f"recording raised {type(error).__name__}: {error}")
-        program = self._refusal(result) or self._program(result)
+            return self._run_again(args, kwargs), CaptureFailure(f"recording raised {type(error).__name__}: {error}")
+        program = self._failure(result) or self._program(result)
         trace.open = False
         result = plain_result(result, self._snapshot.holds)
         if self._backend is not None and isinstance(program, CapturedProgram):
@@ -139,14 +139,14 @@ class _Capture:
         function = functools.partial(run_recorded, trace, self._function) if trace.performed else self._function
         return function(*args, **kwargs)
 
-    def _refusal(self, result: Any) -> Refusal | None:
+    def _failure(self, result: Any) -> CaptureFailure | None:
         """Return why no program can represent the run, or None if the recorded calls and effects show no reason."""
         trace, snapshot = self._trace, self._snapshot
         change = snapshot.first_change()
         if change is not None:
             _remove_traced_numbers(snapshot)
-        if trace.refusal is not None:
-            return trace.refusal
+        if trace.failure is not None:
+            return trace.failure
         if change is not None:
             return object_change(change)
         if self._contents.have_changed():
@@ -154,23 +154,25 @@ class _Capture:
         if self._contents.shares_container_with(result):
             return RETURNS_ARGUMENT
         if (effect := self._effects.unrecorded()) is not None:
-            return Refusal(effect)
+            return CaptureFailure(effect)
         if attributes := snapshot.names_among({name for tensor in self._tensors for name in vars(tensor)}):
-            return Refusal(f"the function may read the attribute {min(attributes)!r} of an argument that is a tensor")
+            return CaptureFailure(
+                f"the function may read the attribute {min(attributes)!r} of an argument that is a tensor"
+            )
         if trace.executed is None and snapshot.problem:
-            return Refusal(snapshot.problem)
+            return CaptureFailure(snapshot.problem)
         if any(t.is_inference() for t in leaves(result, Tensor)) and not flambeau.is_inference_mode_enabled():
-            return Refusal("the function returns a tensor that it creates in inference mode")
+            return CaptureFailure("the function returns a tensor that it creates in inference mode")
         if trace.pauses and trace.has_effects_before_decision:
             reason = trace.pauses[-1].reason
-            return Refusal(f"{reason}, after an in-place change of a tensor that exists before the call")
+            return CaptureFailure(f"{reason}, after an in-place change of a tensor that exists before the call")
         if self._backend is not None and trace.training.has_effects:
-            return Refusal("graphs for backends support neither changes of gradients nor steps of optimizers")
+            return CaptureFailure("graphs for backends support neither changes of gradients nor steps of optimizers")
         if trace.pauses and trace.training.is_used:
-            return Refusal(f"{trace.pauses[0].reason}, in a function that reads or computes gradients")
+            return CaptureFailure(f"{trace.pauses[0].reason}, in a function that reads or computes gradients")
         return None
 
-    def _program(self, result: Any) -> CapturedProgram | Refusal:
+    def _program(self, result: Any) -> CapturedProgram | CaptureFailure:
         """Return the program of the recorded run, or the reason why its calls or its result cannot be written."""
         trace = self._trace
         draws = not flambeau.equal(flambeau.get_rng_state(), self._effects.rng_state)
@@ -179,7 +181,7 @@ class _Capture:
             guards = self._snapshot if executed is None else self._snapshot.narrowed(frozenset(executed))
             return self._tree(result, guards, draws) if trace.pauses else self._single_program(result, guards, draws)
         except (NotImplementedError, TypeError, UnguardedError, ValueError) as error:
-            return Refusal(str(error))
+            return CaptureFailure(str(error))
 
     def _tree(self, result: Any, guards: Snapshot, draws: bool) -> Tree:
         trace = self._trace

@@ -19,11 +19,11 @@ from flambeau._tracing._structure import leaves, source_location
 from flambeau.jit._trace import Trace
 from flambeau.utils import _pytree as pytree
 
+from ._capture_failure import CaptureFailure, object_change
 from ._guards import Snapshot, is_numpy_array
 from ._logs import UnsupportedError
 from ._modes import changed_mode, thread_modes
 from ._pausing import PausingTrace, pausing_at_print
-from ._refusal import Refusal, object_change
 from ._training import RULES, Training
 from ._watched_calls import watch_calls
 
@@ -70,7 +70,7 @@ class CaptureTrace(PausingTrace):
     """Recorder that stores the reason if no program can represent the function, and lets the function continue.
 
     Attributes:
-        refusal: why the function cannot be one program, or None.
+        failure: why the function cannot be one program, or None.
         executed: the code that ran, or None if that is unknown.
         changed_at: index of the first recorded call that changes memory that outlives the call of the function, or
             None.
@@ -80,7 +80,7 @@ class CaptureTrace(PausingTrace):
         self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], snapshot: Snapshot, fullgraph: bool
     ) -> None:
         super().__init__(inputs, state, fullgraph)
-        self.refusal: Refusal | None = None
+        self.failure: CaptureFailure | None = None
         self.executed: set[types.CodeType] | None = None
         self._making_constant = False
         self._first_modes = thread_modes()
@@ -106,11 +106,11 @@ class CaptureTrace(PausingTrace):
         Raises: UnsupportedError if ``fullgraph`` is set.
         """
         where = source_location()
-        if self.refusal is None:
-            self.refusal = Refusal(f"{where}: {reason}")
+        if self.failure is None:
+            self.failure = CaptureFailure(f"{where}: {reason}")
             self.open = False
             if self._fullgraph:
-                raise UnsupportedError(f"{self.refusal.text} (fullgraph=True)")
+                raise UnsupportedError(f"{self.failure.text} (fullgraph=True)")
 
     def is_input(self, tensor: Tensor) -> bool:
         """Return True if a tensor is an argument of the captured call."""
@@ -121,7 +121,7 @@ class CaptureTrace(PausingTrace):
 
     def note_change(self, what: str) -> None:
         """Stop recording because the function changes a Python object. Later calls without changes can be captured."""
-        self.refusal, self.open = self.refusal or object_change(what), False
+        self.failure, self.open = self.failure or object_change(what), False
 
     def pause(self, function: Any, args: Any, kwargs: Any, reason: str, *, has_effects: bool = False) -> Any:
         if has_effects and self.open and (changed := self._changed_mode()) is not None:
@@ -223,9 +223,9 @@ class CaptureTrace(PausingTrace):
         try:
             return super().__torch_function__(func, types, args, kwargs)
         except Exception as error:  # the function may catch the exception and continue
-            if self.refusal is None:
+            if self.failure is None:
                 text = f"{func.__name__} raised {type(error).__name__}, and programs do not support exceptions"
-                self.refusal, self.open = Refusal(f"{source_location()}: {text}"), False
+                self.failure, self.open = CaptureFailure(f"{source_location()}: {text}"), False
             raise
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:

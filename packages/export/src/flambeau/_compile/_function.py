@@ -17,13 +17,13 @@ from flambeau.utils import _pytree as pytree
 
 from . import _stance
 from ._capture import capture
+from ._capture_failure import CaptureFailure
 from ._children import Children
 from ._guards import Compiled
 from ._logs import UnsupportedError, log
 from ._optimized_module import OptimizedModule
 from ._pausing import CONSTANTS
 from ._program import Answers, CapturedProgram, NoMatch
-from ._refusal import Refusal
 from ._segments import MAX_PATHS, Tree
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ class Programs(Compiled):
         """Delete the programs and the reasons why calls run uncompiled."""
         self._quick: tuple[Any, ...] = ()  # fast path: the two values of `quick_call`, and `is_repeatable`
         self._captured: dict[Any, list[CapturedProgram]] = {}
-        self._refused: set[Any] = set()  # kinds of calls that run uncompiled
+        self._uncompiled: set[Any] = set()  # kinds of calls that run uncompiled
         self._reasons: dict[Any, str] = {}  # why calls have no program, by kind
         self._changes: dict[Any, int] = {}  # number of calls that changed Python objects, by kind
         self._count = 0
@@ -173,7 +173,7 @@ class Programs(Compiled):
         return [program for programs in self._captured.values() for program in programs]
 
     @property
-    def refusals(self) -> list[str]:
+    def failures(self) -> list[str]:
         """The reasons why calls run without a program."""
         return list(self._reasons.values())
 
@@ -185,7 +185,7 @@ class Programs(Compiled):
         """
         if self.backend is not None:
             return False
-        if self._do_not_pay is None and (self._captured or self._refused):
+        if self._do_not_pay is None and (self._captured or self._uncompiled):
             texts = [text for program in self.captured for text, _ in program.graphs]
             self._do_not_pay = all(text.count(" = ") < MIN_OPERATORS for text in texts)
         return bool(self._do_not_pay)
@@ -217,7 +217,7 @@ class Programs(Compiled):
                 if not isinstance(result, NoMatch):
                     return result
                 self._last_reason, answers = result.reason, result.answers
-        elif self._refused and leaves.kind in self._refused:
+        elif self._uncompiled and leaves.kind in self._uncompiled:
             return self.children.call(self._function, args, kwargs)
         return self._capture(leaves, args, kwargs, answers)
 
@@ -242,10 +242,10 @@ class Programs(Compiled):
             result, program = capture(
                 self._function, args, kwargs, leaves.tensors, self.fullgraph, answers, self.backend
             )
-            if isinstance(program, Refusal):
+            if isinstance(program, CaptureFailure):
                 self._count += 1
                 log("graph", f"{self._name} runs uncompiled: {program.text}")
-                self._refuse(leaves, program)
+                self._record_failure(leaves, program)
             else:
                 self._keep(program, leaves, args, kwargs)
         finally:
@@ -270,7 +270,7 @@ class Programs(Compiled):
             tree = next((t for t in trees if t.add(program)), program)
             if tree.is_full:
                 _warn_of_paths(self._name, tree.reasons[-1])
-                self._refuse(leaves, Refusal(tree.reasons[-1]))
+                self._record_failure(leaves, CaptureFailure(tree.reasons[-1]))
                 return
             if tree is not program:
                 return
@@ -280,7 +280,7 @@ class Programs(Compiled):
         self._captured[leaves.key] = [program, *programs]
         self._reasons.pop(leaves.kind, None)
 
-    def _refuse(self, leaves: _Leaves, refusal: Refusal) -> None:
+    def _record_failure(self, leaves: _Leaves, failure: CaptureFailure) -> None:
         """Run further calls of this kind uncompiled.
 
         If the reason may be temporary, this starts with the `MAX_CHANGES`-th such call.
@@ -288,19 +288,19 @@ class Programs(Compiled):
         Raises: UnsupportedError if ``fullgraph`` is set, unless PyTorch can compile such functions.
         """
         kind = leaves.kind
-        self._reasons[kind] = refusal.text
+        self._reasons[kind] = failure.text
         if self.backend is not None and not self.fullgraph:
-            warn_once(f"compile: {self._name} cannot be captured and runs without compilation: {refusal.text}")
-        if refusal.may_end:
+            warn_once(f"compile: {self._name} cannot be captured and runs without compilation: {failure.text}")
+        if failure.may_end:
             changes = self._changes[kind] = self._changes.get(kind, 0) + 1
             if changes < MAX_CHANGES:
                 return
-        if self.fullgraph and not refusal.is_allowed_in_fullgraph:
-            raise UnsupportedError(f"{refusal.text} (fullgraph=True)")
-        self._refused.add(kind)
+        if self.fullgraph and not failure.is_allowed_in_fullgraph:
+            raise UnsupportedError(f"{failure.text} (fullgraph=True)")
+        self._uncompiled.add(kind)
         self._captured.pop(leaves.key, None)
         if self.fullgraph:
-            _warn_of_containers(self._name, refusal.text)
+            _warn_of_containers(self._name, failure.text)
 
 
 def _replay(program: CapturedProgram, leaves: _Leaves, answers: Answers | None) -> Any:

@@ -396,7 +396,7 @@ class Snapshot:
             )
         self._view(read, path)
 
-    def _refuse(self, problem: str) -> None:
+    def _reject(self, problem: str) -> None:
         """Raise UnguardedError if the executed code is known, because it can reach the object. Else store `problem`."""
         if self.executed is not None:
             raise UnguardedError(problem)
@@ -417,9 +417,9 @@ class Snapshot:
             self._entries(vars(value), ["disable"], path)
             return
         if str(cls.__module__).startswith("numpy.random") or isinstance(value, random.Random):
-            self._refuse(f"{path} is a random generator of Python or NumPy: draw random numbers with flambeau")
+            self._reject(f"{path} is a random generator of Python or NumPy: draw random numbers with flambeau")
         if cls.__module__ in ("builtins", "itertools") and hasattr(cls, "__next__"):
-            self._refuse(f"{path} is an iterator ({cls.__name__}), which the function may advance: pass its items")
+            self._reject(f"{path} is an iterator ({cls.__name__}), which the function may advance: pass its items")
         self._spaces.setdefault(id(cls), (cls, path, set()))
         self._work += [(container, cls.__name__) for container in getattr(cls, "_read_globals", ())]
         attributes = getattr(value, "__dict__", None)

@@ -21,7 +21,7 @@ instead create a new copy of it and assign the copy to the node:
 """
 
 
-def _refuse(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+def _reject(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
     raise TypeError(NO_MUTATION.format(name=type(self).__name__))
 
 
@@ -34,8 +34,8 @@ class immutable_list(list[T]):
     TypeError: 'immutable_list' object does not support mutation...
     """
 
-    __delitem__ = __iadd__ = __imul__ = __setitem__ = _refuse
-    append = clear = extend = insert = pop = remove = reverse = sort = _refuse
+    __delitem__ = __iadd__ = __imul__ = __setitem__ = _reject
+    append = clear = extend = insert = pop = remove = reverse = sort = _reject
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(tuple(self))
@@ -53,8 +53,8 @@ class immutable_dict(dict[K, V]):
     TypeError: 'immutable_dict' object does not support mutation...
     """
 
-    __delitem__ = __ior__ = __setitem__ = _refuse
-    clear = pop = popitem = setdefault = update = _refuse
+    __delitem__ = __ior__ = __setitem__ = _reject
+    clear = pop = popitem = setdefault = update = _reject
 
     def __hash__(self) -> int:  # type: ignore[override]
         return hash(frozenset(self.items()))

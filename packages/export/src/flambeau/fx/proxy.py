@@ -117,7 +117,7 @@ class TracerBase:
     ) -> Node:
         """Create a node. Subclasses can override this method to check, annotate or change nodes."""
         if self.check_mutable_operations and kind == "call_function":
-            _refuse_mutation(target, kwargs)
+            _reject_mutation(target, kwargs)
         node = self.graph.create_node(kind, target, args, kwargs, name, type_expr)
         self.node_name_to_scope[node.name] = (self.scope.module_path, self.scope.module_type)
         if self.module_stack:
@@ -178,11 +178,11 @@ class TracerBase:
         if isinstance(key, str):
             return key
 
-        def refuse(node: Node) -> NoReturn:
+        def reject(node: Node) -> NoReturn:
             raise RuntimeError(NODE_AS_KEY.format(node))
 
         made = self.create_arg(key)
-        map_arg(made, refuse)
+        map_arg(made, reject)
         return made
 
     # Control flow on traced values
@@ -427,7 +427,7 @@ def _located(error: E) -> E:
     return error
 
 
-def _refuse_mutation(target: Any, kwargs: dict[str, Any]) -> None:
+def _reject_mutation(target: Any, kwargs: dict[str, Any]) -> None:
     name = getattr(target, "__name__", "")
     if (name.endswith("_") and not name.endswith("__")) or kwargs.get("out") is not None:
         raise RuntimeError(f"Tried to trace mutable operation {name}. FX only supports functional code")

@@ -141,7 +141,7 @@ def _check_input(tensor: Any, name: str, dims: int) -> None:
         )
 
 
-def _refuse_derivative(tensors: list[Any], name: str) -> None:
+def _reject_derivative(tensors: list[Any], name: str) -> None:
     if flambeau.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         raise NotImplementedError(f"a program cannot compute the gradient of {name}: run it under flambeau.no_grad()")
 
@@ -175,7 +175,7 @@ OWN: dict[str, Callable[..., Any]] = {
     "stride": lambda tensor, dim: tensor.stride(dim),
     "numel": lambda tensor: tensor.numel(),
     "item": lambda tensor: tensor.item(),
-    "without_derivative": _refuse_derivative,
+    "without_derivative": _reject_derivative,
     "index": _index,
     "repeated": lambda items, times: items * times,
     "index_put_": lambda tensor, indices, values, accumulate: tensor.index_put_(

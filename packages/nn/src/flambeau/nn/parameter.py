@@ -158,7 +158,7 @@ _SHAPELESS = {
 }
 
 
-def _refuse_function(
+def _reject_function(
     cls: type, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
 ) -> Any:
     """Call a function that needs no shape, such as ``to``. Raises: ValueError for all other functions."""
@@ -178,7 +178,7 @@ class UninitializedTensorMixin(Tensor):
     cls_to_become: ClassVar[type[Tensor]]
     _count: ClassVar[int] = 0  # number of existing instances of the class
     _forget: weakref.finalize[Any, Any]
-    # _refuse_function replaces this value while instances of the class exist, and only then, because every operator is
+    # _reject_function replaces this value while instances of the class exist, and only then, because every operator is
     # slower while a class defines an override.
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
@@ -193,7 +193,7 @@ class UninitializedTensorMixin(Tensor):
         cls = type(self)
         self._forget = weakref.finalize(self, cls._remove)
         if cls._count == 0:
-            cls.__torch_function__ = classmethod(_refuse_function)  # type: ignore[assignment]
+            cls.__torch_function__ = classmethod(_reject_function)  # type: ignore[assignment]
             super(UninitializedTensorMixin, cls).__init_subclass__()  # register the class again, now with an override
         cls._count += 1
 

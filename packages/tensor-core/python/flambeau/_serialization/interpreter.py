@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MARK = object()
 NEWEST_PROTOCOL = 5
 
-_REFUSED = (
+_REJECTED = (
     "it refers to {name}, which is not an allowed global by default and was not called. If you trust the file, "
     "allow the name with flambeau.serialization.safe_globals([{short}]), or load the file with "
     "weights_only=False, which lets it run any code.{advice}"
@@ -264,7 +264,7 @@ class Machine:
             raise ForeignFormatError(f"it refers to {full}, which flambeau does not have")
         if entry is None:
             advice = _MODULES_ADVICE if ".nn.modules" in module else ""
-            raise UnsafePickleError(_REFUSED.format(name=full, short=name, advice=advice))
+            raise UnsafePickleError(_REJECTED.format(name=full, short=name, advice=advice))
         if entry.call is not None:
             self.calls[id(entry.value)] = entry.call
         return entry.value

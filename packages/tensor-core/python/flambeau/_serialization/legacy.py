@@ -36,7 +36,7 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
     start = file.tell()
     size = file.seek(0, io.SEEK_END) - start
     file.seek(start)
-    header = [run_restricted(file, _refuse_storage) for _ in range(3)]
+    header = [run_restricted(file, _reject_storage) for _ in range(3)]
     if header[:2] != [MAGIC_NUMBER, PROTOCOL_VERSION] or not isinstance(header[2], dict):
         raise FormatError(f"its version of PyTorch's old format, {header[1]!r}, is not supported")
     if header[2].get("little_endian") is not True:
@@ -44,7 +44,7 @@ def load(file: IO[bytes], locations: Locations, run: Callable[..., Any], pickle_
     storages = _Storages(locations, most=size)
     with elements_read_later() as actions:
         result = run(file, storages.persistent_load, **pickle_arguments)
-    keys = run_restricted(file, _refuse_storage)
+    keys = run_restricted(file, _reject_storage)
     if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages.roots):
         raise FormatError("damaged: the list of its storages does not match the storages in its pickle")
     for key in keys:
@@ -75,7 +75,7 @@ def save(obj: Any, file: IO[bytes], protocol: int) -> None:
             write_all(file, archive_reader.bytes_of(storage._bytes.cpu()))
 
 
-def _refuse_storage(identifier: Any) -> NoReturn:
+def _reject_storage(identifier: Any) -> NoReturn:
     raise FormatError("damaged: it has a storage where none is expected")
 
 

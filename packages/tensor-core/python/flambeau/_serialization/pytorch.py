@@ -73,7 +73,7 @@ def _load_script(file: IO[bytes], options: Options) -> Any:
     return _extension_points.required("load_script")(file, options.map_location)
 
 
-def refused_names(file: IO[bytes]) -> list[str]:
+def rejected_names(file: IO[bytes]) -> list[str]:
     """Return the global names in an archive's pickle that are not allowed."""
     return sorted(name for name in interpreter.names_in(ArchiveReader(file, False).read("data.pkl")) if not find(name))
 

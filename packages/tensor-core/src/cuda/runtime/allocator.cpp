@@ -65,7 +65,7 @@ class Allocator {
       block = take_free(pool.of(small), size);
       if (!block && join_little(pool)) block = take_free(pool.of(small), size);
       if (!block) block = take_segment(size, small, owner, lock);
-      if (!block) refuse(bytes);
+      if (!block) raise_out_of_memory(bytes);
       cut(block, size);
       block->used = true;
     }
@@ -339,7 +339,7 @@ class Allocator {
     }
   }
 
-  [[noreturn]] void refuse(size_t bytes) {
+  [[noreturn]] void raise_out_of_memory(size_t bytes) {
     ++statistics_.out_of_memory;
     size_t free = 0, total = 0, largest = 0;
     activate(device_).cuMemGetInfo_v2(&free, &total);

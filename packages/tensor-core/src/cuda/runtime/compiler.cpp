@@ -193,7 +193,7 @@ Code code_for(int device, const std::string& name, const std::string& source) {
   return compiled(device, name, source);
 }
 
-bool is_refused(int code) {
+bool is_rejected(int code) {
   return code == code::kInvalidImage || code == code::kNoBinaryForGpu || code == code::kInvalidPtx ||
          code == code::kUnsupportedPtxVersion || code == code::kJitCompilationDisabled;
 }
@@ -203,12 +203,12 @@ ModuleHandle* load_module(int device, const std::string& name, const std::string
   const Driver& d = activate(device);
   ModuleHandle* module = nullptr;
   int status = d.cuModuleLoadData(&module, code.text.c_str());
-  if (is_refused(status) && !code.file.empty()) {
+  if (is_rejected(status) && !code.file.empty()) {
     std::error_code ignored;
     fs::remove(code.file, ignored);
     status = d.cuModuleLoadData(&module, compiled(device, name, source).text.c_str());
   }
-  if (is_refused(status)) {
+  if (is_rejected(status)) {
     const auto [major, minor] = nvrtc_version();
     const int driver = driver_version(), generation = driver / 1000;
     detail::raise<Error>("CUDA error while loading a kernel: the driver, which is for CUDA ", generation, ".",

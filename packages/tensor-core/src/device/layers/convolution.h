@@ -205,7 +205,8 @@ template <class Element, int kSize>
 struct WeightGradient : Convolution<Element, kSize> {
   using Base = Convolution<Element, kSize>;
   using typename Base::Arguments, typename Base::T, typename Base::V;
-  static constexpr bool kColumnsOnly = kHasUnits<T>;  // lanes load adjacent columns; a lane loads consecutive positions
+  // Each lane loads consecutive positions of one column, and neighbouring lanes load neighbouring columns.
+  static constexpr bool kColumnsOnly = kHasUnits<T>;
   static bool right_along_k(const Arguments&) { return true; }
 
   struct Left {

@@ -24,7 +24,7 @@ Tensor index_tensor(const Tensor& index, const char* name) {
 namespace {
 
 template <class E>
-[[noreturn, gnu::cold]] void refuse_first(const int64_t* entries, int64_t n, int64_t low, int64_t size,
+[[noreturn, gnu::cold]] void reject_first(const int64_t* entries, int64_t n, int64_t low, int64_t size,
                                           const char* prefix, int64_t dim) {
   const int64_t* wrong = std::find_if(entries, entries + n, [=](int64_t i) { return i < low || i >= size; });
   detail::raise<E>(prefix, "index ", *wrong, " is out of bounds for dimension ", dim, " with size ", size);
@@ -42,7 +42,7 @@ Tensor without_repeats(const Tensor& t) {
 template <class E>
 bool check_entries(const int64_t* entries, int64_t n, int64_t low, int64_t size, const char* prefix, int64_t dim) {
   const auto [any_negative, any_outside] = kernels::table().check_entries(entries, n, low, size);
-  if (FLAMBEAU_UNLIKELY(any_outside)) refuse_first<E>(entries, n, low, size, prefix, dim);
+  if (FLAMBEAU_UNLIKELY(any_outside)) reject_first<E>(entries, n, low, size, prefix, dim);
   return any_negative;
 }
 template bool check_entries<Error>(const int64_t*, int64_t, int64_t, int64_t, const char*, int64_t);
@@ -74,7 +74,7 @@ Target target_of(const Tensor& t, Write write, const char* name, std::initialize
   }
   bool recorded = false;
   for (const Tensor* other : read) {
-    refuse_overlap(t, *other);
+    reject_overlap(t, *other);
     recorded |= other->defined() && other->requires_grad();
   }
   may_overlap ? begin_overlapping_change(t, name, recorded) : begin_inplace(t, name, recorded);
@@ -186,7 +186,7 @@ void pick(Blocks& b, const Tensor& t, int64_t dim, const Tensor& index, Negative
   b.count = i.numel();
   b.step = stride;
   b.extent = (size - 1) * stride + 1;
-  if (stride == 1 && negative == NegativeIndex::Refused && !cuda::runs_on_gpu(t)) {  // the entries are the offsets
+  if (stride == 1 && negative == NegativeIndex::Rejected && !cuda::runs_on_gpu(t)) {  // the entries are the offsets
     b.offsets = i;
     return;
   }

@@ -100,7 +100,7 @@ void require_elements(const Tensor& index, const Tensor& t, int64_t dim) {
 void set_offsets(Blocks& blocks, const Tensor& index, const Tensor& t, int64_t dim) {
   require_elements(index, t, dim);
   const bool any_negative = check_range<IndexError>(index, t.shape()[dim], NegativeIndex::FromEnd, "", dim);
-  pick(blocks, t, dim, index, any_negative ? NegativeIndex::FromEnd : NegativeIndex::Refused);
+  pick(blocks, t, dim, index, any_negative ? NegativeIndex::FromEnd : NegativeIndex::Rejected);
 }
 
 // Adds index[i] * stride to each offset, after checking that the index is in range. Negative indices count from the

@@ -136,7 +136,7 @@ Tensor shared_entries(const Tensor& t, int64_t dim, const Tensor& index) {
 
 Blocks blocks_at(const Tensor& t, int64_t dim, const Tensor& entries) {
   Blocks b = blocks_around(t, dim, dim);
-  pick(b, t, dim, entries, NegativeIndex::Refused);
+  pick(b, t, dim, entries, NegativeIndex::Rejected);
   return b;
 }
 
@@ -168,7 +168,7 @@ Scatter checked_scatter(const Tensor& t, int64_t dim, const Tensor& index, const
       require(index.shape()[d] <= source->shape()[d], "Expected index ", index.shape(), " to be no larger than self ",
               t.shape(), " apart from dimension ", s.dim, " and to be no larger size than src ", source->shape());
   }
-  check_range<Error>(s.index, t.dim() ? t.shape()[s.dim] : 1, NegativeIndex::Refused, "", s.dim);
+  check_range<Error>(s.index, t.dim() ? t.shape()[s.dim] : 1, NegativeIndex::Rejected, "", s.dim);
   return s;
 }
 
@@ -195,7 +195,7 @@ Tensor gather(const Tensor& t, int64_t dim, const Tensor& index) {
                                                         // with many rows, each is checked directly before its use, so
                                                         // that it is read into the cache once
                                                         i.size(0) >= 16;
-  if (!by_rows) check_range<Error>(i, length, NegativeIndex::Refused, "", dim);
+  if (!by_rows) check_range<Error>(i, length, NegativeIndex::Rejected, "", dim);
   if (const Tensor entries = shared_entries(t, dim, i); entries.defined() && !by_rows)
     load_blocks(t, blocks_at(t, dim, entries), out);
   else if (on_gpu && index.numel() > 0)

@@ -8,7 +8,7 @@ namespace flambeau {
 namespace {
 
 // Returns the slices of `t` along `dim` whose positions are the entries of `index`, as blocks.
-Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, NegativeIndex negative = NegativeIndex::Refused) {
+Blocks slices(const Tensor& t, int64_t dim, const Tensor& index, NegativeIndex negative = NegativeIndex::Rejected) {
   Blocks b = blocks_around(t, dim, dim);
   pick(b, t, dim, index, negative);
   return b;
@@ -20,7 +20,7 @@ int64_t length_of(const Tensor& t, int64_t dim) { return t.dim() ? t.shape()[dim
 // index_select.
 void check_selected(const Tensor& t, int64_t dim, const Tensor& index) {
   try {
-    check_range<IndexError>(index, length_of(t, dim), NegativeIndex::Refused, "", dim);
+    check_range<IndexError>(index, length_of(t, dim), NegativeIndex::Rejected, "", dim);
   } catch (const IndexError& e) {
     require<IndexError>(false, "index out of range in self: ", e.what());
   }
@@ -89,7 +89,7 @@ Tensor index_add(const Tensor& t, int64_t dim, const Tensor& index, const Tensor
   check_vector<IndexError>(index, "index_add_");
   const Tensor i = index_tensor(index, "index_add_");
   check_source<Error>(t, dim, i, source, "index_add_");
-  check_range<Error>(i, length_of(t, dim), NegativeIndex::Refused, "", dim);
+  check_range<Error>(i, length_of(t, dim), NegativeIndex::Rejected, "", dim);
   const Target target = target_of(t, write, "index_add_", {&source, &index});
 
   store_blocks(target.out, slices(target.out, dim, i), without_overlap(source, target.out), Combine::Add);
@@ -108,7 +108,7 @@ Tensor index_copy(const Tensor& t, int64_t dim, const Tensor& index, const Tenso
           "index_copy_(): Expected a long tensor for index, but got ", index.dtype());
   const Tensor i = index_tensor(index, "index_copy_");
   check_source<IndexError>(t, dim, i, source, "index_copy_");
-  check_range<IndexError>(i, length_of(t, dim), NegativeIndex::Refused, "index_copy_(): ", dim);
+  check_range<IndexError>(i, length_of(t, dim), NegativeIndex::Rejected, "index_copy_(): ", dim);
   const Target target = target_of(t, write, "index_copy_", {&source, &index});
   store_blocks(target.out, slices(target.out, dim, i), without_overlap(source, target.out), Combine::Assign);
   if (recording(t, source))

@@ -11,8 +11,8 @@ namespace flambeau {
 
 // Returns the index as int64. Raises an error that names the operator unless its dtype is int32 or int64.
 Tensor index_tensor(const Tensor& index, const char* name);
-// Refused: a negative index raises an error. FromEnd: a negative index counts from the end.
-enum class NegativeIndex : uint8_t { Refused, FromEnd };
+// Rejected: a negative index raises an error. FromEnd: a negative index counts from the end.
+enum class NegativeIndex : uint8_t { Rejected, FromEnd };
 // Raises an error of class E unless every entry is in [0, size), or in [-size, size) if negative entries count from the
 // end. Returns true if any entry is negative. Entries on a GPU are not checked before the kernel that uses them runs
 // (cuda/runtime/report.h), so the result is then true.

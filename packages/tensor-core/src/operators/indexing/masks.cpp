@@ -250,7 +250,7 @@ Tensor masked_fill(const Tensor& t, const Tensor& mask, const Operand& value, Wr
     return where(mask.shape() == t.shape() ? contiguous(mask) : mask, filling, contiguous(t));
   require(broadcast(t.shape(), mask.shape()) == t.shape(), "output with shape ", t.shape(),
           " doesn't match the broadcast shape of the mask ", mask.shape());
-  refuse_overlap(t, mask, true);
+  reject_overlap(t, mask, true);
   const bool expanded = warn_if_expanded(t, "masked_fill_", "tensor[mask] = scalar");
   begin_overlapping_change(t, "masked_fill_", filling.requires_grad());
   fill_masked(t, mask, filling, expanded);
@@ -306,7 +306,7 @@ Tensor put(const Tensor& t, const Tensor& index, const Tensor& source, bool accu
       "put_(): Expected source and index to have the same number of elements, but got source.numel() = ",
       source.numel(), ", index.numel() = ", index.numel());
   const Tensor i = flat_index(t, index, "put_");
-  if (write == Write::InPlace) refuse_overlap(t, source);
+  if (write == Write::InPlace) reject_overlap(t, source);
   const Tensor out = write == Write::Fresh ? clone(t) : t;
   if (index.numel() == 0 && !recording(t, source)) {  // nothing is written
     if (write == Write::InPlace) begin_inplace(t, "put_");

@@ -43,7 +43,7 @@ Tensor embedding_renorm_(const Tensor& weight, const Tensor& indices, double max
                                weight.dtype(), "'");
   require(p > 0, "embedding_renorm_: norm_type must be positive, got ", p);
   const Tensor rows = contiguous(index_tensor(indices, "embedding_renorm_"));
-  check_range<IndexError>(rows, weight.size(0), NegativeIndex::Refused, "embedding_renorm_", 0);
+  check_range<IndexError>(rows, weight.size(0), NegativeIndex::Rejected, "embedding_renorm_", 0);
   begin_inplace(weight, "embedding_renorm_");
   if (cuda::runs_on_gpu(weight)) return renorm_on_gpu(weight, rows, max_norm, p);
   dispatch(weight.dtype(), [&](auto tag) {

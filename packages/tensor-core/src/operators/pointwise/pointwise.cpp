@@ -78,7 +78,7 @@ bool any_negative(const Operand* operands, int arity) {
   return any;
 }
 
-[[noreturn, gnu::cold]] void refuse(const PointwiseRow& row, Dtype dtype) {
+[[noreturn, gnu::cold]] void reject(const PointwiseRow& row, Dtype dtype) {
   require<NotImplementedError>(false, "\"", row.name, "\" not implemented for '", dtype, "'");
   __builtin_unreachable();
 }
@@ -92,7 +92,7 @@ void check_floating(const PointwiseRow& row, const Operand* operands, int arity,
       if (is_inexact(t->dtype())) return;
       given = t->dtype();
     }
-  refuse(row, given);
+  reject(row, given);
 }
 
 // Returns true if the operator has a kernel for bytes that gives the same results as the kernel for int32.
@@ -151,16 +151,16 @@ Dtype compute_dtype(const PointwiseRow& row, const Operand* operands, int arity,
     case Domain::Number:
       if (&row == &row_of(op::sub)) require(!is_boolean(operands[0]) && !is_boolean(operands[1]), kNoBooleanDifference);
       if (&row == &row_of(op::neg)) require(dtype != Dtype::bool_, kNoBooleanNegation);
-      if (dtype == Dtype::bool_) refuse(row, dtype);
+      if (dtype == Dtype::bool_) reject(row, dtype);
       return dtype;
     case Domain::Real:
       check_floating(row, operands, arity, dtype);
       return dtype;
     case Domain::Integral:
-      if (is_inexact(dtype)) refuse(row, dtype);
+      if (is_inexact(dtype)) reject(row, dtype);
       return dtype;
     case Domain::Whole:
-      if (is_inexact(dtype) || dtype == Dtype::bool_) refuse(row, dtype);
+      if (is_inexact(dtype) || dtype == Dtype::bool_) reject(row, dtype);
       return dtype;
     default:
       return dtype;
@@ -182,7 +182,7 @@ Types types_of(const PointwiseRow& row, const Operand* operands) {
   types.from = returns_mask ? Dtype::bool_ : types.in;
   if (FLAMBEAU_UNLIKELY(is_complex(dtype))) {
     const int op = int(row.op);
-    if (!kernels::table().pointwise[op][int(compute_type(dtype))]) refuse(row, dtype);
+    if (!kernels::table().pointwise[op][int(compute_type(dtype))]) reject(row, dtype);
     if (kernels::table().returns_real[op]) types.out = types.from = to_real(dtype);
   }
   return types;

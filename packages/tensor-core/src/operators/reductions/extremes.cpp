@@ -19,7 +19,7 @@ using ArgKernel = kernels::ArgReduceKernel;
 Tensor arg_step(bool largest, const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto& table = kernels::table();
   const ArgKernel kernel = (largest ? table.argmax : table.argmin)[int(in.dtype())];
-  if (!kernel) refuse_small_float(in.dtype());
+  if (!kernel) reject_small_float(in.dtype());
   const int64_t size = item_size(in.dtype()), rows = block_length(outer, length, inner);
   require<NotImplementedError>(
       rows < int64_t(1) << 31 || inner == 1,

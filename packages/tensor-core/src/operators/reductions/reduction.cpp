@@ -126,7 +126,7 @@ namespace joined_by {
 
 const kernels::ReduceEntry& entry_of(Reduce op, Dtype dtype) {
   const auto& entry = kernels::table().reduce[int(op)][int(dtype)];
-  if (is_small_float(dtype)) refuse_small_float(dtype);
+  if (is_small_float(dtype)) reject_small_float(dtype);
   require<NotImplementedError>(entry.run, "the maximum and minimum of complex numbers are not defined, got ", dtype);
   return entry;
 }

@@ -35,7 +35,7 @@ void join_blocks(const Moments& parts, const Moments& out, int64_t outer, int64_
 
 Moments step(const Tensor& in, int64_t outer, int64_t length, int64_t inner) {
   const auto kernel = kernels::table().moments[int(in.dtype())];
-  if (!kernel) refuse_small_float(in.dtype());
+  if (!kernel) reject_small_float(in.dtype());
   const Dtype type = in.dtype() == Dtype::float64 ? Dtype::float64 : Dtype::float32;
   const int64_t in_size = item_size(in.dtype()), size = item_size(type), rows = block_length(outer, length, inner);
   const int64_t blocks = rows < length ? (length + rows - 1) / rows : 1;

@@ -79,7 +79,7 @@ class AbsentError(NotImplementedError, AttributeError):
     """Error for the use of an absent name. It is also an AttributeError, so that ``hasattr`` returns False."""
 
 
-def refuse(path: str) -> NoReturn:
+def reject(path: str) -> NoReturn:
     """Record that the program used a name that flambeau lacks, and raise NotImplementedError."""
     _missing.record_missing(None, *path.rpartition(".")[::2])
     raise AbsentError(f"{path}: {_sentence(path)}")
@@ -91,12 +91,12 @@ class AbsentClass(type):
     _path: str
 
     def __call__(cls, *_: Any, **__: Any) -> NoReturn:
-        refuse(cls._path)
+        reject(cls._path)
 
     def __getattr__(cls, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        refuse(cls._path)
+        reject(cls._path)
 
 
 class Absent:
@@ -111,15 +111,15 @@ class Absent:
         return f"<{self._path}, which flambeau does not have>"
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:
-        refuse(self._path)
+        reject(self._path)
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        refuse(self._path)
+        reject(self._path)
 
     def __bool__(self) -> NoReturn:
-        refuse(self._path)
+        reject(self._path)
 
     __iter__ = __len__ = __getitem__ = __enter__ = __int__ = __float__ = __index__ = __contains__ = __call__
 
@@ -127,7 +127,7 @@ class Absent:
         """Do nothing: ``__enter__`` has already raised an error."""
 
     def __reduce__(self) -> NoReturn:
-        refuse(self._path)
+        reject(self._path)
 
 
 # Names of functions that test for a feature. If flambeau lacks the feature, they return False.
@@ -164,8 +164,8 @@ def stand_in(path: str, entry: Entry) -> Any:
 def is_absent(value: Any) -> bool:
     """Return True if a value is a stand-in for an absent name."""
     # Stand-ins in flambeau.distributed are recognised by these docstrings.
-    refused = "Raise NotImplementedError.", "Raises NotImplementedError."
-    return isinstance(value, (AbsentClass, Absent)) or getattr(value, "__doc__", None) in refused
+    rejected = "Raise NotImplementedError.", "Raises NotImplementedError."
+    return isinstance(value, (AbsentClass, Absent)) or getattr(value, "__doc__", None) in rejected
 
 
 class AbsentModule(ModuleType):

@@ -8,7 +8,7 @@ from flambeau.autograd._engine import SavedTensor
 from flambeau.autograd._engine import current_run as _current_graph_task_id
 from flambeau.autograd._engine import pop_saved_hooks as _pop_saved_tensors_default_hooks
 from flambeau.autograd._engine import push_saved_hooks as _push_saved_tensors_default_hooks
-from flambeau.autograd._engine import refuse_saved_hooks as _saved_tensors_hooks_disable
+from flambeau.autograd._engine import reject_saved_hooks as _saved_tensors_hooks_disable
 from flambeau.autograd.forward_ad import _is_fwd_grad_enabled, _set_fwd_grad_enabled
 
 __all__ = [
@@ -39,12 +39,12 @@ class _WeakTensorRef:
 
 def _saved_tensors_hooks_enable() -> None:
     """Allow hooks for saved tensors in this thread."""
-    _engine.refuse_saved_hooks(None)
+    _engine.reject_saved_hooks(None)
 
 
 def _saved_tensors_hooks_is_enabled() -> bool:
     """Return True if hooks for saved tensors are allowed in this thread."""
-    return not _engine.saved_hooks_refused()
+    return not _engine.saved_hooks_rejected()
 
 
 def _will_engine_execute_node(node: _engine.Node) -> bool:

@@ -23,9 +23,9 @@ def product(call: Call, a: Any, b: Any) -> Tensor:
     """Compute matmul for each element of the batch."""
     x, y = call.value(a), call.value(b)
     if not call.is_batched(b) and b.ndim <= 2:  # the same matrix for the whole batch: use a single product
-        return flambeau.matmul(x, y) if a.ndim > 0 else _refused(a, b)
+        return flambeau.matmul(x, y) if a.ndim > 0 else _rejected(a, b)
     if a.ndim == 0 or b.ndim == 0:
-        _refused(a, b)
+        _rejected(a, b)
     x = call.batch(a) if a.ndim > 1 else call.batch(a).unsqueeze(1)
     y = call.batch(b) if b.ndim > 1 else call.batch(b).unsqueeze(2)
     missing = x.ndim - y.ndim  # number of dimensions to insert after the batch dimension
@@ -39,7 +39,7 @@ def product(call: Call, a: Any, b: Any) -> Tensor:
     return result.squeeze(-1) if b.ndim == 1 else result
 
 
-def _refused(a: Tensor, b: Tensor) -> Tensor:
+def _rejected(a: Tensor, b: Tensor) -> Tensor:
     raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D")
 
 

@@ -14,7 +14,7 @@ from flambeau.func._fallback import loop
 from flambeau.func._placeholders import maps, wrapped
 from flambeau.func._rules import Call
 
-REFUSED = (
+REJECTED = (
     "vmap: called random operation {name} while in randomness error mode. Please either use the 'same' or 'different' "
     "randomness flags on vmap or perform the randomness operation out of vmap"
 )
@@ -34,7 +34,7 @@ def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
         if callable_.__name__ == "dropout" and not call.argument("training"):
             return wrapped(pointwise(call), level) if call.is_batched(values[0]) else call.run(values)
         if map_.randomness == "error":
-            raise RuntimeError(REFUSED.format(name=callable_.__name__))
+            raise RuntimeError(REJECTED.format(name=callable_.__name__))
         if map_.randomness == "same" and not any(call.is_batched(x) for x in values):
             return call.run(values)
         if callable_.__name__.endswith("_"):

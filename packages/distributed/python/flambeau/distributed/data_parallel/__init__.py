@@ -116,7 +116,7 @@ class DistributedDataParallel(Module, Joinable):
             raise ValueError(
                 "delay_all_reduce_named_params and param_to_hook_all_reduce need to be set at the same time."
             )
-        _refuse(
+        _reject(
             delay_all_reduce_named_params=delay_all_reduce_named_params,
             mixed_precision=mixed_precision,
             device_mesh=device_mesh,
@@ -332,7 +332,7 @@ def _group(given: ProcessGroup | None) -> ProcessGroup:
     return found
 
 
-def _refuse(**options: Any) -> None:
+def _reject(**options: Any) -> None:
     for name, value in options.items():
         if value is not None:
             raise NotImplementedError(f"DistributedDataParallel does not support the argument '{name}'.")

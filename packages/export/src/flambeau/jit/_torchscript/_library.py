@@ -9,7 +9,7 @@ from typing import Any
 from .._archive import Archive, named_tuple
 from ._objects import HELPERS, ScriptClass
 from ._operators import operator
-from ._source import Translator, compiled, parsed, path_of, refused
+from ._source import Translator, compiled, parsed, path_of, rejected
 
 _BASES = ("Module", "Enum", "NamedTuple", "Interface", "ModuleInterface")
 
@@ -42,7 +42,7 @@ class Library:
                     self.found[f"{prefix}.{node.name}"] = _LateFunction(f"{prefix}.{node.name}", self)
                     waiting.append((file, f"{prefix}.{node.name}", None, {node.name: node}, {}))
                 else:
-                    raise refused(node, f"the statement {type(node).__name__}")
+                    raise rejected(node, f"the statement {type(node).__name__}")
         for file, name, kind, methods, sources in waiting:
             self._define(file, name, kind, methods, sources)
 
@@ -67,7 +67,7 @@ class Library:
         if node.bases:
             base = node.bases[0].id if isinstance(node.bases[0], ast.Name) else ""
         if (node.bases and base not in _BASES) or len(node.bases) > 1 or node.keywords or node.decorator_list:
-            raise refused(node, f"an unknown base or a decorator for the class '{node.name}'")
+            raise rejected(node, f"an unknown base or a decorator for the class '{node.name}'")
         body = _ClassBody(node)
         made: Any
         if base == "Enum":
@@ -149,7 +149,7 @@ class _ClassBody:
             case ast.Pass():
                 pass
             case _:
-                raise refused(statement, f"the statement {type(statement).__name__} in a class")
+                raise rejected(statement, f"the statement {type(statement).__name__} in a class")
 
 
 def _literal(node: ast.expr) -> Any:
@@ -161,4 +161,4 @@ def _literal(node: ast.expr) -> Any:
     try:
         return ast.literal_eval(node)
     except (ValueError, TypeError, RecursionError) as error:
-        raise refused(node, f"a constant that is not a literal ({error})") from None
+        raise rejected(node, f"a constant that is not a literal ({error})") from None

@@ -18,7 +18,7 @@ _NUMBER_TYPES = ("number", "int", "float", "Scalar")
 _DUNDER = re.compile(r"__\w*__")
 
 
-def refused(node: ast.AST, what: str) -> RuntimeError:
+def rejected(node: ast.AST, what: str) -> RuntimeError:
     """Return the error for source that TorchScript cannot generate."""
     line = getattr(node, "lineno", 0)
     return RuntimeError(
@@ -73,7 +73,7 @@ class Translator:
         """
         given = self._function.args
         if given.vararg or given.kwarg or self._function.decorator_list:
-            raise refused(self._function, "starred parameters or decorators")
+            raise rejected(self._function, "starred parameters or decorators")
         arguments = ast.arguments(
             posonlyargs=[],
             args=[self._parameter(each) for each in (*given.posonlyargs, *given.args)],
@@ -92,7 +92,7 @@ class Translator:
 
     def _local(self, node: ast.AST, name: str) -> str:
         if _DUNDER.fullmatch(name) and not isinstance(node, ast.FunctionDef):
-            raise refused(node, f"the name '{name}'")
+            raise rejected(node, f"the name '{name}'")
         return name
 
     def _constant(self, name: str, value: Any) -> ast.expr:
@@ -139,7 +139,7 @@ class Translator:
                 return ast.Return(None if value is None else self._value(value))
             case ast.Pass() | ast.Break() | ast.Continue():
                 return type(node)()
-        raise refused(node, f"the statement {type(node).__name__}")
+        raise rejected(node, f"the statement {type(node).__name__}")
 
     def _target(self, node: ast.expr) -> ast.expr:
         match node:
@@ -147,7 +147,7 @@ class Translator:
                 return ast.Name(self._local(node, name), ast.Store())
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 return ast.Tuple([self._target(item) for item in items], ast.Store())
-        raise refused(node, f"an assignment to {type(node).__name__}")
+        raise rejected(node, f"an assignment to {type(node).__name__}")
 
     # Expressions
 
@@ -178,14 +178,14 @@ class Translator:
                 return self._attribute(node)
             case ast.Call():
                 return self._call(node)
-        raise refused(node, f"the expression {type(node).__name__}")
+        raise rejected(node, f"the expression {type(node).__name__}")
 
     def _name(self, node: ast.AST, name: str) -> ast.expr:
         if name in self._locals:
             return ast.Name(self._local(node, name), ast.Load())
         if name in _NUMBERS:
             return self._constant(name, _NUMBERS[name])
-        raise refused(node, f"the unknown name '{name}'")
+        raise rejected(node, f"the unknown name '{name}'")
 
     def _attribute(self, node: ast.Attribute) -> ast.expr:
         path = path_of(node)
@@ -197,7 +197,7 @@ class Translator:
         args = list(node.args)
         keywords = [ast.keyword(self._local(node, k.arg or "__"), self._value(k.value)) for k in node.keywords]
         if any(isinstance(arg, ast.Starred) for arg in args) or any(k.arg is None for k in node.keywords):
-            raise refused(node, "starred arguments")
+            raise rejected(node, "starred arguments")
         if isinstance(node.func, ast.Name) and node.func.id not in self._locals:
             return self._form(node, node.func.id, args)
         path = path_of(node.func)
@@ -229,7 +229,7 @@ class Translator:
                 return self._helper(CALL, self._value(function), *self._values(rest))
         if name in _BUILTINS:
             return ast.Call(ast.Name(f"builtin {name}", ast.Load()), self._values(args), [])
-        raise refused(node, f"a call of '{name}'")
+        raise rejected(node, f"a call of '{name}'")
 
     def _type(self, node: ast.expr) -> ast.expr:
         text = f"type {ast.unparse(node)}"
@@ -250,7 +250,7 @@ def type_of(node: ast.expr, known: Callable[[str], Any]) -> Any:
             return _GENERIC[name][made]
         case ast.Attribute() if (path := path_of(node)) is not None:
             return known(".".join(path))
-    raise refused(node, f"the type '{ast.unparse(node)}'")
+    raise rejected(node, f"the type '{ast.unparse(node)}'")
 
 
 def _types() -> tuple[dict[str, Any], dict[str, Any]]:

@@ -312,18 +312,18 @@ class _Loading:
 
     def finish(self, module: Module, strict: bool) -> _IncompatibleKeys:
         """Write the values and run the hooks, or raise an error and leave the module unchanged."""
-        refused = strict and any(self.keys)
+        rejected = strict and any(self.keys)
         if not self.errors and self.afterwards:
-            refused = self._refused_after_hooks(module, strict)
-        elif not self.errors and not refused:
+            rejected = self._rejected_after_hooks(module, strict)
+        elif not self.errors and not rejected:
             _run_actions(self.writes)
-        if self.errors or refused:
+        if self.errors or rejected:
             problems = (key_problems(*self.keys, self.state) if strict else []) + self.errors
             name = type(module).__name__
             raise RuntimeError(f"Error(s) in loading state_dict for {name}:\n\t" + "\n\t".join(problems))
         return self.keys
 
-    def _refused_after_hooks(self, module: Module, strict: bool) -> bool:
+    def _rejected_after_hooks(self, module: Module, strict: bool) -> bool:
         """Load provisionally. If unmatched keys remain after the hooks, restore the module and return True."""
         restore = snapshot(module)
         try:
@@ -332,10 +332,10 @@ class _Loading:
         except BaseException:
             restore()
             raise
-        refused = strict and any(self.keys)
-        if refused:
+        rejected = strict and any(self.keys)
+        if rejected:
             restore()
-        return refused
+        return rejected
 
 
 def _after_loading(hook: Callable[..., Any], module: Stateful, keys: _IncompatibleKeys) -> None:

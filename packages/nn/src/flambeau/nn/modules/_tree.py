@@ -72,7 +72,7 @@ class Tree:
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if not self.call_super_init and (args or kwargs):
-            self._refuse_arguments(args, kwargs)
+            self._reject_arguments(args, kwargs)
         attributes, owner = vars(self), weakref.ref(self)
         for name in ("_parameters", "_buffers", "_modules"):
             if former := attributes.get(name):  # multiple inheritance can call __init__ twice
@@ -83,7 +83,7 @@ class Tree:
         if self.call_super_init:
             super().__init__(*args, **kwargs)
 
-    def _refuse_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
+    def _reject_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NoReturn:
         problem = f"takes 1 positional argument but {1 + len(args)} were given"
         if kwargs:
             problem = f"got an unexpected keyword argument {next(iter(kwargs))!r}"

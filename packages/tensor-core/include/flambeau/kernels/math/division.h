@@ -52,7 +52,8 @@ FLAMBEAU_INLINE Near<V> floor_divide(Near<V> x, Near<V> y) {
   return negative_bit(x.value) != negative_bit(y.value) ? -up : quotient.whole;
 }
 
-// True if the loop over Near numbers is faster. For doubles this requires a fused multiply-add instruction.
+// True if division through Near numbers is faster than the formula with rounding. For doubles this requires a fused
+// multiply-add instruction.
 template <class V>
 inline constexpr bool has_near_division = std::is_same_v<V, float>;
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)

@@ -47,7 +47,7 @@ def _listed(value: str | os.PathLike[str] | Sequence[str] | None) -> list[str]:
     return [os.fspath(value)] if isinstance(value, str | os.PathLike) else [os.fspath(each) for each in value]
 
 
-def _refuse(with_cuda: Any, with_sycl: Any, sources: Sequence[str]) -> None:
+def _reject(with_cuda: Any, with_sycl: Any, sources: Sequence[str]) -> None:
     if with_cuda or with_sycl or any(source.endswith((".cu", ".cuh", ".sycl")) for source in sources):
         raise OSError(_toolchain.NO_CUDA)
 
@@ -86,7 +86,7 @@ def load(
     Raises: RuntimeError with the compiler's messages if the compilation fails; OSError for CUDA sources.
     """
     paths = [str(Path(source).absolute()) for source in _listed(sources)]
-    _refuse(with_cuda, with_sycl, paths)
+    _reject(with_cuda, with_sycl, paths)
     if is_standalone:
         raise NotImplementedError(
             "load(is_standalone=True): extensions need Python; link a C++ program to flambeau instead"
@@ -173,7 +173,7 @@ def load_inline(
         functions: names of functions to bind to Python, or a dictionary from names to docstrings.
         no_implicit_headers: if True, do not insert this ``#include`` line.
     """
-    _refuse(with_cuda or cuda_sources, with_sycl or sycl_sources, [])
+    _reject(with_cuda or cuda_sources, with_sycl or sycl_sources, [])
     texts = [cpp_sources] if isinstance(cpp_sources, str) else list(cpp_sources)
     if not no_implicit_headers:
         texts.insert(0, "#include <torch/extension.h>")

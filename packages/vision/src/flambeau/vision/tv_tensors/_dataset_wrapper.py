@@ -118,11 +118,11 @@ def _masked(dataset: Any) -> Target:
 
 
 def _category_only(dataset: Any) -> Target:
-    _refuse(dataset, dataset.target_type, ("annotation",))
+    _reject(dataset, dataset.target_type, ("annotation",))
     return _unchanged(dataset)
 
 
-def _refuse(dataset: Any, asked: Sequence[str], unsupported: Sequence[str]) -> None:
+def _reject(dataset: Any, asked: Sequence[str], unsupported: Sequence[str]) -> None:
     for kind in unsupported:
         if kind in asked:
             name = type(dataset).__name__
@@ -145,7 +145,7 @@ def _by_kind(kinds: Sequence[str], makers: Mapping[str, Callable[[Any, Any], Any
 
 
 def _faces(dataset: Any) -> Target:
-    _refuse(dataset, dataset.target_type, ("attr", "landmarks"))
+    _reject(dataset, dataset.target_type, ("attr", "landmarks"))
     return _by_kind(dataset.target_type, {"bbox": lambda image, box: _corners(box, image)})
 
 
@@ -154,7 +154,7 @@ def _pets(dataset: Any) -> Target:
 
 
 def _streets(dataset: Any) -> Target:
-    _refuse(dataset, dataset.target_type, ("polygon", "color"))
+    _reject(dataset, dataset.target_type, ("polygon", "color"))
     makers = {"instance": lambda image, mask: _instances(Mask(mask)), "semantic": lambda image, mask: Mask(mask)}
     return _by_kind(dataset.target_type, makers)
 

@@ -10,7 +10,7 @@ template <class T>
 c10::ScalarType scalar_type(const T& deprecated) {
   return deprecated.scalarType();
 }
-[[noreturn, gnu::cold]] inline void refuse_dtype(const char* name, c10::ScalarType type) {
+[[noreturn, gnu::cold]] inline void reject_dtype(const char* name, c10::ScalarType type) {
   ::flambeau::detail::raise<c10::NotImplementedError>('"', name, "\" not implemented for '", type, "'");
 }
 }  // namespace at::detail
@@ -28,7 +28,7 @@ c10::ScalarType scalar_type(const T& deprecated) {
     switch (dispatched_type) {                                                 \
       __VA_ARGS__                                                              \
       default:                                                                 \
-        ::at::detail::refuse_dtype(NAME, dispatched_type);                     \
+        ::at::detail::reject_dtype(NAME, dispatched_type);                     \
     }                                                                          \
   }()
 

@@ -8,7 +8,7 @@
 
 namespace at::detail {
 
-[[noreturn, gnu::cold]] inline void refuse(const char* name, size_t i) {
+[[noreturn, gnu::cold]] inline void reject(const char* name, size_t i) {
   ::flambeau::detail::raise<c10::TypeError>(name, "(): argument ", i, " has a type that the operator does not accept");
 }
 
@@ -53,7 +53,7 @@ V convert_variant(const char* name, size_t i, const Argument& a) {
   if constexpr (sizeof...(Others) > 0)
     return convert_variant<V, Others...>(name, i, a);
   else
-    refuse(name, i);
+    reject(name, i);
 }
 template <class... T>
 std::variant<T...> convert_to(const char* name, size_t i, const Argument& a, std::type_identity<std::variant<T...>>) {
@@ -62,7 +62,7 @@ std::variant<T...> convert_to(const char* name, size_t i, const Argument& a, std
 
 inline ::flambeau::Reduction reduction_of(const char* name, size_t i, const Argument& a) {
   if (a.kind == Argument::OfNumber) return ::flambeau::Reduction(a.number.integer());
-  if (a.kind != Argument::OfText) refuse(name, i);
+  if (a.kind != Argument::OfText) reject(name, i);
   return a.text() == "none"   ? ::flambeau::Reduction::None
          : a.text() == "mean" ? ::flambeau::Reduction::Mean
                               : ::flambeau::Reduction::Sum;
@@ -117,7 +117,7 @@ T convert(const char* name, size_t i, const Argument& a) {
     if (a.kind == OfDoubles) return a.doubles().vec();
     if (a.kind == OfNumber) return {a.number.real()};
   }
-  refuse(name, i);
+  reject(name, i);
 }
 
 // The arguments of a call. Missing arguments are None.

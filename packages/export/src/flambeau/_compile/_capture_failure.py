@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Refusal:
+class CaptureFailure:
     """Reason why a call has no program.
 
     Attributes:
@@ -21,14 +21,14 @@ class Refusal:
 
 
 _CHANGES = "the function changes a Python object"
-CHANGES_ARGUMENT = Refusal(
+CHANGES_ARGUMENT = CaptureFailure(
     f"{_CHANGES} (argument that is a list, dictionary or other container)", is_allowed_in_fullgraph=True
 )
-RETURNS_ARGUMENT = Refusal(
+RETURNS_ARGUMENT = CaptureFailure(
     "the function returns a list, dictionary or other container that is an argument", is_allowed_in_fullgraph=True
 )
 
 
-def object_change(what: str) -> Refusal:
-    """Return the refusal of a call that changes a Python object. ``what`` names the object."""
-    return Refusal(f"{_CHANGES} ({what})", may_end=True)
+def object_change(what: str) -> CaptureFailure:
+    """Return why a call that changes a Python object has no program. ``what`` names the object."""
+    return CaptureFailure(f"{_CHANGES} ({what})", may_end=True)
