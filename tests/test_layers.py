@@ -21,12 +21,12 @@ MAY_INCLUDE = {
 }
 # The public headers include/flambeau/*.h of each layer. A header in a subfolder belongs to the layer with its name.
 HEADERS = {
-    "plain": "checksum complex dtype element errors fork_safe_mutex macros pointwise_op row_domain scalar scalar_type "
-    "signature small_vector",
+    "plain": "checksum complex dtype element errors fork_safe_mutex macros pointwise_domain pointwise_op scalar "
+    "scalar_type signature small_vector",
     "core": "autograd copies dispatched_gradients guarded_calls interpreter kept_values memory memory_format "
     "out_argument parallel pointwise_row python pytorch_stream random tensor thread_generator training_hooks",
     "cuda": "cuda",
-    "operators": "elementwise elementwise_kernels operator operators pointwise row_functions",
+    "operators": "elementwise elementwise_kernels operator operators pointwise pointwise_functions",
     "program": "program",
 }
 OWN = "packages/tensor-core"
@@ -39,7 +39,7 @@ def layer_of(header: str) -> str:
     top, _, rest = header.partition("/")
     if top != "flambeau":
         return top
-    if rest.startswith("rows/"):
+    if rest.startswith("pointwise/"):
         return "plain" if header.endswith(".def") else "operators"
     return rest.split("/")[0] if "/" in rest else LAYER_OF[header]
 

@@ -128,7 +128,7 @@ def test_unsuitable_elementwise_functions_fail_to_compile(function, reason, tmp_
 HEADERS = sorted(
     str(path.relative_to(INCLUDE))
     for path in INCLUDE.rglob("flambeau/**/*.h")
-    if path.name not in ("row_functions.h", "row_structs.h")
+    if path.name not in ("pointwise_functions.h", "pointwise_structs.h")
 )
 
 

@@ -80,7 +80,7 @@ ARCHITECTURES = ["compute_75", "sm_80", "compute_90"]
 
 UNIT = """
 #define FLAMBEAU_FAMILY %s
-#include "device/elementwise/rows.h"
+#include "device/elementwise/pointwise_operators.h"
 
 namespace flambeau::device {
 
@@ -272,11 +272,12 @@ def test_cuda_modules_compile(family, architecture):
 
 
 def test_all_families_of_pointwise_functions_compile_together():
-    assert compile(LIBRARY, '#include "device/elementwise/rows.h"\n', "compute_80") == ""
+    assert compile(LIBRARY, '#include "device/elementwise/pointwise_operators.h"\n', "compute_80") == ""
 
 
 def test_compilation_errors_are_reported():
-    wrong = '#include "device/elementwise/rows.h"\nvoid f() { flambeau::kernels::gpu::no_such_function(1.0f); }\n'
+    include = '#include "device/elementwise/pointwise_operators.h"\n'
+    wrong = include + "void f() { flambeau::kernels::gpu::no_such_function(1.0f); }\n"
     assert "no_such_function" in compile(LIBRARY, wrong, "compute_80")
 
 

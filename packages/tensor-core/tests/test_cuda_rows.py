@@ -30,7 +30,7 @@ COMPLEX = ["complex64", "complex128"]
 
 UNIT = """
 #define FLAMBEAU_FAMILY %s
-#include "device/elementwise/rows.h"
+#include "device/elementwise/pointwise_operators.h"
 
 namespace flambeau::device {
 

@@ -1,4 +1,4 @@
-"""Each reduction of reductions.def against its reference in NumPy, for each dtype and layout. Note [Reduction rows]."""
+"""Each reduction of reductions.def against its reference in NumPy, by dtype and layout. Note [Reduction table]."""
 
 import warnings
 

@@ -6,7 +6,7 @@
 // The function's arguments are lanes of float32 or float64 vectors, one for each operand (at most five). It may use
 //   + - * /, comparisons, which give masks, & | ! of masks, and numbers;
 //   where(mask, a, b), instead of branches;
-//   every floating-point operator of rows/*.def, by its name: exp(x), maximum(x, 0). The row states the accuracy.
+//   every floating-point operator of pointwise/*.def, by its name: exp(x), maximum(x, 0). The row states the accuracy.
 // The same expression can be called with tensors, for a derivative that can be differentiated again, because
 // flambeau/operators.h defines the same names for tensors.
 //

@@ -1,6 +1,6 @@
 // All operators as C++ functions. Pointwise operators are generated from the rows of the operator table: name(x),
 // name(x, y), name(x, y, z) with tensors or numbers as operands. The library defines FLAMBEAU_FEW_ROWS, and its files
-// include rows/<family>.h if they call operators of other families, so that a new operator does not recompile all
+// include pointwise/<family>.h if they call operators of other families, so that a new operator does not recompile all
 // files.
 #pragma once
 
@@ -10,19 +10,19 @@
 #include "flambeau/copies.h"
 #include "flambeau/memory_format.h"
 #include "flambeau/pointwise.h"
+#include "flambeau/pointwise/basic.h"
+#include "flambeau/pointwise/elementary.h"
 #include "flambeau/random.h"
-#include "flambeau/rows/basic.h"
-#include "flambeau/rows/elementary.h"
 #ifndef FLAMBEAU_FEW_ROWS
-#include "flambeau/rows/activations.h"
-#include "flambeau/rows/arithmetic.h"
-#include "flambeau/rows/exponential.h"
-#include "flambeau/rows/logic.h"
-#include "flambeau/rows/losses.h"
-#include "flambeau/rows/selection.h"
-#include "flambeau/rows/special.h"
-#include "flambeau/rows/special_scalar.h"
-#include "flambeau/rows/trigonometric.h"
+#include "flambeau/pointwise/activations.h"
+#include "flambeau/pointwise/arithmetic.h"
+#include "flambeau/pointwise/exponential.h"
+#include "flambeau/pointwise/logic.h"
+#include "flambeau/pointwise/losses.h"
+#include "flambeau/pointwise/selection.h"
+#include "flambeau/pointwise/special.h"
+#include "flambeau/pointwise/special_scalar.h"
+#include "flambeau/pointwise/trigonometric.h"
 #endif
 
 namespace flambeau {
@@ -95,7 +95,7 @@ FLAMBEAU_API Tensors unbind(const Tensor& t, int64_t dim);
 // Sums a broadcast gradient back to `shape`.
 FLAMBEAU_API Tensor sum_to(const Tensor& t, const Shape& shape);
 
-// Reductions (operators/reductions/rows.cpp, sums.cpp, extremes.cpp, variance.cpp, norms.cpp, softmax.cpp)
+// Reductions (operators/reductions/table.cpp, sums.cpp, extremes.cpp, variance.cpp, norms.cpp, softmax.cpp)
 FLAMBEAU_API Tensor sum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor nansum(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);
 FLAMBEAU_API Tensor mean(const Tensor& t, const OptionalDims& dim, bool keepdim, std::optional<Dtype> dtype);

@@ -1,4 +1,4 @@
-// Execution of pointwise operators. Note [Rows] in pointwise.def explains the rows of the operator table.
+// Execution of pointwise operators. Note [Pointwise table] in pointwise.def explains the rows of the operator table.
 #pragma once
 
 #include <array>

@@ -1,9 +1,9 @@
-// Pointwise operators as data, and their operands. Note [Rows] in pointwise.def explains the rows of the operator
-// table.
+// Pointwise operators as data, and their operands. Note [Pointwise table] in pointwise.def explains the rows of the
+// operator table.
 #pragma once
 
 #include "flambeau/kernels/compute.h"
-#include "flambeau/row_domain.h"
+#include "flambeau/pointwise_domain.h"
 #include "flambeau/tensor.h"
 
 namespace flambeau {

@@ -24,14 +24,14 @@ constexpr const char* kFamilies[] = {
 
 struct Function {
   int number;  // index of the pointwise operator; other functions have larger numbers
-  RowFamily family;
+  PointwiseFamily family;
   const char* name;
 };
 constexpr Function kCopy{kPointwiseSlots, {}, "copy"};
 // Functions that only this folder calls.
-constexpr Function kAdd{kPointwiseSlots + 1, RowFamily::basic, "add"},
-    kSub{kPointwiseSlots + 2, RowFamily::basic, "sub"},
-    kConjugate{kPointwiseSlots + 3, RowFamily::basic, "conj_physical"};
+constexpr Function kAdd{kPointwiseSlots + 1, PointwiseFamily::basic, "add"},
+    kSub{kPointwiseSlots + 2, PointwiseFamily::basic, "sub"},
+    kConjugate{kPointwiseSlots + 3, PointwiseFamily::basic, "conj_physical"};
 
 struct ModuleKey {  // key of a module
   const Function& function;

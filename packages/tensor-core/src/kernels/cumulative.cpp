@@ -251,7 +251,7 @@ void scan_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int
 // the principal logarithm.
 template <class T>
 void scan_complex_log_sum_exp(char* out_bytes, const char* in_bytes, int64_t length, int64_t inner, int64_t width) {
-  namespace complex = complex_rows::FLAMBEAU_ISA;
+  namespace complex = complex_pointwise::FLAMBEAU_ISA;
   using State = Complex<double>;
   T* out = reinterpret_cast<T*>(out_bytes);
   const T* in = reinterpret_cast<const T*>(in_bytes);

@@ -1,10 +1,10 @@
 // Conversion of operators to steps of a group. Note [Fusion]
 #include <map>
 
-#include "flambeau/rows/activations.h"
-#include "flambeau/rows/arithmetic.h"
-#include "flambeau/rows/elementary.h"
-#include "flambeau/rows/selection.h"
+#include "flambeau/pointwise/activations.h"
+#include "flambeau/pointwise/arithmetic.h"
+#include "flambeau/pointwise/elementary.h"
+#include "flambeau/pointwise/selection.h"
 #include "program/fusion.h"
 
 namespace flambeau::program {

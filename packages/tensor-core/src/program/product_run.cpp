@@ -5,9 +5,9 @@
 
 #include "flambeau/autograd.h"
 #include "flambeau/memory_format.h"
-#include "flambeau/rows/activations.h"
-#include "flambeau/rows/basic.h"
-#include "flambeau/rows/selection.h"
+#include "flambeau/pointwise/activations.h"
+#include "flambeau/pointwise/basic.h"
+#include "flambeau/pointwise/selection.h"
 #include "operators/pointwise/chain.h"
 
 namespace flambeau::program {

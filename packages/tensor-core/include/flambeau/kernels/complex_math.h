@@ -1,4 +1,4 @@
-// Functions of complex numbers for the expressions of pointwise operators. Note [Complex rows]
+// Functions of complex numbers for the expressions of pointwise operators. Note [Complex pointwise operators]
 //
 // A pointwise operator has a complex kernel if the value expression in its row compiles for V = Complex<T>, that is, if
 // this file defines every function in the expression. There is no other list of these operators. The functions are in a
@@ -15,7 +15,7 @@
 #include "flambeau/kernels/math/complex_library.h"
 #endif
 
-namespace flambeau::complex_rows::FLAMBEAU_ISA {
+namespace flambeau::complex_pointwise::FLAMBEAU_ISA {
 
 namespace real = kernels::FLAMBEAU_ISA;
 
@@ -145,4 +145,4 @@ FLAMBEAU_INLINE Complex<T> pow(Complex<T> x, Complex<T> y) {
   return exp(y * log(x));
 }
 
-}  // namespace flambeau::complex_rows::FLAMBEAU_ISA
+}  // namespace flambeau::complex_pointwise::FLAMBEAU_ISA

@@ -10,13 +10,13 @@
 #include "flambeau/kernels/math/log_gamma.h"
 #include "flambeau/kernels/math/oscillating_bessel.h"
 #include "flambeau/kernels/math/usual.h"
-#include "flambeau/kernels/row_paths.h"
+#include "flambeau/kernels/pointwise_paths.h"
 #include "flambeau/kernels/special_scalar.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
-#include "flambeau/kernels/row_structs.h"
+#include "flambeau/kernels/pointwise_structs.h"
 }  // namespace
 
 // The result of a comparison. It does not convert to bool, because a branch would prevent vectorisation of the loop.
@@ -31,8 +31,8 @@ struct Mask {
 };
 
 // V is float or double. Some pointwise operators have fast functions that are valid only for usual arguments, in the
-// middle of the domain (usual.h, row_paths.h). `unusual` is negative if such a function got an argument outside its
-// domain; the value is then invalid. A `careful` lane uses functions that are valid for all arguments.
+// middle of the domain (usual.h, pointwise_paths.h). `unusual` is negative if such a function got an argument outside
+// its domain; the value is then invalid. A `careful` lane uses functions that are valid for all arguments.
 template <class V, bool careful>
 struct Lane {
   using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V, for equally many lanes
@@ -48,7 +48,7 @@ struct Lane {
   template <class Row>
   static FLAMBEAU_INLINE Flag outside(V x) {
     if constexpr (has_usual<Row, V>()) {
-      constexpr V low = usual_range<V>(Row::row_name()).low, high = usual_range<V>(Row::row_name()).high;
+      constexpr V low = usual_range<V>(Row::operator_name()).low, high = usual_range<V>(Row::operator_name()).high;
       if constexpr (low > V(0)) return -Flag(!((x >= low) & (x < high)));
       // The bits of absolute values, compared as integers, have the order of the values. Integer comparisons do not
       // compete with multiplications for execution units.
@@ -68,7 +68,7 @@ struct Lane {
     else
       return Row::template value<V>(x, more...);
   }
-  // Returns the lane or mask that a pointwise operator computes. Note [Rows]
+  // Returns the lane or mask that a pointwise operator computes. Note [Pointwise table]
   template <class Row, class... Lanes>
   static FLAMBEAU_INLINE auto of_row(Lane x, Lanes... more) {
     static_assert(Row::kDomain != Domain::Integral && Row::kDomain != Domain::Whole,

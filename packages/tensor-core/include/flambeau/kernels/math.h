@@ -1,7 +1,7 @@
 // Scalar functions for the kernels' inner loops: branch-free, so that the compiler vectorises the loop around them. The
-// rows of the operator table state their largest errors (Note [Rows]); tests/test_accuracy.py measures them for every
-// instruction set. Polynomial coefficients are from weighted least squares with 40 digits, reweighted towards the
-// minimax solution.
+// rows of the operator table state their largest errors (Note [Pointwise table]); tests/test_accuracy.py measures them
+// for every instruction set. Polynomial coefficients are from weighted least squares with 40 digits, reweighted towards
+// the minimax solution.
 #pragma once
 
 #include <cmath>

@@ -1,5 +1,5 @@
 // A struct for each reduction operator: the function that is applied to each element, and the types in which the
-// results are combined. Note [Reduction rows]
+// results are combined. Note [Reduction table]
 #pragma once
 
 #include "flambeau/kernels/complex_math.h"
@@ -21,7 +21,7 @@ FLAMBEAU_INLINE R absolute(R v) {
 }
 template <class R>
 FLAMBEAU_INLINE R absolute(Complex<R> v) {
-  return complex_rows::FLAMBEAU_ISA::abs(v);
+  return complex_pointwise::FLAMBEAU_ISA::abs(v);
 }
 template <class R>
 FLAMBEAU_INLINE R squared(R v) {
@@ -66,7 +66,7 @@ using Joining = decltype(joining(Join()));
 
 // A reduction for values of type V. Results of the map are joined as `Leaf` within a leaf of the reduction tree or a
 // few rows, and as `Result` beyond. `Plain` is the reduction of values that are already mapped.
-// Note [Reduction rows]
+// Note [Reduction table]
 template <class Row, class V>
 struct ReductionOf : Row::Join {
   using Join = typename Row::Join;

@@ -2,7 +2,7 @@
 
 Note [Examples]
 The docstring of a C++ operator gets its example from the file of its family in this folder: `basic.txt` has the
-examples of the pointwise operators in `rows/basic.def`, and `arrangement.txt` has the examples of the operators in
+examples of the pointwise operators in `pointwise/basic.def`, and `arrangement.txt` has the examples of the operators in
 `src/operators/arrangement`. The record of an operator can also contain an example. A row of the operator table cannot,
 because a changed row of a common family recompiles most of the library. The files are read when a program asks for
 `__doc__`, so they change neither the import time nor the size of the native library. Each block of a file starts with

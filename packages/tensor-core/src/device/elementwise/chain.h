@@ -3,11 +3,12 @@
 //
 //   struct Chain { template <class V> static auto call(V v0, V v1, ...) { ... } };
 //
-// whose statements call value_of() and derivative_of() of rows.h, and invokes FLAMBEAU_POINTWISE(Chain, ...).
+// whose statements call value_of() and derivative_of() of pointwise_operators.h, and invokes FLAMBEAU_POINTWISE(Chain,
+// ...).
 #pragma once
 
 #include "device/elementwise/pointwise.h"
-#include "device/elementwise/rows.h"
+#include "device/elementwise/pointwise_operators.h"
 
 namespace flambeau::cuda {
 

@@ -18,7 +18,7 @@
 #include "device/elementwise/pointwise_arguments.h"
 #include "device/threads/kernel.h"
 #ifdef FLAMBEAU_FAMILY
-#include "device/elementwise/rows.h"
+#include "device/elementwise/pointwise_operators.h"
 #endif
 
 namespace flambeau::cuda {

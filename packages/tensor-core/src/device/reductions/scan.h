@@ -212,7 +212,7 @@ struct ComplexLogSumExp {
   using State = Complex<double>;
   static State identity() { return State(-std::numeric_limits<double>::infinity()); }
   static State join(State state, State x) {
-    namespace complex = complex_rows::FLAMBEAU_ISA;
+    namespace complex = complex_pointwise::FLAMBEAU_ISA;
     return complex::logaddexp(x, state);
   }
   static State of(T x, int64_t) { return convert<State>(x); }

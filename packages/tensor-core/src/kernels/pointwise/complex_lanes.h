@@ -11,7 +11,7 @@
 #include "flambeau/kernels/simd.h"
 #include "kernels/pointwise/pointwise_loops.h"
 
-namespace flambeau::complex_rows::FLAMBEAU_ISA {
+namespace flambeau::complex_pointwise::FLAMBEAU_ISA {
 
 template <class T>
 struct Lanes {
@@ -130,4 +130,4 @@ void derivative_lanes(char* const* pointers, int64_t n) {
   });
 }
 
-}  // namespace flambeau::complex_rows::FLAMBEAU_ISA
+}  // namespace flambeau::complex_pointwise::FLAMBEAU_ISA

@@ -13,18 +13,18 @@
 #endif
 
 #include "flambeau/kernels/compute.h"
-#include "flambeau/kernels/row_traits.h"
+#include "flambeau/kernels/pointwise_traits.h"
 #include "flambeau/kernels/simd.h"
-#include "kernels/pointwise/narrow_rows.h"
+#include "kernels/pointwise/narrow_pointwise.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
-inline constexpr RowFamily kFamily = RowFamily::FLAMBEAU_FAMILY;
+inline constexpr PointwiseFamily kFamily = PointwiseFamily::FLAMBEAU_FAMILY;
 
 template <class Row, class V>
 constexpr bool pads_tail() {
-  return kFamily == RowFamily::special && std::is_floating_point_v<V> && !takes_halves<Row>() && !returns_mask<Row> &&
-         !has_loop<Row>(RowLoop::Polynomial);
+  return kFamily == PointwiseFamily::special && std::is_floating_point_v<V> && !takes_halves<Row>() &&
+         !returns_mask<Row> && !has_loop<Row>(PointwiseLoop::Polynomial);
 }
 // Returns n. For operators with padded tails, the compiler knows that n is a multiple of a vector's length.
 template <class Row, class V>

@@ -9,9 +9,9 @@
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/math/eight.h"
 #include "flambeau/kernels/math/usual.h"
-#include "flambeau/kernels/row_paths.h"
+#include "flambeau/kernels/pointwise_paths.h"
 #include "kernels/narrow_table.h"
-#include "kernels/pointwise/narrow_rows.h"
+#include "kernels/pointwise/narrow_pointwise.h"
 #include "kernels/pointwise/padded_tail.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
@@ -26,7 +26,7 @@ FLAMBEAU_INLINE Stored<S> load(const Stored<S>* from, int64_t i) {
   else
     return from[i];
 }
-// Computes a pointwise operator (`Row`, a struct of row_structs.h) for element i, and stores the result.
+// Computes a pointwise operator (`Row`, a struct of pointwise_structs.h) for element i, and stores the result.
 template <class Row, class S, class... Operands>
 FLAMBEAU_INLINE void store(void* out, int64_t i, Operands... operands) {
   using V = Stored<S>;
@@ -96,7 +96,7 @@ struct Positive {
 };
 // Returns true if a pointwise operator declares this loop and V is a floating-point type.
 template <class Row, class V>
-constexpr bool has_real_loop(RowLoop loop) {
+constexpr bool has_real_loop(PointwiseLoop loop) {
   return std::is_floating_point_v<V> && has_loop<Row>(loop);
 }
 // Computes a pointwise operator whose expression depends on the sign of x. Blocks of positive numbers use the cheaper
@@ -124,7 +124,7 @@ void polynomial_loop(V* out, const V* x, const V* y, int64_t n) {
 // Bytes are multiplied in pairs, because vector instructions multiply 16-bit words.
 template <class Row, class S>
 constexpr bool multiplies_bytes() {
-  return sizeof(S) == 1 && !std::is_same_v<S, bool> && has_loop<Row>(RowLoop::BytePairs);
+  return sizeof(S) == 1 && !std::is_same_v<S, bool> && has_loop<Row>(PointwiseLoop::BytePairs);
 }
 inline void byte_product_loop(uint8_t* out, const uint8_t* x, const uint8_t* y, int64_t n) {
   typedef uint16_t Two __attribute__((may_alias, aligned(1)));
@@ -153,11 +153,11 @@ void forward_elements(char* const* pointers, int64_t n) {
   void* out = pointers[0];
   const V* x = reinterpret_cast<const V*>(pointers[1]);
   if constexpr (Row::kArity == 1) {
-    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x);
+    if constexpr (has_real_loop<Row, V>(PointwiseLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x);
     if constexpr (has_usual<Row, V>()) {
-      constexpr UsualRange<V> range = usual_range<V>(Row::row_name());
+      constexpr UsualRange<V> range = usual_range<V>(Row::operator_name());
       const auto usual = [range](int64_t count, const V* a) { return range.holds_all(a, count); };
-      using Other = std::conditional_t<has_loop<Row>(RowLoop::Gradual), Gradual<V>, V>;
+      using Other = std::conditional_t<has_loop<Row>(PointwiseLoop::Gradual), Gradual<V>, V>;
       return loop_by_block<Row, UsualNumber<V>, Other>(static_cast<V*>(out), n, usual, x);
     }
     if constexpr (has_unusual<Row, V>()) {
@@ -174,20 +174,20 @@ void forward_elements(char* const* pointers, int64_t n) {
       if constexpr (divides_nearby<Row, V>())
         return loop_by_block<Row, Near<V>, V>(static_cast<V*>(out), n,
                                               make_all_pass([](V a, V b) { return is_near(a, b); }), x, y);
-    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
-    if constexpr (has_real_loop<Row, V>(RowLoop::Power)) {
+    if constexpr (has_real_loop<Row, V>(PointwiseLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y);
+    if constexpr (has_real_loop<Row, V>(PointwiseLoop::Power)) {
       // Powers have many special cases, none of which applies if the base is positive and all values are finite.
       const auto usual =
           make_all_pass([](V a, V b) { return (a > V(0)) & (a < V(INFINITY)) & (std::fabs(b) < V(INFINITY)); });
       return loop_by_block<Row, UsualNumber<V>, V>(static_cast<V*>(out), n, usual, x, y);
     }
-    if constexpr (has_real_loop<Row, V>(RowLoop::Polynomial))
+    if constexpr (has_real_loop<Row, V>(PointwiseLoop::Polynomial))
       return polynomial_loop<Row>(static_cast<V*>(out), x, y, n);
     store_loop<Row, S>(out, n, x, y);
   } else {
     const V* y = reinterpret_cast<const V*>(pointers[2]);
     const V* z = reinterpret_cast<const V*>(pointers[3]);
-    if constexpr (has_real_loop<Row, V>(RowLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
+    if constexpr (has_real_loop<Row, V>(PointwiseLoop::BySign)) return sign_loop<Row>(static_cast<V*>(out), n, x, y, z);
     store_loop<Row, S>(out, n, x, y, z);
   }
 }
@@ -332,10 +332,10 @@ void fill_halves(NarrowTable& table, int row, Narrow type) {
 
 template <class Row>
 void fill_row(Table& table, NarrowTable& narrow, int row) {
-  static_assert(Row::kArity == 1 || !uses<Row>(row_trace::kLimitedAngles | row_trace::kLimitedGamma),
+  static_assert(Row::kArity == 1 || !uses<Row>(pointwise_trace::kLimitedAngles | pointwise_trace::kLimitedGamma),
                 "only loops over one operand check the arguments of functions with kAngles or kLogGamma");
   auto& slots = table.pointwise[row];
-  if constexpr (has_trait<Row>(row_trait::kBytes)) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
+  if constexpr (has_trait<Row>(pointwise_trait::kBytes)) slots[int(Compute::u8)] = forward_loop<Row, uint8_t>;
   if constexpr (Row::kDomain != Domain::Floating && Row::kDomain != Domain::Real) {
     slots[int(Compute::i32)] = forward_loop<Row, int32_t>;
     slots[int(Compute::i64)] = forward_loop<Row, int64_t>;

@@ -1,5 +1,5 @@
 // Activations whose operator does more than the pointwise operator that it calls, such as checks of arguments.
-#include "flambeau/rows/activations.h"
+#include "flambeau/pointwise/activations.h"
 #include "flambeau/operator.h"
 #include "operators/pointwise/pointwise_derivative.h"
 

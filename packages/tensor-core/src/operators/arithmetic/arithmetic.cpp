@@ -1,7 +1,7 @@
 // Arithmetic operators that call pointwise operators.
-#include "flambeau/rows/arithmetic.h"
+#include "flambeau/pointwise/arithmetic.h"
 #include "flambeau/operator.h"
-#include "flambeau/rows/activations.h"
+#include "flambeau/pointwise/activations.h"
 
 namespace flambeau {
 

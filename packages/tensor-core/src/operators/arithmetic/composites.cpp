@@ -5,9 +5,9 @@
 #include "core/overlap.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
-#include "flambeau/rows/arithmetic.h"
-#include "flambeau/rows/exponential.h"
-#include "flambeau/rows/selection.h"
+#include "flambeau/pointwise/arithmetic.h"
+#include "flambeau/pointwise/exponential.h"
+#include "flambeau/pointwise/selection.h"
 #include "kernels/table.h"
 
 namespace flambeau {

@@ -1,7 +1,7 @@
 // Special functions with a parameter that is not an operand of the pointwise operator that they call.
-#include "flambeau/rows/special.h"
+#include "flambeau/pointwise/special.h"
 #include "flambeau/operator.h"
-#include "flambeau/rows/special_scalar.h"
+#include "flambeau/pointwise/special_scalar.h"
 
 namespace flambeau {
 

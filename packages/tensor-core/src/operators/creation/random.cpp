@@ -4,7 +4,7 @@
 #include <limits>
 
 #include "flambeau/interpreter.h"
-#include "flambeau/rows/activations.h"
+#include "flambeau/pointwise/activations.h"
 #include "operators/creation/random_draws.h"
 
 namespace flambeau {

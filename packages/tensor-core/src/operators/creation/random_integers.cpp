@@ -6,7 +6,7 @@
 
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
-#include "flambeau/rows/activations.h"
+#include "flambeau/pointwise/activations.h"
 #include "operators/creation/random_draws.h"
 #include "tasks/sample_errors.h"
 

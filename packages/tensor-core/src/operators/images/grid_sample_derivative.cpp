@@ -5,7 +5,7 @@
 // the point. Positions are computed without recording. The distance to the pixel on the left is then made
 // differentiable explicitly: it is its value, plus its slope times the change of the coordinate.
 #include "operators/images/grid_sample_derivative.h"
-#include "flambeau/rows/arithmetic.h"
+#include "flambeau/pointwise/arithmetic.h"
 
 #include <vector>
 

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "flambeau/operator.h"
-#include "flambeau/rows/arithmetic.h"
-#include "flambeau/rows/selection.h"
+#include "flambeau/pointwise/arithmetic.h"
+#include "flambeau/pointwise/selection.h"
 #include "operators/images/resampling.h"
 
 namespace flambeau {

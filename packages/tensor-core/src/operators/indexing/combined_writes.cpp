@@ -2,7 +2,7 @@
 
 #include "flambeau/element.h"
 #include "flambeau/errors.h"
-#include "flambeau/rows/basic.h"
+#include "flambeau/pointwise/basic.h"
 #include "kernels/narrow_table.h"
 #include "operators/indexing/indexing.h"
 

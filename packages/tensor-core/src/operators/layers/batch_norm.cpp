@@ -6,7 +6,7 @@
 #include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/parallel.h"
-#include "flambeau/rows/arithmetic.h"
+#include "flambeau/pointwise/arithmetic.h"
 #include "operators/layers/normalization.h"
 #include "operators/pointwise/chain.h"
 

@@ -4,7 +4,7 @@
 #include "flambeau/cuda.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators/networks.h"
-#include "flambeau/rows/selection.h"
+#include "flambeau/pointwise/selection.h"
 #include "operators/indexing/indexing.h"
 
 namespace flambeau {

@@ -3,7 +3,7 @@
 
 #include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
-#include "flambeau/rows/losses.h"
+#include "flambeau/pointwise/losses.h"
 #include "operators/losses/labelled.h"
 
 namespace flambeau {

@@ -1,6 +1,6 @@
-// Elementwise losses, which call the pointwise operators of rows/losses.def.
+// Elementwise losses, which call the pointwise operators of pointwise/losses.def.
 #include "flambeau/operator.h"
-#include "flambeau/rows/losses.h"
+#include "flambeau/pointwise/losses.h"
 
 namespace flambeau {
 

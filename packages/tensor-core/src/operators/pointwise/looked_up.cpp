@@ -56,7 +56,7 @@ struct Function {
 };
 
 // Returns true for operators with scalar kernels, which are many times slower than a lookup.
-constexpr bool is_scalar(PointwiseOp op) { return family_of(op) == RowFamily::special_scalar; }
+constexpr bool is_scalar(PointwiseOp op) { return family_of(op) == PointwiseFamily::special_scalar; }
 
 // Returns the index of the only operand that is a tensor, or -1.
 int index_of_only_tensor(const Operand* operands, int count) {

@@ -5,7 +5,7 @@
 #include "cuda/operators.h"
 #include "flambeau/operators.h"
 #include "flambeau/out_argument.h"
-#include "flambeau/rows/arithmetic.h"
+#include "flambeau/pointwise/arithmetic.h"
 #include "flambeau/scalar_type.h"
 #include "kernels/narrow_table.h"
 #include "operators/pointwise/elementwise_result.h"

@@ -8,7 +8,7 @@
 #include "cuda/distances.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/parallel.h"
-#include "flambeau/rows/selection.h"
+#include "flambeau/pointwise/selection.h"
 #include "kernels/layers/networks.h"
 
 namespace flambeau {

@@ -1,7 +1,7 @@
 // Operators that combine matrix products and multiplications.
 #include "flambeau/operators/products.h"
 #include "flambeau/operator.h"
-#include "flambeau/rows/arithmetic.h"
+#include "flambeau/pointwise/arithmetic.h"
 
 #include <algorithm>
 #include <limits>

@@ -9,7 +9,7 @@
 #include "flambeau/complex.h"
 #include "flambeau/kernels/math.h"
 
-namespace flambeau::complex_rows::FLAMBEAU_ISA {
+namespace flambeau::complex_pointwise::FLAMBEAU_ISA {
 
 template <class T>
 inline constexpr T kLargestExponent = sizeof(T) == 4 ? T(88) : T(709);  // e to this power is finite
@@ -321,4 +321,4 @@ FLAMBEAU_INVERSE(acosh)
 FLAMBEAU_INVERSE(atanh)
 #undef FLAMBEAU_INVERSE
 
-}  // namespace flambeau::complex_rows::FLAMBEAU_ISA
+}  // namespace flambeau::complex_pointwise::FLAMBEAU_ISA

@@ -4,7 +4,7 @@
 #include "flambeau/complex.h"
 #include "flambeau/kernels/math/bits.h"
 
-namespace flambeau::complex_rows::FLAMBEAU_ISA {
+namespace flambeau::complex_pointwise::FLAMBEAU_ISA {
 
 // Uses GCC's built-in complex type. The templates of std::complex would be compiled for one instruction set, and the
 // linker could use these copies for other instruction sets.
@@ -37,4 +37,4 @@ FLAMBEAU_LIBRARY(acosh)
 FLAMBEAU_LIBRARY(atanh)
 #undef FLAMBEAU_LIBRARY
 
-}  // namespace flambeau::complex_rows::FLAMBEAU_ISA
+}  // namespace flambeau::complex_pointwise::FLAMBEAU_ISA

@@ -5,7 +5,7 @@
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/math/bessel.h"
 #include "flambeau/kernels/math/root_inverse.h"
-#include "flambeau/kernels/row_traits.h"
+#include "flambeau/kernels/pointwise_traits.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -63,7 +63,7 @@ struct SecondPass {
 };
 template <class Row, class Number>
 constexpr bool takes_two_passes() {
-  return std::is_same_v<Number, UsualNumber<double>> && has_loop<Row>(RowLoop::TwoPasses);
+  return std::is_same_v<Number, UsualNumber<double>> && has_loop<Row>(PointwiseLoop::TwoPasses);
 }
 
 // A number type for any arguments. Operators use it if a separate function handles results below the smallest normal
@@ -75,8 +75,8 @@ struct Gradual {
   friend Gradual sigmoid(Gradual x) { return gradual_sigmoid(x.value); }
 };
 
-// The usual arguments of a pointwise operator with one operand, as declared by USUAL (Note [Row traits]): low <= x <
-// high if `low` is positive, |x| < high if `low` is 0, and no argument if both are 0. Numbers are compared through
+// The usual arguments of a pointwise operator with one operand, as declared by USUAL (Note [Pointwise traits]): low <=
+// x < high if `low` is positive, |x| < high if `low` is 0, and no argument if both are 0. Numbers are compared through
 // their bits, which have the same order as integers and for which a maximum is one instruction.
 template <class V>
 struct UsualRange {
@@ -98,12 +98,12 @@ template <class V>
 inline constexpr UsualRange<V> kUsualSqrt =
     has_usual_sqrt<V> ? UsualRange<V>{1 / kLargestUsualRoot<V>, kLargestUsualRoot<V>} : UsualRange<V>{};
 template <class V>
-constexpr UsualRange<V> usual_range(RowName row) {
+constexpr UsualRange<V> usual_range(PointwiseName row) {
   constexpr V least = std::numeric_limits<V>::min(), infinite = std::numeric_limits<V>::infinity();
   switch (row) {
 #define FLAMBEAU_NAMES
-#define USUAL(name, ...) \
-  case RowName::name:    \
+#define USUAL(name, ...)    \
+  case PointwiseName::name: \
     return __VA_ARGS__;
 #include "flambeau/pointwise.def"
     default:
@@ -113,7 +113,7 @@ constexpr UsualRange<V> usual_range(RowName row) {
 template <class Row, class V>
 constexpr bool has_usual() {
   if constexpr (Row::kArity == 1 && std::is_floating_point_v<V>)
-    return usual_range<V>(Row::row_name()).low != usual_range<V>(Row::row_name()).high;
+    return usual_range<V>(Row::operator_name()).low != usual_range<V>(Row::operator_name()).high;
   return false;
 }
 

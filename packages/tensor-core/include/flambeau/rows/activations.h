@@ -1,5 +1,0 @@
-// The pointwise operators of activations.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY activations
-#include "flambeau/row_functions.h"

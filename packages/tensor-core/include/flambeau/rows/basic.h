@@ -1,5 +1,0 @@
-// The pointwise operators of basic.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY basic
-#include "flambeau/row_functions.h"

@@ -1,5 +1,0 @@
-// The pointwise operators of elementary.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY elementary
-#include "flambeau/row_functions.h"

@@ -1,5 +1,0 @@
-// The pointwise operators of exponential.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY exponential
-#include "flambeau/row_functions.h"

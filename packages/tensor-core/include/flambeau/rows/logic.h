@@ -1,5 +1,0 @@
-// The pointwise operators of logic.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY logic
-#include "flambeau/row_functions.h"

@@ -1,5 +1,0 @@
-// The pointwise operators of losses.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY losses
-#include "flambeau/row_functions.h"

@@ -1,5 +1,0 @@
-// The pointwise operators of selection.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY selection
-#include "flambeau/row_functions.h"

@@ -1,5 +1,0 @@
-// The pointwise operators of special.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY special
-#include "flambeau/row_functions.h"

@@ -1,5 +1,0 @@
-// The pointwise operators of special_scalar.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY special_scalar
-#include "flambeau/row_functions.h"

@@ -1,5 +1,0 @@
-// The pointwise operators of trigonometric.def as C++ functions of tensors.
-#pragma once
-
-#define FLAMBEAU_FAMILY trigonometric
-#include "flambeau/row_functions.h"
