@@ -85,16 +85,16 @@ constexpr int64_t kChains = 4;  // number of blocks that are scanned together
 
 // Scans n elements of each of `chains` blocks, which begin `block_size` elements apart: for each i, joins element i of
 // block j to state[j] and calls keep(j, i, state[j]). Prefetches the elements of the following blocks in `in` and,
-// unless it is null, in `out`.
-template <class Op, class T, int64_t chains, class Keep>
-FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* out, const T* in, int64_t block_size, int64_t n,
+// unless it is nullptr, in `out`.
+template <class Op, class T, int64_t chains, class Out, class Keep>
+FLAMBEAU_INLINE void run_chains(typename Op::State* state, Out out, const T* in, int64_t block_size, int64_t n,
                                 Keep keep) {
   using State = typename Op::State;
   State now[chains];
   for (int64_t j = 0; j < chains; ++j) now[j] = state[j];
   for (int64_t i = 0; i < n; ++i) {
     __builtin_prefetch(in + chains * (block_size + i));
-    if (out) __builtin_prefetch(out + chains * (block_size + i), 1);
+    if constexpr (!std::is_null_pointer_v<Out>) __builtin_prefetch(out + chains * (block_size + i), 1);
 #pragma GCC unroll 4
     for (int64_t j = 0; j < chains; ++j) {
       now[j] = Op::join(now[j], converted<State>(in[j * block_size + i]));
@@ -107,12 +107,12 @@ FLAMBEAU_INLINE void run_chains(typename Op::State* state, const T* out, const T
 template <class Op, class T>
 void scan_totals(char* totals, const char* in_bytes, int64_t blocks, int64_t n) {
   auto* state = reinterpret_cast<typename Op::State*>(totals);
-  const T *in = reinterpret_cast<const T*>(in_bytes), *nowhere = nullptr;
+  const T* in = reinterpret_cast<const T*>(in_bytes);
   const auto ignore = [](auto...) __attribute__((always_inline)) {};
   for (int64_t b = 0; b < blocks; ++b) state[b] = Op::start();
   int64_t b = 0;
-  for (; b + kChains <= blocks; b += kChains) run_chains<Op, T, kChains>(state + b, nowhere, in + b * n, n, n, ignore);
-  for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, nowhere, in + b * n, n, n, ignore);
+  for (; b + kChains <= blocks; b += kChains) run_chains<Op, T, kChains>(state + b, nullptr, in + b * n, n, n, ignore);
+  for (; b < blocks; ++b) run_chains<Op, T, 1>(state + b, nullptr, in + b * n, n, n, ignore);
 }
 
 // Computes out[i] = start o states[i]. Complex sums use wider vectors than the compiler would choose. Prefetches the
@@ -168,9 +168,9 @@ void scan_few(T* out, const T* in, int64_t blocks, int64_t n) {
       };
       for (State& s : state) s = Op::start();
       if constexpr (kAtOnce)
-        run_chains<Op, State, chains>(state, static_cast<State*>(nullptr), own, n, n, keep);
+        run_chains<Op, State, chains>(state, nullptr, own, n, n, keep);
       else
-        run_chains<Op, T, chains>(state, static_cast<T*>(nullptr), in + b * n, n, n, keep);
+        run_chains<Op, T, chains>(state, nullptr, in + b * n, n, n, keep);
     };
     for (int64_t i = 0; kAtOnce && i < 2 * count; ++i) parts[i] = from[i];
     int64_t b = 0;
@@ -192,8 +192,7 @@ void scan_group(T* out, const T* in, typename Op::State* before, int64_t n, bool
                                          __attribute__((always_inline)) { out[j * n + i] = converted<T>(s); });
   State* own = room;
   if constexpr (kInPlace) own = out;
-  const T* nowhere = nullptr;
-  run_chains<Op, T, chains>(state, nowhere, in, n, n,
+  run_chains<Op, T, chains>(state, nullptr, in, n, n,
                             [=](int64_t j, int64_t i, State s) __attribute__((always_inline)) { own[j * n + i] = s; });
   for (int64_t j = 0; j < chains; ++j) {
     finish<Op>(out + j * n, own + j * n, n, before[j], chains * n);
