@@ -72,7 +72,8 @@ def compile(library, source, architecture):
 LIBRARY = find()
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
 
-FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
+FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "pointwise").glob("*.def"))
+assert FAMILIES, "the families of pointwise operators have moved"
 # The device code depends on the compute capability (`__CUDA_ARCH__`): there is separate code below 8.0 and, in kernels
 # that use tensor cores, from 9.0 on. Code for 8.0 is compiled to machine code. Code for 7.5 and 9.0 is compiled to PTX,
 # which takes a third of the time.

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C++ compil
 INCLUDE = Path(fb._core.__file__).parent / "include"  # folder of the installed headers
 SOURCES = INCLUDE.with_name("gpu")  # folder of the kernels' sources
 ROWS = {row["name"]: row for row in fb._core.pointwise_rows()}
-FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "rows").glob("*.def"))
+FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "pointwise").glob("*.def"))
+assert FAMILIES, "the families of pointwise operators have moved"
 INTEGERS = ["uint8", "int32", "int64", "uint64"]
 FLOATS = ["float32", "float64"]
 COMPLEX = ["complex64", "complex128"]

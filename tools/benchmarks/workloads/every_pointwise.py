@@ -10,7 +10,7 @@ from ..workload import Code, Library, Workload, expression
 
 GROUP = "every pointwise operator, 10^6"
 MILLION = (1000, 1000)
-FAMILIES = Path(__file__).parents[3] / "packages" / "tensor-core" / "include" / "flambeau" / "rows"
+FAMILIES = Path(__file__).parents[3] / "packages" / "tensor-core" / "include" / "flambeau" / "pointwise"
 ROW = re.compile(r"^(UNARY|BINARY|TERNARY)\(\s*([a-z]\w*),\s*(\w+)", re.MULTILINE)
 OPERANDS = {"UNARY": "x", "BINARY": "x, y", "TERNARY": "x, y, z"}
 USUAL = (0.5, 1.5)  # interval in which most operators are defined
