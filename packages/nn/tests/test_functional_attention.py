@@ -294,3 +294,11 @@ def test_projections_with_packed_and_separate_weights_match_numpy():
         part = slice(2 * i, 2 * i + 2)
         np.testing.assert_allclose(packed[i].numpy(), x @ w[part].T + b[part])
         np.testing.assert_allclose(separate[i].numpy(), x @ w[part].T)
+
+
+def test_masks_of_different_dtypes_warn():
+    layer, x = nn.MultiheadAttention(4, 2), fb.randn(3, 2, 4)
+    padding = fb.zeros(2, 3, dtype=fb.bool)
+    with pytest.warns(UserWarning, match="mismatched key_padding_mask and attn_mask is deprecated"):
+        layer(x, x, x, key_padding_mask=padding, attn_mask=fb.zeros(3, 3))
+    layer(x, x, x, key_padding_mask=padding, attn_mask=fb.zeros(3, 3, dtype=fb.bool))

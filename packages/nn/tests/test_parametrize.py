@@ -350,3 +350,8 @@ def test_random_structured_pruning_removes_the_slices_with_the_smallest_random_n
     fb.set_rng_state(state)
     smallest = fb.rand(6).topk(2, largest=False).indices.tolist()  # float32, as in PyTorch
     assert set(smallest) == set((layer.weight_mask[0] == 0).nonzero().flatten().tolist())
+
+
+def test_the_weight_norm_hook_is_deprecated():
+    with pytest.warns(FutureWarning, match="weight_norm` is deprecated in favor of `nn.utils.parametrizations"):
+        nn.utils.weight_norm(nn.Linear(4, 3))

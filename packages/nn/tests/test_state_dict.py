@@ -307,3 +307,10 @@ def test_libraries_can_call_the_hooks_of_the_state():
     assert list(layer._state_dict_hooks.values()) == [hook]
     handle.remove()
     assert not layer._state_dict_hooks
+
+
+def test_positional_arguments_of_state_dict_are_deprecated():
+    collected = {}
+    with pytest.warns(FutureWarning, match="Positional args are being deprecated"):
+        nn.Linear(2, 3).state_dict(collected, "layer.")
+    assert list(collected) == ["layer.weight", "layer.bias"]

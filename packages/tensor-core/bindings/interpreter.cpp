@@ -109,7 +109,7 @@ void release_after_fork() {
 }
 #endif
 
-constexpr InterpreterHooks hooks{holds_lock, handles_signals, release, acquire, run_signal_handlers, warn};
+constexpr InterpreterHooks hooks{holds_lock, handles_signals, release, acquire, run_signal_handlers, warn, warn_once};
 
 }  // namespace
 

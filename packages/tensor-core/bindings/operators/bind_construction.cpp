@@ -122,6 +122,7 @@ void bind_construction() {
       kMethod, "Return tensor(data) with the dtype of input.",
       [](const Tensor& t, PyObject* data, std::optional<Dtype> dtype, Strided, Placement placement, bool grad,
          Pinned pin) {
+        if (is_tensor(data)) warn(kCopyOfTensor);
         const OnDevice scope(placement.like(t));
         const Dtype usual = is_tensor(data) ? tensor_of(data).dtype() : t.dtype();
         return finished(tensor_from_data(data, dtype.value_or(usual)), pin, grad);

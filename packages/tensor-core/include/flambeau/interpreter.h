@@ -36,6 +36,7 @@ struct InterpreterHooks {
   void (*acquire)(void* state);           // does not return while the interpreter shuts down
   void (*run_signal_handlers)();          // with the GIL held; throws what a handler raises
   void (*warn)(const std::string& text);  // with the GIL held; throws if warnings are errors
+  void (*warn_once)(const char* text);    // the same, once per process
 };
 FLAMBEAU_API extern const InterpreterHooks* interpreter_hooks;  // null without an interpreter
 
@@ -95,6 +96,9 @@ FLAMBEAU_API void poll_signals();
 
 // Issues a UserWarning at the line of Python that called the operator. Does nothing in a thread without the GIL.
 FLAMBEAU_API void warn(const std::string& text);
+
+// The same, once per process, or at each call after set_warn_always(True).
+FLAMBEAU_API void warn_once(const char* text);
 
 // Scope of a call from Python. Note [Releasing the GIL]
 class OperatorCall {

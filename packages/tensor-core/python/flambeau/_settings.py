@@ -234,6 +234,7 @@ def set_default_tensor_type(t: Any) -> None:
     """
     from flambeau._tensor_types import tensortype, type_named
 
+    warn_once("set_default_tensor_type() is deprecated: call set_default_dtype() and set_default_device() instead.")
     if isinstance(t, str):
         dtype, on_gpu = type_named(t)
     elif isinstance(t, tensortype):

@@ -93,6 +93,10 @@ void warn(const std::string& text) {
   if (interpreter_hooks && interpreter_hooks->holds_lock()) interpreter_hooks->warn(text);
 }
 
+void warn_once(const char* text) {
+  if (interpreter_hooks && interpreter_hooks->holds_lock()) interpreter_hooks->warn_once(text);
+}
+
 void wait_for_operators() {
   if (call_state.inside_operator) detail::leave_operator();  // otherwise two threads could wait here for each other
   if (FLAMBEAU_LIKELY(inside.load(std::memory_order_acquire) == 0)) return;

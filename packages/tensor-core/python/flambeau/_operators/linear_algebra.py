@@ -9,6 +9,7 @@ import flambeau
 from flambeau import _core
 from flambeau._core import Tensor
 from flambeau._operator import operator
+from flambeau._settings import warn_once
 
 if TYPE_CHECKING:
     import flambeau.linalg
@@ -147,6 +148,10 @@ def chain_matmul(*matrices: Tensor) -> Tensor:
     >>> fb.chain_matmul(fb.ones(2, 3), fb.ones(3, 4), fb.ones(4, 1)).shape
     flambeau.Size([2, 1])
     """
+    warn_once(
+        "chain_matmul is deprecated and will be removed in a future release. Use linalg.multi_dot, which accepts a "
+        "list of tensors instead of separate arguments."
+    )
     for t in matrices:
         if t.dim() != 2:
             raise RuntimeError(f"chain_matmul(): tensor dimension is {t.dim()}, expected 2; got shape {list(t.shape)}")

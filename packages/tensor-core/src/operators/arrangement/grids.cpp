@@ -28,19 +28,23 @@ Tensors meshgrid(const Tensors& given, bool swapped) {
 }
 
 const Operator meshgrid_operator(
-    {.signature = "meshgrid(*tensors, indexing='ij')",
+    {.signature = "meshgrid(*tensors, indexing=None)",
      .forms = kFunction,
      .doc =
          R"(Create coordinate grids from vectors; ``indexing='xy'`` exchanges the first two dimensions, as NumPy does.
 
-Raises RuntimeError for tensors of more than one dimension or of different dtypes, and for another ``indexing``.
+Without ``indexing``, or with None, it is 'ij', and a warning is issued once. Raises RuntimeError for tensors of more than one dimension or of different dtypes, and for another ``indexing``.
 
->>> flambeau.meshgrid(flambeau.tensor([1, 2]), flambeau.tensor([3, 4, 5]))[1]
+>>> flambeau.meshgrid(flambeau.tensor([1, 2]), flambeau.tensor([3, 4, 5]), indexing="ij")[1]
 tensor([[3, 4, 5],
         [3, 4, 5]]))",
-     .forward = [](const Tensors& tensors, std::string_view indexing) {
-       require(indexing == "ij" || indexing == "xy",
-               R"(meshgrid: indexing must be one of "xy" or "ij", but received: )", indexing);
+     .forward = [](const Tensors& tensors, std::optional<std::string_view> indexing) {
+       if (!indexing)
+         warn_once(
+             "meshgrid: in an upcoming release, it will be required to pass the indexing argument. Pass indexing='ij' "
+             "to keep the present result.");
+       require(!indexing || *indexing == "ij" || *indexing == "xy",
+               R"(meshgrid: indexing must be one of "xy" or "ij", but received: )", indexing.value_or(""));
        return meshgrid(tensors, indexing == "xy");
      }});
 

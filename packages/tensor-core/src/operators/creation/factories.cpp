@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "flambeau/interpreter.h"
+
 namespace flambeau {
 
 namespace {
@@ -129,6 +131,10 @@ const Operator range_operator({.signature = "range(start, end=None, step=1, *, d
                                       "in favour of arange, which excludes end.",
                                .forward =
                                    [](Scalar start, std::optional<Scalar> end, Scalar step, MaybeDtype dtype) {
+                                     warn_once(
+                                         "range is deprecated and will be removed in a future release because its "
+                                         "behavior is inconsistent with Python's range builtin. Use arange, which "
+                                         "excludes end.");
                                      return range_to(end ? start : Scalar(0), end.value_or(start), step,
                                                      dtype.value_or(default_dtype()));
                                    },

@@ -1,4 +1,5 @@
 // LU and LDL factorizations, linear systems and inverses.
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 #include "operators/without_derivative.h"
@@ -339,6 +340,9 @@ const Operator lu_operator({.signature = "lu(input, pivot=True, get_infos=False)
                             .doc = "Compute the LU factors and the pivots like flambeau.linalg.lu_factor, and with "
                                    "``get_infos`` also the error codes.",
                             .forward = [](const Tensor& a, bool pivot, bool get_infos) {
+                              warn_once(
+                                  "lu is deprecated in favor of linalg.lu_factor / linalg.lu_factor_ex and will be "
+                                  "removed in a future release.");
                               const LuFactors f =
                                   get_infos ? linalg::lu_factor_ex(a, pivot, false) : linalg::lu_factor(a, pivot);
                               return get_infos ? Tensors{f.lu, f.pivots, f.info} : Tensors{f.lu, f.pivots};

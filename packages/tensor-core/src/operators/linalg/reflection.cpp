@@ -1,6 +1,7 @@
 // The QR factorization and Householder reflectors.
 #include "flambeau/autograd.h"
 #include "flambeau/cuda/array_library.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 #include "operators/without_derivative.h"
@@ -262,6 +263,9 @@ const Operator qr_operator({.signature = "qr(input, some=True)",
                                    "\"complete\" if ``some`` is False.",
                             .forward =
                                 [](const Tensor& a, bool some) {
+                                  warn_once(
+                                      "qr is deprecated in favor of linalg.qr and will be removed in a future "
+                                      "release. The argument some=False becomes mode='complete'.");
                                   const auto f = linalg::qr(a, some ? "reduced" : "complete");
                                   return Tensors{f.q, f.r};
                                 },

@@ -1,4 +1,5 @@
 // Triangular systems, Cholesky factorizations, and linear systems that are solved with their factors.
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "operators/linalg/linalg_checks.h"
 
@@ -131,7 +132,13 @@ const Operator cholesky_operator(
     {.signature = "cholesky(input, upper=False)",
      .forms = kFunction | kMethod | kOut | kFloat32,
      .doc = "Compute the Cholesky factor of every matrix, like flambeau.linalg.cholesky.",
-     .forward = cholesky,
+     .forward =
+         [](const Tensor& a, bool upper) {
+           warn_once(
+               "cholesky is deprecated in favor of linalg.cholesky and will be removed in a future release. For an "
+               "upper factor, call linalg.cholesky(A, upper=True).");
+           return cholesky(a, upper);
+         },
      .reference = "np.linalg.cholesky(input).swapaxes(-1, -2) if upper else np.linalg.cholesky(input)",
      .samples = "np.array([[4.0, 2.0], [2.0, 3.0]]); np.array([[4.0, 2.0], [2.0, 3.0]]), True"});
 
@@ -210,6 +217,9 @@ Returns: a named tuple ``(solution, cloned_coefficient)``; cloned_coefficient is
 Gradient: input and A, any order. New programs should call flambeau.linalg.solve_triangular.)",
      .forward =
          [](const Tensor& b, const Tensor& a, bool upper, bool transpose, bool unitriangular) {
+           warn_once(
+               "triangular_solve is deprecated in favor of linalg.solve_triangular and will be removed in a future "
+               "release. linalg.solve_triangular has its first two arguments in the other order.");
            const auto s = linalg::triangular_solve(b, a, upper, transpose, unitriangular);
            return Tensors{s.solution, s.coefficient};
          },

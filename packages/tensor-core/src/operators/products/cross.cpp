@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "flambeau/cuda.h"
+#include "flambeau/interpreter.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/parallel.h"
@@ -86,15 +87,22 @@ const Operator cross_operator(
     {.signature = "cross(input, other, dim=None)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
-         R"(Compute the cross product of vectors of three elements along ``dim`` (default: the first one of size 3).
+         R"(Compute the cross product of vectors of three elements along ``dim`` (default: the first one of size 3; a
+warning is issued once).
 
 The other dimensions are broadcast. Raises RuntimeError if ``dim`` does not have three elements.
 Gradient: both operands.
 
 >>> flambeau.cross(flambeau.tensor([1, 0, 0]), flambeau.tensor([0, 1, 0]))
 tensor([0, 0, 1]))",
-     .forward = [](const Tensor& a, const Tensor& b,
-                   std::optional<int64_t> dim) { return cross(a, b, dim ? *dim : dimension_of_three(a)); },
+     .forward =
+         [](const Tensor& a, const Tensor& b, std::optional<int64_t> dim) {
+           if (!dim)
+             warn_once(
+                 "Using cross without specifying the dim arg is deprecated. Pass dim, or call linalg.cross, whose "
+                 "default is dim=-1.");
+           return cross(a, b, dim ? *dim : dimension_of_three(a));
+         },
      .reference = "np.cross(input, other, axis=-1 if dim is None else dim)",
      .samples = "f(2, 3), f(2, 3); f(3), f(3); f(3, 2), f(3, 2), 0"});
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import flambeau
 from flambeau import Tensor, _core
@@ -260,6 +261,12 @@ def _check_masks(mask: Tensor | None, padding: Tensor | None, length: int, sourc
         raise AssertionError(
             f"expecting key_padding_mask shape of [{batch}, {sources}], the batch size and the number of keys, but got "
             f"{list(padding.shape)}"
+        )
+    if mask is not None and padding is not None and mask.dtype != padding.dtype:
+        warnings.warn(
+            f"Support for mismatched key_padding_mask and attn_mask is deprecated, got {padding.dtype} and "
+            f"{mask.dtype}. Use same type for both instead.",
+            stacklevel=3,
         )
 
 

@@ -100,6 +100,12 @@ class Stateful(Tree):
         ['weight', 'bias']
         """
         if args:
+            warnings.warn(
+                "Positional args are being deprecated, use kwargs instead: state_dict(destination=..., prefix=..., "
+                "keep_vars=...).",
+                FutureWarning,
+                stacklevel=2,
+            )
             given: list[Any] = [*args, *(destination, prefix, keep_vars)[len(args) :]]
             destination, prefix, keep_vars = given
         if destination is None:
