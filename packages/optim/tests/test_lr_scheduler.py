@@ -211,6 +211,7 @@ def test_cyclic_lr_varies_the_learning_rate_and_the_momentum():
     assert made.param_groups[0]["momentum"] == pytest.approx(0.9 - 0.1 * 0.25 * 0.5)
     adam = optimizer(1.0, kind=optim.Adam)
     lr_scheduler.CyclicLR(adam, 1.0, 3.0, 2).step()
+    assert (adam.param_groups[0]["base_momentum"], adam.param_groups[0]["max_momentum"]) == (0.8, 0.9)
     assert adam.param_groups[0]["betas"] == (pytest.approx(0.85), 0.999)
     with pytest.raises(ValueError, match="must support momentum or beta1"):
         lr_scheduler.CyclicLR(optimizer(1.0, kind=optim.Adagrad), 1.0, 3.0)

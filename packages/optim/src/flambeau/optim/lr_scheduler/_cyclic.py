@@ -105,8 +105,10 @@ class CyclicLR(_WithMomentum):
             self.base_momentums = each_group(optimizer, "base_momentum", base_momentum)
             self.max_momentums = each_group(optimizer, "max_momentum", max_momentum)
             if last_epoch == -1:
-                for momentum, group in zip(self.max_momentums, optimizer.param_groups, strict=True):
-                    self._set_momentum(group, momentum)
+                ends = zip(self.base_momentums, self.max_momentums, optimizer.param_groups, strict=True)
+                for base, most, group in ends:
+                    self._set_momentum(group, most)
+                    group["max_momentum"], group["base_momentum"] = most, base
         super().__init__(optimizer, last_epoch)
         self.base_lrs = bases
 
