@@ -358,3 +358,14 @@ def test_lstm_has_the_methods_that_subclasses_call_in_forward():
     order = fb.tensor([6, 5, 4, 3, 2, 1, 0])
     assert fb.equal(lstm.permute_hidden(state, order)[0], state[0].flip(1))
     assert lstm.permute_hidden(state, None) is state
+
+
+def test_autocast_keeps_the_dtype_of_the_states_that_cells_update():
+    x, hidden = fb.randn(5, 2, 3), fb.zeros(1, 2, 4)
+    with fb.autocast("cpu", dtype=fb.bfloat16):
+        gru, rnn = nn.GRU(3, 4, num_layers=2, bidirectional=True)(x), nn.RNN(3, 4)(x, hidden)
+        cells = nn.GRUCell(3, 4)(x[0], hidden[0]), *nn.LSTMCell(3, 4)(x[0])
+        plain = nn.RNNCell(3, 4)(x[0])
+        low = nn.GRUCell(3, 4)(x[0], hidden[0].bfloat16())
+    assert {t.dtype for t in (*gru, *cells)} == {fb.float32}
+    assert {t.dtype for t in (*rnn, plain, low)} == {fb.bfloat16}

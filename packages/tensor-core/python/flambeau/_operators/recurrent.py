@@ -13,6 +13,11 @@ State = tuple[Tensor, ...]
 Weights = tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
 
 
+def _in_dtype(tensors: Sequence[Tensor], dtype: Any) -> State:
+    """Convert the results that autocast computed in a lower precision to the dtype of the state that they update."""
+    return tuple(t if t.dtype is dtype else t.to(dtype) for t in tensors)
+
+
 def _cell(
     mode: str,
     input: Tensor,
@@ -35,7 +40,7 @@ def _cell(
         return tuple(part.squeeze(0) for part in rows)
     cell = state[1] if len(state) > 1 else None
     made = _core._recurrent_layer(mode, input, (len(input),), False, hx, w_ih, w_hh, b_ih, b_hh, None, cell)
-    return made[1:]
+    return _in_dtype(made[1:], state[-1].dtype) if mode in ("GRU", "LSTM") else made[1:]
 
 
 @operator()
@@ -141,6 +146,8 @@ def recurrent_layers(
             start = starts[index]
             cell = start[1] if len(start) > 1 else None
             output, *final = _core._recurrent_layer(mode, rows, sizes, index > first, start[0], *weights[index], cell)
+            if mode == "GRU":
+                output, *final = _in_dtype((output, *final), start[0].dtype)
             outputs.append(output)
             finals.append(tuple(final))
         rows = outputs[0] if directions == 1 else _core.cat(outputs, -1)
