@@ -218,8 +218,8 @@ def handle_torch_function(
     )
 
 
-def is_tensor_like(value: Any) -> bool:
-    """Return True if ``value`` is a Tensor or its class has ``__torch_function__``.
+def is_tensor_like(inp: Any) -> bool:
+    """Return True if ``inp`` is a Tensor or its class has ``__torch_function__``.
 
     >>> class Metres:
     ...     @classmethod
@@ -227,7 +227,7 @@ def is_tensor_like(value: Any) -> bool:
     >>> fb.overrides.is_tensor_like(Metres()), fb.overrides.is_tensor_like([1.0])
     (True, False)
     """
-    return isinstance(value, Tensor) or hasattr(type(value), "__torch_function__")
+    return isinstance(inp, Tensor) or hasattr(type(inp), "__torch_function__")
 
 
 def resolve_name(f: Any) -> str | None:

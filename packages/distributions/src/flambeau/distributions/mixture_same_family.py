@@ -90,15 +90,13 @@ class MixtureSameFamily(Distribution):
         """Insert a dimension for the components before the event dimensions of ``x``."""
         return x.unsqueeze(-1 - self._event_ndims)
 
-    def cdf(self, value: Tensor) -> Tensor:
-        return (
-            self._component_distribution.cdf(self._add_component_dim(value)) * self._mixture_distribution.probs
-        ).sum(-1)
+    def cdf(self, x: Tensor) -> Tensor:
+        return (self._component_distribution.cdf(self._add_component_dim(x)) * self._mixture_distribution.probs).sum(-1)
 
-    def log_prob(self, value: Tensor) -> Tensor:
+    def log_prob(self, x: Tensor) -> Tensor:
         if self._validate_args:
-            self._validate_sample(value)
-        log_probs = self._component_distribution.log_prob(self._add_component_dim(value))
+            self._validate_sample(x)
+        log_probs = self._component_distribution.log_prob(self._add_component_dim(x))
         return (log_probs + self._mixture_distribution.logits.log_softmax(-1)).logsumexp(-1)
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:

@@ -454,14 +454,14 @@ def tree_any(pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> 
     return any(map(pred, tree_leaves(tree, is_leaf)))
 
 
-def tree_all_only(kinds: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
+def tree_all_only(type_or_types: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
     """Return True if the predicate is true for every leaf of some types."""
-    return all(map(pred, filter(_chooser(kinds), tree_leaves(tree, is_leaf))))
+    return all(map(pred, filter(_chooser(type_or_types), tree_leaves(tree, is_leaf))))
 
 
-def tree_any_only(kinds: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
+def tree_any_only(type_or_types: Kinds, pred: Callable[[Any], bool], tree: Any, is_leaf: IsLeaf = None) -> bool:
     """Return True if the predicate is true for at least one leaf of some types."""
-    return any(map(pred, filter(_chooser(kinds), tree_leaves(tree, is_leaf))))
+    return any(map(pred, filter(_chooser(type_or_types), tree_leaves(tree, is_leaf))))
 
 
 def tree_flatten_with_path(tree: Any, is_leaf: IsLeaf = None) -> tuple[list[tuple[KeyPath, Any]], TreeSpec]:

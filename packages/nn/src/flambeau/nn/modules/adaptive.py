@@ -77,17 +77,17 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             if isinstance(module, Linear):
                 module.reset_parameters()
 
-    def forward(self, input: Tensor, target: Tensor) -> _ASMoutput:
-        alone = target.ndim == 0
-        if target.ndim > 1:
-            raise RuntimeError(f"0D or 1D target tensor expected, multi-target not supported, got {target.ndim}D")
-        if input.ndim != target.ndim + 1:
-            raise RuntimeError(f"{target.ndim}D target tensor expects {target.ndim + 1}D input, got {input.ndim}D")
-        if not alone and len(input) != len(target):
+    def forward(self, input_: Tensor, target_: Tensor) -> _ASMoutput:
+        alone = target_.ndim == 0
+        if target_.ndim > 1:
+            raise RuntimeError(f"0D or 1D target tensor expected, multi-target not supported, got {target_.ndim}D")
+        if input_.ndim != target_.ndim + 1:
+            raise RuntimeError(f"{target_.ndim}D target tensor expects {target_.ndim + 1}D input, got {input_.ndim}D")
+        if not alone and len(input_) != len(target_):
             raise RuntimeError(
-                f"Input and target should have the same size in the batch dimension, got {len(input)} and {len(target)}"
+                f"Input and target should have the same size in the batch dimension, got {len(input_)} and {len(target_)}"
             )
-        rows, classes = (input.unsqueeze(0), target.unsqueeze(0)) if alone else (input, target)
+        rows, classes = (input_.unsqueeze(0), target_.unsqueeze(0)) if alone else (input_, target_)
         self._check_classes(classes)
         output = self._of_targets(rows, classes)
         return _ASMoutput(output.squeeze(0) if alone else output, -output.mean())
