@@ -478,3 +478,9 @@ def test_a_second_ellipsis_at_the_end_is_ignored():
         x[..., ..., 0]
     x[..., ...] = 0
     assert x.sum().item() == 0
+
+
+def test_nonzero_returns_contiguous_indices_of_each_dimension():
+    mask = fb.tensor([[True, False, True], [False, True, True]])
+    assert mask.nonzero().stride() == fb.argwhere(mask).stride() == (1, 4)
+    assert all(index.is_contiguous() for index in mask.nonzero(as_tuple=True))

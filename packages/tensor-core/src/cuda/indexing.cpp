@@ -265,7 +265,7 @@ Tensor true_positions(const Tensor& mask, const Tensor& ranks) {
 }
 
 Tensor coordinates(const Tensor& positions, const Shape& shape) {
-  const Tensor out = empty({positions.numel(), int64_t(shape.size())}, Dtype::int64);
+  const Tensor out = empty({int64_t(shape.size()), positions.numel()}, Dtype::int64);
   if (out.numel() == 0) return out;
   CoordinateArguments a;
   a.positions = reinterpret_cast<const int64_t*>(positions.device_bytes());

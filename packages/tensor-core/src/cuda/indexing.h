@@ -18,6 +18,7 @@ void scatter(const Tensor& t, int64_t dim, const Tensor& index, const Tensor& so
 // Returns the positions of the true elements of a contiguous mask, as a vector. If `ranks` is defined, the function
 // writes to it, for each element, the number of true elements up to and including this element, minus one.
 Tensor true_positions(const Tensor& mask, const Tensor& ranks);
+// Returns a matrix with a row of indices for each dimension.
 Tensor coordinates(const Tensor& positions, const Shape& shape);
 
 }  // namespace flambeau::cuda

@@ -65,7 +65,7 @@ struct MaskArguments {
   int64_t *tiles, *positions, *ranks;  // ranks: number of true elements up to each element, minus 1; or null
 };
 
-// Converts flat positions to coordinates.
+// Converts flat positions to coordinates, in separate arrays of `count` elements.
 struct CoordinateArguments {
   const int64_t* positions;
   int64_t* to;

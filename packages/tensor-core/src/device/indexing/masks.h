@@ -37,7 +37,7 @@ FLAMBEAU_KERNEL(coordinates, CoordinateArguments) {
   int64_t position = a.positions[i];
   for (int d = a.dims - 1; d >= 0; --d) {
     const int64_t next = d ? position / a.size[d] : 0;
-    a.to[i * a.dims + d] = position - next * a.size[d];
+    a.to[d * a.count + i] = position - next * a.size[d];
     position = next;
   }
 }

@@ -76,7 +76,7 @@ Tensor triangle_indices(int64_t rows, int64_t columns, int64_t diagonal, bool lo
   const Device device = OnDevice::current();
   const OnDevice cpu(DeviceType::Cpu);  // on the CPU, because the number of results depends on the mask
   const Tensor whole = ones({rows, columns}, Dtype::bool_);
-  return to(to(contiguous(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1)), dtype), device);
+  return to(to(transpose(nonzero(triangle(whole, diagonal, lower)), 0, 1), dtype), device);
 }
 
 }  // namespace flambeau

@@ -59,30 +59,32 @@ Blocks true_blocks(const Tensor& mask) {
   return b;
 }
 
-void write_position(int64_t* to, int64_t position, const Shape& shape) {
+// Writes the index of each dimension. `stride` is the distance between the indices of two dimensions.
+void write_position(int64_t* to, int64_t stride, int64_t position, const Shape& shape) {
   for (size_t d = shape.size(); d-- > 0;) {
     const int64_t next = d ? position / shape[d] : 0;
-    to[d] = position - next * shape[d];
+    to[int64_t(d) * stride] = position - next * shape[d];
     position = next;
   }
 }
 
 }  // namespace
 
+// The indices of each dimension are contiguous, as those of PyTorch, because most programs use the columns.
 Tensor nonzero(const Tensor& t) {
   NoRecording off;
   const Tensor mask = as_mask(t);
-  if (cuda::runs_on_gpu(mask)) return cuda::coordinates(cuda::true_positions(mask, {}), t.shape());
+  if (cuda::runs_on_gpu(mask)) return transpose(cuda::coordinates(cuda::true_positions(mask, {}), t.shape()), 0, 1);
   const Chunks chunks(mask);
-  const Tensor out = empty({chunks.count(), t.dim()}, Dtype::int64);
-  int64_t* to = out.data<int64_t>();
+  const int64_t count = chunks.count();
+  const Tensor columns = empty({t.dim(), count}, Dtype::int64);
+  int64_t* to = columns.data<int64_t>();
   const Shape& shape = t.shape();
   if (t.dim() == 1)
     chunks.visit([=](int64_t position, int64_t n) { to[n] = position; });
   else
-    chunks.visit(
-        [=, &shape](int64_t position, int64_t n) { write_position(to + n * int64_t(shape.size()), position, shape); });
-  return out;
+    chunks.visit([=, &shape](int64_t position, int64_t n) { write_position(to + n, count, position, shape); });
+  return transpose(columns, 0, 1);
 }
 
 const Operator argwhere_operator({.signature = "argwhere(input)",
