@@ -85,7 +85,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             raise RuntimeError(f"{target_.ndim}D target tensor expects {target_.ndim + 1}D input, got {input_.ndim}D")
         if not alone and len(input_) != len(target_):
             raise RuntimeError(
-                f"Input and target should have the same size in the batch dimension, got {len(input_)} and {len(target_)}"
+                "Input and target should have the same size in the batch dimension, "
+                f"got {len(input_)} and {len(target_)}"
             )
         rows, classes = (input_.unsqueeze(0), target_.unsqueeze(0)) if alone else (input_, target_)
         self._check_classes(classes)
