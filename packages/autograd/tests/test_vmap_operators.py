@@ -89,6 +89,7 @@ OPERATORS = [
     (lambda x, y: fb.stack([x, y], -1), (2, 3), (2, 3)),
     (lambda x, y: fb.hstack([x, y]) + fb.vstack([x, y]).sum(), (2,), (2,)),
     (lambda x, y: fb.meshgrid(x, y, indexing="ij"), (2,), (3,)),
+    (lambda x, y: fb.meshgrid(x, y), (2,), (3,)),  # indexing is None
     (lambda x: x[0] + x[-1, 1:].sum() + x[..., None, :2].sum(), (2, 3)),
     (lambda x: x[fb.tensor([1, 0])] + x[:, [0, 0]].sum(), (2, 3)),
     (lambda x: x[fb.tensor([True, False])], (2, 3)),

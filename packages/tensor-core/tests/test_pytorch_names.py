@@ -362,7 +362,7 @@ def test_deprecated_ways_to_convert_and_print_a_tensor_work():
 
 
 def test_defaults_of_operators_can_be_read_like_those_of_functions():
-    assert fb.meshgrid.__kwdefaults__ == {"indexing": "ij"} and fb.meshgrid.__defaults__ is None
+    assert fb.meshgrid.__kwdefaults__ == {"indexing": None} and fb.meshgrid.__defaults__ is None
     assert fb.stack.__defaults__ == (0,) and fb.stack.__kwdefaults__ is None
     assert fb.sum.__defaults__ == (None, False) and fb.sum.__kwdefaults__ == {"dtype": None}
 

@@ -215,7 +215,7 @@ def test_flatten_narrow_and_other_views_equal_numpy():
         fb.zeros(3).view(fb.float64)
     assert np.array_equal(fb.tril(x, 1).numpy(), np.tril(array, 1))
     assert np.array_equal(fb.triu(x, -1).numpy(), np.triu(array, -1))
-    assert [g.tolist() for g in fb.meshgrid(fb.arange(2), fb.arange(3))] == [
+    assert [g.tolist() for g in fb.meshgrid(fb.arange(2), fb.arange(3), indexing="ij")] == [
         g.tolist() for g in np.meshgrid(range(2), range(3), indexing="ij")
     ]
     assert [g.tolist() for g in fb.meshgrid(fb.arange(2), fb.arange(3), indexing="xy")] == [

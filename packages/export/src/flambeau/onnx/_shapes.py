@@ -46,7 +46,7 @@ def broadcast(g: Graph, tensors: Sequence[Value], **_: Any) -> list[Name]:
 
 
 @converts("meshgrid")
-def meshgrid(g: Graph, tensors: Sequence[Value], indexing: str) -> list[Name]:
+def meshgrid(g: Graph, tensors: Sequence[Value], indexing: str | None) -> list[Name]:
     axes = list(range(len(tensors)))
     if indexing == "xy" and len(axes) > 1:
         axes[:2] = [1, 0]

@@ -91,9 +91,9 @@ for _name, _dim_of in (("hsplit", lambda t: min(t.ndim - 1, 1)), ("vsplit", lamb
 
 
 @composition("meshgrid")
-def meshgrid(tensors: Any, indexing: str) -> tuple[Tensor, ...]:
+def meshgrid(tensors: Any, indexing: str | None) -> tuple[Tensor, ...]:
     """Return coordinate grids. If ``indexing`` is ``"xy"``, swap the first two dimensions."""
-    if indexing not in ("ij", "xy"):
+    if indexing not in (None, "ij", "xy"):
         raise RuntimeError(f"meshgrid: indexing must be one of 'xy' or 'ij', but received: {indexing}")
     listed = [t.reshape(-1) for t in _tensors(tensors)]
     shape = [t.shape[0] for t in listed]
