@@ -93,6 +93,27 @@ def test_foreach_pow_norm_and_other_functions_match_numpy():
     assert fb._foreach_add.__name__ == "_foreach_add" and fb._foreach_add is fb._foreach_add
 
 
+@pytest.mark.parametrize(
+    ("name", "operands", "expected"),
+    [
+        ("mul", {"scalar": 2.0}, 4.0),
+        ("add", {"scalars": [2.0, 3.0]}, 4.0),
+        ("add", {"other": [fb.ones(1), fb.ones(2)], "alpha": 3}, 5.0),
+        ("clamp_max", {"scalar": 1.0}, 1.0),
+        ("minimum", {"other": [fb.ones(1), fb.ones(2)]}, 1.0),
+        ("pow", {"exponent": 3.0}, 8.0),
+        ("lerp", {"weight": 0.5, "tensors1": [fb.ones(1), fb.ones(2)]}, 1.5),
+        ("addcmul", {"tensor1": [fb.ones(1), fb.ones(2)], "tensor2": [fb.ones(1), fb.ones(2)], "value": 2}, 4.0),
+    ],
+)
+def test_foreach_operators_accept_the_keywords_of_pytorch(name, operands, expected):
+    assert getattr(fb, f"_foreach_{name}")(self=[fb.full((1,), 2.0), fb.full((2,), 2.0)], **operands)[0] == expected
+    changed = [fb.full((1,), 2.0), fb.full((2,), 2.0)]
+    assert getattr(fb, f"_foreach_{name}_")(self=changed, **operands) is changed and changed[0] == expected
+    with pytest.raises(TypeError):
+        getattr(fb, f"_foreach_{name}")(changed, nothing=operands)
+
+
 def test_foreach_operators_reject_invalid_arguments():
     with pytest.raises(RuntimeError, match="same number of tensors, got 3 and 1"):
         fb._foreach_add(tensors(ARRAYS), [fb.ones(1)])

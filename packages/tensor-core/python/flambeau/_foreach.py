@@ -19,6 +19,9 @@ _OPERATORS = (
     *("tan", "tanh", "trunc", "add", "sub", "mul", "div", "pow", "lerp", "clamp_min", "clamp_max"),
 )
 _BOUNDS = {"maximum": "clamp_min", "minimum": "clamp_max"}  # operators that also accept numbers
+# Keywords for the operands after the first list, in the order of the operator's parameters.
+_KEYWORDS = {"lerp": ("tensors1", "weight", "weights"), "mm": ("mat2",)}
+_DEFAULT_KEYWORDS = ("other", "scalar", "scalars")
 
 
 def _one_per_tensor(tensors: Sequence[Tensor], operands: Any) -> Sequence[Any]:
@@ -37,21 +40,33 @@ def _call(operator: Callable[..., Any], tensors: Sequence[Tensor], *operands: An
     return tuple(operator(*row, **options) for row in rows)
 
 
-def _pow(base: Any, exponent: Any) -> tuple[Tensor, ...]:
-    if isinstance(base, (list, tuple)):
-        return _call(Tensor.pow, base, exponent)
-    return _call(lambda each: flambeau.pow(base, each), exponent)
+def _form(name: str, *, in_place: bool = False) -> Callable[..., tuple[Any, ...]]:
+    """Return the foreach form of the tensor method ``name``. Its operands can be keyword arguments, as in PyTorch."""
+    operator = getattr(Tensor, f"{name}_" if in_place else name)
+    keywords = _KEYWORDS.get(name, _DEFAULT_KEYWORDS)
+
+    def function(self: Sequence[Tensor], *operands: Any, **options: Any) -> tuple[Any, ...]:
+        named = [options.pop(keyword) for keyword in keywords if keyword in options]
+        return _call(operator, self, *operands, *named, **options)
+
+    return function
+
+
+def _pow(self: Any, exponent: Any) -> tuple[Tensor, ...]:
+    if isinstance(self, (list, tuple)):
+        return _call(Tensor.pow, self, exponent)
+    return _call(lambda each: flambeau.pow(self, each), exponent)
 
 
 def _pointwise_form(operator: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
     """Return the foreach form of ``addcmul`` or ``addcdiv``. Its factor is a number, a list of numbers or a vector."""
 
     def values(
-        tensors: Sequence[Tensor], first: Any, second: Any, value: Any = 1, *, scalars: Any = None
+        self: Sequence[Tensor], tensor1: Any, tensor2: Any, value: Any = 1, *, scalars: Any = None
     ) -> tuple[Any, ...]:
         given = value if scalars is None else scalars
         given = given.tolist() if isinstance(given, Tensor) else given
-        return _call(lambda t, a, b, v: operator(t, a, b, value=v), tensors, first, second, given)
+        return _call(lambda t, a, b, v: operator(t, a, b, value=v), self, tensor1, tensor2, given)
 
     return values
 
@@ -60,28 +75,28 @@ def _in_place(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that calls ``function`` and returns the list of tensors."""
 
     @functools.wraps(function)
-    def change(tensors: Sequence[Tensor], *operands: Any, **options: Any) -> Sequence[Tensor]:
-        function(tensors, *operands, **options)
-        return tensors
+    def change(self: Sequence[Tensor], *operands: Any, **options: Any) -> Sequence[Tensor]:
+        function(self, *operands, **options)
+        return self
 
     return change
 
 
-def _norm(tensors: Sequence[Tensor], ord: Any = 2, dtype: Any = None) -> tuple[Tensor, ...]:
-    return _call(lambda each: flambeau.linalg.vector_norm(each, ord, dtype=dtype), tensors)
+def _norm(self: Sequence[Tensor], ord: Any = 2, dtype: Any = None) -> tuple[Tensor, ...]:
+    return _call(lambda each: flambeau.linalg.vector_norm(each, ord, dtype=dtype), self)
 
 
-def _copy_(tensors: Sequence[Tensor], sources: Sequence[Tensor], non_blocking: bool = False) -> tuple[Any, ...]:
-    return _call(lambda to, source: to.copy_(source, non_blocking), tensors, sources)
+def _copy_(self: Sequence[Tensor], src: Sequence[Tensor], non_blocking: bool = False) -> tuple[Any, ...]:
+    return _call(lambda to, source: to.copy_(source, non_blocking), self, src)
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **{name: functools.partial(_call, getattr(Tensor, name)) for name in (*_OPERATORS, "mm", "max", "clone")},
-    **{name: functools.partial(_call, getattr(Tensor, of)) for name, of in _BOUNDS.items()},
+    **{name: _form(name) for name in (*_OPERATORS, "mm", "max", "clone")},
+    **{name: _form(of) for name, of in _BOUNDS.items()},
     **{name: _pointwise_form(getattr(Tensor, name)) for name in ("addcmul", "addcdiv")},
     **{f"{name}_": _pointwise_form(getattr(Tensor, f"{name}_")) for name in ("addcmul", "addcdiv")},
-    **{f"{name}_": functools.partial(_call, getattr(Tensor, f"{name}_")) for name in (*_OPERATORS, "zero")},
-    **{f"{name}_": functools.partial(_call, getattr(Tensor, f"{of}_")) for name, of in _BOUNDS.items()},
+    **{f"{name}_": _form(name, in_place=True) for name in (*_OPERATORS, "zero")},
+    **{f"{name}_": _form(of, in_place=True) for name, of in _BOUNDS.items()},
     "pow": _pow,
     "norm": _norm,
     "copy_": _copy_,
