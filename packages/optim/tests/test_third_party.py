@@ -131,6 +131,17 @@ def test_setstate_of_an_optimizer_subclass_is_called_by_load_state_dict():
     assert other.param_groups[0]["added_later"] is False
 
 
+def test_custom_optimizer_keeps_the_types_of_its_state_when_it_is_loaded():
+    optimizer, other = fresh(), Decaying([fb.ones(3, dtype=fb.bfloat16)], lr=0.1)
+    state = optimizer.state[optimizer.param_groups[0]["params"][0]]
+    state |= {"step": 3, "compensation": None, "history": [fb.ones(3), 2], "nested": {"step": fb.ones(1)}}
+    other.load_state_dict(optimizer.state_dict())
+    loaded = other.state[other.param_groups[0]["params"][0]]
+    assert loaded["step"] == 3 and isinstance(loaded["step"], int) and loaded["compensation"] is None
+    assert loaded["history"][0].dtype == fb.bfloat16 and loaded["history"][1] == 2
+    assert loaded["nested"]["step"].dtype == fb.float32 and loaded["nested"]["step"] is not state["nested"]["step"]
+
+
 def test_hooks_run_around_a_custom_step():
     seen = []
     optimizer = fresh()

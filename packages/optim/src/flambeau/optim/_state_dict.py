@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
@@ -34,7 +34,7 @@ def _with_indices(group: Group, numbers: Mapping[int, int]) -> Group:
 
 
 def load(
-    saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], numbers: set[str]
+    saved: Mapping[str, Any], groups: list[Group], defaults: Mapping[str, Any], numbers: set[str] | None
 ) -> tuple[defaultdict[Any, dict[str, Any]], list[Group]]:
     """Return the state of each parameter and the groups that ``saved`` describes. Do not change ``groups``.
 
@@ -42,7 +42,8 @@ def load(
         saved: the result of `save`, or a state of a PyTorch optimizer.
         groups: parameter groups of the optimizer.
         defaults: values of options that ``saved`` does not contain.
-        numbers: names of the state entries that are numbers. The other entries are tensors of the parameter's shape.
+        numbers: names of the state entries that become float32 tensors, or None for an optimizer that is written in
+            Python, which keeps the types of its entries.
     """
     check(saved, groups)
     saved_groups = saved["param_groups"]
@@ -113,19 +114,33 @@ def _names(group: Group) -> Group:
     return {"param_names": group["param_names"]} if "param_names" in group else {}
 
 
-def _converted_state(param: Tensor, entries: Mapping[str, Any], numbers: set[str]) -> dict[str, Any]:
+def _converted_state(param: Tensor, entries: Mapping[str, Any], numbers: set[str] | None) -> dict[str, Any]:
     """Return a copy of the state of one parameter, with tensors of the parameter's dtype and device.
 
-    The dtype changes only if the parameter is floating-point or complex. Entries in ``numbers``, such as step counts,
-    are not converted, but a Python number becomes a float32 tensor.
+    Entries in ``numbers``, such as step counts, are not converted, but a Python number becomes a float32 tensor.
     """
+    if numbers is None:
+        return {name: _fit(param, value, name) for name, value in entries.items()}
     fitted = {}
     for name, value in entries.items():
         if name in numbers:  # no conversion: in float16, a step count would stop at 2048
             fitted[name] = value.detach().clone() if isinstance(value, Tensor) else tensor(float(value), dtype=float32)
-        elif isinstance(value, Tensor):
-            dtype = param.dtype if param.is_floating_point() or param.is_complex() else value.dtype
-            fitted[name] = value.detach().clone().to(device=param.device, dtype=dtype)
         elif value is not None:  # PyTorch writes None for a buffer that does not exist
-            fitted[name] = deepcopy(value)
+            fitted[name] = _fit(param, value)
     return fitted
+
+
+def _fit(param: Tensor, value: Any, name: Any = None) -> Any:
+    """Return a deep copy of ``value``, whose tensors get the parameter's device, and its dtype if that is inexact.
+
+    A tensor with the name ``"step"`` is copied without conversion.
+    """
+    if isinstance(value, Tensor):
+        is_inexact = param.is_floating_point() or param.is_complex()
+        copy = value.detach().clone()
+        return copy if name == "step" else copy.to(param.device, param.dtype if is_inexact else value.dtype)
+    if isinstance(value, dict):
+        return {key: _fit(param, entry, key) for key, entry in value.items()}
+    if type(value) in (list, tuple, set, deque):
+        return type(value)(_fit(param, entry) for entry in value)
+    return deepcopy(value)

@@ -247,7 +247,7 @@ class Optimizer(Hooked):
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
         state_dict = self._filter_through_hooks("load_state_dict_pre", dict(state_dict))
-        numbers = {"step", *(_core._optimizer_scalars(self._rule) if self._rule else ())}
+        numbers = {"step", *_core._optimizer_scalars(self._rule)} if self._rule else None
         state, groups = _state_dict.load(state_dict, self.param_groups, self.defaults, numbers)
         self.__setstate__({"state": state, "param_groups": groups})
         self._call_hooks("load_state_dict_post")
