@@ -217,6 +217,7 @@ def test_private_names_of_the_compiler_and_of_rpc_exist(run):
         assert not torch._dynamo.is_compiling()
         torch._dynamo.reset_code_caches()
         torch._dynamo.config.cache_size_limit = 64
+        assert torch._disable_dynamo(len)([1, 2]) == 2 and torch._disable_dynamo(recursive=False)(len)("abc") == 3
         model = torch.nn.Linear(2, 2)
         assert isinstance(torch.compile(model), torch._dynamo.OptimizedModule)
         assert not isinstance(model, torch._dynamo.OptimizedModule)

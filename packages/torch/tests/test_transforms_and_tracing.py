@@ -37,6 +37,20 @@ def test_functorch_has_the_deprecated_make_functional(run):
     """)
 
 
+def test_private_modules_of_functorch_have_the_public_transforms(run):
+    pytest.importorskip("flambeau.func")
+    run("""
+        import torch
+        from torch._functorch.apis import grad, grad_and_value, vmap
+        from torch._functorch.eager_transforms import hessian, jacrev, jvp, vjp
+
+        assert vmap is torch.vmap and grad is torch.func.grad and grad_and_value is torch.func.grad_and_value
+        assert (hessian, jacrev, jvp, vjp) == (
+            torch.func.hessian, torch.func.jacrev, torch.func.jvp, torch.func.vjp
+        )
+    """)
+
+
 def test_libraries_can_extend_vmap_to_their_containers(run):
     pytest.importorskip("flambeau.func")
     run("""

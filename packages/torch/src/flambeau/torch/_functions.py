@@ -3,6 +3,7 @@
 The names are private functions, and dtypes and layouts that no tensor of flambeau can have.
 """
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import flambeau
@@ -29,6 +30,7 @@ __all__ = [
     "_convert_indices_from_coo_to_csr",
     "_convert_indices_from_csr_to_coo",
     "_debug_has_internal_overlap",
+    "_disable_dynamo",
     "_grouped_mm",
     "_has_compatible_shallow_copy_type",
     "_int_mm",
@@ -159,6 +161,12 @@ def _aminmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> tu
     """Return the minimum and maximum of all elements or along a dimension. This is the former name of ``aminmax``."""
     least, greatest = aminmax(input, dim=dim, keepdim=keepdim)
     return least, greatest
+
+
+def _disable_dynamo(fn: Callable[..., Any] | None = None, recursive: bool = True) -> Callable[..., Any]:
+    """Exclude a function from compilation; see `flambeau.compiler.disable`. Can be used as a decorator."""
+    disabled: Callable[..., Any] = flambeau.compiler.disable(fn, recursive)
+    return disabled
 
 
 def _has_compatible_shallow_copy_type(input: Tensor, from_: Tensor) -> bool:

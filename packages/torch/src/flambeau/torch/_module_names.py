@@ -47,6 +47,7 @@ _MOVED = {
     ),
     "torch.distributed._tensor": "flambeau.distributed.tensor",
     "torch._C._functorch": "flambeau.torch._transforms",
+    **dict.fromkeys(("torch._functorch.apis", "torch._functorch.eager_transforms"), "flambeau.func"),
     "torch._functorch.vmap": "flambeau.func._vmap",
     "torch._vmap_internals": "flambeau.torch._vmap_internals",
     "torch._functorch.make_functional": "flambeau.torch._functorch",
