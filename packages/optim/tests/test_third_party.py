@@ -207,6 +207,38 @@ def test_a_wrapping_optimizer_shares_the_groups_of_the_wrapped_one():
     assert base.param_groups[1] is given and len(given["params"]) == 2 and given["betas"] == (0.9, 0.999)
 
 
+def test_helpers_of_functional_optimizers_can_be_imported():
+    from flambeau.optim import optimizer as helpers
+
+    @helpers._disable_dynamo_if_unsupported(single_tensor_fn=len)
+    def step(params):
+        """Step."""
+        return params
+
+    assert step(3) == 3 and step.__doc__ == "Step."
+    names = ("params", "foreach", "fused", "maximize", "capturable", "differentiable")
+    assert all(getattr(helpers, f"_{name}_doc").startswith(f"{name} (") for name in names)
+    assert "cuda" in helpers._get_capturable_supported_devices()
+    helpers._device_dtype_check_for_fused(fb.ones(1))
+    with pytest.raises(RuntimeError, match="requires all the params to be floating point"):
+        helpers._device_dtype_check_for_fused(fb.ones(1, dtype=fb.int64))
+
+
+def test_scheduler_that_computes_its_rates_itself_warns_outside_of_step():
+    from flambeau.optim.lr_scheduler import LRScheduler, _enable_get_lr_call, _warn_get_lr_called_within_step
+
+    class Halved(LRScheduler):
+        def get_lr(self):
+            _warn_get_lr_called_within_step(self)
+            return [rate / 2 for rate in self.base_lrs]
+
+    schedule = Halved(fresh())
+    with _enable_get_lr_call(schedule) as entered:
+        assert entered is schedule and schedule.get_lr() == [0.05]
+    with pytest.warns(UserWarning, match="get_last_lr"):
+        schedule.get_lr()
+
+
 def test_private_names_of_optim_can_be_imported():
     from flambeau.optim.optimizer import _default_to_fused_or_foreach, _use_grad_for_differentiable
 

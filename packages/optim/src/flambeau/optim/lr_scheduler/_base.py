@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from flambeau import Tensor
@@ -30,6 +32,22 @@ def check_optimizer(optimizer: Any) -> None:
     """Raise TypeError if ``optimizer`` is not an Optimizer."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+
+
+def _warn_get_lr_called_within_step(lr_scheduler: LRScheduler) -> None:
+    """Warn that ``get_lr`` is called outside of ``step``, where it does not return the current rates."""
+    if not lr_scheduler._get_lr_called_within_step:
+        warnings.warn(GET_LAST_LR_WARNING, stacklevel=3)
+
+
+@contextlib.contextmanager
+def _enable_get_lr_call(o: LRScheduler) -> Iterator[LRScheduler]:
+    """Allow calls of ``get_lr`` without a warning inside a ``with`` block."""
+    o._get_lr_called_within_step = True
+    try:
+        yield o
+    finally:
+        o._get_lr_called_within_step = False
 
 
 class LRScheduler:
@@ -87,8 +105,7 @@ class LRScheduler:
 
         While ``self._is_initial`` is true, a scheduler that multiplies the current rates returns the rates unchanged.
         """
-        if not self._get_lr_called_within_step:
-            warnings.warn(GET_LAST_LR_WARNING, stacklevel=2)
+        _warn_get_lr_called_within_step(self)
         return self._rates()
 
     def _rates(self) -> list[float]:
@@ -113,11 +130,8 @@ class LRScheduler:
         self._set_rates(self._scheduled() if epoch is None else closed())
 
     def _scheduled(self) -> list[float]:
-        self._get_lr_called_within_step = True
-        try:
+        with _enable_get_lr_call(self):
             return self.get_lr()
-        finally:
-            self._get_lr_called_within_step = False
 
     def _set_rates(self, rates: list[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
