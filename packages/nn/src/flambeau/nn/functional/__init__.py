@@ -48,6 +48,7 @@ from flambeau._core import nn_max_unpool2d as max_unpool2d
 from flambeau._core import nn_max_unpool3d as max_unpool3d
 from flambeau._core import nn_pad as pad
 
+from ._activations import _get_softmax_dim as _get_softmax_dim
 from ._activations import (
     celu,
     celu_,
@@ -97,6 +98,9 @@ from ._distances import (
 from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
 from ._embedding import embedding, embedding_bag, one_hot
 from ._grouped import grouped_mm
+from ._helpers_of_torch import _canonical_mask as _canonical_mask
+from ._helpers_of_torch import _mha_shape_check as _mha_shape_check
+from ._helpers_of_torch import _none_or_dtype as _none_or_dtype
 from ._images import (
     fold,
     unfold,

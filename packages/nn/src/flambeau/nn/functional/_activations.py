@@ -253,7 +253,7 @@ def softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([0.5000, 0.5000])
     """
     if dim is None:
-        dim = _implicit_dim("softmax", input, _stacklevel)
+        dim = _get_softmax_dim("softmax", input.ndim, _stacklevel)
     return flambeau.softmax(input, dim, dtype=dtype)
 
 
@@ -264,7 +264,7 @@ def log_softmax(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dty
     tensor([-1.3133, -0.3133])
     """
     if dim is None:
-        dim = _implicit_dim("log_softmax", input, _stacklevel)
+        dim = _get_softmax_dim("log_softmax", input.ndim, _stacklevel)
     return flambeau.log_softmax(input, dim, dtype=dtype)
 
 
@@ -275,16 +275,17 @@ def softmin(input: Tensor, dim: int | None = None, _stacklevel: int = 3, dtype: 
     tensor([0.7311, 0.2689])
     """
     if dim is None:
-        dim = _implicit_dim("softmin", input, _stacklevel)
+        dim = _get_softmax_dim("softmin", input.ndim, _stacklevel)
     return flambeau.softmax(-input, dim, dtype=dtype)
 
 
-def _implicit_dim(name: str, input: Tensor, stacklevel: int) -> int:
+def _get_softmax_dim(name: str, ndim: int, stacklevel: int) -> int:
+    """Return the dimension that softmax uses if ``dim`` is not given, and warn that this is deprecated."""
     warnings.warn(
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
         stacklevel=stacklevel,
     )
-    return 0 if input.ndim in (0, 1, 3) else 1
+    return 0 if ndim in (0, 1, 3) else 1
 
 
 def gumbel_softmax(logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:

@@ -296,7 +296,11 @@ class _AdaptivePoolNd(Module):
         return options_of(self, "output_size")
 
 
-class AdaptiveAvgPool1d(_AdaptivePoolNd):
+class _AdaptiveAvgPoolNd(_AdaptivePoolNd):
+    pass
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     """The means of windows that divide the last dimension into ``output_size`` parts.
 
     >>> nn.AdaptiveAvgPool1d(2)(fb.zeros(1, 3, 8)).shape
@@ -306,7 +310,7 @@ class AdaptiveAvgPool1d(_AdaptivePoolNd):
     function = adaptive_avg_pool1d
 
 
-class AdaptiveAvgPool2d(_AdaptivePoolNd):
+class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     """The means of windows that divide an image into ``output_size`` parts.
 
     ``output_size`` is one number, or one number for each dimension. None keeps the size of a dimension.
@@ -319,7 +323,7 @@ class AdaptiveAvgPool2d(_AdaptivePoolNd):
     function = F.adaptive_avg_pool2d
 
 
-class AdaptiveAvgPool3d(_AdaptivePoolNd):
+class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     """`AdaptiveAvgPool2d` of a volume.
 
     >>> nn.AdaptiveAvgPool3d(2)(fb.zeros(1, 3, 8, 8, 8)).shape
