@@ -7,6 +7,7 @@ can read files that PyTorch saved. Loading does not run code from a file unless 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import warnings
@@ -290,6 +291,8 @@ def _open_to_read(f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManag
 if not TYPE_CHECKING:  # hidden from type checkers, which then report names that do not exist
 
     def __getattr__(name: str) -> Any:
+        if name == "pickle":  # libraries use it as a default of the argument pickle_module
+            return importlib.import_module("pickle")
         if name in __all__:
             from ._serialization import globals, lazy, options
 

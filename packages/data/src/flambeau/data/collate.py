@@ -20,6 +20,10 @@ _CANNOT_COLLATE = (
     "cannot collate {found}{where}: a sample may hold tensors, NumPy arrays, numbers, strings, and dicts, tuples, "
     "lists or dataclasses of these. Pass collate_fn=... to the DataLoader to make the batch yourself."
 )
+# Collate functions of other packages raise errors with this text.
+default_collate_err_msg_format = (
+    "default_collate: batch must contain tensors, numpy arrays, numbers, dicts or lists; found {}"
+)
 _RAGGED = (
     "cannot stack samples of different shapes{where}: {shapes}. All samples of a batch must have the same shape: "
     "resize or pad them, or pass collate_fn=... to the DataLoader."

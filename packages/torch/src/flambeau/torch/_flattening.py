@@ -5,7 +5,10 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+import flambeau
 from flambeau import Tensor, cat, cuda, dtype, layout
+from flambeau._serialization.rebuild import parameter as _rebuild_parameter
+from flambeau._serialization.rebuild import tensor_v2 as _rebuild_tensor_v2
 
 __all__ = [
     "ExceptionWrapper",
@@ -13,7 +16,10 @@ __all__ = [
     "_element_size",
     "_flatten_dense_tensors",
     "_get_available_device_type",
+    "_get_device_index",
+    "_rebuild_parameter",
     "_rebuild_sparse_tensor",
+    "_rebuild_tensor_v2",
     "_unflatten_dense_tensors",
 ]
 
@@ -71,6 +77,27 @@ def _flatten_dense_tensors(tensors: Iterable[Tensor]) -> Tensor:
 def _get_available_device_type() -> str | None:
     """Return ``"cuda"`` if there is a GPU, otherwise None."""
     return "cuda" if cuda.is_available() else None
+
+
+def _get_device_index(device: Any, optional: bool = False, allow_cpu: bool = False) -> int:
+    """Return the index of a device.
+
+    Args:
+        device: a device, its name, an index, or None.
+        optional: if True, return the index of the current GPU for a device without an index.
+        allow_cpu: if True, return -1 for the CPU.
+    Raises: ValueError for the CPU or a device without an index, unless the options allow them.
+    """
+    if isinstance(device, str):
+        device = flambeau.device(device)
+    if isinstance(device, flambeau.device) and device.type == "cpu":
+        if not allow_cpu:
+            raise ValueError(f"Expected a non cpu device, but got: {device}")
+        return -1
+    index: int | None = device.index if isinstance(device, flambeau.device) else device
+    if index is None and not optional:
+        raise ValueError(f"Expected a torch.device with a specified index or an integer, but got: {device}")
+    return cuda.current_device() if index is None else index
 
 
 def _unflatten_dense_tensors(flat: Tensor, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:

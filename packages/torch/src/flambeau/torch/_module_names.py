@@ -51,6 +51,7 @@ _MOVED = {
     "torch._functorch.vmap": "flambeau.func._vmap",
     "torch._vmap_internals": "flambeau.torch._vmap_internals",
     "torch._functorch.make_functional": "flambeau.torch._functorch",
+    "torch.backends.mha": "flambeau.torch._fast_paths",
     "torch._guards": "flambeau.torch._guards",
     "torch._jit_internal": "flambeau.torch._jit_names",
     "torch._library.infer_schema": "flambeau.library._schema",
