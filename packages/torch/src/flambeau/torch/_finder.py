@@ -74,6 +74,8 @@ def _attribute(module: ModuleType, path: str, getattribute: Callable[[str], Any]
         private = name.startswith("_") and not isinstance(module, _absent.AbsentModule)
         if not (private or is_tested) or _missing.is_from_import():
             return _find_in_other_module(path, name)
+    if name.startswith("_") and _missing.is_from_import() and (home := _interface.submodule_with(path, name)):
+        return _private_attribute(home, name)
     above = path.rpartition(".")[0]
     if isinstance(module, _absent.AbsentModule) and "." in above and name in _interface.names_of(above):
         return getattr(importlib.import_module(above), name)
@@ -88,6 +90,14 @@ def _own_attribute(module: ModuleType, name: str) -> Any:
     if getattribute is None:
         raise AttributeError(name)
     return getattribute(name)
+
+
+def _private_attribute(path: str, name: str) -> Any:
+    """Return a private name of the module ``path``, or a stand-in if flambeau does not have it."""
+    if _exists(path):
+        with contextlib.suppress(AttributeError):
+            return _own_attribute(importlib.import_module(path), name)
+    return _find_in_other_module(path, name)
 
 
 def _find_in_other_module(path: str, name: str) -> Any:

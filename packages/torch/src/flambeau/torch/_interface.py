@@ -63,6 +63,18 @@ def names_of(module: str) -> dict[str, Entry]:
     return entries
 
 
+def submodule_with(package: str, name: str) -> str | None:
+    """Return the direct submodule of a package that defines ``name``. A package can import it from there.
+
+    >>> submodule_with("torch.jit", "_get_trace_graph")
+    'torch.jit._trace'
+    """
+    for module in _lines():
+        if module.rpartition(".")[0] == package and (entry := names_of(module).get(name)) and entry.home == module:
+            return module
+    return None
+
+
 @functools.cache
 def _publishers() -> dict[tuple[str, str], list[str]]:
     """Return a dictionary from pairs of defining module and name to the modules that re-export the name."""
