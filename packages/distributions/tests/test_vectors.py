@@ -189,6 +189,17 @@ def test_batches_of_means_share_a_covariance(name):
     assert distribution.expand((5, 4)).covariance_matrix.shape == (5, 4, 3, 3)
 
 
+def test_helpers_of_multivariate_normal_broadcast_their_batches():
+    from flambeau.distributions.multivariate_normal import _batch_mahalanobis, _batch_mv, _precision_to_scale_tril
+
+    factors, vectors = RNG.standard_normal((4, 1, 3, 3)), RNG.standard_normal((2, 3))
+    factors = np.tril(factors) + 3 * np.eye(3)
+    close(_batch_mv(*tensors(factors, vectors)), (factors @ vectors[..., None])[..., 0])
+    solved = np.linalg.inv(factors) @ vectors[..., None]
+    close(_batch_mahalanobis(*tensors(factors, vectors)), (solved**2).sum((-2, -1)))
+    close(_precision_to_scale_tril(*tensors(np.linalg.inv(COVARIANCE))), FACTOR)
+
+
 def test_log_prob_supports_batches_of_covariances():
     factors = FACTOR * np.array([1.0, 2.0, 0.5, 3.0])[:, None, None]
     x = RNG.standard_normal((2, 4, 3))

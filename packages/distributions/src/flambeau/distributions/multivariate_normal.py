@@ -13,14 +13,18 @@ from .utils import lazy_property
 __all__ = ["MultivariateNormal"]
 
 
-def _squared_distance(scale_tril: Tensor, difference: Tensor) -> Tensor:
-    """Return the squared Mahalanobis distance ``|L**-1 d|**2`` for factors ``(*, N, N)`` and vectors ``(*, N)``."""
-    n, batch = scale_tril.shape[-1], scale_tril.shape[:-2]
-    if batch.numel() == 1:  # the same factor for all differences
-        columns = difference.reshape(-1, n).T
-        solved = fb.linalg.solve_triangular(scale_tril.reshape(n, n), columns, upper=False)
-        return solved.square().sum(0).reshape(fb.broadcast_shapes(difference.shape[:-1], batch))
-    return fb.linalg.solve_triangular(scale_tril, difference.unsqueeze(-1), upper=False).square().sum((-2, -1))
+def _batch_mv(bmat: Tensor, bvec: Tensor) -> Tensor:
+    """Multiply matrices ``(*, M, N)`` by vectors ``(*, N)``. The batch dimensions are broadcast."""
+    return (bmat @ bvec.unsqueeze(-1)).squeeze(-1)
+
+
+def _batch_mahalanobis(bL: Tensor, bx: Tensor) -> Tensor:
+    """Return the squared Mahalanobis distance ``|L**-1 x|**2`` for factors ``(*, N, N)`` and vectors ``(*, N)``."""
+    n, batch = bL.shape[-1], bL.shape[:-2]
+    if batch.numel() == 1:  # the same factor for all vectors
+        solved = fb.linalg.solve_triangular(bL.reshape(n, n), bx.reshape(-1, n).T, upper=False)
+        return solved.square().sum(0).reshape(fb.broadcast_shapes(bx.shape[:-1], batch))
+    return fb.linalg.solve_triangular(bL, bx.unsqueeze(-1), upper=False).square().sum((-2, -1))
 
 
 def _precision_to_scale_tril(precision: Tensor) -> Tensor:
@@ -119,12 +123,12 @@ class MultivariateNormal(Distribution):
     def rsample(self, sample_shape: Shape = Size()) -> Tensor:
         shape = self._extended_shape(sample_shape)
         epsilon = fb.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
-        return self.loc + (self._unbroadcasted_scale_tril @ epsilon.unsqueeze(-1)).squeeze(-1)
+        return self.loc + _batch_mv(self._unbroadcasted_scale_tril, epsilon)
 
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        distance = _squared_distance(self._unbroadcasted_scale_tril, value - self.loc)
+        distance = _batch_mahalanobis(self._unbroadcasted_scale_tril, value - self.loc)
         n: int = self._event_shape[0]
         return -0.5 * (n * math.log(2 * math.pi) + distance) - self._half_log_det()
 
