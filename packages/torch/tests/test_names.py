@@ -115,6 +115,7 @@ def test_every_module_of_pytorch_can_be_imported():
 
 
 def test_unsupported_names_can_be_imported_and_raise_when_used():
+    pytest.importorskip("flambeau.nn")  # QuantStub is a module
     printed = run("""
         from torch.ao.quantization import FakeQuantize, get_default_qconfig_mapping
         import torch.nested
