@@ -36,9 +36,12 @@ def test_mha_shape_check_tells_batched_from_unbatched_arguments():
     ("arguments", "message"),
     [
         ((fb.ones(4), SINGLE, SINGLE, None, None), "1-D query"),
-        ((BATCH, SINGLE, BATCH, None, None), "expected `key` to be 3-D, got 2-D"),
-        ((SINGLE, SINGLE, SINGLE, fb.ones(2, 5), None), "expected `key_padding_mask` to be `None` or 1-D, got 2-D"),
-        ((SINGLE, SINGLE, SINGLE, None, fb.ones(5)), "expected `attn_mask` to be `None`, 2-D or 3-D, got 1-D"),
+        ((BATCH, SINGLE, BATCH, None, None), "expected `key` and `value` to be 3-D but found 2-D and 3-D"),
+        (
+            (SINGLE, SINGLE, SINGLE, fb.ones(2, 5), None),
+            "`key_padding_mask` to be `None` or 1-D but found 2-D",
+        ),
+        ((SINGLE, SINGLE, SINGLE, None, fb.ones(5)), "expected `attn_mask` to be `None`, 2-D or 3-D but found 1-D"),
         ((SINGLE, SINGLE, SINGLE, None, fb.ones(3, 5, 5)), "Expected `attn_mask` shape"),
     ],
 )

@@ -78,6 +78,7 @@ from ._activations import (
 )
 from ._attention import _in_projection as _in_projection
 from ._attention import _in_projection_packed as _in_projection_packed
+from ._attention import _mha_shape_check as _mha_shape_check
 from ._attention import multi_head_attention_forward, scaled_dot_product_attention
 from ._classification import (
     cross_entropy,
@@ -99,7 +100,6 @@ from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, f
 from ._embedding import embedding, embedding_bag, one_hot
 from ._grouped import grouped_mm
 from ._helpers_of_torch import _canonical_mask as _canonical_mask
-from ._helpers_of_torch import _mha_shape_check as _mha_shape_check
 from ._helpers_of_torch import _none_or_dtype as _none_or_dtype
 from ._images import (
     fold,

@@ -160,7 +160,7 @@ def multi_head_attention_forward(
     >>> out.shape, weights.shape
     (flambeau.Size([3, 1, 4]), flambeau.Size([1, 3, 3]))
     """
-    batched = _is_batched(query, key, value, key_padding_mask, attn_mask, num_heads)
+    batched = _mha_shape_check(query, key, value, key_padding_mask, attn_mask, num_heads)
     if is_causal and attn_mask is None:
         raise RuntimeError("Need attn_mask if specifying the is_causal hint.")
     if not batched:
@@ -207,9 +207,10 @@ def _attend(
     return weights @ value, weights
 
 
-def _is_batched(
+def _mha_shape_check(
     query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None, mask: Tensor | None, num_heads: int
 ) -> bool:
+    """Check the numbers of dimensions, and return True if the arguments have a batch dimension."""
     if query.ndim not in (2, 3):
         raise AssertionError(
             f"query should be unbatched 2D or batched 3D tensor but received {query.ndim}-D query tensor"

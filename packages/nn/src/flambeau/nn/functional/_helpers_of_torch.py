@@ -3,7 +3,9 @@
 import warnings
 
 import flambeau
-from flambeau import Tensor, dtype, zeros
+from flambeau import Tensor, dtype
+
+from ._attention import _as_additive_mask
 
 
 def _canonical_mask(
@@ -27,9 +29,7 @@ def _canonical_mask(
             f"Support for mismatched {mask_name} and {other_name} is deprecated. Use same type for both instead.",
             stacklevel=2,
         )
-    if mask.is_floating_point():
-        return mask
-    return zeros(mask.shape, dtype=target_type, device=mask.device).masked_fill_(mask, float("-inf"))
+    return mask if mask.is_floating_point() else _as_additive_mask(mask, target_type)
 
 
 def _none_or_dtype(input: Tensor | None) -> dtype | None:
@@ -37,36 +37,3 @@ def _none_or_dtype(input: Tensor | None) -> dtype | None:
     if input is None or isinstance(input, Tensor):
         return None if input is None else input.dtype
     raise RuntimeError(f"input to _none_or_dtype() must be None or torch.Tensor, got {type(input).__name__}")
-
-
-def _mha_shape_check(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    key_padding_mask: Tensor | None,
-    attn_mask: Tensor | None,
-    num_heads: int,
-) -> bool:
-    """Return True if the arguments of attention have a batch dimension, False if they do not.
-
-    Raises: AssertionError if the numbers of dimensions are not consistent.
-    """
-    kind = {3: "batched (3-D)", 2: "unbatched (2-D)"}.get(query.dim())
-    if kind is None:
-        raise AssertionError(f"query should be unbatched 2D or batched 3D tensor but received {query.dim()}-D query")
-    for name, operand in (("key", key), ("value", value)):
-        if operand.dim() != query.dim():
-            raise AssertionError(f"For {kind} `query`, expected `{name}` to be {query.dim()}-D, got {operand.dim()}-D")
-    if key_padding_mask is not None and key_padding_mask.dim() != query.dim() - 1:
-        raise AssertionError(
-            f"For {kind} `query`, expected `key_padding_mask` to be `None` or {query.dim() - 1}-D, "
-            f"got {key_padding_mask.dim()}-D"
-        )
-    if attn_mask is not None and attn_mask.dim() not in (2, 3):
-        raise AssertionError(
-            f"For {kind} `query`, expected `attn_mask` to be `None`, 2-D or 3-D, got {attn_mask.dim()}-D"
-        )
-    expected = (num_heads, query.shape[0], key.shape[0])
-    if attn_mask is not None and query.dim() == 2 and attn_mask.dim() == 3 and attn_mask.shape != expected:
-        raise AssertionError(f"Expected `attn_mask` shape to be {expected} but got {attn_mask.shape}")
-    return query.dim() == 3
