@@ -18,6 +18,7 @@ add
 True
 """
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
@@ -34,7 +35,9 @@ __all__ = [
     "has_torch_function_unary",
     "has_torch_function_variadic",
     "is_tensor_like",
+    "is_tensor_method_or_property",
     "resolve_name",
+    "wrap_torch_function",
 ]
 
 _disabled_torch_function_impl = _core._disabled_torch_function_impl
@@ -216,6 +219,50 @@ def handle_torch_function(
     raise TypeError(
         f"no implementation found for '{public_api}' on types that implement __torch_function__: {list(types)}"
     )
+
+
+def wrap_torch_function(
+    dispatcher: Callable[..., Iterable[Any]],
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator with which ``__torch_function__`` can handle the calls of a function.
+
+    Args:
+        dispatcher: function with the parameters of the decorated function. It returns the arguments whose classes can
+            handle a call.
+
+    >>> class Metres:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+    ...         return f"{func.__name__} of {cls.__name__}"
+    >>> @fb.overrides.wrap_torch_function(lambda x: (x,))
+    ... def double(x):
+    ...     return 2 * x
+    >>> double(3), double(Metres())
+    (6, 'double of Metres')
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            relevant = tuple(dispatcher(*args, **kwargs))
+            if has_torch_function(relevant):
+                return handle_torch_function(wrapped, relevant, *args, **kwargs)
+            return function(*args, **kwargs)
+
+        return wrapped
+
+    return decorate
+
+
+def is_tensor_method_or_property(func: Any) -> bool:
+    """Return True if a function that ``__torch_function__`` receives is a method or a property of Tensor.
+
+    >>> import flambeau
+    >>> is_tensor_method_or_property(flambeau.Tensor.exp), is_tensor_method_or_property(flambeau.exp)
+    (True, False)
+    """
+    name = getattr(func, "__name__", "")
+    return name in ("__get__", "__set__") or getattr(Tensor, name, None) is func
 
 
 def is_tensor_like(inp: Any) -> bool:

@@ -8,9 +8,27 @@ from flambeau import Size, Tensor
 
 from . import constraints
 from .distribution import Distribution, Shape
+from .multivariate_normal import _batch_mahalanobis, _batch_mv
 from .utils import lazy_property
 
 __all__ = ["LowRankMultivariateNormal"]
+
+
+def _batch_capacitance_tril(W: Tensor, D: Tensor) -> Tensor:
+    """Return the lower Cholesky factor of the capacitance ``I + W^T diag(D)**-1 W``."""
+    identity = fb.eye(W.shape[-1], dtype=W.dtype, device=W.device)
+    return fb.linalg.cholesky(identity + W.mT / D.unsqueeze(-2) @ W)
+
+
+def _batch_lowrank_logdet(W: Tensor, D: Tensor, capacitance_tril: Tensor) -> Tensor:
+    """Return the logarithm of the determinant of ``W W^T + diag(D)``."""
+    return 2 * capacitance_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1) + D.log().sum(-1)
+
+
+def _batch_lowrank_mahalanobis(W: Tensor, D: Tensor, x: Tensor, capacitance_tril: Tensor) -> Tensor:
+    """Return the squared Mahalanobis distance ``x^T (W W^T + diag(D))**-1 x`` of vectors ``(*, N)``."""
+    weighted = x / D
+    return (x * weighted).sum(-1) - _batch_mahalanobis(capacitance_tril, _batch_mv(W.mT, weighted))
 
 
 class LowRankMultivariateNormal(Distribution):
@@ -50,9 +68,7 @@ class LowRankMultivariateNormal(Distribution):
         self.cov_diag = cov_diag.expand(batch_shape + event_shape)
         self._unbroadcasted_cov_factor, self._unbroadcasted_cov_diag = cov_factor, cov_diag
         super().__init__(batch_shape, event_shape, validate_args=validate_args)
-        weighted = cov_factor.mT / cov_diag.unsqueeze(-2)
-        identity = fb.eye(cov_factor.shape[-1], dtype=loc.dtype, device=loc.device)
-        self._capacitance_tril = fb.linalg.cholesky(identity + weighted @ cov_factor)
+        self._capacitance_tril = _batch_capacitance_tril(cov_factor, cov_diag)
 
     def expand(self, batch_shape: Shape, _instance: Any = None) -> "LowRankMultivariateNormal":
         new = self._expanded(LowRankMultivariateNormal, batch_shape, _instance)
@@ -98,6 +114,10 @@ class LowRankMultivariateNormal(Distribution):
         precision = self._unbroadcasted_cov_diag.reciprocal().diag_embed() - solved.mT @ solved
         return precision.expand(self._matrix_shape)
 
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return W, d and the Cholesky factor of the capacitance."""
+        return self._unbroadcasted_cov_factor, self._unbroadcasted_cov_diag, self._capacitance_tril
+
     def _solve(self, weighted: Tensor) -> Tensor:
         """Return ``L**-1 W^T weighted``, for columns ``(*, N, K)`` and the Cholesky factor ``L`` of the capacitance."""
         columns = self._unbroadcasted_cov_factor.mT @ weighted
@@ -110,8 +130,7 @@ class LowRankMultivariateNormal(Distribution):
         return (columns * weighted).sum((-2, -1)) - self._solve(weighted).square().sum((-2, -1))
 
     def _half_log_det(self) -> Tensor:
-        diagonal = self._capacitance_tril.diagonal(dim1=-2, dim2=-1)
-        return diagonal.log().sum(-1) + 0.5 * self._unbroadcasted_cov_diag.log().sum(-1)
+        return 0.5 * _batch_lowrank_logdet(*self._parts())
 
     def _covariance_factor(self) -> Tensor:
         """Return ``F`` with ``C = F F^T``."""
@@ -131,7 +150,8 @@ class LowRankMultivariateNormal(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         if self._validate_args:
             self._validate_sample(value)
-        distance = self._mahalanobis((value - self.loc).unsqueeze(-1))
+        factor, diagonal, capacitance_tril = self._parts()
+        distance = _batch_lowrank_mahalanobis(factor, diagonal, value - self.loc, capacitance_tril)
         return -0.5 * (self.loc.shape[-1] * math.log(2 * math.pi) + distance) - self._half_log_det()
 
     def entropy(self) -> Tensor:

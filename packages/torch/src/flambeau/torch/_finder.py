@@ -15,7 +15,7 @@ from typing import Any
 
 import flambeau
 from flambeau.random import use_pytorch_streams
-from flambeau.torch import _absent, _interface, _missing, _optree, _renaming
+from flambeau.torch import _absent, _helpers, _interface, _missing, _optree, _renaming
 from flambeau.torch._module_names import (
     ROOTS,
     WALKED,
@@ -65,6 +65,8 @@ def _attribute(module: ModuleType, path: str, getattribute: Callable[[str], Any]
             _install_getattr_below(value, f"{path}.{name}")
             _renaming.rename(value, path, name)
             return value
+    with contextlib.suppress(AttributeError):
+        return _helpers.find(path, name)
     is_tested = f"{path}.{name}" in _absent.TESTED
     if _exists(f"{path}.{name}") or (_interface.has_module(f"{path}.{name}") and not is_tested):
         return importlib.import_module(f"{path}.{name}")

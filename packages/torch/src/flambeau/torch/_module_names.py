@@ -14,6 +14,10 @@ _OPS_FILES = (
 _MOVED = {
     "torch._C": "flambeau.torch._private",
     "torch._tensor_str": "flambeau.torch._printing",
+    **dict.fromkeys(
+        ("torch._VF", "torch._C._VariableFunctions", "torch.nn.functional._VF"), "flambeau.torch._variable_functions"
+    ),
+    **dict.fromkeys(("torch.nn._reduction", "torch.nn.functional._Reduction"), "flambeau.torch._reductions"),
     "torch._C._autograd": "flambeau.torch._engine",
     "torch._C._functions": "flambeau.torch._nodes",
     "torch._C._nn": "flambeau.torch._nn",

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from flambeau import Tensor, _formatting, set_printoptions
+from flambeau import Tensor, _formatting, no_grad, set_printoptions
 from flambeau.overrides import DisableTorchFunctionSubclass
 
-__all__ = ["PRINT_OPTS", "_add_suffixes", "_str_intern", "_tensor_str", "printoptions"]
+__all__ = ["PRINT_OPTS", "_add_suffixes", "_str", "_str_intern", "_tensor_str", "printoptions"]
 
 
 class _Current:
@@ -40,6 +40,12 @@ def _str_intern(inp: Tensor, *, tensor_contents: str | None = None) -> str:
     """Return the text of a tensor, with ``tensor_contents``, if given, instead of the text of its elements."""
     with DisableTorchFunctionSubclass():
         return _formatting.format_tensor(inp, tensor_contents=tensor_contents)
+
+
+def _str(self: Tensor, *, tensor_contents: str | None = None) -> str:
+    """Return the text of a tensor and record no gradient. See `_str_intern`."""
+    with no_grad():
+        return _str_intern(self, tensor_contents=tensor_contents)
 
 
 def _add_suffixes(tensor_str: str, suffixes: list[str], indent: int, force_newline: bool) -> str:

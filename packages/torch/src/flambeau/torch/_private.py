@@ -11,17 +11,21 @@ from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
 from flambeau.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
 from flambeau.overrides import _is_mode_entered as _is_torch_function_mode_enabled
+from flambeau.torch._transforms import maybe_current_level
 
 __all__ = [
+    "DisableTorchFunction",
     "DisableTorchFunctionSubclass",
     "Future",
     "Generator",
     "Size",
+    "TensorBase",
     "_LinAlgError",
     "_TensorMeta",
     "_are_functorch_transforms_active",
     "_disabled_torch_dispatch_impl",
     "_disabled_torch_function_impl",
+    "_fft",
     "_get_accelerator",
     "_get_default_device",
     "_get_privateuse1_backend_name",
@@ -29,7 +33,9 @@ __all__ = [
     "_is_alias_of",
     "_is_torch_function_mode_enabled",
     "_is_tracing",
+    "_linalg",
     "_log_api_usage_once",
+    "_special",
     "device",
     "dtype",
     "has_lapack",
@@ -42,6 +48,7 @@ __all__ = [
 ]
 
 _TensorMeta: type = type(Tensor)
+TensorBase = Tensor  # PyTorch's base class of Tensor
 has_lapack = True  # matrix decompositions are available
 has_spectral = True  # Fourier transforms are available
 has_mkl = has_mkldnn = has_openmp = False  # flambeau does not use these libraries
@@ -64,8 +71,7 @@ def _log_api_usage_once(*_: Any) -> None:
 
 def _are_functorch_transforms_active() -> bool:
     """Return True while vmap runs, in which tensors may be batched. Other transforms use plain tensors."""
-    placeholders = sys.modules.get("flambeau.func._placeholders")
-    return placeholders is not None and bool(placeholders.maps.running)
+    return maybe_current_level() is not None
 
 
 def _is_alias_of(input: Tensor, other: Tensor) -> bool:
@@ -86,6 +92,34 @@ def _get_default_device() -> str:
 def _get_privateuse1_backend_name() -> str:
     """Return the default name that PyTorch gives to custom device types."""
     return "privateuseone"
+
+
+class DisableTorchFunction(DisableTorchFunctionSubclass):
+    """Context manager that disables ``__torch_function__`` of subclasses and of modes in the current thread."""
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self._modes: list[Any] = []
+        while _is_torch_function_mode_enabled():
+            self._modes.append(_core._pop_function_mode())
+
+    def __exit__(self, *error: object) -> None:
+        for mode in reversed(self._modes):
+            _core._push_function_mode(mode)
+        super().__exit__(*error)
+
+
+class _PrefixedFunctions:
+    """Functions of a module of flambeau, whose names have a prefix: ``torch._C._linalg.linalg_norm``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module(f"flambeau.{self._name}"), name.removeprefix(f"{self._name}_"))
+
+
+_fft, _linalg, _special = map(_PrefixedFunctions, ("fft", "linalg", "special"))
 
 
 def __getattr__(name: str) -> Any:

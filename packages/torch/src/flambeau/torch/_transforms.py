@@ -5,7 +5,14 @@ from typing import Any
 
 from flambeau import Tensor
 
-__all__ = ["get_unwrapped", "is_batchedtensor", "is_legacy_batchedtensor", "maybe_get_bdim", "maybe_get_level"]
+__all__ = [
+    "get_unwrapped",
+    "is_batchedtensor",
+    "is_legacy_batchedtensor",
+    "maybe_current_level",
+    "maybe_get_bdim",
+    "maybe_get_level",
+]
 
 
 def is_batchedtensor(tensor: Tensor) -> bool:
@@ -25,6 +32,12 @@ def get_unwrapped(tensor: Tensor) -> Tensor:
         raise RuntimeError("get_unwrapped expects a tensor that is batched inside vmap")
     values: Tensor = tensor.value  # type: ignore[attr-defined]
     return values
+
+
+def maybe_current_level() -> int | None:
+    """Return the number of vmaps that run inside each other, or None if none runs."""
+    placeholders = sys.modules.get("flambeau.func._placeholders")
+    return len(placeholders.maps.running) or None if placeholders else None
 
 
 def maybe_get_level(tensor: Tensor) -> int:

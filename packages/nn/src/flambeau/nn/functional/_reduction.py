@@ -15,17 +15,26 @@ Using a target size {target} with the input size {input} would broadcast both to
 prediction with every target. Give both the same shape: target.reshape(input.shape)."""
 
 
+def deprecated_reduction(
+    size_average: bool | None, reduce: bool | None, emit_warning: bool = True, stacklevel: int = 2
+) -> str:
+    """Return the reduction for two deprecated arguments of losses, and warn if ``emit_warning`` is True."""
+    reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
+    if emit_warning:
+        warnings.warn(
+            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
+            stacklevel=stacklevel + 1,
+        )
+    return reduction
+
+
 def chosen(reduction: str, size_average: bool | None = None, reduce: bool | None = None) -> str:
     """Return the reduction. The deprecated ``size_average`` and ``reduce`` override it.
 
     Raises: ValueError for an unknown reduction.
     """
     if size_average is not None or reduce is not None:
-        reduction = "none" if reduce is False else "sum" if size_average is False else "mean"
-        warnings.warn(
-            f"size_average and reduce args will be deprecated, please use reduction='{reduction}' instead.",
-            stacklevel=3,
-        )
+        reduction = deprecated_reduction(size_average, reduce, stacklevel=3)
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'none', 'mean' or 'sum'")
     return reduction

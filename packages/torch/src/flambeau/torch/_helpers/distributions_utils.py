@@ -1,0 +1,3 @@
+"""Helpers of ``torch.distributions.utils``."""
+
+_Number = (int, float, bool)
