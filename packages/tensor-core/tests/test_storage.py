@@ -205,6 +205,7 @@ def test_a_typed_storage_is_read_from_a_buffer_in_either_byte_order():
     assert fb.ComplexFloatStorage.from_buffer(struct.pack(">2f", 2.25, -1), "big").tolist() == [2.25 - 1j]
     assert fb.BoolStorage.from_buffer(b"\x00\x80\x01").tolist() == [False, True, True]
     assert fb.ByteStorage.from_buffer(data, count=2, offset=1).tolist() == [2, 3]
+    assert fb.UntypedStorage.from_buffer(data, "big", 1, 2, dtype=fb.int16).tolist() == [4, 3]
     with pytest.raises(ValueError, match="byte_order must be"):
         fb.ShortStorage.from_buffer(data)
     with pytest.raises(ValueError, match="3 bytes do not hold"):

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import flambeau as fb
+from flambeau import vision
 from flambeau.vision import io
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (3, 8, 9), dtype=np.uint8)
@@ -79,3 +80,10 @@ def test_decoding_a_damaged_image_raises_a_clear_error(tmp_path: Path) -> None:
 def test_invalid_arguments_are_rejected(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_pillow_is_the_only_image_backend() -> None:
+    vision.set_image_backend("PIL")
+    assert vision.get_image_backend() == "PIL"
+    with pytest.raises(ValueError, match="'accimage'"):
+        vision.set_image_backend("accimage")

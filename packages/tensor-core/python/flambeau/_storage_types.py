@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from flambeau import _core
-from flambeau._core import Tensor
+from flambeau._storage_buffers import elements
 from flambeau.storage import TypedStorage, UntypedStorage, from_file
 
 # PyTorch's legacy names of typed storages. PyTorch saves elements of other dtypes as untyped storages.
@@ -61,8 +60,8 @@ class _TypedStorageMeta(type):
 
     def from_file(cls, filename: str | os.PathLike[str], shared: bool = False, size: int = 0) -> TypedStorage:
         """Return the elements of a file. See `flambeau.from_file`."""
-        elements = from_file(filename, shared, size, dtype=cls.dtype)
-        return TypedStorage(wrap_storage=elements.untyped_storage(), dtype=cls.dtype)
+        mapped = from_file(filename, shared, size, dtype=cls.dtype)
+        return TypedStorage(wrap_storage=mapped.untyped_storage(), dtype=cls.dtype)
 
     def from_buffer(cls, buffer: Any, byte_order: str | None = None, count: int = -1, offset: int = 0) -> TypedStorage:
         """Return a copy of the elements in an object's buffer.
@@ -73,19 +72,8 @@ class _TypedStorageMeta(type):
             count: the number of elements. If negative, all elements after ``offset``.
             offset: the number of bytes to skip.
         """
-        item = cls.dtype.itemsize
-        if item == 1:
-            byte_order = "native"
-        elif byte_order not in ("native", "big", "little"):
-            raise ValueError(f"byte_order must be 'native', 'big' or 'little', got {byte_order!r}")
-        data = bytearray(memoryview(buffer).cast("B")[offset : None if count < 0 else offset + count * item])
-        if len(data) % item or (count >= 0 and len(data) < count * item):
-            raise ValueError(
-                f"from_buffer: {len(data)} bytes do not hold the requested elements of {cls.dtype}, which take {item} "
-                "bytes each"
-            )
-        elements = _elements(data, cls.dtype, byte_order not in ("native", sys.byteorder))
-        return TypedStorage(wrap_storage=elements.untyped_storage(), dtype=cls.dtype)
+        copied = elements(buffer, byte_order, count, offset, cls.dtype)
+        return TypedStorage(wrap_storage=copied.untyped_storage(), dtype=cls.dtype)
 
 
 class _GPUTypedStorageMeta(_TypedStorageMeta):
@@ -98,18 +86,6 @@ class _GPUTypedStorageMeta(_TypedStorageMeta):
         raise RuntimeError("from_buffer: Not available for CUDA storage")
 
     from_file = _new_with_weak_ptr = _new_shared_filename = from_buffer
-
-
-def _elements(data: bytearray, dtype: Any, swap: bool) -> Tensor:
-    if not data:
-        return _core.empty(0, dtype=dtype)
-    raw = _core._frombuffer(data, dtype=_core.uint8)
-    if dtype is _core.bool:
-        return raw != 0
-    if swap:
-        number = dtype.itemsize // (2 if dtype.is_complex else 1)
-        raw = raw.view(-1, number).flip(1).flatten()
-    return raw.view(dtype)
 
 
 def _storage_type(name: str, dtype: Any, is_cuda: bool) -> _TypedStorageMeta:

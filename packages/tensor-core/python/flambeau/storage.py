@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from flambeau import _core
 from flambeau._core import Tensor
+from flambeau._storage_buffers import elements
 from flambeau._storage_casts import StorageCasts
 
 if TYPE_CHECKING:
@@ -107,6 +108,24 @@ class UntypedStorage(StorageBase):
         made = cls(from_file(filename, shared, nbytes, dtype=_core.uint8))
         made._filename = os.fspath(filename) if shared and nbytes else None
         return made
+
+    @classmethod
+    def from_buffer(
+        cls, buffer: Any, byte_order: str | None = None, count: int = -1, offset: int = 0, *, dtype: Any
+    ) -> UntypedStorage:
+        r"""Return a copy of the bytes of elements in an object's buffer.
+
+        Args:
+            buffer: object with a buffer, such as ``bytes``.
+            byte_order: "native", "big" or "little" order of the bytes of an element. Required unless it has one byte.
+            count: the number of elements. If negative, all elements after ``offset``.
+            offset: the number of bytes to skip.
+            dtype: dtype of the elements.
+
+        >>> flambeau.UntypedStorage.from_buffer(b"\x00\x01", "big", dtype=flambeau.int16).tolist()
+        [1, 0]
+        """
+        return elements(buffer, byte_order, count, offset, dtype).untyped_storage()
 
     @property
     def filename(self) -> str | None:

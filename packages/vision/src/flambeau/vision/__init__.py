@@ -13,11 +13,41 @@ from flambeau import _suggestions
 if TYPE_CHECKING:
     from . import datasets, io, models, ops, transforms, tv_tensors, utils
 
-__all__ = ["datasets", "io", "models", "ops", "transforms", "tv_tensors", "utils"]
+__all__ = [
+    "datasets",
+    "get_image_backend",
+    "io",
+    "models",
+    "ops",
+    "set_image_backend",
+    "transforms",
+    "tv_tensors",
+    "utils",
+]
+
+
+def get_image_backend() -> str:
+    """Return the name of the library that loads images, which is Pillow.
+
+    >>> get_image_backend()
+    'PIL'
+    """
+    return "PIL"
+
+
+def set_image_backend(backend: str) -> None:
+    """Do nothing, because Pillow loads all images.
+
+    Raises: ValueError if ``backend`` is not "PIL".
+
+    >>> set_image_backend("PIL")
+    """
+    if backend != "PIL":
+        raise ValueError(f"Invalid backend {backend!r}: flambeau loads images with Pillow, 'PIL'")
 
 
 def _load(name: str) -> Any:
-    if name in __all__:
+    if name in __all__:  # a submodule
         return importlib.import_module(f"{__name__}.{name}")
     if name == "__version__":  # all packages have the same version
         return importlib.import_module("flambeau").__version__
