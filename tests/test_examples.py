@@ -19,6 +19,7 @@ from flambeau.vision import datasets, models
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
+TIMEOUT = 1800  # seconds, enough for the longest example beside eight busy processes
 SHAKESPEARE, CIFAR = DATA / "text" / "tinyshakespeare.txt", DATA / "cifar-10-batches-py"
 needs_cifar = pytest.mark.skipif(not CIFAR.exists(), reason="needs files of CIFAR-10 in ../shared/data")
 
@@ -39,7 +40,7 @@ def run(tmp_path: Path):
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=600,
+            timeout=TIMEOUT,
             check=False,
         )
         assert done.returncode == 0, done.stdout
@@ -235,7 +236,7 @@ def test_a_killed_example_resumes_and_reaches_the_same_result(name: str, text: P
         pytest.importorskip("gymnasium")
     options = [text if option == "TEXT" else option for option in RESUMED[name]]
     quiet = {"cwd": tmp_path, "stdout": subprocess.DEVNULL}
-    subprocess.run(command(name, "--output", "whole", *options), check=True, timeout=600, **quiet)
+    subprocess.run(command(name, "--output", "whole", *options), check=True, timeout=TIMEOUT, **quiet)
 
     checkpoint = tmp_path / "killed" / "checkpoint.safetensors"
     process = subprocess.Popen(command(name, "--output", "killed", *options), **quiet)
@@ -245,5 +246,5 @@ def test_a_killed_example_resumes_and_reaches_the_same_result(name: str, text: P
     process.kill()
     process.wait()
     assert checkpoint.exists()
-    subprocess.run(command(name, "--output", "killed", *options, "--resume"), check=True, timeout=600, **quiet)
+    subprocess.run(command(name, "--output", "killed", *options, "--resume"), check=True, timeout=TIMEOUT, **quiet)
     assert checkpoint.read_bytes() == (tmp_path / "whole" / "checkpoint.safetensors").read_bytes()
