@@ -152,7 +152,7 @@ class Misspelt(nn.Module):
     ("read", "message"),
     [
         (lambda model, _: model.fcc1, "'Misspelt' object has no attribute 'fcc1'; did you mean 'fc1'?"),
-        (lambda _, tensor: tensor.realu(), "'flambeau.Tensor' object has no attribute 'realu'; did you mean 'relu'?"),
+        (lambda _, tensor: tensor.realu(), "'Tensor' object has no attribute 'realu'; did you mean 'relu'?"),
     ],
 )
 def test_unknown_attributes_in_forward_suggest_the_closest_match(read, message):

@@ -87,7 +87,7 @@ def test_an_error_raised_by_python_gets_one_suggestion():
     error = error_of(fb.ones(1), "realu")
     _suggestions.complete(error)
     _suggestions.complete(error)
-    assert str(error) == "'flambeau.Tensor' object has no attribute 'realu'; did you mean 'relu'?"
+    assert str(error) == "'Tensor' object has no attribute 'realu'; did you mean 'relu'?"
     assert traceback.format_exception(error)[-1].count("id you mean") == 1
 
 
@@ -101,3 +101,17 @@ def test_other_attribute_errors_are_unchanged():
     error = AttributeError("no weights yet", name="weigth", obj=sys)
     _suggestions.complete(error)
     assert str(error) == "no weights yet"
+
+
+def test_an_error_of_broadcasting_names_the_last_dimension_that_differs():
+    text = (
+        r"size of tensor a \(3\) must match the size of tensor b \(4\) at non-singleton dimension 2: shapes \[5, 2, 3\]"
+    )
+    with pytest.raises(RuntimeError, match=text):
+        fb.ones(5, 2, 3) + fb.ones(4, 3, 4)
+
+
+def test_python_names_the_type_of_tensors_without_its_module():
+    with pytest.raises(TypeError, match="'Tensor' and 'str'"):
+        fb.ones(2) + "a"
+    assert repr(fb.Tensor) == "<class 'flambeau.Tensor'>"

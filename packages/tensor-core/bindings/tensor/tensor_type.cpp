@@ -452,6 +452,9 @@ void create_tensor_type() {
   PyType_Spec spec = {"flambeau.Tensor", sizeof(TensorObject), 0,
                       Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
   tensor_type = reinterpret_cast<PyTypeObject*>(checked(PyType_FromSpec(&spec)));
+  // In PyTorch, the class is defined in Python. Python's messages then name it "Tensor", without the module.
+  const Object name(checked(PyUnicode_FromString("Tensor")));
+  if (PyObject_SetAttrString(reinterpret_cast<PyObject*>(tensor_type), "__name__", name.get())) throw PythonError();
 }
 
 }  // namespace flambeau::python

@@ -108,7 +108,7 @@ Shape broadcast(const Shape& a, const Shape& b) {
   const Shape &longer = a.size() >= b.size() ? a : b, &shorter = a.size() >= b.size() ? b : a;
   Shape out = longer;
   const size_t shift = longer.size() - shorter.size();
-  for (size_t i = 0; i < shorter.size(); ++i) {
+  for (size_t i = shorter.size(); i-- > 0;) {
     const int64_t x = longer[shift + i], y = shorter[i];
     require(x == y || x == 1 || y == 1, "The size of tensor a (", a.size() >= b.size() ? x : y,
             ") must match the size of tensor b (", a.size() >= b.size() ? y : x, ") at non-singleton dimension ",
