@@ -252,7 +252,7 @@ def test_floating_point_results_have_a_derivative(name):
     assert differentiable == wanted, f"{name} gives floats: {bool(results)}; history: {differentiable}"
 
 
-@pytest.mark.parametrize("name", ["unique", "unique_consecutive", "histc", "geqrf", "linalg.ldl_factor"])
+@pytest.mark.parametrize("name", ["unique", "unique_consecutive", "geqrf", "linalg.ldl_factor"])
 def test_a_missing_derivative_raises_an_error(name):
     x = leaf(3, 3).requires_grad_()
     result, *_ = floating(operator.attrgetter(name)(fb)(x))
@@ -261,6 +261,18 @@ def test_a_missing_derivative_raises_an_error(name):
     with pytest.raises(NotImplementedError, match=rf"{name}\(\): the derivative is not implemented"):
         (result.sum() + x.sum()).backward()
     assert x.grad is None
+
+
+def test_the_derivative_of_weighted_counts_raises_an_error():
+    weights = fb.ones(3, requires_grad=True)
+    bins = fb.bincount(fb.tensor([0, 2, 2]), weights)
+    assert bins.requires_grad and bins.tolist() == [1, 0, 2]
+    with pytest.raises(NotImplementedError, match=r"bincount\(\): the derivative is not implemented"):
+        bins.sum().backward()
+
+
+def test_counts_of_equal_parts_do_not_require_grad():
+    assert not fb.histc(leaf(3, 3).requires_grad_(), 4).requires_grad
 
 
 def test_the_list_of_operators_without_a_derivative_is_minimal():

@@ -41,9 +41,7 @@ Tensor counted(int64_t bins, int64_t n, Bin bin) {
   return out;
 }
 
-}  // namespace
-
-Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
+Tensor bins_of(const Tensor& t, const Tensor& weights, int64_t minlength) {
   NoRecording off;
   require<NotImplementedError>(category(t.dtype()) == Category::Integer, "\"bincount\" not implemented for '",
                                t.dtype(), "'");
@@ -78,6 +76,14 @@ Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
                           [bin_index, w = w.data<double>()](double* sums, int64_t i) { sums[bin_index[i]] += w[i]; });
 }
 
+}  // namespace
+
+Tensor bincount(const Tensor& t, const Tensor& weights, int64_t minlength) {
+  Tensor bins = bins_of(t, weights, minlength);
+  if (is_floating(bins.dtype())) record_without_derivative("bincount", {&bins}, weights);
+  return bins;
+}
+
 const Operator bincount_operator({.signature = "bincount(input, weights=None, minlength=0)",
                                   .forms = kFunction | kMethod,
                                   .doc =
@@ -85,7 +91,8 @@ const Operator bincount_operator({.signature = "bincount(input, weights=None, mi
 
 With weights, sum the weights, in float32 or float64.
 
-Raises RuntimeError for negative elements. Not differentiable.)",
+Raises RuntimeError for negative elements. Not differentiable: a backward pass to the weights raises
+NotImplementedError.)",
                                   .forward = bincount,
                                   .reference = "np.bincount(input, weights, minlength)",
                                   .samples = "k(5, 20); k(5, 20), f(20), 8"});
@@ -115,7 +122,9 @@ Tensor histogram(const Tensor& x, int64_t bins, T first, T last) {
   });
 }
 
-Tensor counts_of(const Tensor& t, int64_t bins, double low, double high) {
+}  // namespace
+
+Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
   NoRecording off;
   require<NotImplementedError>(is_floating(t.dtype()), "\"histogram\" not implemented for '", t.dtype(), "'");
   require(bins > 0, "histc(): bins must be > 0, but got ", bins);
@@ -137,21 +146,13 @@ Tensor counts_of(const Tensor& t, int64_t bins, double low, double high) {
   return to(counts, t.dtype());
 }
 
-}  // namespace
-
-Tensor histc(const Tensor& t, int64_t bins, double low, double high) {
-  Tensor counts = counts_of(t, bins, low, high);
-  record_without_derivative("histc", {&counts}, t);
-  return counts;
-}
-
 const Operator histc_operator(
     {.signature = "histc(input, bins=100, min=0, max=0)",
      .forms = kFunction | kMethod | kOut | kExactOut,
      .doc =
          R"(Count the elements in each of `bins` equal parts of [min, max], in the dtype of the input.
 
-If min equals max, the range of the elements is used. Not differentiable: a backward pass raises NotImplementedError.)",
+If min equals max, the range of the elements is used. The result does not require grad.)",
      .forward = histc,
      .reference = "np.histogram(input, bins, (min, max))[0]",
      .samples = "f(30), 5, -1, 1"});
