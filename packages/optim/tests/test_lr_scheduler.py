@@ -220,6 +220,14 @@ def test_cyclic_lr_varies_the_learning_rate_and_the_momentum():
     assert rates_of(falling, 4)[1::2] == pytest.approx([1, 1 / 3])
 
 
+@pytest.mark.parametrize("kind", [lr_scheduler.CyclicLR, lr_scheduler.OneCycleLR])
+def test_schedules_with_momentum_save_which_option_holds_it(kind):
+    rates = (1.0, 3.0) if kind is lr_scheduler.CyclicLR else (1.0, 10)
+    for made, use_beta1 in ((optimizer(momentum=0.5), False), (optimizer(kind=optim.Adam), True)):
+        assert kind(made, *rates).state_dict()["use_beta1"] is use_beta1
+        assert "use_beta1" not in kind(made, *rates, cycle_momentum=False).state_dict()
+
+
 def test_one_cycle_lr_raises_and_lowers_the_learning_rate_once():
     made = optimizer(momentum=0.5)
     schedule = lr_scheduler.OneCycleLR(made, 1.0, total_steps=11, pct_start=0.3, anneal_strategy="linear")

@@ -22,20 +22,20 @@ _SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # amplitude
 class _WithMomentum(LRScheduler):
     """Base class of schedulers that may also set the momentum: ``momentum`` of SGD, or ``beta1`` of Adam."""
 
-    def _momentum_name(self) -> str:
-        for name in ("momentum", "betas"):
-            if name in self.optimizer.defaults:
-                return name
-        raise ValueError(
-            "optimizer must support momentum or beta1 with `cycle_momentum` option enabled; set cycle_momentum=False "
-            f"for {type(self.optimizer).__name__}"
-        )
+    def _find_momentum(self) -> None:
+        """Set ``use_beta1``, which says whether the momentum is the ``beta1`` of the optimizer."""
+        if not {"momentum", "betas"} & set(self.optimizer.defaults):
+            raise ValueError(
+                "optimizer must support momentum or beta1 with `cycle_momentum` option enabled; "
+                f"set cycle_momentum=False for {type(self.optimizer).__name__}"
+            )
+        self.use_beta1 = "betas" in self.optimizer.defaults
 
     def _set_momentum(self, group: dict[str, Any], value: float) -> None:
-        if "momentum" in self.optimizer.defaults:
-            group["momentum"] = value
-        else:
+        if self.use_beta1:
             group["betas"] = (value, *group["betas"][1:])
+        else:
+            group["momentum"] = value
 
 
 class CyclicLR(_WithMomentum):
@@ -101,7 +101,7 @@ class CyclicLR(_WithMomentum):
         self.scale_mode = scale_mode if scale_fn is not None else _SHAPES[mode][1]
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            self._momentum_name()
+            self._find_momentum()
             self.base_momentums = each_group(optimizer, "base_momentum", base_momentum)
             self.max_momentums = each_group(optimizer, "max_momentum", max_momentum)
             if last_epoch == -1:
@@ -204,7 +204,7 @@ class OneCycleLR(_WithMomentum):
                 group["min_lr"] = group["initial_lr"] / final_div_factor
         self.cycle_momentum = cycle_momentum
         if cycle_momentum:
-            self._momentum_name()
+            self._find_momentum()
             if last_epoch == -1:
                 self._set_limits(
                     each_group(optimizer, "base_momentum", base_momentum),
