@@ -138,6 +138,7 @@ def test_a_class_derived_from_script_module_runs_as_python():
     layer, state = Layer(Cell, 2), (fb.zeros(2), fb.zeros(2))
     out, (h, _) = layer(fb.ones(3, 2), state)
     assert out.tolist() == [[2, 2], [3, 3], [4, 4]] and h.tolist() == [3, 3]
+    assert repr(layer) == "Layer(\n  (cell): Cell()\n)"
     assert list(layer.state_dict()) == ["cell.weight"] and jit.script(layer) is layer
     assert copy.deepcopy(layer)(fb.ones(1, 2), state)[0].tolist() == [[2, 2]]
     with pytest.raises(NotImplementedError, match="Layer was not traced"):

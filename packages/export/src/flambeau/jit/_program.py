@@ -326,8 +326,8 @@ class ScriptModule(Module):
         write(f, program, constants, state, parameters, self.original_name, self.training, _extra_files)
 
     def extra_repr(self) -> str:
-        """Return the class name of the original module."""
-        return f"original_name={self.original_name}"
+        """Return the class name of the original module of a program."""
+        return f"original_name={self.original_name}" if "_program" in vars(self) else ""
 
 
 TopLevelTracedModule = TracedModule = ScriptModule
