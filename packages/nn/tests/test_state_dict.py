@@ -102,8 +102,8 @@ def test_a_failed_load_names_every_problem_and_changes_nothing():
     assert message.startswith("Error(s) in loading state_dict for Sequential:\n\t")
     assert 'Missing key(s) in state_dict: "0.weight" (nearest: "0.wieght"), "3.weight"' in message
     assert 'Unexpected key(s) in state_dict: "extra", "0.wieght" (nearest: "0.weight").' in message
-    assert "size mismatch for 1.bias: copying a param with shape [5] from checkpoint" in message
-    assert "the shape in current model is [4]" in message
+    assert "size mismatch for 1.bias: copying a param with shape flambeau.Size([5]) from checkpoint" in message
+    assert "the shape in current model is flambeau.Size([4])." in message
     assert '"3.bias": expected a Tensor from the checkpoint but received list' in message
     for name, value in values(target).items():
         np.testing.assert_array_equal(value, before[name])

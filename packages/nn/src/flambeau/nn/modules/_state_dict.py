@@ -379,8 +379,8 @@ def _mismatches(key: str, current: Tensor, value: Any) -> Iterator[str]:
         yield f'"{key}" is not initialised in the checkpoint, but is in the current model. {NO_SHAPE_YET}'
     elif not is_lazy(current) and tuple(value.shape) != tuple(current.shape):
         yield (
-            f"size mismatch for {key}: copying a param with shape {list(value.shape)} from checkpoint, "
-            f"the shape in current model is {list(current.shape)}."
+            f"size mismatch for {key}: copying a param with shape {value.shape} from checkpoint, "
+            f"the shape in current model is {current.shape}."
         )
 
 
