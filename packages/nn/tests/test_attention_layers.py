@@ -115,6 +115,17 @@ def test_causal_models_do_not_depend_on_later_positions():
     assert abs(after[:, 2:] - before[:, 2:]).max() > 1e-3
 
 
+@pytest.mark.parametrize("kind", [nn.Embedding, nn.EmbeddingBag])
+def test_a_subclass_of_embedding_can_initialise_the_table_and_clear_the_padding_row(kind):
+    class Ones(kind):
+        def reset_parameters(self):
+            nn.init.ones_(self.weight)
+            self._fill_padding_idx_with_zero()
+
+    assert Ones(3, 2, padding_idx=1).weight.tolist() == [[1, 1], [0, 0], [1, 1]]
+    assert Ones(2, 1).weight.tolist() == [[1], [1]]
+
+
 def test_embedding_selects_rows_and_rejects_invalid_indices():
     table = nn.Embedding(5, 3, padding_idx=-4)
     assert repr(table) == "Embedding(5, 3, padding_idx=1)"

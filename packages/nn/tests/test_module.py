@@ -481,10 +481,11 @@ def test_an_assignment_does_not_replace_a_member_that_pytorch_keeps(first, secon
     assert module.member is first
 
 
-def test_an_override_of_call_can_call_the_implementation():
+@pytest.mark.parametrize("name", ["_call_impl", "_wrapped_call_impl"])
+def test_an_override_of_call_can_call_the_implementation(name):
     class Doubled(nn.Linear):
         def __call__(self, *args, **kwargs):
-            return 2 * self._call_impl(*args, **kwargs)
+            return 2 * getattr(self, name)(*args, **kwargs)
 
     layer, seen = Doubled(2, 2), []
     layer.register_forward_hook(lambda module, args, output: seen.append(output))

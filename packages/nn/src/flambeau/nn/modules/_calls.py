@@ -47,7 +47,8 @@ class Caller(Tree):
             add_layer_path(error, cast("Module", self))
             raise
 
-    _call_impl = __call__  # libraries that override __call__ call the original method by this name
+    # libraries that override __call__ call the original method by these names
+    _call_impl = _wrapped_call_impl = __call__
 
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:

@@ -47,6 +47,9 @@ class _EmbeddingBase(Module):
     def reset_parameters(self) -> None:
         """Initialise the table again. The row ``padding_idx`` is set to zeros."""
         init.normal_(self.weight)
+        self._fill_padding_idx_with_zero()
+
+    def _fill_padding_idx_with_zero(self) -> None:  # subclasses with a different initialisation call this method
         if self.padding_idx is not None:
             with no_grad():
                 self.weight[self.padding_idx].fill_(0)
