@@ -159,6 +159,13 @@ def test_backend_flags_change_settings_within_a_block(name):
     assert module.enabled
 
 
+def test_flags_of_opt_einsum_can_be_set():
+    module = fb.backends.opt_einsum
+    former = module.set_flags(False, "optimal")
+    assert former == (True, "auto") and (module.enabled, module.strategy) == (False, "optimal")
+    assert module.set_flags(*former) == (False, "optimal") and module.set_flags() == former
+
+
 def test_flags_of_attention_backends_can_be_set():
     cuda = fb.backends.cuda
     with cuda.sdp_kernel(enable_flash=False, enable_cudnn=False):

@@ -16,6 +16,19 @@ def is_available() -> bool:
     return False
 
 
+def set_flags(_enabled: bool | None = None, _strategy: str | None = None) -> tuple[bool, str | None]:
+    """Change the settings that are not None, and return their previous values. They have no effect.
+
+    >>> fb.backends.opt_einsum.set_flags(True)
+    (True, 'auto')
+    """
+    global enabled, strategy
+    former = enabled, strategy
+    enabled = enabled if _enabled is None else _enabled
+    strategy = strategy if _strategy is None else _strategy
+    return former
+
+
 def flags(enabled: bool | None = None, strategy: str | None = None) -> AbstractContextManager[None]:
     """Return a context manager that changes the settings for a block. They have no effect."""
     module = sys.modules[__name__]
