@@ -367,6 +367,9 @@ def test_devices_have_a_type_and_an_index():
     assert (cpu.type, cpu.index, str(cpu), repr(cpu)) == ("cpu", None, "cpu", "device(type='cpu')")
     assert cpu == fb.device(cpu) and cpu != fb.device("cuda", 1) and hash(cpu) == hash(fb.zeros(1).device)
     assert str(fb.device("cuda:1")) == "cuda:1"
+    assert fb.device(device="cuda:1") == fb.device(device=fb.device("cuda:1")) == fb.device(type="cuda", index=1)
+    with pytest.raises(TypeError, match="device"):
+        fb.device(device="cuda", index=1)
     for wrong in ("gpu", "cuda:", "cuda:x", "cuda:-1"):
         with pytest.raises(RuntimeError, match=wrong):
             fb.device(wrong)

@@ -112,14 +112,17 @@ int gpu_number(int64_t number) {
   return int(number);
 }
 
-// device("cuda:0"), device("cuda", 0), device(0), device(another)
+// device("cuda:0"), device("cuda", 0), device(0), device(another), device(device=another)
 PyObject* construct_device(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     static const char* names[] = {"type", "index", nullptr};
     static const Parameter parameters[] = {{PyUnicode_InternFromString("type")}, {PyUnicode_InternFromString("index")}};
     PyObject *given = nullptr, *index = Py_None;
-    if (!kwargs && PyTuple_GET_SIZE(args) == 1)
+    const Py_ssize_t positional = PyTuple_GET_SIZE(args);
+    if (!kwargs && positional == 1)
       given = PyTuple_GET_ITEM(args, 0);
+    else if (kwargs && positional == 0 && PyDict_GET_SIZE(kwargs) == 1 && PyDict_GetItemString(kwargs, "device"))
+      given = PyDict_GetItemString(kwargs, "device");
     else if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:device", const_cast<char**>(names), &given, &index))
       return nullptr;
     if (given && is_device(given) && index == Py_None)
