@@ -37,3 +37,10 @@ def test_wrap_policies_of_fsdp_select_modules():
     assert by_function((1,), False, 0) and by_function((), True, 0) and not by_function((), False, 0)
     either = functools.partial(fsdp._or_policy, policies=[by_class, by_function])
     assert either([], False, 0) and either((1,), False, 0) and not either((), False, 0)
+
+
+def test_no_module_has_a_state_of_fsdp():
+    fsdp = importlib.import_module("flambeau.distributed.fsdp")
+    assert fsdp._get_module_state(object()) is None and not isinstance(object(), fsdp._FSDPState)
+    assert [each.name for each in fsdp.BackwardPrefetch] == ["BACKWARD_PRE", "BACKWARD_POST"]
+    assert fsdp.StateDictType["FULL_STATE_DICT"] in fsdp.StateDictType

@@ -50,6 +50,11 @@ def test_private_names_of_pytorch_can_be_imported(run):
             assert "size is inconsistent with indices" in str(error)
         else:
             raise AssertionError
+        data, sizes = torch._pack_padded_sequence(torch.tensor([[1, 2], [3, 0]]), torch.tensor([2, 1]), True)
+        assert data.tolist() == [1, 3, 2] and sizes.tolist() == [2, 1]
+        padded, lengths = torch._pad_packed_sequence(data, sizes, True, -1.0, 3)
+        assert padded.tolist() == [[1, 2, -1], [3, -1, -1]] and lengths.tolist() == [2, 1]
+        assert torch._pad_packed_sequence(data, sizes, False, 0.0)[0].tolist() == [[1, 3], [2, 0]]
         rows, columns, values = torch.tensor([0, 1, 2]), torch.tensor([1, 0]), torch.tensor([1.0, 2.0])
         blocks = values.reshape(2, 1, 1)
         for name, size, of_values in (
@@ -223,7 +228,9 @@ def test_private_names_of_the_compiler_and_of_rpc_exist(run):
         assert isinstance(torch.compile(model), torch._dynamo.OptimizedModule)
         assert not isinstance(model, torch._dynamo.OptimizedModule)
         x = torch.ones(2, 3)
-        torch._dynamo.mark_dynamic(x, 0)
+        utils = torch._dynamo.utils
+        with utils.disable_cache_limit(), utils.maybe_enable_compiled_autograd(False):
+            torch._dynamo.mark_dynamic(x, 0)
         torch._dynamo.maybe_mark_dynamic(x, [0, 1])
         torch._dynamo.mark_static(x)
         try:
@@ -255,6 +262,19 @@ def test_private_names_of_the_compiler_and_of_rpc_exist(run):
             raise AssertionError
         from torch.distributed import rpc
         assert not rpc.is_available()
+        """
+    )
+
+
+def test_type_aliases_of_pytorch_can_be_imported(run):
+    run(
+        """
+        import torch
+        from torch.types import Device, IntLikeType, Number, _device, _dispatchkey, _int, _qscheme, _size, _symsize
+        from torch.types import BoolLikeType, FloatLikeType, PySymType, _TensorOrTensorsOrGradEdge, py_sym_types
+        assert _int is int and _device is torch.device and Number == int | float | bool
+        assert isinstance(2, IntLikeType) and isinstance(True, BoolLikeType) and not isinstance(2, py_sym_types)
+        assert isinstance(_qscheme, type) and str not in FloatLikeType.__args__
         """
     )
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from flambeau import dtype
 
 __all__ = [
+    "BackwardPrefetch",
     "CPUOffload",
     "CPUOffloadPolicy",
     "FSDPModule",
@@ -17,6 +18,7 @@ __all__ = [
     "MixedPrecisionPolicy",
     "OffloadPolicy",
     "ShardingStrategy",
+    "StateDictType",
     "fully_shard",
     "lambda_auto_wrap_policy",
     "transformer_auto_wrap_policy",
@@ -92,6 +94,21 @@ class ShardingStrategy(enum.Enum):
     _HYBRID_SHARD_ZERO2 = enum.auto()
 
 
+class BackwardPrefetch(enum.Enum):
+    """Choice of the time to collect the parameters of the next layer. See `ShardingStrategy`."""
+
+    BACKWARD_PRE = enum.auto()
+    BACKWARD_POST = enum.auto()
+
+
+class StateDictType(enum.Enum):
+    """Choice of the tensors in the state of a sharded model. See `ShardingStrategy`."""
+
+    FULL_STATE_DICT = enum.auto()
+    LOCAL_STATE_DICT = enum.auto()
+    SHARDED_STATE_DICT = enum.auto()
+
+
 class FullyShardedDataParallel:
     """Class of sharded models in PyTorch, for ``isinstance`` checks only. flambeau does not support them.
 
@@ -114,6 +131,14 @@ class FSDPModule:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise NotImplementedError(_NONE)
+
+
+class _FSDPState(FSDPModule):
+    """Class of the states of sharded modules, for ``isinstance`` checks only."""
+
+
+def _get_module_state(module: Any) -> None:
+    """Return None: no module is sharded."""
 
 
 def transformer_auto_wrap_policy(

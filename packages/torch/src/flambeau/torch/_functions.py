@@ -3,6 +3,7 @@
 The names are private functions, and dtypes and layouts that no tensor of flambeau can have.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -35,6 +36,8 @@ __all__ = [
     "_has_compatible_shallow_copy_type",
     "_int_mm",
     "_log_softmax_backward_data",
+    "_pack_padded_sequence",
+    "_pad_packed_sequence",
     "_scaled_mm",
     "_segment_reduce",
     "_softmax_backward_data",
@@ -232,3 +235,21 @@ def _validate_sparse_bsr_tensor_args(crow_indices: Tensor, col_indices: Tensor, 
 def _validate_sparse_bsc_tensor_args(ccol_indices: Tensor, row_indices: Tensor, values: Tensor, size: Any) -> None:
     """Raise RuntimeError unless the arguments are the parts of a BSC tensor."""
     _validate_sparse_compressed_tensor_args(ccol_indices, row_indices, values, size, flambeau.sparse_bsc)
+
+
+def _pack_padded_sequence(input: Tensor, lengths: Tensor, batch_first: bool) -> tuple[Tensor, Tensor]:
+    """Return the data and the batch sizes of `pack_padded_sequence` of sorted sequences."""
+    packed = importlib.import_module("flambeau.nn.utils.rnn").pack_padded_sequence(input, lengths, batch_first)
+    return packed.data, packed.batch_sizes
+
+
+def _pad_packed_sequence(
+    data: Tensor, batch_sizes: Tensor, batch_first: bool, padding_value: float, total_length: int = -1
+) -> tuple[Tensor, Tensor]:
+    """Return the padded sequences and their lengths, like `pad_packed_sequence`."""
+    rnn = importlib.import_module("flambeau.nn.utils.rnn")
+    length = total_length if total_length > 0 else None
+    padded: tuple[Tensor, Tensor] = rnn.pad_packed_sequence(
+        rnn.PackedSequence(data, batch_sizes), batch_first, padding_value, length
+    )
+    return padded

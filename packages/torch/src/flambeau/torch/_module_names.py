@@ -23,6 +23,7 @@ _MOVED = {
     "torch._C._nn": "flambeau.torch._nn",
     "torch.nn.functional.grad": "flambeau.nn.grad",
     "torch._utils": "flambeau.torch._flattening",
+    "torch.types": "flambeau.torch._types",
     "torch.utils._import_utils": "flambeau.torch._imports",
     "torch.distributed.constants": "flambeau.distributed",
     **dict.fromkeys(
@@ -30,6 +31,7 @@ _MOVED = {
         "flambeau.torch._dynamo",
     ),
     "torch._dynamo.testing": "flambeau.torch._dynamo_testing",
+    "torch._dynamo.utils": "flambeau.torch._dynamo_utils",
     "torch._logging": "flambeau.torch._logs",
     "torch._higher_order_ops": "flambeau.torch._scans",
     **{
@@ -44,6 +46,8 @@ _MOVED = {
         (
             "torch.distributed._composable",
             "torch.distributed._composable.fsdp",
+            "torch.distributed._composable_state",
+            "torch.distributed.fsdp._common_utils",
             "torch.distributed.fsdp.fully_sharded_data_parallel",
             "torch.distributed.fsdp.wrap",
         ),
