@@ -182,7 +182,8 @@ def test_an_error_in_a_step_ends_the_record():
 
 
 def test_profiling_a_gpu_warns_and_reports_cpu_times():
-    activities = [alias.ProfilerActivity.CPU, alias.ProfilerActivity.CUDA]
+    activities = list(alias.ProfilerActivity)
+    assert {each.name for each in activities} == {"CPU", "XPU", "MTIA", "CUDA", "HPU", "PrivateUse1"}
     with pytest.warns(UserWarning, match="does not record GPU activities"):
         profiled = run(alias.profile(activities=activities), 3)
     assert alias.supported_activities() == {alias.ProfilerActivity.CPU}

@@ -43,14 +43,18 @@ def _is_running() -> bool:
 
 
 class ProfilerActivity(enum.Enum):
-    """Activities to profile. Only CPU is supported. CUDA issues a warning.
+    """Activities to profile. Only CPU is supported. The other activities issue a warning.
 
     >>> fb.profiler.supported_activities()
     {<ProfilerActivity.CPU: 'cpu'>}
     """
 
     CPU = "cpu"
+    XPU = "xpu"
+    MTIA = "mtia"
     CUDA = "cuda"
+    HPU = "hpu"
+    PrivateUse1 = "privateuse1"
 
 
 class Event(NamedTuple):
