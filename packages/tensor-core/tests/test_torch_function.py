@@ -303,6 +303,8 @@ def test_the_innermost_torch_function_mode_is_called_first():
     mode = Named("both", heard)
     with Named("outer", heard), mode, mode:
         fb.ones(1)
+        assert overrides._get_current_function_mode() is mode
+    assert overrides._get_current_function_mode() is None
     assert heard == [("both", "ones"), ("both", "ones"), ("outer", "ones")]
 
 

@@ -6,7 +6,14 @@ import pytest
 def test_device_indices_follow_the_options(run):
     run("""
         import torch
-        from torch._utils import _get_device_index
+        from torch._utils import _get_device_index, _get_device_module
+        assert _get_device_module("cuda") is torch.cuda
+        try:
+            _get_device_module("gpu")
+        except RuntimeError as error:
+            assert "does not have a corresponding module" in str(error)
+        else:
+            raise AssertionError
 
         assert _get_device_index("cuda:1") == 1 and _get_device_index(2) == 2
         assert _get_device_index(torch.device("cpu"), allow_cpu=True) == -1

@@ -112,14 +112,19 @@ class BaseTorchFunctionMode(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
+def _get_current_function_mode() -> TorchFunctionMode | None:
+    """Return the innermost active `TorchFunctionMode` of this thread, or None."""
+    try:
+        mode: TorchFunctionMode = _core._pop_function_mode()
+    except RuntimeError:  # no mode is active
+        return None
+    _core._push_function_mode(mode)
+    return mode
+
+
 def _is_mode_entered() -> bool:
     """Return True if a `TorchFunctionMode` is active in this thread."""
-    try:
-        mode = _core._pop_function_mode()
-    except RuntimeError:  # no mode is active
-        return False
-    _core._push_function_mode(mode)
-    return True
+    return _get_current_function_mode() is not None
 
 
 def _call_mode(public_api: Callable[..., Any], *args: Any) -> Any:

@@ -3,6 +3,7 @@
 import sys
 import traceback
 from collections.abc import Iterable, Sequence
+from types import ModuleType
 from typing import Any, NoReturn
 
 import flambeau
@@ -17,6 +18,7 @@ __all__ = [
     "_flatten_dense_tensors",
     "_get_available_device_type",
     "_get_device_index",
+    "_get_device_module",
     "_rebuild_parameter",
     "_rebuild_sparse_tensor",
     "_rebuild_tensor_v2",
@@ -77,6 +79,14 @@ def _flatten_dense_tensors(tensors: Iterable[Tensor]) -> Tensor:
 def _get_available_device_type() -> str | None:
     """Return ``"cuda"`` if there is a GPU, otherwise None."""
     return "cuda" if cuda.is_available() else None
+
+
+def _get_device_module(device_type: str) -> ModuleType:
+    """Return the module of a type of device, such as `flambeau.cuda`. Raises RuntimeError if there is none."""
+    module: ModuleType | None = getattr(flambeau, device_type, None)
+    if module is None:
+        raise RuntimeError(f"Device '{device_type}' does not have a corresponding module flambeau.{device_type}.")
+    return module
 
 
 def _get_device_index(device: Any, optional: bool = False, allow_cpu: bool = False) -> int:
