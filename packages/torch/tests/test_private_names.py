@@ -274,6 +274,7 @@ def test_type_aliases_of_pytorch_can_be_imported(run):
         from torch.types import BoolLikeType, FloatLikeType, PySymType, _TensorOrTensorsOrGradEdge, py_sym_types
         assert _int is int and _device is torch.device and Number == int | float | bool
         assert isinstance(2, IntLikeType) and isinstance(True, BoolLikeType) and not isinstance(2, py_sym_types)
+        assert {"Number", "_int", "_qscheme"} <= set(dir(torch.types))
         assert isinstance(_qscheme, type) and str not in FloatLikeType.__args__
         """
     )

@@ -27,3 +27,7 @@ _TensorOrTensorsOrGradEdge: TypeAlias = Union[Tensor, Sequence[Tensor], "Gradien
 
 def __getattr__(name: str) -> Any:
     return getattr(types, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *dir(types)})
