@@ -60,3 +60,9 @@ def test_adaptive_average_pools_have_a_common_base_class():
 
     assert all(issubclass(kind, _AdaptiveAvgPoolNd) for kind in (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool3d))
     assert not issubclass(nn.AdaptiveMaxPool2d, _AdaptiveAvgPoolNd)
+
+
+def test_no_grad_embedding_renorm_scales_the_selected_rows():
+    weight = fb.tensor([[3.0, 4.0], [6.0, 8.0], [0.3, 0.4]], requires_grad=True)
+    assert F._no_grad_embedding_renorm_(weight, fb.tensor([0, 2]), 1.0, 2.0) is None
+    assert weight.detach().flatten().tolist() == pytest.approx([0.6, 0.8, 6, 8, 0.3, 0.4], rel=1e-6)

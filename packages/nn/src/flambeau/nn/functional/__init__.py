@@ -97,6 +97,7 @@ from ._distances import (
     triplet_margin_with_distance_loss,
 )
 from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
+from ._embedding import _no_grad_embedding_renorm_ as _no_grad_embedding_renorm_
 from ._embedding import embedding, embedding_bag, one_hot
 from ._grouped import grouped_mm
 from ._helpers_of_torch import _canonical_mask as _canonical_mask

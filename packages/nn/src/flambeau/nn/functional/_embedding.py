@@ -10,6 +10,11 @@ from flambeau import Tensor, _core
 _MODES = {"sum": 0, "mean": 1, "max": 2}
 
 
+def _no_grad_embedding_renorm_(weight: Tensor, input: Tensor, max_norm: float, norm_type: float) -> None:
+    """Scale the selected rows of ``weight`` in place, without gradient, such that no norm exceeds ``max_norm``."""
+    flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
+
+
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Return one-hot vectors: for each index in ``tensor``, a vector with 1 at this index and 0 elsewhere.
 
@@ -53,7 +58,7 @@ def embedding(
         raise AssertionError(f"Padding_idx must be within num_embeddings ({weight.shape[0]}), got {padding_idx}")
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
-        flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
+        _no_grad_embedding_renorm_(weight, input, max_norm, norm_type)
     if sparse:
         from . import _sparse_rows
 
@@ -122,7 +127,7 @@ def embedding_bag(
         )
     padding = _padding_row(padding_idx, weight)
     if max_norm is not None:
-        flambeau.embedding_renorm_(weight.detach(), input, max_norm, norm_type)
+        _no_grad_embedding_renorm_(weight, input, max_norm, norm_type)
     if sparse:
         from . import _sparse_rows
 
