@@ -280,3 +280,12 @@ def test_private_optimizer_helpers_work():
     params, grads = [fb.ones(2), fb.ones(2, dtype=fb.complex64)], [fb.zeros(2), fb.zeros(2, dtype=fb.complex64)]
     _view_as_real(params, grads)
     assert [t.shape for t in (*params, *grads)] == [(2,), (2, 2), (2,), (2, 2)]
+
+
+@pytest.mark.parametrize("name", ["_accelerator_graph_capture_health_check", "_cuda_graph_capture_health_check"])
+def test_a_step_can_check_for_the_capture_of_graphs(name):
+    class Checked(Optimizer):
+        def step(self, closure=None):
+            getattr(self, name)()
+
+    Checked([fb.ones(2, requires_grad=True)], {"capturable": False}).step()

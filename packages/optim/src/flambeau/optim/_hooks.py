@@ -65,6 +65,11 @@ class Hooked:
     def _patch_step_function(self) -> None:
         """Do nothing, because every step already runs the hooks. Optimizers of other packages call this method."""
 
+    def _accelerator_graph_capture_health_check(self) -> None:
+        """Do nothing: steps do not depend on ``capturable``. Optimizers of other packages call this method."""
+
+    _cuda_graph_capture_health_check = _accelerator_graph_capture_health_check  # the name in older versions of PyTorch
+
     def _table(self, kind: str) -> Hooks:
         tables: dict[str, Hooks] = vars(self).setdefault("_hooks", {})
         return tables.setdefault(kind, OrderedDict())
