@@ -130,3 +130,15 @@ def test_group_tensors_by_device_and_dtype_returns_groups_with_indices():
     assert list(groups) == [(cpu, fb.float32), (cpu, fb.float64)]
     (lists, indices) = groups[cpu, fb.float32]
     assert lists[0][1] is params[2] and lists[1] == [None, 2] and indices == [0, 2]
+
+
+def test_lists_that_are_neither_true_nor_false_are_accepted():
+    class Tensors(list):
+        def __bool__(self):
+            raise RuntimeError("ambiguous")
+
+    tensors = Tensors([fb.ones(2), fb.zeros(1)])
+    fb._foreach_add_(tensors, tensors, alpha=2)
+    assert [each.tolist() for each in tensors] == [[3, 3], [0]]
+    with pytest.raises(RuntimeError, match="at least one tensor"):
+        fb._foreach_neg(Tensors())

@@ -34,7 +34,7 @@ def _one_per_tensor(tensors: Sequence[Tensor], operands: Any) -> Sequence[Any]:
 
 
 def _call(operator: Callable[..., Any], tensors: Sequence[Tensor], *operands: Any, **options: Any) -> tuple[Any, ...]:
-    if not tensors:
+    if len(tensors) == 0:  # a subclass of list may not be convertible to bool
         raise RuntimeError("Tensor list must have at least one tensor.")
     rows = zip(tensors, *(_one_per_tensor(tensors, other) for other in operands), strict=True)
     return tuple(operator(*row, **options) for row in rows)
