@@ -491,3 +491,21 @@ def test_overlapping_traces_in_two_threads_restore_len():
     traced = fb.jit.trace(second, fb.ones(3), check_trace=False)
     assert traced(fb.ones(5)).tolist() == [5.0] * 5
     assert len is original_len
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.permute(dims=(1, 0)) * 2,
+        lambda x: fb.permute(x, dims=(1, 0)) * 2,
+        lambda x: x.view(size=(3, 2)) * 2,
+        lambda x: x.expand(size=(4, 2, 3)) * 2,
+        lambda x: x.repeat(repeats=(2, 1)) * 2,
+        lambda x: x.flip(dims=(0,)) * 2,
+        lambda x: x + x.new_zeros(size=(3,)),
+    ],
+)
+def test_sizes_and_dimensions_can_be_keyword_arguments(function):
+    x = fb.arange(6.0).reshape(2, 3)
+    program = fb.jit.trace(function, x)
+    assert program(x + 1).equal(function(x + 1))

@@ -163,6 +163,7 @@ def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
     parameters = signature(func)
     if parameters is None:
         return {str(i): a for i, a in enumerate(args)} | kwargs
+    args, kwargs = _unpack_keyword(parameters, args, kwargs)
     given = parameters.bind(*args, **kwargs)
     given.apply_defaults()
     arguments = dict(given.arguments)
@@ -174,6 +175,24 @@ def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
             single = len(values) == 1 and isinstance(values[0], tuple | list)
             arguments[name] = list(values[0] if single else values)
     return arguments
+
+
+def _unpack_keyword(
+    parameters: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return the arguments with the value of a ``*args`` parameter as the last positional one.
+
+    Operators accept it as a keyword, as in ``permute(dims=(1, 0))``.
+    """
+    kinds = [parameter.kind for parameter in parameters.parameters.values()]
+    variadic = inspect.Parameter.VAR_POSITIONAL
+    if not kwargs or variadic not in kinds or kinds.index(variadic) != len(args):
+        return args, kwargs
+    name = list(parameters.parameters)[len(args)]
+    named = [key for key in kwargs if key == name or key not in parameters.parameters]
+    if len(named) != 1:
+        return args, kwargs
+    return (*args, kwargs[named[0]]), {key: value for key, value in kwargs.items() if key not in named}
 
 
 def _unpack_sequence(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
