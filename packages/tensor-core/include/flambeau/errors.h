@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "flambeau/macros.h"
@@ -49,11 +50,35 @@ class FLAMBEAU_API NotImplementedError : public Error {
 };
 
 namespace detail {
+struct MessagePart {
+  const void* value;
+  void (*write)(std::ostream&, const void* value);
+};
+FLAMBEAU_API std::string message_of(const MessagePart* parts, size_t count);
+
+template <class T>
+void write_part(std::ostream& text, const void* value) {
+  text << *static_cast<const T*>(value);
+}
+
+template <class E>
+[[noreturn, gnu::cold, gnu::noinline]] void throw_error(const MessagePart* parts, size_t count) {
+  throw E(message_of(parts, count));
+}
+
 template <class E, class... Parts>
-[[noreturn, gnu::cold, gnu::noinline]] void raise(const Parts&... parts) {
-  std::ostringstream text;
-  (text << ... << parts);
-  throw E(text.str());
+[[noreturn, gnu::cold, gnu::noinline]] void raise_with(Parts... parts) {
+  const MessagePart list[] = {{&parts, &write_part<std::remove_cvref_t<Parts>>}...};
+  throw_error<E>(list, sizeof...(Parts));
+}
+
+// Literals of all lengths are passed as pointers, so that fewer functions are instantiated.
+template <class T>
+using Passed = std::conditional_t<std::is_array_v<T> || std::is_arithmetic_v<T>, std::decay_t<const T>, const T&>;
+
+template <class E, class... Parts>
+[[noreturn, gnu::always_inline]] inline void raise(const Parts&... parts) {
+  raise_with<E, Passed<Parts>...>(parts...);
 }
 }  // namespace detail
 

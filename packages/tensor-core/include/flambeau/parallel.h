@@ -19,17 +19,28 @@ FLAMBEAU_API void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*
                              void* context);
 FLAMBEAU_API bool in_parallel_region();
 
+// Functions without a type for a callable object. They are not inlined, since a copy of the body for calls in this
+// thread and another for the pool would make the library 3 % larger.
+template <class F>
+[[gnu::noinline]] void run_range(void* context, int64_t begin, int64_t end) {
+  (*static_cast<F*>(context))(begin, end);
+}
+template <class F>
+[[gnu::noinline]] void run_task(void* context, int64_t i) {
+  (*static_cast<F*>(context))(i);
+}
+template <class F>
+void* context_of(F& function) {
+  return const_cast<void*>(static_cast<const void*>(&function));
+}
+
 template <class F>
 void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
   if (n <= 0) return;
+  using Function = std::remove_reference_t<F>;
   // With a grain of 1, a single item may be enough work for the pool.
-  if ((n <= grain && grain > 1) || in_parallel_region()) return body(int64_t(0), n);
-  run_ranges(
-      n, grain, multiple,
-      [](void* context, int64_t begin, int64_t end) {
-        (*static_cast<std::remove_reference_t<F>*>(context))(begin, end);
-      },
-      const_cast<void*>(static_cast<const void*>(&body)));
+  if ((n <= grain && grain > 1) || in_parallel_region()) return run_range<Function>(context_of(body), 0, n);
+  run_ranges(n, grain, multiple, &run_range<Function>, context_of(body));
 }
 }  // namespace detail
 
@@ -37,13 +48,10 @@ void parallel_ranges(int64_t n, int64_t grain, int64_t multiple, F&& body) {
 // signals are handled between them (Note [Releasing the GIL]), so a task should take less than 50 milliseconds.
 template <class F>
 void parallel_tasks(int64_t tasks, F&& task) {
-  if (tasks <= 1 || detail::in_parallel_region()) {
-    for (int64_t i = 0; i < tasks; ++i) task(i);
-    return;
-  }
-  detail::run_parallel(
-      tasks, [](void* context, int64_t i) { (*static_cast<std::remove_reference_t<F>*>(context))(i); },
-      const_cast<void*>(static_cast<const void*>(&task)));
+  using Function = std::remove_reference_t<F>;
+  if (tasks > 1 && !detail::in_parallel_region())
+    return detail::run_parallel(tasks, &detail::run_task<Function>, detail::context_of(task));
+  for (int64_t i = 0; i < tasks; ++i) detail::run_task<Function>(detail::context_of(task), i);
 }
 
 // Divides [0, n) into contiguous ranges, at least one per thread unless they would be shorter than `grain`, and runs
