@@ -327,7 +327,7 @@ def compiler_options(session: nox.Session) -> list[str]:
     core = "packages/tensor-core"
     engine = "packages/autograd"
     own = [f"{core}/include", f"{core}/src", f"{core}/bindings", f"{engine}/include", f"{engine}/src"]
-    defined = ["-DFLAMBEAU_BUILD", "-DFLAMBEAU_ISA=baseline", "-DPY_SSIZE_T_CLEAN="]
+    defined = ["-DFLAMBEAU_ISA=baseline", "-DPY_SSIZE_T_CLEAN="]
     # Some kernels call functions for these instructions.
     extensions = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "amx-tile", "amx-bf16")
     if platform.machine() == "x86_64":

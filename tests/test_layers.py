@@ -30,6 +30,7 @@ HEADERS = {
     "program": "program",
 }
 OWN = "packages/tensor-core"
+COMPILER_HEADERS = {"cpuid.h", "cxxabi.h", "emmintrin.h", "immintrin.h"}  # they are the same on all systems
 LAYER_OF = {f"flambeau/{name}.h": layer for layer, names in HEADERS.items() for name in names.split()}
 LAYER_OF |= dict.fromkeys(("flambeau/pointwise.def", "flambeau/families.def", "flambeau/reductions.def"), "plain")
 
@@ -72,6 +73,20 @@ def test_every_public_header_belongs_to_an_architecture_layer(root: Path) -> Non
 
 def test_headers_include_only_lower_layers(root: Path) -> None:
     assert not upward(root), "includes that go up: let the upper layer register what the lower one calls"
+
+
+@pytest.mark.parametrize("owner", ["tensor-core", "autograd"])
+def test_only_platform_includes_headers_of_the_operating_system(root: Path, owner: str) -> None:
+    files = [path for top in ("src", "include") for path in sorted((root / "packages" / owner / top).rglob("*.*"))]
+    assert files
+    found = {
+        f"{path.relative_to(root)}: {header}"
+        for path in files
+        if path.suffix in (".h", ".cpp") and root / OWN / "src/platform" not in path.parents
+        for header in re.findall(r"^ *#include <(.+\.h)>", path.read_text(), re.M)  # C++'s own have no suffix
+        if header not in COMPILER_HEADERS and not header.startswith("flambeau/")
+    }
+    assert found <= {"packages/tensor-core/include/flambeau/python.h: Python.h"}
 
 
 @pytest.mark.parametrize("owner", ["tensor-core", "autograd"])

@@ -3,8 +3,9 @@
 #include "flambeau/interpreter.h"
 
 #include <cxxabi.h>
+#ifdef Py_GIL_DISABLED
 #include <pthread.h>
-#include <unistd.h>
+#endif
 
 #include <atomic>
 #include <chrono>
@@ -74,7 +75,7 @@ void acquire(void* state) {
   try {
     PyEval_RestoreThread(thread);
   } catch (abi::__forced_unwind&) {
-    for (;;) pause();
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
 #else
   PyEval_RestoreThread(thread);

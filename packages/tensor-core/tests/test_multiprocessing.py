@@ -90,7 +90,7 @@ def test_file_descriptors_are_closed_with_the_shared_memory():
 
 
 def test_invalid_file_descriptors_are_rejected():
-    with pytest.raises(RuntimeError, match="shared memory of 4 bytes: fstat failed: Bad file descriptor"):
+    with pytest.raises(RuntimeError, match="shared memory of 4 bytes: reading its size failed: Bad file descriptor"):
         fb._core._from_shared(-1, 4)
     x = fb.ones(2).share_memory_()
     with pytest.raises(

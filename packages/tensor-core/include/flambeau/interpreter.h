@@ -48,6 +48,11 @@ struct CallState {                     // the state of a thread
   bool in_call, inside_operator, released, handles_signals;
 };
 extern FLAMBEAU_API constinit thread_local CallState call_state FLAMBEAU_INITIAL_EXEC;
+#ifdef _WIN32  // a DLL cannot use thread-local variables of another DLL
+FLAMBEAU_API CallState& state_of_thread();
+#else
+inline CallState& state_of_thread() { return call_state; }
+#endif
 FLAMBEAU_API void leave_operator();
 }  // namespace detail
 
@@ -75,7 +80,7 @@ class FLAMBEAU_API GilRelease {
     Wait      // for waiting for a device, or for a thread that may need the GIL; the scope must not access tensors
   };
   explicit GilRelease(Purpose purpose = Compute, bool worthwhile = true) {
-    if (worthwhile && interpreter_hooks && !detail::call_state.released) begin(purpose);
+    if (worthwhile && interpreter_hooks && !detail::state_of_thread().released) begin(purpose);
   }
   explicit GilRelease(bool worthwhile) : GilRelease(Compute, worthwhile) {}
   ~GilRelease() {
@@ -103,12 +108,13 @@ FLAMBEAU_API void warn_once(const char* text);
 // Scope of a call from Python. Note [Releasing the GIL]
 class OperatorCall {
  public:
-  OperatorCall() : in_call_(detail::call_state.in_call), inside_operator_(detail::call_state.inside_operator) {
-    detail::call_state.in_call = true;
+  OperatorCall()
+      : in_call_(detail::state_of_thread().in_call), inside_operator_(detail::state_of_thread().inside_operator) {
+    detail::state_of_thread().in_call = true;
   }
   ~OperatorCall() {
-    detail::call_state.in_call = in_call_;
-    if (FLAMBEAU_UNLIKELY(detail::call_state.inside_operator && !inside_operator_)) detail::leave_operator();
+    detail::state_of_thread().in_call = in_call_;
+    if (FLAMBEAU_UNLIKELY(detail::state_of_thread().inside_operator && !inside_operator_)) detail::leave_operator();
   }
   OperatorCall(const OperatorCall&) = delete;
 

@@ -1,15 +1,8 @@
 // Macros for visibility, branch hints, inlining and the device for which code is compiled.
 #pragma once
 
-#if defined(_WIN32)
-#ifdef FLAMBEAU_BUILD
-#define FLAMBEAU_API __declspec(dllexport)
-#else
-#define FLAMBEAU_API __declspec(dllimport)
-#endif
-#else
+// The linker exports symbols with default visibility, also from DLLs.
 #define FLAMBEAU_API __attribute__((visibility("default")))
-#endif
 
 #define FLAMBEAU_LIKELY(x) __builtin_expect(!!(x), 1)
 #define FLAMBEAU_UNLIKELY(x) __builtin_expect(!!(x), 0)

@@ -12,14 +12,10 @@
 //
 // Memory that stays unused for about a second returns to the system. A thread, the trimmer, counts ticks, removes
 // blocks that were cached some ticks ago, and unmaps chunks with no block in use. It sleeps while nothing is cached.
-#include <pthread.h>
-#include <signal.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <iomanip>
 #include <mutex>
 #include <new>
@@ -33,6 +29,7 @@
 #include "flambeau/interpreter.h"
 #include "flambeau/memory.h"
 #include "platform/memory.h"
+#include "platform/process.h"
 
 namespace flambeau {
 
@@ -324,15 +321,11 @@ class SharedCache {
     if (FLAMBEAU_LIKELY(awake_ && trimming_)) return;
     awake_ = true;
     if (trimming_) return wake_.notify_one();
-    sigset_t all, former;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &former);  // signals are left to other threads
     try {
-      std::thread([this] { trim(); }).detach();
+      platform::start_background_thread([](void* cache) { static_cast<SharedCache*>(cache)->trim(); }, this);
       trimming_ = true;
     } catch (const std::system_error&) {  // the system cannot create a thread; the next cached block tries again
     }
-    pthread_sigmask(SIG_SETMASK, &former, nullptr);
   }
 
   void trim() {
@@ -366,12 +359,12 @@ SharedCache& shared_cache() {
   return *cache;
 }
 
-// Registered when the library is loaded, before the handlers of other locks. pthread_atfork runs handlers in reverse
+// Registered when the library is loaded, before the handlers of other locks. The system runs handlers in reverse
 // order before a fork, so that a fork takes the other locks first. The threads that hold these locks may allocate
 // memory.
 [[gnu::constructor]] void prepare_for_fork() {
-  pthread_atfork([] { shared_cache().before_fork(); }, [] { shared_cache().after_fork_in_parent(); },
-                 [] { shared_cache().after_fork_in_child(); });
+  platform::at_fork([] { shared_cache().before_fork(); }, [] { shared_cache().after_fork_in_parent(); },
+                    [] { shared_cache().after_fork_in_child(); });
   platform::keep_freed_memory();
 }
 
@@ -488,8 +481,8 @@ void flush() {
 
 void* allocate(size_t bytes) {
   if constexpr (!kReuse) {
-    void* exact = nullptr;
-    if (posix_memalign(&exact, kAlignment, bytes) != 0) raise_out_of_memory(bytes);
+    void* const exact = ::operator new(bytes, std::align_val_t(kAlignment), std::nothrow);
+    if (!exact) raise_out_of_memory(bytes);
     count_large(bytes);
     return exact;
   }
@@ -506,7 +499,7 @@ void deallocate(void* pointer, size_t bytes) noexcept {
   FreeBlock* const block = static_cast<FreeBlock*>(pointer);
   if constexpr (!kReuse) {
     count_large(size_t(0) - bytes);
-    return std::free(block);
+    return ::operator delete(pointer, std::align_val_t(kAlignment));
   }
   if (bytes > kSmallLimit) return deallocate_large(block, bytes);
   if (FLAMBEAU_UNLIKELY(!thread_cache.counter)) return deallocate_uncounted(block, bytes);

@@ -1,8 +1,6 @@
 // Release of the GIL, and signals during long operators.
 #include "flambeau/interpreter.h"
 
-#include <pthread.h>
-
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -11,6 +9,7 @@
 #include "flambeau/errors.h"
 #include "flambeau/parallel.h"
 #include "kernels/scratch.h"
+#include "platform/process.h"
 
 namespace flambeau {
 
@@ -19,7 +18,10 @@ CallObserver* call_observer = nullptr;
 
 namespace detail {
 constinit thread_local CallState call_state = {};
-}
+#ifdef _WIN32
+CallState& state_of_thread() { return call_state; }
+#endif
+}  // namespace detail
 
 namespace {
 
@@ -43,7 +45,7 @@ void forget_other_threads() {
 void GilRelease::begin(Purpose purpose) {
   if (detail::in_parallel_region() || !interpreter_hooks->holds_lock()) return;
   if (purpose == Compute && waiting.load(std::memory_order_relaxed) > 0) return;
-  static const bool registered = (pthread_atfork(nullptr, nullptr, forget_other_threads), true);
+  static const bool registered = (platform::after_fork_in_child(forget_other_threads), true);
   (void)registered;
   if (purpose == Compute && !call_state.inside_operator) {
     call_state.inside_operator = true;

@@ -1,8 +1,6 @@
 // The thread pool.
 #include "flambeau/parallel.h"
 
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
@@ -17,6 +15,7 @@
 
 #include "flambeau/interpreter.h"
 #include "kernels/scratch.h"
+#include "platform/process.h"
 #include "platform/processors.h"
 
 namespace flambeau {
@@ -179,7 +178,7 @@ void run_parallel(int64_t tasks, void (*task)(void*, int64_t), void* context) {
   }
   if (!pool) {
     static const bool registered =
-        (pthread_atfork(nullptr, nullptr, forget_pool_in_child), std::atexit(stop_pool_at_exit), true);
+        (platform::after_fork_in_child(forget_pool_in_child), std::atexit(stop_pool_at_exit), true);
     (void)registered;
     pool = new Pool(num_threads() - 1);
   }

@@ -1,16 +1,11 @@
 // Memory that processes share. It belongs to an unnamed file, which exists until the last process closes it.
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string>
 
 #include "flambeau/errors.h"
 #include "flambeau/memory.h"
-#include "platform/memory.h"
+#include "platform/shared_file.h"
 
 namespace flambeau {
 
@@ -18,31 +13,30 @@ namespace {
 
 struct SharedBlock {
   int descriptor = -1;
-  void* data = MAP_FAILED;
+  void* data = nullptr;
   size_t bytes = 0;
   // The previous memory of the storage. Pointers to it may exist, so it is freed together with the storage.
   void (*earlier_deleter)(void*) = nullptr;
   void* earlier_context = nullptr;
 
   ~SharedBlock() {
-    if (data != MAP_FAILED) munmap(data, bytes);
-    if (descriptor >= 0) close(descriptor);
+    if (data) platform::unmap_shared_file(data, bytes);
+    if (descriptor >= 0) platform::close_shared_file(descriptor);
     if (earlier_deleter) earlier_deleter(earlier_context);
   }
 };
 
 void drop_block(void* context) { delete static_cast<SharedBlock*>(context); }
 
-[[noreturn]] void fail(const char* what, size_t bytes, int error) {
-  detail::raise<Error>(
-      "shared memory of ", bytes, " bytes: ", what, " failed: ", std::strerror(error),
-      error == EMFILE ? " (each shared storage uses a file descriptor; `ulimit -n` prints the limit per process)" : "");
+[[noreturn]] void fail(const char* what, size_t bytes) {
+  const std::string error = platform::shared_file_error();  // before another call of the system changes it
+  detail::raise<Error>("shared memory of ", bytes, " bytes: ", what, " failed: ", error);
 }
 
 void map(SharedBlock& block, size_t bytes) {
   block.bytes = bytes ? bytes : 1;
-  block.data = mmap(nullptr, block.bytes, PROT_READ | PROT_WRITE, MAP_SHARED, block.descriptor, 0);
-  if (block.data == MAP_FAILED) fail("mmap", bytes, errno);
+  block.data = platform::map_shared_file(block.descriptor, block.bytes);
+  if (!block.data) fail("mapping", bytes);
 }
 
 }  // namespace
@@ -54,7 +48,7 @@ void Storage::share() {
   auto block = std::make_unique<SharedBlock>();
   const char* failed;
   block->descriptor = platform::create_shared_file(bytes_ ? bytes_ : 1, failed);
-  if (block->descriptor < 0) fail(failed, bytes_, errno);
+  if (block->descriptor < 0) fail(failed, bytes_);
   map(*block, bytes_);
   if (bytes_) std::memcpy(block->data, data_, bytes_);
   block->earlier_deleter = deleter_;
@@ -69,13 +63,13 @@ int Storage::shared_descriptor() const {
 }
 
 Ref<Storage> Storage::map_shared(int descriptor, size_t bytes) {
-  struct stat status;
-  if (fstat(descriptor, &status) < 0) fail("fstat", bytes, errno);
-  require(status.st_size >= 0 && size_t(status.st_size) >= bytes, "shared memory of ", bytes,
-          " bytes: the number of bytes behind the file descriptor is only ", int64_t(status.st_size));
+  const int64_t existing = platform::shared_file_size(descriptor);
+  if (existing < 0) fail("reading its size", bytes);
+  require(size_t(existing) >= bytes, "shared memory of ", bytes,
+          " bytes: the number of bytes behind the file descriptor is only ", existing);
   auto block = std::make_unique<SharedBlock>();
-  block->descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-  if (block->descriptor < 0) fail("dup", bytes, errno);
+  block->descriptor = platform::duplicate_shared_file(descriptor);
+  if (block->descriptor < 0) fail("duplicating the file descriptor", bytes);
   map(*block, bytes);
   void* data = block->data;
   return wrap(data, bytes, drop_block, block.release());

@@ -1,8 +1,6 @@
 // Note [CUDA modules]
 #include "cuda/runtime/compiler.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -16,6 +14,7 @@
 #include "cuda/runtime/nvrtc.h"
 #include "flambeau/cuda/installation.h"
 #include "flambeau/errors.h"
+#include "platform/process.h"
 
 namespace flambeau::cuda {
 
@@ -106,7 +105,7 @@ void write_cached(const fs::path& path, const std::string& code) {  // errors ar
   std::error_code failed;
   fs::create_directories(path.parent_path(), failed);
   fs::path draft = path;
-  draft += "." + std::to_string(getpid());
+  draft += "." + std::to_string(platform::process_id());
   Header header;
   header.size = code.size();
   header.sum = sum_of(code);

@@ -1,8 +1,7 @@
 #include "cuda/runtime/driver.h"
 
-#include <pthread.h>
-
 #include "flambeau/errors.h"
+#include "platform/process.h"
 
 namespace flambeau::cuda {
 
@@ -37,7 +36,7 @@ struct LoadedDriver {
       return std::string("the NVIDIA driver could not be initialised: ") + (text ? text : "unknown error") +
              " (error " + std::to_string(code) + "); run nvidia-smi to check the driver";
     }
-    pthread_atfork(nullptr, nullptr, [] { forked = true; });
+    platform::after_fork_in_child([] { forked = true; });
     return {};
   }
 

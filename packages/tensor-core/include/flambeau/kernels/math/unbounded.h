@@ -44,3 +44,7 @@ bool any_unbounded(const T* x, int64_t n) {
 }
 
 }  // namespace flambeau::kernels::FLAMBEAU_ISA
+
+#ifdef _WIN32  // its lgamma writes to no global variable, so that it needs no such variant
+FLAMBEAU_INLINE double lgamma_r(double x, int*) { return ::lgamma(x); }
+#endif

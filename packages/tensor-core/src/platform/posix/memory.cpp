@@ -1,14 +1,9 @@
 #include "platform/memory.h"
 
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cerrno>
 #include <cstdlib>
-#include <string>
 
 namespace flambeau::platform {
 
@@ -17,21 +12,6 @@ namespace {
 size_t page_bytes() {
   static const size_t bytes = size_t(sysconf(_SC_PAGESIZE));
   return bytes;
-}
-
-int open_unnamed(const char*& function) {
-#ifdef __linux__
-  function = "memfd_create";
-  return memfd_create("flambeau", MFD_CLOEXEC);
-#else
-  function = "shm_open";
-  // The file needs its name only until it is open. On macOS, a name has at most 31 characters.
-  static std::atomic<unsigned> count{0};
-  const std::string name = "/flambeau-" + std::to_string(getpid()) + "-" + std::to_string(count++);
-  const int descriptor = shm_open(name.c_str(), O_RDWR | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR);  // exec closes it
-  if (descriptor >= 0) shm_unlink(name.c_str());
-  return descriptor;
-#endif
 }
 
 }  // namespace
@@ -73,22 +53,6 @@ void keep_freed_memory() {
   void* volatile block = std::malloc(kMaxMapped - 4096 * 4);
   std::free(block);
 #endif
-}
-
-int create_shared_file(size_t bytes, const char*& failed) {
-  const int descriptor = open_unnamed(failed);
-  if (descriptor < 0) return -1;
-#ifdef __linux__
-  const int error = posix_fallocate(descriptor, 0, off_t(bytes));
-  failed = "posix_fallocate";
-#else
-  const int error = ftruncate(descriptor, off_t(bytes)) == 0 ? 0 : errno;
-  failed = "ftruncate";
-#endif
-  if (!error) return descriptor;
-  close(descriptor);
-  errno = error;
-  return -1;
 }
 
 }  // namespace flambeau::platform
