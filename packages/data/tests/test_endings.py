@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -176,6 +177,13 @@ def test_workers_run_without_memfd_create(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert next(batches)[1, 0, 0].item() == 1
     assert [batch[0, 0, 0].item() for batch in batches] == [2, 4, 6]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_worker_processes_are_rejected_on_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(select, "poll")
+    with pytest.raises(NotImplementedError, match="on Windows: pass workers='thread'"):
+        next(iter(DataLoader(Images(), 2, num_workers=1)))
+    assert len(list(DataLoader(Images(), 2, num_workers=1, workers="thread"))) == 4
 
 
 def test_errors_name_objects_that_cannot_be_pickled() -> None:

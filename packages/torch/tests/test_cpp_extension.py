@@ -223,6 +223,12 @@ def test_cuda_sources_are_rejected_with_a_reason(tmp_path):
             ask()
 
 
+def test_compilation_on_windows_is_rejected(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "win32")
+    with pytest.raises(NotImplementedError, match="cannot compile C\\+\\+ extensions on Windows"):
+        cpp_extension.load("example", ["example.cpp"])
+
+
 def test_standalone_programs_are_rejected():
     with pytest.raises(NotImplementedError, match="is_standalone"):
         cpp_extension.load("name", ["a.cpp"], is_standalone=True)

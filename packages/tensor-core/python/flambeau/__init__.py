@@ -7,9 +7,13 @@ lists. Each loads when it is first used.
 import builtins
 import importlib
 import math
+import os
 import pkgutil
 import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.platform == "win32":  # Windows does not search the folders of packages for DLLs
+    os.add_dll_directory(os.path.join(os.path.dirname(__file__), "lib"))
 
 # The redundant aliases export the names to type checkers (PEP 484).
 # isort: off

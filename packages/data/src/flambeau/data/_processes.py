@@ -38,6 +38,7 @@ _NO_MAIN_GUARD = (
     "    def main():\n        for batch in loader: ...\n\n"
     "    if __name__ == '__main__':\n        main()"
 )
+_NO_POLL = "DataLoader does not support worker processes on Windows: pass workers='thread' or num_workers=0"
 _NO_SHARED_MEMORY = (
     "DataLoader workers cannot allocate shared memory ({reason}): batches are copied through sockets, which is "
     "slower. In a container, increase the shared memory (docker run --shm-size=...)."
@@ -63,6 +64,8 @@ class WorkerProcesses:
         worker_init_fn: Callable[[int], None] | None,
         context: BaseContext,
     ) -> None:
+        if not hasattr(select, "poll"):
+            raise NotImplementedError(_NO_POLL)
         self.count = count
         self.posted = 0
         self._owner = os.getpid()

@@ -11,7 +11,11 @@ or with ``flambeau.multiprocessing.spawn``.
 
 import importlib
 import os
+import sys
 from typing import TYPE_CHECKING, Any
+
+if sys.platform == "win32":
+    raise NotImplementedError("flambeau.distributed does not support Windows")
 
 from flambeau import _extension_points, _public_names, _suggestions
 

@@ -6,6 +6,8 @@ import enum
 import mmap
 import sys
 
+_MAP_PRIVATE = getattr(mmap, "MAP_PRIVATE", None)  # Windows has no such flags
+
 
 class LoadEndianness(enum.Enum):
     """Byte order of files that do not specify a byte order, such as files of PyTorch before 2.1.
@@ -65,7 +67,7 @@ def get_default_mmap_options() -> int:
     >>> fb.serialization.get_default_mmap_options() == mmap.MAP_PRIVATE
     True
     """
-    return mmap.MAP_PRIVATE
+    return _MAP_PRIVATE
 
 
 def set_default_mmap_options(flags: int) -> None:
@@ -78,7 +80,7 @@ def set_default_mmap_options(flags: int) -> None:
     Traceback (most recent call last):
     NotImplementedError: set_default_mmap_options: only mmap.MAP_PRIVATE is supported, got 1; ...
     """
-    if flags != mmap.MAP_PRIVATE:
+    if flags != _MAP_PRIVATE:
         raise NotImplementedError(
             f"set_default_mmap_options: only mmap.MAP_PRIVATE is supported, got {flags}; "
             "flambeau.from_file(shared=True) maps a file that is to be changed"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing.reduction
 import os
-from multiprocessing.reduction import DupFd, ForkingPickler
+import sys
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 from flambeau import Tensor, _core
@@ -11,6 +13,7 @@ from flambeau.storage import UntypedStorage
 
 __all__ = ["install", "rebuild_tensor", "reduce_tensor"]
 
+_READ_AND_WRITE = 6  # access rights FILE_MAP_READ and FILE_MAP_WRITE of Windows
 _NO_GRAPH = (
     "Cowardly refusing to serialize non-leaf tensor which requires_grad, since autograd does not support crossing "
     "process boundaries. If you just want to transfer the data, call detach() on the tensor before serializing "
@@ -38,7 +41,7 @@ def reduce_tensor(tensor: Tensor) -> tuple[Any, ...]:
         view: tuple[Any, ...] = (0, tuple(tensor.shape), tuple(tensor.stride()))
         return rebuild_tensor, (None, 0, tensor.dtype, view, tensor.requires_grad, tensor.__dict__)
     tensor.share_memory_()
-    handle = DupFd(_core._shared_descriptor(tensor))
+    handle = _duplicate(_core._shared_descriptor(tensor))
     view = (tensor.storage_offset(), tuple(tensor.shape), tuple(tensor.stride()))
     size = tensor.untyped_storage().nbytes()
     return rebuild_tensor, (handle, size, tensor.dtype, view, tensor.requires_grad, tensor.__dict__)
@@ -55,6 +58,22 @@ def rebuild_tensor(
     return tensor
 
 
+def _duplicate(descriptor: int) -> Any:
+    """Return an object whose pickle carries a file descriptor, or a handle on Windows, to another process."""
+    if sys.platform == "win32":
+        return multiprocessing.reduction.DupHandle(descriptor, _READ_AND_WRITE)
+    return multiprocessing.reduction.DupFd(descriptor)
+
+
+def _close(descriptor: int) -> None:
+    if sys.platform == "win32":
+        import _winapi
+
+        _winapi.CloseHandle(descriptor)
+    else:
+        os.close(descriptor)
+
+
 def _map_received(handle: Any, size: int) -> Tensor:
     if handle is None:
         return _core.empty(0, dtype=_core.uint8, device="cpu")
@@ -62,7 +81,7 @@ def _map_received(handle: Any, size: int) -> Tensor:
     try:
         return _core._from_shared(descriptor, size)
     finally:
-        os.close(descriptor)
+        _close(descriptor)
 
 
 def install() -> None:

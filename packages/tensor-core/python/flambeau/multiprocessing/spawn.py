@@ -94,7 +94,9 @@ def _run(function: Callable[..., Any], index: int, args: Sequence[Any], report: 
 
 
 def _end_with_parent() -> None:
-    """Ask the system to interrupt this process when its parent ends."""
+    """Ask the system to interrupt this process when its parent ends. Only Linux supports this."""
+    if sys.platform != "linux":
+        return
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib.util
 import os
@@ -83,8 +82,13 @@ def load(
             register with TORCH_LIBRARY.
         keep_intermediates: ignored, because object files are always kept.
     Returns: the module, or None if ``is_python_module`` is False.
-    Raises: RuntimeError with the compiler's messages if the compilation fails; OSError for CUDA sources.
+    Raises: RuntimeError with the compiler's messages if the compilation fails; OSError for CUDA sources;
+        NotImplementedError on Windows.
     """
+    if sys.platform == "win32":
+        raise NotImplementedError("load() cannot compile C++ extensions on Windows")
+    import fcntl  # Windows has no such module
+
     paths = [str(Path(source).absolute()) for source in _listed(sources)]
     _reject(with_cuda, with_sycl, paths)
     if is_standalone:
