@@ -199,7 +199,8 @@ def release(session: nox.Session) -> None:
 
     `-- --platform linux-x86_64 --platform macos-arm64` also compiles for another platform of tools/release/targets.py.
     """
-    cross_compiler = group("zig") if {"macos-arm64", "musllinux-x86_64"} & set(session.posargs) else []
+    by_zig = {"macos-arm64", "musllinux-x86_64", "windows-x86_64"}
+    cross_compiler = group("zig") if by_zig & set(session.posargs) else []
     session.install("--quiet", *group("build"), *group("release"), *cross_compiler)
     folders = ["--output", str(DIST / "release"), "--work", session.create_tmp()]
     session.run("python", "-m", "tools.release", *PACKAGES, *folders, *session.posargs, env=CACHED_BUILD)

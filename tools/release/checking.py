@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from . import macos, musl
+from . import macos, musl, windows
 from .building import PYTHON_TAGS, distribution, is_native
 from .commands import ROOT, run
 from .older_system import LIMITS, read_dynamic_symbols
@@ -91,9 +91,11 @@ def report_lines(wheels: Iterable[Path], previous: Path | None) -> list[str]:
 
 
 def needed_system(wheel: str) -> str:
-    """Return the oldest system on which a wheel for musl or macOS runs, or an empty string for glibc."""
+    """Return the oldest system on which a wheel for musl, macOS or Windows runs, or an empty string for glibc."""
     if "-musllinux_" in wheel:
         return "musl {}.{}".format(*musl.SYSTEM)
+    if wheel.endswith("-win_amd64.whl"):
+        return "Windows 10"
     return "macOS {}.{}".format(*macos.SYSTEM) if "-macosx_" in wheel else ""
 
 
@@ -135,6 +137,8 @@ def exported(wheel: Path) -> set[str]:
     """Return the symbols that the libraries in a wheel export."""
     if "-macosx_" in wheel.name:
         return {symbol for library in macos.libraries(wheel).values() for symbol in library.exported}
+    if wheel.name.endswith("-win_amd64.whl"):
+        return windows.exported(wheel)
     found: set[str] = set()
     with zipfile.ZipFile(wheel) as archive:
         for name in libraries(archive):

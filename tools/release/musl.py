@@ -29,7 +29,6 @@ OPTIONS = f"-dynamic -O2 {BY_NAME}"
 CASES = """-Bsymbolic-functions) each=-Bsymbolic ;;
     -mtune=*) continue ;;
     -Wl,-soname,libflambeau.so) set -- "$@" {runtime} ;;"""
-RUNTIME = ("-c", "-fPIC", "-std=c++23", "-D_LIBCXXABI_BUILDING_LIBRARY", "-D_LIBCPP_BUILDING_LIBRARY")
 
 
 def write_compiler(folder: Path) -> Path:
@@ -41,19 +40,8 @@ def write_compiler(folder: Path) -> Path:
     """
     script, runtime = folder / "musl-clang++", folder / "libruntime.a"
     zig.write_compiler(script, TARGET, OPTIONS, CASES.format(runtime=shlex.quote(str(runtime))))
-    write_runtime(script, runtime)
+    zig.write_runtime(script, runtime, "*.cpp")
     return script
-
-
-def write_runtime(compiler: Path, archive: Path) -> None:
-    """Compile the part of the C++ runtime that throws and catches exceptions into an archive."""
-    library = zig.find().with_name("lib")
-    sources = sorted(path for path in (library / "libcxxabi/src").glob("*.cpp") if path.stem != "cxa_noexception")
-    includes = [f"-I{library / each}" for each in ("libcxxabi/include", "libcxx/src", "libunwind/include")]
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run([compiler, *RUNTIME, *includes, *sources], cwd=folder, check=True)
-        archive.unlink(missing_ok=True)
-        subprocess.run([zig.find(), "ar", "rcs", archive, *sorted(Path(folder).glob("*.o"))], check=True)
 
 
 def write_libc(compiler: Path, folder: Path) -> Path:

@@ -10,11 +10,11 @@ import sysconfig
 from abc import ABC, abstractmethod
 from pathlib import Path
 
-from . import macos, musl, older_system
+from . import macos, musl, older_system, windows
 from .commands import run
 
 HOST = f"linux-{platform.machine()}"
-PLATFORMS = ("linux-x86_64", "linux-aarch64", "musllinux-x86_64", "macos-arm64")
+PLATFORMS = ("linux-x86_64", "linux-aarch64", "musllinux-x86_64", "macos-arm64", "windows-x86_64")
 CROSS_COMPILERS = {"x86_64": "x86_64-linux-gnu-g++", "aarch64": "aarch64-linux-gnu-g++"}  # names in Debian
 
 
@@ -173,6 +173,45 @@ class MacOS(Target):
         wheel.rename(output / wheel.name)
 
 
+class Windows(Target):
+    """Windows 10 or later on x86-64. The compiler is Zig, which contains Clang and the import libraries of Windows.
+
+    Args:
+        work: folder for build files.
+    """
+
+    def __init__(self, work: Path) -> None:
+        super().__init__("windows-x86_64", windows.PLATFORM.replace("-", "_"), work)
+        self.compiler = windows.write_compiler(self.work)
+        self.headers = windows.write_headers(self.work)
+        self.python = windows.write_import_library(self.work)
+        self.environment = {"_PYTHON_HOST_PLATFORM": windows.PLATFORM}
+
+    def settings(self) -> dict[str, str]:
+        """Return CMake variables of the builds."""
+        nothing = "/bin/true"
+        return {
+            "CMAKE_SYSTEM_NAME": "Windows",
+            "CMAKE_SYSTEM_PROCESSOR": "AMD64",
+            "CMAKE_CXX_COMPILER": str(self.compiler),
+            "CMAKE_RC_COMPILER": nothing,  # there are no resources to compile
+            "CMAKE_STRIP": nothing,
+            "CMAKE_SHARED_LINKER_FLAGS": "-s",
+            "CMAKE_MODULE_LINKER_FLAGS": "-s",
+            "CMAKE_CXX_STANDARD_LIBRARIES": "",  # Zig links the libraries of Windows that are needed
+            "CMAKE_TRY_COMPILE_TARGET_TYPE": "STATIC_LIBRARY",
+            **python_settings("windows"),
+            "Python_INCLUDE_DIR": str(self.headers),
+            "Python_LIBRARY": str(self.python),
+            "Python_SOABI": f"cp{sys.version_info.major}{sys.version_info.minor}-{self.wheels}",
+        }
+
+    def finish(self, wheel: Path, output: Path) -> None:
+        """Check the DLLs that the wheel's DLLs load."""
+        windows.check_wheel(wheel)
+        wheel.rename(output / wheel.name)
+
+
 def make_target(name: str, work: Path) -> Target:
     """Return one of the platforms.
 
@@ -183,4 +222,4 @@ def make_target(name: str, work: Path) -> Target:
     system, _, machine = name.partition("-")
     if system == "linux":
         return Linux(machine, work)
-    return Musl(work) if system == "musllinux" else MacOS(work)
+    return {"musllinux": Musl, "macos": MacOS, "windows": Windows}[system](work)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import shlex
+import subprocess
+import tempfile
 from pathlib import Path
+
+RUNTIME = ("-c", "-fPIC", "-std=c++23", "-D_LIBCXXABI_BUILDING_LIBRARY", "-D_LIBCPP_BUILDING_LIBRARY")
 
 
 def find() -> Path:
@@ -36,3 +40,21 @@ done
 exec {shlex.quote(str(find()))} c++ -target {target} {options} "$@"
 """)
     script.chmod(0o755)
+
+
+def write_runtime(compiler: Path, archive: Path, pattern: str) -> None:
+    """Compile the part of the C++ runtime that throws and catches exceptions into an archive.
+
+    Args:
+        compiler: script of ``write_compiler``.
+        archive: path of the archive.
+        pattern: pattern of the names of the source files in LLVM's ``libcxxabi``.
+    """
+    library = find().with_name("lib")
+    sources = sorted(path for path in (library / "libcxxabi/src").glob(pattern) if path.stem != "cxa_noexception")
+    includes = [f"-I{library / each}" for each in ("libcxxabi/include", "libcxx/src", "libunwind/include")]
+    with tempfile.TemporaryDirectory() as folder:
+        for source in sources:  # for Windows, Zig compiles only one file at a time
+            subprocess.run([compiler, *RUNTIME, *includes, source], cwd=folder, check=True)
+        archive.unlink(missing_ok=True)
+        subprocess.run([find(), "ar", "rcs", archive, *sorted(Path(folder).iterdir())], check=True)
