@@ -6,7 +6,7 @@ import enum
 import mmap
 import sys
 
-_MAP_PRIVATE = getattr(mmap, "MAP_PRIVATE", None)  # Windows has no such flags
+_MAP_PRIVATE: int = getattr(mmap, "MAP_PRIVATE", 0)  # Windows has no such flags
 
 
 class LoadEndianness(enum.Enum):
