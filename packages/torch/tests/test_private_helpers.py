@@ -229,3 +229,26 @@ def test_vmap_has_a_level(run):
         torch.vmap(lambda x: levels.append(maybe_current_level()) or x)(torch.ones(2))
         assert maybe_current_level() is None and levels == [1]
     """)
+
+
+def test_the_number_of_programs_of_a_function_can_be_unlimited(run):
+    pytest.importorskip("flambeau.jit")
+    run("""
+        import warnings
+        import torch
+        from torch._dynamo.utils import disable_cache_limit
+
+        @torch.compile
+        def scaled(x, factor):
+            for _ in range(10):
+                x = x * factor + 1
+            return x
+
+        x = torch.ones(3)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with disable_cache_limit():
+                for factor in range(12):
+                    scaled(x, factor)
+            assert caught == []
+    """)

@@ -1,13 +1,23 @@
 """Module ``torch._dynamo.utils``: the names that libraries use."""
 
-from contextlib import AbstractContextManager, nullcontext
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 __all__ = ["disable_cache_limit", "maybe_enable_compiled_autograd"]
 
 
-def disable_cache_limit() -> AbstractContextManager[None]:
-    """Return a context that changes nothing: the number of programs of a compiled function is not limited."""
-    return nullcontext()
+@contextmanager
+def disable_cache_limit() -> Iterator[None]:
+    """Do not limit the number of programs of a compiled function inside this context."""
+    compiled: Any = importlib.import_module("flambeau._compile._function")
+    former, compiled.MAX_PROGRAMS = compiled.MAX_PROGRAMS, sys.maxsize
+    try:
+        yield
+    finally:
+        compiled.MAX_PROGRAMS = former
 
 
 def maybe_enable_compiled_autograd(
