@@ -42,13 +42,32 @@ std::string_view wanted_set() {
   return variable ? variable : "";
 }
 
-// Clang 14 does not support f16c as an argument of __builtin_cpu_supports.
-bool has_f16c() {
+// These functions read the processor's description themselves, because __builtin_cpu_supports is always false with Zig,
+// which compiles for musl and Windows.
+bool has_all(unsigned found, unsigned wanted) { return (found & wanted) == wanted; }
+
+// Returns true if the system saves these registers when it changes the thread of a processor.
+bool system_saves(unsigned registers) {
+  unsigned low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return has_all(low, registers);
+}
+
+bool has_avx2() {
+  constexpr unsigned kVectors = 0x6;  // registers of 128 and 256 bits
   unsigned a = 0, b = 0, c = 0, d = 0;
-  return __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C);
+  return __get_cpuid(1, &a, &b, &c, &d) && has_all(c, bit_OSXSAVE | bit_AVX | bit_FMA | bit_F16C) &&
+         system_saves(kVectors) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && has_all(b, bit_AVX2 | bit_BMI2);
 }
 #endif
 #ifdef FLAMBEAU_AVX512
+bool has_avx512() {                    // call this only on a processor with AVX2
+  constexpr unsigned kVectors = 0xe6;  // registers of 128, 256 and 512 bits, and masks
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return system_saves(kVectors) && __get_cpuid_count(7, 0, &a, &b, &c, &d) &&
+         has_all(b, bit_AVX512F | bit_AVX512DQ | bit_AVX512BW | bit_AVX512VL);
+}
+
 bool has_avx512bf16() {  // call this only on a processor with AVX-512
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a & bit_AVX512BF16);
@@ -57,21 +76,17 @@ bool has_avx512bf16() {  // call this only on a processor with AVX-512
 
 Table choose(NarrowTable& narrow, TwisterTable& twister) {
 #if defined(FLAMBEAU_AVX2) || defined(FLAMBEAU_AVX512)
-  __builtin_cpu_init();
   const std::string_view wanted = wanted_set();
-  const bool has_avx2 =
-      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2") && has_f16c();
+  const bool may_use_avx2 = wanted != "baseline" && has_avx2();
 #ifdef FLAMBEAU_AVX512
-  const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (has_avx512 && wanted != "avx2" && wanted != "baseline") {
+  if (may_use_avx2 && wanted != "avx2" && has_avx512()) {
     Table table = avx512::make_table(narrow, twister);
     if (wanted != "avx512" && has_avx512bf16()) avx512bf16::fill_bfloat16_gemm(table);
     return table;
   }
 #endif
 #ifdef FLAMBEAU_AVX2
-  if (has_avx2 && wanted != "baseline") return avx2::make_table(narrow, twister);
+  if (may_use_avx2) return avx2::make_table(narrow, twister);
 #endif
 #endif
   return baseline::make_table(narrow, twister);
