@@ -31,6 +31,7 @@ def test_pytorch_module_names_are_mapped(name, module):
 
 
 def test_private_names_of_pytorch_can_be_imported(run):
+    pytest.importorskip("flambeau.nn", reason="some names are functions of layers")
     run(
         """
         import torch

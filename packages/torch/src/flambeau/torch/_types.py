@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from flambeau import Size, SymBool, SymFloat, SymInt, Tensor, types
 from flambeau.torch import _absent, _interface
-from flambeau.torch._dispatcher import DispatchKey
 
 if TYPE_CHECKING:
     from flambeau.autograd.graph import GradientEdge
+    from flambeau.torch._dispatcher import DispatchKey
 
 __all__ = types.__all__
 
@@ -20,7 +20,7 @@ BoolLikeType: TypeAlias = bool | SymBool
 PySymType: TypeAlias = SymInt | SymFloat | SymBool
 py_sym_types = (SymInt, SymFloat, SymBool)  # for isinstance
 _symsize: TypeAlias = Size | Sequence[int | SymInt]
-_dispatchkey: TypeAlias = str | DispatchKey
+_dispatchkey: TypeAlias = Union[str, "DispatchKey"]
 _qscheme = _absent.stand_in("torch.qscheme", _interface.Entry("class", "torch"))
 _TensorOrTensorsOrGradEdge: TypeAlias = Union[Tensor, Sequence[Tensor], "GradientEdge", Sequence["GradientEdge"]]
 

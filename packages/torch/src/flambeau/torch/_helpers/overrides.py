@@ -9,6 +9,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor, _overridable
+from flambeau.torch._variable_functions import installed_names
 
 # Methods of Tensor that Python calls to create and change objects.
 _OF_OBJECTS = {
@@ -18,15 +19,15 @@ _OF_OBJECTS = {
 
 
 def _namespaces() -> list[Any]:
-    nn = getattr(flambeau, "nn", None)  # None if the package flambeau-nn is not installed
-    layers = [] if nn is None else [nn.functional, nn.init]
+    layers = []
+    with contextlib.suppress(ModuleNotFoundError):  # the package flambeau-nn may not be installed
+        layers = [flambeau.nn.functional, flambeau.nn.init]
     return [flambeau, *layers, Tensor, flambeau.linalg, flambeau.fft, flambeau.special]
 
 
 def _functions(namespace: Any) -> Iterator[Callable[..., Any]]:
     """Yield the public functions of a module, or the methods and getters of Tensor."""
-    for name in dir(namespace):
-        value = getattr(namespace, name)
+    for name, value in installed_names(namespace):
         if inspect.isclass(value) or value is getattr(object, name, None):
             continue
         if callable(value):
