@@ -19,7 +19,7 @@ from flambeau.vision import datasets, models
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"
-TIMEOUT = 1800  # seconds, enough for the longest example beside eight busy processes
+TIMEOUT = 1800  # in seconds: eight other busy processes make an example about ten times slower
 SHAKESPEARE, CIFAR = DATA / "text" / "tinyshakespeare.txt", DATA / "cifar-10-batches-py"
 needs_cifar = pytest.mark.skipif(not CIFAR.exists(), reason="needs files of CIFAR-10 in ../shared/data")
 

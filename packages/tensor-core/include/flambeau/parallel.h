@@ -19,8 +19,8 @@ FLAMBEAU_API void run_ranges(int64_t n, int64_t grain, int64_t multiple, void (*
                              void* context);
 FLAMBEAU_API bool in_parallel_region();
 
-// Functions without a type for a callable object. They are not inlined, since a copy of the body for calls in this
-// thread and another for the pool would make the library 3 % larger.
+// These functions call a function object through a pointer, because the pool does not know the object's type. They are
+// not inlined: separate copies of the body for this thread and for the pool would make the library 3 % larger.
 template <class F>
 [[gnu::noinline]] void run_range(void* context, int64_t begin, int64_t end) {
   (*static_cast<F*>(context))(begin, end);

@@ -1,7 +1,7 @@
-"""PyTorch's private helpers, which programs import from modules of PyTorch.
+"""Names that programs import from modules of PyTorch, and that flambeau's modules of the same name do not have.
 
-The module `nn_functional` of this package has helpers of ``torch.nn.functional``, and so on. flambeau's own modules do
-not use them.
+Most are private helpers. The module `nn_functional` of this package has those of ``torch.nn.functional``, and so on.
+flambeau's own modules do not use them.
 """
 
 import importlib
