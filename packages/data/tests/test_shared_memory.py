@@ -32,10 +32,10 @@ def hand_over(writer: Writer, buffers: list[np.ndarray], reader: Reader) -> tupl
     layout = writer.place(buffers)
     buffers.clear()
     segment = writer.finish()
-    descriptor = None if segment.descriptor is None else os.dup(segment.descriptor)
-    segment.close_descriptor()
+    handle = None if segment.handle is None else os.dup(segment.handle)
+    segment.close_handle()
     dropped, writer.dropped = writer.dropped, []
-    reader.open(segment.number, descriptor, segment.size, dropped)
+    reader.open(segment.number, handle, segment.size, dropped)
     return segment.number, reader.buffers(segment.number, layout)
 
 

@@ -81,7 +81,7 @@ class Sender:
         self._sharing_error = str(error)
 
 
-def unpack(description: Any, descriptor: int | None, reader: Reader) -> tuple[Any, str | None]:
+def unpack(description: Any, handle: int | None, reader: Reader) -> tuple[Any, str | None]:
     """Return the batch that ``Sender.pack`` described.
 
     The second value is the reason why the worker cannot use shared memory, or None if it uses shared memory.
@@ -90,5 +90,5 @@ def unpack(description: Any, descriptor: int | None, reader: Reader) -> tuple[An
         structure, contents, sharing_error = description
         return pickle.loads(structure, buffers=[bytearray(content) for content in contents]), sharing_error
     structure, layout, number, size, dropped = description
-    reader.open(number, descriptor, size, dropped)
+    reader.open(number, handle, size, dropped)
     return pickle.loads(structure, buffers=reader.buffers(number, layout)), None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import multiprocessing
 import os
 import pickle
-import select
+import selectors
 import signal
 import time
 import warnings
@@ -24,7 +25,7 @@ from ._results import Batch, End, Failure, Result
 from ._shared_memory import Reader
 
 _STOP_TIMEOUT = 1.0  # seconds for a worker to finish its batch when the loader stops
-_CHECK_INTERVAL = 2000  # interval in milliseconds between checks that all workers are alive
+_CHECK_INTERVAL = 2.0  # seconds between checks that all workers are alive
 _MAX_HELD_BATCHES = 8  # number of batches per worker that the program can keep in shared memory; see `Reader`
 
 _NOT_PICKLABLE = (
@@ -38,7 +39,6 @@ _NO_MAIN_GUARD = (
     "    def main():\n        for batch in loader: ...\n\n"
     "    if __name__ == '__main__':\n        main()"
 )
-_NO_POLL = "DataLoader does not support worker processes on Windows: pass workers='thread' or num_workers=0"
 _NO_SHARED_MEMORY = (
     "DataLoader workers cannot allocate shared memory ({reason}): batches are copied through sockets, which is "
     "slower. In a container, increase the shared memory (docker run --shm-size=...)."
@@ -64,8 +64,6 @@ class WorkerProcesses:
         worker_init_fn: Callable[[int], None] | None,
         context: BaseContext,
     ) -> None:
-        if not hasattr(select, "poll"):
-            raise NotImplementedError(_NO_POLL)
         self.count = count
         self.posted = 0
         self._owner = os.getpid()
@@ -81,10 +79,9 @@ class WorkerProcesses:
         self._early: dict[int, list[bytes]] = {
             worker: [] for worker in range(count)
         }  # messages for workers that have not started
-        self._ended: set[int] = set()  # workers that have closed their end of the channel
         self._readers = [Reader(ahead + _MAX_HELD_BATCHES) for _ in range(count)]
         self._pending: list[set[int]] = [set() for _ in range(count)]
-        self._poller = select.poll()
+        self._selector = selectors.DefaultSelector()
         self._warned = False
         _check_main_guard(self._method)
         _pools.add(self)
@@ -108,6 +105,7 @@ class WorkerProcesses:
                 channel.post(message)
             with end:  # the block closes the end before the next fork, which would inherit it
                 self._processes.append(self._start(worker, end))
+            self._selector.register(channel, channel.events(), worker)
 
     def _send(self, worker: int, message: bytes) -> None:
         if worker < len(self._channels):
@@ -164,20 +162,12 @@ class WorkerProcesses:
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            waiting = {}
-            for worker, channel in enumerate(self._channels):
-                if worker not in self._ended:
-                    self._poller.register(channel.fileno(), channel.events())
-                    waiting[channel.fileno()] = worker
-            left = (
-                _CHECK_INTERVAL
-                if deadline is None
-                else max(0, min(_CHECK_INTERVAL, int((deadline - time.monotonic()) * 1000) + 1))
-            )
-            ready = self._poller.poll(left)
-            for descriptor in waiting:
-                self._poller.unregister(descriptor)
-            answers = [answer for at, events in ready for answer in self._receive_from(waiting[at], events)]
+            for key in list(self._selector.get_map().values()):
+                if key.events != (events := self._channels[key.data].events()):
+                    self._selector.modify(key.fileobj, events, key.data)
+            left = _CHECK_INTERVAL if deadline is None else min(_CHECK_INTERVAL, deadline - time.monotonic())
+            ready = self._selector.select(max(0.0, left))
+            answers = [answer for key, events in ready for answer in self._receive_from(key.data, events)]
             if answers:
                 return answers
             if not ready:
@@ -187,14 +177,14 @@ class WorkerProcesses:
 
     def _receive_from(self, worker: int, events: int) -> list[tuple[int, Result]]:
         channel = self._channels[worker]
-        if events & select.POLLOUT:
+        if events & selectors.EVENT_WRITE:
             channel.flush()
-        if not events & (select.POLLIN | select.POLLHUP | select.POLLERR):
+        if not events & selectors.EVENT_READ:
             return []
         try:
-            payload, descriptor = channel.receive()
+            payload, handle = channel.receive()
         except (EOFError, ConnectionResetError):
-            self._ended.add(worker)
+            self._forget(worker)
             if self._pending[worker]:
                 raise self._exit_error(worker) from None
             return []
@@ -204,7 +194,7 @@ class WorkerProcesses:
             return [(number, Failure(rebuild(content)))]
         if kind == "end":
             return [(number, End(worker))]
-        batch, sharing_error = unpack(content, descriptor, self._readers[worker])
+        batch, sharing_error = unpack(content, handle, self._readers[worker])
         if sharing_error is not None and not self._warned:
             self._warned = True
             warnings.warn(_NO_SHARED_MEMORY.format(reason=sharing_error), RuntimeWarning, stacklevel=4)
@@ -213,16 +203,22 @@ class WorkerProcesses:
     def _check_alive(self) -> None:
         for worker, process in enumerate(self._processes):
             if self._pending[worker] and not process.is_alive():
-                self._ended.add(worker)
+                self._forget(worker)
                 raise self._exit_error(worker)
+
+    def _forget(self, worker: int) -> None:
+        """Stop waiting for a worker that has ended."""
+        with contextlib.suppress(KeyError):  # already forgotten
+            self._selector.unregister(self._channels[worker])
 
     def _exit_error(self, worker: int) -> RuntimeError:
         process = self._processes[worker]
         process.join(_STOP_TIMEOUT)
         code, who = process.exitcode, f"DataLoader worker (pid {process.pid})"
         if code is not None and code < 0:
-            hint = " The system may have run out of memory." if -code == signal.SIGKILL else ""
-            return RuntimeError(f"{who} is killed by signal: {signal.Signals(-code).name}.{hint}")
+            name = signal.Signals(-code).name
+            hint = " The system may have run out of memory." if name == "SIGKILL" else ""
+            return RuntimeError(f"{who} is killed by signal: {name}.{hint}")
         hint = "" if self._method == "fork" else f" See its traceback. A possible cause: {_main_guard(self._method)}"
         return RuntimeError(f"{who} exited unexpectedly with exit code {code}.{hint}")
 
@@ -242,6 +238,7 @@ class WorkerProcesses:
             deadline = time.monotonic() + _STOP_TIMEOUT
             for process in processes:
                 process.join(max(0.0, deadline - time.monotonic()))
+        self._selector.close()
         for channel in self._channels:
             channel.close()
         for process in processes:

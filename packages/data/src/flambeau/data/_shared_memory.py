@@ -4,8 +4,9 @@ Note [Shared memory]
 ~~~~~~~~~~~~~~~~~~~~
 A segment is an anonymous file (``memfd_create``) that both sides map. The worker passes its descriptor over the socket.
 The file has no name and does not need ``/dev/shm``. It is deleted when the last process that maps it ends, even if this
-process is killed. On systems without ``memfd_create``, a file in ``/dev/shm`` is used, and its name is removed before
-the first write. If there is not enough memory, batches are sent through the socket.
+process is killed. On systems without ``memfd_create``, a file in ``/dev/shm`` or a temporary file is used, and its name
+is removed before the first write. On Windows, a segment is memory with a random name, and the worker passes the name.
+If there is not enough memory, batches are sent through the socket.
 
 A worker owns its segments and reuses them. The loader tells the worker which segments are no longer in use. All arrays
 in a segment are views of one array. Both sides keep a weak reference to this array to detect that the segment is no
@@ -17,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import math
 import mmap
-import os
 import threading
 import weakref
 from collections.abc import Sequence
@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-FOLDER = "/dev/shm"
+from . import _shared_file
+
 SMALL = 16384  # a batch with fewer bytes is sent through the socket, which is faster
 _ALIGNMENT = 64
 _local = threading.local()
@@ -38,46 +39,36 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray | None:
 
 
 class Segment:
-    """Mapping of a shared file. The file is unmapped when the last array that uses it is freed."""
+    """Mapping of shared memory. The memory is unmapped when the last array that uses it is freed.
 
-    def __init__(self, number: int, descriptor: int, size: int) -> None:
+    Args:
+        handle: handle of existing memory (see `_shared_file`), or None to allocate new memory. Raises: OSError if
+            memory is exhausted.
+    """
+
+    def __init__(self, number: int, size: int, handle: int | None = None) -> None:
         self.number = number
         self.size = size
-        self._memory = mmap.mmap(descriptor, size)
-        self._descriptor: int | None = descriptor
+        self._handle: int | None = handle
+        if handle is None:
+            self._handle, self._memory = _shared_file.create(size)
+        else:
+            self._memory = _shared_file.attach(handle, size)
 
     def array(self) -> np.ndarray:
         """Return the bytes as an array. All other arrays in the segment are views of it."""
         return np.frombuffer(self._memory, dtype=np.uint8)
 
     @property
-    def descriptor(self) -> int | None:
-        """File descriptor for the other side, or None after it was closed."""
-        return self._descriptor
+    def handle(self) -> int | None:
+        """Handle for the other side, or None after it was closed."""
+        return self._handle
 
-    def close_descriptor(self) -> None:
-        """Close the file descriptor. The mapping stays valid."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
-def create_file(size: int) -> int:
-    """Create an anonymous file of ``size`` bytes. Return its descriptor. Raises: OSError if memory is exhausted."""
-    if hasattr(os, "memfd_create"):
-        descriptor = os.memfd_create("flambeau-batch", os.MFD_CLOEXEC)
-    else:
-        import tempfile
-
-        descriptor, path = tempfile.mkstemp(dir=FOLDER if os.path.isdir(FOLDER) else None)
-        os.unlink(path)
-    try:
-        # Reserve the memory, so that lack of memory raises an error here. Otherwise a later write would raise SIGBUS.
-        os.posix_fallocate(descriptor, 0, size)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    def close_handle(self) -> None:
+        """Close the handle. The mapping stays valid."""
+        if self._handle is not None:
+            _shared_file.close(self._handle)
+            self._handle = None
 
 
 class Writer:
@@ -182,13 +173,13 @@ class Writer:
                 self._drop(self._free.pop())
             rounded = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
             self._count += 1
-            self._open = Segment(self._count, create_file(rounded), rounded)
+            self._open = Segment(self._count, rounded)
         self._root = self._open.array()
 
     def _drop(self, segment: Segment) -> None:
-        if segment.descriptor is None:
+        if segment.handle is None:
             self.dropped.append(segment.number)
-        segment.close_descriptor()
+        segment.close_handle()
 
     def _offset(self, buffer: np.ndarray) -> int | None:
         if self._root is None:
@@ -225,13 +216,13 @@ class Reader:
         self._freed: list[_Use] = []  # references whose bytes were freed since the last call of `_collect`
         self._released: list[int] = []
 
-    def open(self, number: int, descriptor: int | None, size: int, dropped: Sequence[int]) -> None:
-        """Remove the segments that the worker has discarded, and map a new segment if a descriptor is given."""
+    def open(self, number: int, handle: int | None, size: int, dropped: Sequence[int]) -> None:
+        """Remove the segments that the worker has discarded, and map a new segment if a handle is given."""
         for other in dropped:
             del self._segments[other]
-        if descriptor is not None:
-            self._segments[number] = Segment(number, descriptor, size)
-            self._segments[number].close_descriptor()
+        if handle is not None:
+            self._segments[number] = Segment(number, size, handle)
+            self._segments[number].close_handle()
 
     def buffers(self, number: int, layout: Sequence[tuple[int, int]]) -> list[np.ndarray]:
         """Return the buffers of a batch. The segment is in use until the last array that uses a buffer is freed."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import multiprocessing
 import os
 import pickle
 import select
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,16 +48,24 @@ def main(assignment: Assignment, end: socket.socket) -> None:
     threading.Thread(target=_exit_with_loader, args=(end, assignment), daemon=True).start()
     channel = Channel(end)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the loader has closed the channel
-        _Server(assignment, channel).run()
+        server = _Server(assignment, channel)
+        server.run()
+        if sys.platform == "win32":  # the loader may not have mapped the memory of the last batches yet
+            channel.receive()
 
 
 def _exit_with_loader(end: socket.socket, assignment: Assignment) -> None:
     """Wait until the loader's process has ended, then end this process, even while it reads a sample."""
-    poller = select.poll()
-    poller.register(end, 0)  # the poller reports a hang-up when the loader's end is closed
-    while not poller.poll(_CHECK_INTERVAL):
-        if assignment.parent and os.getppid() != assignment.parent:
-            break
+    if sys.platform == "win32":
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+    else:
+        poller = select.poll()
+        poller.register(end, 0)  # the poller reports a hang-up when the loader's end is closed
+        while not poller.poll(_CHECK_INTERVAL):
+            if assignment.parent and os.getppid() != assignment.parent:
+                break
     os._exit(1)
 
 
@@ -111,6 +121,6 @@ class _Server:
         except Exception as error:
             worker = f"worker {self._assignment.id} (pid {os.getpid()})"
             message = (number, "error", _errors.describe(error, worker))
-        self._channel.send(pickle.dumps(message, protocol=5), None if segment is None else segment.descriptor)
+        self._channel.send(pickle.dumps(message, protocol=5), None if segment is None else segment.handle)
         if segment is not None:
-            segment.close_descriptor()
+            segment.close_handle()

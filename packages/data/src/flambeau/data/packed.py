@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar, overload
 
 import numpy as np
 
-from ._shared_memory import Segment, create_file
+from ._shared_memory import Segment
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -40,11 +41,11 @@ class PackedList(Sequence[T_co]):
         pieces = [self._pack(item) for item in listed]
         ends = np.cumsum([len(piece) for piece in pieces], dtype=np.int64)
         contents = b"".join([ends.tobytes(), *pieces])
-        self._map(create_file(max(1, len(contents))), len(listed), len(contents))
+        self._map(None, len(listed), len(contents))
         self._bytes[:] = np.frombuffer(contents, dtype=np.uint8)
 
-    def _map(self, descriptor: int, length: int, size: int) -> None:
-        self._segment = Segment(0, descriptor, max(1, size))
+    def _map(self, handle: int | None, length: int, size: int) -> None:
+        self._segment = Segment(0, max(1, size), handle)
         self._bytes = self._segment.array()[:size]
         self._ends = self._bytes[: 8 * length].view(np.int64)
         contents: Any = self._bytes[8 * length :]
@@ -94,17 +95,19 @@ class PackedList(Sequence[T_co]):
 
         if context.get_spawning_popen() is None:
             return PackedList, (list(self),)
-        assert self._segment.descriptor is not None
-        memory = reduction.DupFd(self._segment.descriptor)
+        assert self._segment.handle is not None
+        memory: Any = self._segment.handle
+        if sys.platform != "win32":
+            memory = reduction.DupFd(memory)
         return _attach, (memory, self._kind, len(self), self._bytes.nbytes)
 
     def __del__(self) -> None:
         if hasattr(self, "_segment"):
-            self._segment.close_descriptor()
+            self._segment.close_handle()
 
 
 def _attach(memory: Any, kind: str, length: int, size: int) -> PackedList[Any]:
     packed: PackedList[Any] = PackedList.__new__(PackedList)
     packed._kind = kind
-    packed._map(memory.detach(), length, size)
+    packed._map(memory if sys.platform == "win32" else memory.detach(), length, size)
     return packed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -23,7 +24,12 @@ def _remove_worker_pids(loader_id: int) -> None:
 
 
 def _error_if_any_worker_fails() -> None:
-    """Raise RuntimeError if a watched worker was killed or failed. Do not reap the process."""
+    """Raise RuntimeError if a watched worker was killed or failed. Do not reap the process.
+
+    On macOS and Windows, which have no ``os.waitid``, do nothing.
+    """
+    if sys.platform == "darwin" or sys.platform == "win32":
+        return
     for pids in _worker_pids.values():
         for pid in list(pids):
             try:
@@ -42,9 +48,11 @@ def _error_if_any_worker_fails() -> None:
 def _set_SIGCHLD_handler() -> None:
     """Set a signal handler that checks the watched workers when a child process ends.
 
-    Only the main thread can set the handler.
+    Only the main thread can set the handler. Windows has no such signal.
     """
     global _SIGCHLD_handler_set
+    if sys.platform == "win32":
+        return
     if _SIGCHLD_handler_set or threading.current_thread() is not threading.main_thread():
         return
     previous = signal.getsignal(signal.SIGCHLD)
