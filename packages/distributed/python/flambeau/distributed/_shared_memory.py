@@ -6,6 +6,7 @@ import contextlib
 import enum
 import mmap
 import os
+import sys
 import uuid
 import weakref
 from collections.abc import Sequence
@@ -169,7 +170,7 @@ def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
     path = communicator.bcast(_create_file(size) if communicator.Get_rank() == 0 else None, 0)
     found = None
     with contextlib.suppress(OSError):  # no /dev/shm, or not enough memory: MPI is used instead
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR)
         try:
             found = mmap.mmap(descriptor, size)
         finally:
@@ -182,9 +183,11 @@ def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
 
 def _create_file(size: int) -> str:
     """Create a file of ``size`` bytes in /dev/shm and return its path, or an empty string if that fails."""
-    path = f"/dev/shm/flambeau-{uuid.uuid4().hex}"
+    if sys.platform != "linux":  # there is no such folder
+        return ""
+    path = f"/dev/shm/flambeau-{os.getpid()}-{uuid.uuid4().hex}"
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError:
         return ""
     try:
