@@ -14,9 +14,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-if sys.platform == "win32":
-    raise NotImplementedError("flambeau.distributed does not support Windows")
-
 from flambeau import _extension_points, _public_names, _suggestions
 
 from ._backend_names import Backend, is_gloo_available, is_mpi_available, is_nccl_available
@@ -150,12 +147,14 @@ __all__ = [
 
 
 def is_available() -> bool:
-    """Return True, because the package is installed. If MPI or NCCL is missing, functions that use it raise errors.
+    """Return True, except on Windows, where programs of several processes are not supported.
+
+    If MPI or NCCL is missing, functions that use it raise errors.
 
     >>> flambeau.distributed.is_available()
     True
     """
-    return True
+    return sys.platform != "win32"
 
 
 def is_torchelastic_launched() -> bool:

@@ -13,7 +13,6 @@ Source: Balaji and others, "PMI: A Scalable Parallel Process-Management Interfac
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import platform
@@ -141,7 +140,7 @@ class Member:
         self.silent = False
         self.code: int | None = None  # exit code from the launcher
         self.descriptor = -1
-        if process[0] == machine():
+        if hasattr(os, "pidfd_open") and process[0] == machine():
             with contextlib.suppress(OSError):
                 self.descriptor = os.pidfd_open(process[1])
 
@@ -152,6 +151,8 @@ class Member:
         """
         if self.code is not None or self.descriptor < 0:
             return self.code
+        import fcntl  # Windows has no such module
+
         info = bytearray(struct.pack("<Q", _PIDFD_INFO_EXIT).ljust(_INFO_SIZE, b"\0"))
         try:
             fcntl.ioctl(self.descriptor, _PIDFD_GET_INFO, info)

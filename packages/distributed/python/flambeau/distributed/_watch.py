@@ -18,11 +18,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from . import _native
 from ._server import BEAT, machine
 from .errors import DistStoreError
 from .stores import Store, looks, seconds
 from .tcp_store import TCPStore
+
+if sys.platform != "win32":
+    from . import _native
 
 __all__ = [
     "COMPLETION_TIMEOUT",
@@ -293,7 +295,8 @@ def _after_fork() -> None:
             _native.abandon_heartbeat(watch._heartbeat)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def others_failed() -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -74,6 +74,14 @@ def _bytes(value: str | bytes) -> bytes:
     if not isinstance(value, (str, bytes)):
         raise TypeError(f"the value of a store should be str or bytes, got {type(value).__name__}")
     return value.encode() if isinstance(value, str) else value
+
+
+def require_unix(what: str) -> None:
+    """Raise NotImplementedError on Windows."""
+    if sys.platform == "win32":
+        raise NotImplementedError(
+            f"{what} is not supported on Windows, where groups have a single process: use HashStore"
+        )
 
 
 class Store(ABC):
@@ -242,6 +250,7 @@ class FileStore(Store):
     """
 
     def __init__(self, file_name: str, world_size: int = -1, timeout: timedelta | float = default_pg_timeout) -> None:
+        require_unix("FileStore")
         super().__init__(timeout)
         self.path = file_name
         self._world_size = world_size
@@ -251,7 +260,9 @@ class FileStore(Store):
     @contextlib.contextmanager
     def _values(self) -> Iterator[dict[str, bytes]]:
         """Lock the file and yield its contents. Changes to the yielded dictionary are written to the file."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        import fcntl  # Windows has no such module
+
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             before = file.read()

@@ -17,7 +17,7 @@ from typing import Any
 
 from ._server import ARRIVED
 from .errors import DistNetworkError, DistStoreError
-from .stores import Store, default_pg_timeout, looks, seconds
+from .stores import Store, default_pg_timeout, looks, require_unix, seconds
 
 __all__ = ["TCPStore"]
 
@@ -65,6 +65,7 @@ class TCPStore(Store):
         master_listen_fd: int | None = None,
         use_libuv: bool = True,
     ) -> None:
+        require_unix("TCPStore")
         super().__init__(timeout)
         if master_listen_fd is not None:
             raise NotImplementedError("TCPStore does not support master_listen_fd: it opens its own socket")
