@@ -21,8 +21,9 @@ def main() -> None:
     given = parser.parse_args()
     output, work = given.output.resolve(), given.work.resolve()
     output.mkdir(parents=True, exist_ok=True)
-    build(given.packages, given.platform or [HOST], work, output)
-    check(given.packages, output, given.previous)
+    platforms = given.platform or [HOST]
+    build(given.packages, platforms, work, output)
+    check(given.packages, output, given.previous, can_run=HOST in platforms)
 
 
 if __name__ == "__main__":
