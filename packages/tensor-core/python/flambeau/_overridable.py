@@ -47,32 +47,16 @@ def overridable(function: Function) -> Function:
     return function if function in _functions else _register(function)
 
 
-def _register(function: Any, replacement: CodeType | None = None) -> Any:
+def _register(function: Any) -> Any:
     original = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__)
     original.__kwdefaults__ = function.__kwdefaults__
     original.__annotations__ = function.__annotations__
-    known = _Overridable(original, replacement or _replacement(original, function))
+    known = _Overridable(original, _replacement(original, function))
     with _lock:
         _functions[function] = known
         if _replaced is not False:
             _install(function, known, True)
     return function
-
-
-def handled_as(call: Any) -> Callable[[Function], Function]:
-    """Return a decorator for a function that calls an operator where PyTorch calls a function of ``nn.functional``.
-
-    Args:
-        call: a function with the same parameters that calls the function of ``nn.functional``, without a closure. It
-            runs as long as a handler exists, so that the handler receives PyTorch's function.
-    """
-
-    def register(function: Function) -> Function:
-        assert isinstance(function, FunctionType) and function.__closure__ is call.__closure__ is None
-        registered: Function = _register(function, call.__code__)
-        return registered
-
-    return register
 
 
 def original(function: Any) -> Any:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any, NamedTuple
 
-from flambeau import Tensor, cross_entropy, nll_loss
-from flambeau._overridable import handled_as
+from flambeau import Tensor
 
 from .. import functional as F
 from ._loss import _Loss, _WeightedLoss
@@ -44,8 +43,8 @@ class CrossEntropyLoss(_WeightedLoss):
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
 
-    @handled_as(
-        lambda self, input, target: F.cross_entropy(
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.cross_entropy(
             input,
             target,
             weight=self.weight,
@@ -53,10 +52,6 @@ class CrossEntropyLoss(_WeightedLoss):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
-    )
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        options = (self.weight, self.ignore_index, self.reduction, self.label_smoothing)
-        return cross_entropy(input, target, *options)
 
 
 class NLLLoss(_WeightedLoss):
@@ -79,13 +74,8 @@ class NLLLoss(_WeightedLoss):
         super().__init__(weight, size_average, reduce, reduction)
         self.ignore_index = ignore_index
 
-    @handled_as(
-        lambda self, input, target: F.nll_loss(
-            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
-        )
-    )
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
+        return F.nll_loss(input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction)
 
 
 class NLLLoss2d(NLLLoss):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any, ClassVar
 
-from flambeau import Tensor, empty, gelu, relu, sigmoid, softplus, tanh
-from flambeau._overridable import handled_as
+from flambeau import Tensor, empty, sigmoid, tanh
 
 from .. import functional as F
 from .. import init
@@ -48,9 +47,8 @@ class ReLU(_Inplace):
     tensor([0., 2.])
     """
 
-    @handled_as(lambda self, input: F.relu(input, self.inplace))
     def forward(self, input: Tensor) -> Tensor:
-        return input.relu_() if self.inplace else relu(input)
+        return F.relu(input, self.inplace)
 
 
 class LeakyReLU(_Inplace):
@@ -279,7 +277,7 @@ class GELU(_Activation):
         self.approximate = approximate
 
     def forward(self, input: Tensor) -> Tensor:
-        return gelu(input, approximate=self.approximate)
+        return F.gelu(input, approximate=self.approximate)
 
     def extra_repr(self) -> str:
         return f"approximate={self.approximate!r}"
@@ -301,7 +299,7 @@ class Softplus(_Activation):
         self.threshold = threshold
 
     def forward(self, input: Tensor) -> Tensor:
-        return softplus(input, self.beta, self.threshold)
+        return F.softplus(input, self.beta, self.threshold)
 
 
 # Squashing

@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from flambeau import (
-    Tensor,
-    conv1d,
-    conv2d,
-    conv3d,
-    conv_transpose1d,
-    conv_transpose2d,
-    conv_transpose3d,
-    empty,
-)
+from flambeau import Tensor, empty
 
 from .. import functional as F
 from ..parameter import Parameter
@@ -27,10 +18,13 @@ PADDING_MODES = ("zeros", "reflect", "replicate", "circular")
 
 
 class _ConvNd(Module):
-    """Base class of convolutions; a subclass defines the number of ``dimensions`` and the ``function``."""
+    """Base class of convolutions; a subclass defines ``dimensions`` and the name of its ``_function`` in `functional`.
+
+    Each call looks the function up, so that programs can replace it, as in PyTorch. Pooling and dropout do the same.
+    """
 
     dimensions: ClassVar[int]
-    function: ClassVar[Callable[..., Tensor]]
+    _function: ClassVar[str]
     transposed: ClassVar[bool] = False
 
     weight: Tensor
@@ -82,7 +76,7 @@ class _ConvNd(Module):
         return self._conv_forward(input, self.weight, self.bias)
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        function = type(self).function
+        function: Callable[..., Tensor] = getattr(F, self._function)
         if self.padding_mode == "zeros":
             return function(input, weight, bias, self.stride, self.padding, self.dilation, self.groups)
         padded = F.pad(input, self._reversed_padding_repeated_twice, self.padding_mode)
@@ -123,7 +117,7 @@ class Conv1d(_ConvNd):
     """
 
     dimensions = 1
-    function = conv1d
+    _function = "conv1d"
 
 
 class Conv2d(_ConvNd):
@@ -149,7 +143,7 @@ class Conv2d(_ConvNd):
     """
 
     dimensions = 2
-    function = conv2d
+    _function = "conv2d"
 
 
 class Conv3d(_ConvNd):
@@ -162,7 +156,7 @@ class Conv3d(_ConvNd):
     """
 
     dimensions = 3
-    function = conv3d
+    _function = "conv3d"
 
 
 class _ConvTransposeNd(_ConvNd):
@@ -198,7 +192,8 @@ class _ConvTransposeNd(_ConvNd):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         extra = self.output_padding if output_size is None else self._output_padding(input, output_size)
         options = (self.stride, self.padding, extra, self.groups, self.dilation)
-        return type(self).function(input, self.weight, self.bias, *options)
+        function: Callable[..., Tensor] = getattr(F, self._function)
+        return function(input, self.weight, self.bias, *options)
 
     def _output_padding(self, input: Tensor, output_size: Sequence[int]) -> tuple[int, ...]:
         """Return the amounts to add at one side of the output to reach ``output_size``.
@@ -234,7 +229,7 @@ class ConvTranspose1d(_ConvTransposeNd):
     """
 
     dimensions = 1
-    function = conv_transpose1d
+    _function = "conv_transpose1d"
 
 
 class ConvTranspose2d(_ConvTransposeNd):
@@ -258,7 +253,7 @@ class ConvTranspose2d(_ConvTransposeNd):
     """
 
     dimensions = 2
-    function = conv_transpose2d
+    _function = "conv_transpose2d"
 
 
 class ConvTranspose3d(_ConvTransposeNd):
@@ -271,7 +266,7 @@ class ConvTranspose3d(_ConvTransposeNd):
     """
 
     dimensions = 3
-    function = conv_transpose3d
+    _function = "conv_transpose3d"
 
 
 def _check_channels(in_channels: int, out_channels: int, groups: int) -> None:

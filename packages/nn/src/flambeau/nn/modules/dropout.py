@@ -14,7 +14,7 @@ from .utils import options_of
 
 
 class _DropoutNd(Module):
-    function: ClassVar[Callable[..., Tensor]]
+    _function: ClassVar[str]
 
     def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
         super().__init__()
@@ -25,7 +25,8 @@ class _DropoutNd(Module):
         self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
-        return type(self).function(input, self.p, self.training, self.inplace)
+        function: Callable[..., Tensor] = getattr(F, self._function)
+        return function(input, self.p, self.training, self.inplace)
 
     def extra_repr(self) -> str:
         return options_of(self, "p", "inplace")
@@ -41,7 +42,7 @@ class Dropout(_DropoutNd):
     tensor([1., 1., 1.])
     """
 
-    function = F.dropout
+    _function = "dropout"
 
 
 class Dropout1d(_DropoutNd):
@@ -51,7 +52,7 @@ class Dropout1d(_DropoutNd):
     tensor(6.)
     """
 
-    function = F.dropout1d
+    _function = "dropout1d"
 
 
 class Dropout2d(_DropoutNd):
@@ -61,7 +62,7 @@ class Dropout2d(_DropoutNd):
     tensor(24.)
     """
 
-    function = F.dropout2d
+    _function = "dropout2d"
 
 
 class Dropout3d(_DropoutNd):
@@ -71,7 +72,7 @@ class Dropout3d(_DropoutNd):
     tensor(48.)
     """
 
-    function = F.dropout3d
+    _function = "dropout3d"
 
 
 class AlphaDropout(_DropoutNd):
@@ -83,7 +84,7 @@ class AlphaDropout(_DropoutNd):
     tensor([1., 1., 1.])
     """
 
-    function = F.alpha_dropout
+    _function = "alpha_dropout"
 
 
 class FeatureAlphaDropout(_DropoutNd):
@@ -93,4 +94,4 @@ class FeatureAlphaDropout(_DropoutNd):
     tensor([[1., 1., 1.]])
     """
 
-    function = F.feature_alpha_dropout
+    _function = "feature_alpha_dropout"

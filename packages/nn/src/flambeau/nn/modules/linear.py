@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from flambeau import Tensor, bilinear, empty, linear
+from flambeau import Tensor, empty
 
+from .. import functional as F
 from .. import init
 from ..parameter import Parameter
 from ._sizes import check_sizes
@@ -64,7 +65,7 @@ class Linear(Module):
         reset_weight_and_bias(self.weight, self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        return linear(input, self.weight, self.bias)
+        return F.linear(input, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
@@ -116,7 +117,7 @@ class Bilinear(Module):
                 init.uniform_(parameter, -bound, bound)
 
     def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
-        return bilinear(input1, input2, self.weight, self.bias)
+        return F.bilinear(input1, input2, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         features = options_of(self, "in1_features", "in2_features", "out_features")

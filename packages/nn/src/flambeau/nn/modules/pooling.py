@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from flambeau import Tensor, adaptive_avg_pool1d, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from flambeau import Tensor
 
 from .. import functional as F
 from ._inputs import check_no_input
@@ -16,7 +16,7 @@ OutputSize = int | Sequence[int | None] | None
 
 
 class _MaxPoolNd(Module):
-    function: ClassVar[Callable[..., Tensor | tuple[Tensor, Tensor]]]
+    _function: ClassVar[str]
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class _MaxPoolNd(Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        pool = type(self).function
+        pool: Callable[..., Tensor | tuple[Tensor, Tensor]] = getattr(F, self._function)
         window = (self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode)
         return pool(input, *window, return_indices=True) if self.return_indices else pool(input, *window)
 
@@ -52,7 +52,7 @@ class MaxPool1d(_MaxPoolNd):
     flambeau.Size([1, 3, 4])
     """
 
-    function = max_pool1d
+    _function = "max_pool1d"
 
 
 class MaxPool2d(_MaxPoolNd):
@@ -71,7 +71,7 @@ class MaxPool2d(_MaxPoolNd):
     3.0
     """
 
-    function = max_pool2d
+    _function = "max_pool2d"
 
 
 class MaxPool3d(_MaxPoolNd):
@@ -81,12 +81,12 @@ class MaxPool3d(_MaxPoolNd):
     flambeau.Size([1, 3, 4, 4, 4])
     """
 
-    function = max_pool3d
+    _function = "max_pool3d"
 
 
 class _MaxUnpoolNd(Module):
     dimensions: ClassVar[int]
-    function: ClassVar[Callable[..., Tensor]]
+    _function: ClassVar[str]
 
     def __init__(self, kernel_size: Size, stride: Size | None = None, padding: Size = 0) -> None:
         super().__init__()
@@ -96,7 +96,8 @@ class _MaxUnpoolNd(Module):
         self.padding = repeated(padding, self.dimensions)
 
     def forward(self, input: Tensor, indices: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        return type(self).function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
+        function: Callable[..., Tensor] = getattr(F, self._function)
+        return function(input, indices, self.kernel_size, self.stride, self.padding, output_size)
 
     def extra_repr(self) -> str:
         return options_of(self, "kernel_size", "stride", "padding")
@@ -111,7 +112,7 @@ class MaxUnpool1d(_MaxUnpoolNd):
     """
 
     dimensions = 1
-    function = F.max_unpool1d
+    _function = "max_unpool1d"
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
@@ -128,7 +129,7 @@ class MaxUnpool2d(_MaxUnpoolNd):
     """
 
     dimensions = 2
-    function = F.max_unpool2d
+    _function = "max_unpool2d"
 
 
 class MaxUnpool3d(_MaxUnpoolNd):
@@ -140,7 +141,7 @@ class MaxUnpool3d(_MaxUnpoolNd):
     """
 
     dimensions = 3
-    function = F.max_unpool3d
+    _function = "max_unpool3d"
 
 
 class AvgPool1d(Module):
@@ -168,14 +169,14 @@ class AvgPool1d(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         window = (self.kernel_size, self.stride, self.padding)
-        return avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
+        return F.avg_pool1d(input, *window, self.ceil_mode, self.count_include_pad)
 
     def extra_repr(self) -> str:
         return options_of(self, "kernel_size", "stride", "padding")
 
 
 class _AvgPoolNd(Module):
-    function: ClassVar[Callable[..., Tensor]]
+    _function: ClassVar[str]
 
     def __init__(
         self,
@@ -197,7 +198,8 @@ class _AvgPoolNd(Module):
 
     def forward(self, input: Tensor) -> Tensor:
         window = (self.kernel_size, self.stride, self.padding)
-        return type(self).function(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
+        function: Callable[..., Tensor] = getattr(F, self._function)
+        return function(input, *window, self.ceil_mode, self.count_include_pad, self.divisor_override)
 
     def extra_repr(self) -> str:
         return options_of(self, "kernel_size", "stride", "padding")
@@ -219,7 +221,7 @@ class AvgPool2d(_AvgPoolNd):
     1.5
     """
 
-    function = avg_pool2d
+    _function = "avg_pool2d"
 
 
 class AvgPool3d(_AvgPoolNd):
@@ -229,11 +231,11 @@ class AvgPool3d(_AvgPoolNd):
     flambeau.Size([1, 3, 4, 4, 4])
     """
 
-    function = avg_pool3d
+    _function = "avg_pool3d"
 
 
 class _LPPoolNd(Module):
-    function: ClassVar[Callable[..., Tensor]]
+    _function: ClassVar[str]
 
     def __init__(
         self, norm_type: float, kernel_size: Size, stride: Size | None = None, ceil_mode: bool = False
@@ -245,7 +247,8 @@ class _LPPoolNd(Module):
         self.ceil_mode = ceil_mode
 
     def forward(self, input: Tensor) -> Tensor:
-        return type(self).function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
+        function: Callable[..., Tensor] = getattr(F, self._function)
+        return function(input, float(self.norm_type), self.kernel_size, self.stride, self.ceil_mode)
 
     def extra_repr(self) -> str:
         return options_of(self, "norm_type", "kernel_size", "stride", "ceil_mode")
@@ -258,7 +261,7 @@ class LPPool1d(_LPPoolNd):
     flambeau.Size([1, 3, 4])
     """
 
-    function = F.lp_pool1d
+    _function = "lp_pool1d"
 
 
 class LPPool2d(_LPPoolNd):
@@ -268,7 +271,7 @@ class LPPool2d(_LPPoolNd):
     tensor([[[5.]]])
     """
 
-    function = F.lp_pool2d
+    _function = "lp_pool2d"
 
 
 class LPPool3d(_LPPoolNd):
@@ -278,11 +281,11 @@ class LPPool3d(_LPPoolNd):
     flambeau.Size([1, 3, 4, 4, 4])
     """
 
-    function = F.lp_pool3d
+    _function = "lp_pool3d"
 
 
 class _AdaptivePoolNd(Module):
-    function: ClassVar[Callable[..., Tensor | tuple[Tensor, Tensor]]]
+    _function: ClassVar[str]
 
     def __init__(self, output_size: OutputSize) -> None:
         super().__init__()
@@ -290,7 +293,8 @@ class _AdaptivePoolNd(Module):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        return type(self).function(input, self.output_size)
+        function: Callable[..., Tensor | tuple[Tensor, Tensor]] = getattr(F, self._function)
+        return function(input, self.output_size)
 
     def extra_repr(self) -> str:
         return options_of(self, "output_size")
@@ -307,7 +311,7 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPoolNd):
     flambeau.Size([1, 3, 2])
     """
 
-    function = adaptive_avg_pool1d
+    _function = "adaptive_avg_pool1d"
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
@@ -320,7 +324,7 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPoolNd):
     1.5
     """
 
-    function = F.adaptive_avg_pool2d
+    _function = "adaptive_avg_pool2d"
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
@@ -330,7 +334,7 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPoolNd):
     flambeau.Size([1, 3, 2, 2, 2])
     """
 
-    function = F.adaptive_avg_pool3d
+    _function = "adaptive_avg_pool3d"
 
 
 class _AdaptiveMaxPoolNd(_AdaptivePoolNd):
@@ -339,7 +343,8 @@ class _AdaptiveMaxPoolNd(_AdaptivePoolNd):
         self.return_indices = return_indices
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        return type(self).function(input, self.output_size, self.return_indices)
+        function: Callable[..., Tensor | tuple[Tensor, Tensor]] = getattr(F, self._function)
+        return function(input, self.output_size, self.return_indices)
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
@@ -349,7 +354,7 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPoolNd):
     flambeau.Size([1, 3, 2])
     """
 
-    function = F.adaptive_max_pool1d
+    _function = "adaptive_max_pool1d"
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
@@ -361,7 +366,7 @@ class AdaptiveMaxPool2d(_AdaptiveMaxPoolNd):
     flambeau.Size([1, 3, 2, 2])
     """
 
-    function = F.adaptive_max_pool2d
+    _function = "adaptive_max_pool2d"
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
@@ -371,13 +376,13 @@ class AdaptiveMaxPool3d(_AdaptiveMaxPoolNd):
     flambeau.Size([1, 3, 2, 2, 2])
     """
 
-    function = F.adaptive_max_pool3d
+    _function = "adaptive_max_pool3d"
 
 
 class _FractionalMaxPoolNd(Module):
     dimensions: ClassVar[int]
     _random_samples: Tensor | None
-    function: ClassVar[Callable[..., Tensor | tuple[Tensor, Tensor]]]
+    _function: ClassVar[str]
 
     def __init__(
         self,
@@ -407,7 +412,8 @@ class _FractionalMaxPoolNd(Module):
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         sizes = (self.kernel_size, self.output_size, self.output_ratio)
-        return type(self).function(input, *sizes, self.return_indices, _random_samples=self._random_samples)
+        function: Callable[..., Tensor | tuple[Tensor, Tensor]] = getattr(F, self._function)
+        return function(input, *sizes, self.return_indices, _random_samples=self._random_samples)
 
 
 class FractionalMaxPool2d(_FractionalMaxPoolNd):
@@ -426,7 +432,7 @@ class FractionalMaxPool2d(_FractionalMaxPoolNd):
     """
 
     dimensions = 2
-    function = F.fractional_max_pool2d
+    _function = "fractional_max_pool2d"
 
 
 class FractionalMaxPool3d(_FractionalMaxPoolNd):
@@ -437,4 +443,4 @@ class FractionalMaxPool3d(_FractionalMaxPoolNd):
     """
 
     dimensions = 3
-    function = F.fractional_max_pool3d
+    _function = "fractional_max_pool3d"
