@@ -44,21 +44,21 @@ class CharacterLSTM(nn.Module):
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train an LSTM to write like a text file.")
-    parser.add_argument("text", type=Path, help="a text file in UTF-8")
-    parser.add_argument("--letters", type=int, help="read this many of its letters (default: all)")
-    parser.add_argument("--epochs", type=int, default=15, help="passes over the text (default: %(default)s)")
+    parser = argparse.ArgumentParser(description="Train an LSTM to generate text in the style of a file.")
+    parser.add_argument("text", type=Path, help="text file in UTF-8")
+    parser.add_argument("--letters", type=int, help="number of characters to read (default: all)")
+    parser.add_argument("--epochs", type=int, default=15, help="number of epochs (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=192, help="width of the LSTM (default: %(default)s)")
-    parser.add_argument("--layers", type=int, default=2, help="its layers (default: %(default)s)")
+    parser.add_argument("--layers", type=int, default=2, help="layers of the LSTM (default: %(default)s)")
     parser.add_argument("--dropout", type=float, default=0.1, help="default: %(default)s")
-    parser.add_argument("--length", type=int, default=64, help="letters a step looks back (default: %(default)s)")
+    parser.add_argument("--length", type=int, default=64, help="length of a training sequence (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=32, help="parallel streams of text (default: %(default)s)")
-    parser.add_argument("--lr", type=float, default=4e-3, help="learning rate at the start (default: %(default)s)")
+    parser.add_argument("--lr", type=float, default=4e-3, help="initial learning rate (default: %(default)s)")
     parser.add_argument("--temperature", type=float, default=0.8, help="sampling temperature (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/character-lstm"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     return parser.parse_args(argv)
 
 
@@ -122,7 +122,7 @@ def write(model: CharacterLSTM, vocabulary: list[str], start: str, count: int, t
 
 def draw(history: History, path: Path) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
-    axis = figure.add_subplot(xlabel="epoch", ylabel="bits a letter")
+    axis = figure.add_subplot(xlabel="epoch", ylabel="bits per letter")
     for name, values in history.items():
         axis.plot(range(1, len(values) + 1), values, ".-", label=name)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         scheduler.step()
         history["training"].append(loss / math.log(2))
         history["test"].append(bits_per_letter(model, test, args.length))
-        print(f"{description}  bits a letter: training {history['training'][-1]:.3f}, test {history['test'][-1]:.3f}")
+        print(f"{description}  bits per letter: training {history['training'][-1]:.3f}, test {history['test'][-1]:.3f}")
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
         fb.save({**state, "history": history}, checkpoint)
 
@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     (args.output / "sample.txt").write_text(sample, encoding="utf-8")
     draw(history, args.output / "learning.png")
     print(sample)
-    print(f"Test: {history['test'][-1]:.3f} bits a letter; without a model it takes {math.log2(len(vocabulary)):.3f}")
+    print(f"Test: {history['test'][-1]:.3f} bits per letter; without a model: {math.log2(len(vocabulary)):.3f}")
 
 
 if __name__ == "__main__":

@@ -68,19 +68,19 @@ class ResNet(nn.Sequential):
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a residual network on CIFAR-10.")
-    parser.add_argument("--root", type=Path, default=Path("data"), help="the folder of cifar-10-batches-py")
-    parser.add_argument("--download", action="store_true", help="fetch the files if they are not there")
-    parser.add_argument("--epochs", type=int, default=30, help="passes over the training images (default: %(default)s)")
-    parser.add_argument("--blocks", type=int, default=3, help="of each group: 3 make ResNet-20 (default: %(default)s)")
+    parser.add_argument("--root", type=Path, default=Path("data"), help="folder that contains cifar-10-batches-py")
+    parser.add_argument("--download", action="store_true", help="download the files if they are missing")
+    parser.add_argument("--epochs", type=int, default=30, help="number of epochs (default: %(default)s)")
+    parser.add_argument("--blocks", type=int, default=3, help="blocks per group, 3 in ResNet-20 (default: %(default)s)")
     parser.add_argument("--width", type=int, default=16, help="channels of the first group (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=128, help="images per step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=0.2, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes that read images (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/cifar-resnet"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
-    parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the last test is below this")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
+    parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the test accuracy is lower")
     return parser.parse_args(argv)
 
 

@@ -36,20 +36,20 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Train a DCGAN that writes digits.")
+    parser = argparse.ArgumentParser(description="Train a DCGAN that generates digits.")
     parser.add_argument("--data", choices=RECIPES, default="digits", help="default: %(default)s, shipped with flambeau")
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the MNIST files (default: data)")
-    parser.add_argument("--download", action="store_true", help="fetch the MNIST files if they are not there")
-    parser.add_argument("--epochs", type=int, help="passes over the training images")
-    parser.add_argument("--features", type=int, default=32, help="channels of the widest images (default: %(default)s)")
-    parser.add_argument("--latent", type=int, default=64, help="numbers of noise a digit (default: %(default)s)")
+    parser.add_argument("--download", action="store_true", help="download the MNIST files if they are missing")
+    parser.add_argument("--epochs", type=int, help="number of epochs")
+    parser.add_argument("--features", type=int, default=32, help="channels at the full size (default: %(default)s)")
+    parser.add_argument("--latent", type=int, default=64, help="size of the noise vector (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="images per step (default: %(default)s)")
-    parser.add_argument("--lr", type=float, default=5e-4, help="learning rate of both (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--lr", type=float, default=5e-4, help="learning rate of both networks (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="default: runs/dcgan-DATA")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
-    parser.add_argument("--judge", type=Path, metavar="CHECKPOINT", help="a LeNet of lenet.py that reads the digits")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
+    parser.add_argument("--judge", type=Path, metavar="CHECKPOINT", help="LeNet that classifies the generated digits")
     args = parser.parse_args(argv)
     args.output = args.output or Path("runs") / f"dcgan-{args.data}"
     args.epochs = RECIPES[args.data]["epochs"] if args.epochs is None else args.epochs
@@ -57,7 +57,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def load_data(args: argparse.Namespace) -> datasets.MNIST | datasets.Digits:
-    """Return digits with values from -1 to 1. Their size is a power of two, by enlargement or padding."""
+    """Return digits with values from -1 to 1, enlarged or padded to a power of two."""
     recipe = RECIPES[args.data]
     fit = transforms.Pad(2) if args.data == "mnist" else transforms.Resize(recipe["image_size"])
     transform = transforms.Compose([fit, transforms.ToTensor(), transforms.Normalize([0.5], [0.5])])
@@ -103,7 +103,7 @@ def train_epoch(
 
 @fb.no_grad()
 def judge(generator: nn.Module, path: Path, data: str, latent: int, count: int = 500) -> tuple[float, int]:
-    """Classify samples with LeNet; return the mean of the highest probability and the number of digits found."""
+    """Classify samples with LeNet; return its mean confidence and the number of different digits."""
     recipe = RECIPES[data]
     lenet = models.LeNet(image_size=recipe["size"])
     lenet.load_state_dict(fb.load(path)["model"])
@@ -171,8 +171,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"Checkpoint and pictures: {args.output}")
     if args.judge:
         fb.manual_seed(args.seed)
-        certainty, kinds = judge(generator, args.judge, args.data, args.latent)
-        print(f"LeNet is sure of a digit with probability {certainty:.3f} on average, and reads {kinds} different ones")
+        confidence, kinds = judge(generator, args.judge, args.data, args.latent)
+        print(f"Mean confidence of LeNet: {confidence:.3f}; number of different digits: {kinds}")
 
 
 if __name__ == "__main__":

@@ -59,19 +59,19 @@ class Memory:
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Balance a pole on a cart by deep Q-learning.")
-    parser.add_argument("--steps", type=int, default=20_000, help="pushes to learn from (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=20_000, help="number of actions (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=96, help="width of the network (default: %(default)s)")
-    parser.add_argument("--memory", type=int, default=10_000, help="pushes remembered (default: %(default)s)")
-    parser.add_argument("--batch-size", type=int, default=64, help="pushes a step (default: %(default)s)")
+    parser.add_argument("--memory", type=int, default=10_000, help="size of the replay memory (default: %(default)s)")
+    parser.add_argument("--batch-size", type=int, default=64, help="transitions per step (default: %(default)s)")
     parser.add_argument("--gamma", type=float, default=0.99, help="discount factor of rewards (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=1e-3, help="learning rate (default: %(default)s)")
     parser.add_argument(
         "--follow", type=float, default=0.01, help="update rate of the target network (default: %(default)s)"
     )
     parser.add_argument("--every", type=int, default=2000, help="steps between checkpoints (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/dqn"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     return parser.parse_args(argv)
 
 

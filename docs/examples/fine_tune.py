@@ -36,19 +36,19 @@ MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Fine-tune a ResNet-18 that PyTorch has trained.")
-    parser.add_argument("--weights", type=Path, help="a .pth file of torchvision's resnet18 (default: begin at random)")
+    parser.add_argument("--weights", type=Path, help="torchvision's .pth file of resnet18 (default: random weights)")
     parser.add_argument(
         "--data", choices=["digits", "cifar10", "folder"], default="digits", help="default: %(default)s"
     )
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the images (default: data)")
-    parser.add_argument("--size", type=int, default=32, help="height and width they are given (default: %(default)s)")
-    parser.add_argument("--head-epochs", type=int, default=2, help="with only the last layer (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=3, help="with all layers (default: %(default)s)")
+    parser.add_argument("--size", type=int, default=32, help="size of the resized images (default: %(default)s)")
+    parser.add_argument("--head-epochs", type=int, default=2, help="epochs for the last layer (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=3, help="epochs for all layers (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=32, help="images per step (default: %(default)s)")
-    parser.add_argument("--lr", type=float, default=1e-3, help="of all layers; the last has 10 times as much")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate; 10 times higher in the last layer")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/fine-tune"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     return parser.parse_args(argv)
 
 
@@ -78,9 +78,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
     fitting = {name: value for name, value in weights.items() if name in own and value.shape == own[name].shape}
     missing = [name for name in own if name not in fitting]
     if not set(missing) <= {"fc.weight", "fc.bias"}:
-        raise SystemExit(f"fine_tune.py: {path} is not a resnet18: it has no fitting {', '.join(missing[:3])}, ...")
+        raise SystemExit(f"fine_tune.py: {path} is not a resnet18: it has no matching {', '.join(missing[:3])}, ...")
     model.load_state_dict(fitting, strict=False)
-    print(f"{len(fitting)} of {len(own)} tensors from {path}; begun at random: {', '.join(missing) or 'none'}")
+    print(f"{len(fitting)} of {len(own)} tensors from {path}; random: {', '.join(missing) or 'none'}")
 
 
 def train_epoch(model: models.ResNet, loader: DataLoader, optimizer: fb.optim.Optimizer, description: str) -> float:

@@ -82,22 +82,22 @@ class GPT(nn.Module):
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a small GPT on a text file.")
-    parser.add_argument("text", type=Path, help="a text file in UTF-8")
-    parser.add_argument("--letters", type=int, help="read this many of its letters (default: all)")
+    parser.add_argument("text", type=Path, help="text file in UTF-8")
+    parser.add_argument("--letters", type=int, help="number of characters to read (default: all)")
     parser.add_argument("--steps", type=int, default=2000, help="training steps (default: %(default)s)")
     parser.add_argument("--every", type=int, default=250, help="steps between tests (default: %(default)s)")
-    parser.add_argument("--length", type=int, default=64, help="letters it looks back (default: %(default)s)")
-    parser.add_argument("--width", type=int, default=128, help="of its vectors (default: %(default)s)")
+    parser.add_argument("--length", type=int, default=64, help="context length in characters (default: %(default)s)")
+    parser.add_argument("--width", type=int, default=128, help="size of the embeddings (default: %(default)s)")
     parser.add_argument("--layers", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--heads", type=int, default=4, help="default: %(default)s")
     parser.add_argument("--dropout", type=float, default=0.0, help="default: %(default)s")
     parser.add_argument("--batch-size", type=int, default=16, help="default: %(default)s")
     parser.add_argument("--lr", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
     parser.add_argument("--temperature", type=float, default=0.8, help="sampling temperature (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/gpt"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     return parser.parse_args(argv)
 
 

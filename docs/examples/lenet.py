@@ -65,21 +65,21 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train LeNet on handwritten digits.")
     parser.add_argument("--data", choices=RECIPES, default="digits", help="default: %(default)s, shipped with flambeau")
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the MNIST files (default: data)")
-    parser.add_argument("--download", action="store_true", help="fetch the MNIST files if they are not there")
-    parser.add_argument("--epochs", type=int, help="passes over the training images")
+    parser.add_argument("--download", action="store_true", help="download the MNIST files if they are missing")
+    parser.add_argument("--epochs", type=int, help="number of epochs")
     parser.add_argument("--batch-size", type=int, help="images per step")
-    parser.add_argument("--lr", type=float, help="learning rate at the start")
+    parser.add_argument("--lr", type=float, help="initial learning rate")
     parser.add_argument(
-        "--label-smoothing", type=float, default=0.1, help="share of doubt taught (default: %(default)s)"
+        "--label-smoothing", type=float, default=0.1, help="label smoothing factor (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument(
         "--output", type=Path, help="folder of the checkpoint and the picture (default: runs/lenet-DATA)"
     )
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
-    parser.add_argument("--onnx", type=Path, metavar="FILE", help="write the model for ONNX Runtime and its like")
-    parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the last test is below this")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
+    parser.add_argument("--onnx", type=Path, metavar="FILE", help="write the model as an ONNX file")
+    parser.add_argument("--require-accuracy", type=float, metavar="PERCENT", help="fail if the test accuracy is lower")
     args = parser.parse_args(argv)
     args.output = args.output or Path("runs") / f"lenet-{args.data}"
     for name in ("epochs", "batch_size", "lr"):

@@ -51,17 +51,17 @@ class Factorisation(nn.Module):
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Recommend by factorising the matrix of ratings.")
-    parser.add_argument("--ratings", type=Path, help="a CSV file of user, item, rating (default: made up)")
-    parser.add_argument("--users", type=int, default=400, help="of those made up (default: %(default)s)")
-    parser.add_argument("--items", type=int, default=300, help="of those made up (default: %(default)s)")
-    parser.add_argument("--rank", type=int, default=4, help="length of the vectors (default: %(default)s)")
+    parser.add_argument("--ratings", type=Path, help="CSV file: user, item, rating (default: simulated)")
+    parser.add_argument("--users", type=int, default=400, help="number of simulated users (default: %(default)s)")
+    parser.add_argument("--items", type=int, default=300, help="number of simulated items (default: %(default)s)")
+    parser.add_argument("--rank", type=int, default=4, help="size of the embeddings (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=20, help="default: %(default)s")
     parser.add_argument("--batch-size", type=int, default=256, help="default: %(default)s")
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate (default: %(default)s)")
     parser.add_argument("--weight-decay", type=float, default=0.1, help="default: %(default)s")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/matrix-factorisation"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     return parser.parse_args(argv)
 
 

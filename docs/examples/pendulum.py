@@ -66,13 +66,15 @@ class Pendulum(nn.Module):
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Find a pendulum's length and friction from observations.")
-    parser.add_argument("--measurements", type=Path, help="a CSV file of seconds and angles (default: made up)")
-    parser.add_argument("--noise", type=float, default=0.05, help="of those made up, in radians (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=300, help="corrections of the guess (default: %(default)s)")
+    parser.add_argument("--measurements", type=Path, help="CSV file of seconds and angles (default: simulated)")
+    parser.add_argument(
+        "--noise", type=float, default=0.05, help="noise of the simulated angles in radians (default: %(default)s)"
+    )
+    parser.add_argument("--steps", type=int, default=300, help="number of optimizer steps (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=0.02, help="learning rate (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/pendulum"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     return parser.parse_args(argv)
 
 

@@ -47,15 +47,15 @@ class Agent(nn.Module):
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Balance a pole on a cart by REINFORCE.")
-    parser.add_argument("--episodes", type=int, default=400, help="to learn from (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=4, help="episodes a step (default: %(default)s)")
+    parser.add_argument("--episodes", type=int, default=400, help="number of episodes (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=4, help="episodes per step (default: %(default)s)")
     parser.add_argument("--hidden", type=int, default=64, help="width of the networks (default: %(default)s)")
     parser.add_argument("--gamma", type=float, default=0.99, help="discount factor of rewards (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=0.01, help="learning rate (default: %(default)s)")
     parser.add_argument("--every", type=int, default=50, help="episodes between checkpoints (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=Path("runs/reinforce"), help="default: %(default)s")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     return parser.parse_args(argv)
 
 
@@ -161,7 +161,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     tests = [play(environment, agent, 10_000 + seed, greedy=True) for seed in range(10)]
     draw(history, args.output / "returns.png")
     animate(tests[0][0], args.output / "episode.gif")
-    print(f"Mean reward of ten episodes without chance: {sum(len(rewards) for *_, rewards in tests) / 10:.1f} of 500")
+    print(f"Mean reward of ten greedy episodes: {sum(len(rewards) for *_, rewards in tests) / 10:.1f} of 500")
 
 
 if __name__ == "__main__":

@@ -69,16 +69,16 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train a variational autoencoder on handwritten digits.")
     parser.add_argument("--data", choices=EPOCHS, default="digits", help="default: %(default)s, shipped with flambeau")
     parser.add_argument("--root", type=Path, default=Path("data"), help="folder of the MNIST files (default: data)")
-    parser.add_argument("--download", action="store_true", help="fetch the MNIST files if they are not there")
-    parser.add_argument("--epochs", type=int, help="passes over the training images")
+    parser.add_argument("--download", action="store_true", help="download the MNIST files if they are missing")
+    parser.add_argument("--epochs", type=int, help="number of epochs")
     parser.add_argument("--hidden", type=int, default=256, help="width of the layers (default: %(default)s)")
-    parser.add_argument("--latent", type=int, default=10, help="numbers of a code (default: %(default)s)")
+    parser.add_argument("--latent", type=int, default=10, help="size of the latent code (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=64, help="images per step (default: %(default)s)")
     parser.add_argument("--lr", type=float, default=2e-3, help="learning rate (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything that is random (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all random numbers (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="device to compute on, such as cuda (default: %(default)s)")
     parser.add_argument("--output", type=Path, help="default: runs/vae-DATA")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the output folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the output folder")
     args = parser.parse_args(argv)
     args.output = args.output or Path("runs") / f"vae-{args.data}"
     args.epochs = EPOCHS[args.data] if args.epochs is None else args.epochs
@@ -185,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     fb.manual_seed(args.seed)
     draw_all(model, test, args.latent, args.output)
     print(f"Checkpoint and pictures: {args.output}")
-    print(f"Test loss: {history['test'][-1]:.3f} nats an image")
+    print(f"Test loss: {history['test'][-1]:.3f} nats per image")
 
 
 if __name__ == "__main__":
