@@ -68,16 +68,16 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 all targets met, 1 some missed, 2 nothing measured.",
     )
     add = options.add_argument
-    add("--only", metavar="PATTERN", type=pattern, action="append", default=[], help="regular expression, repeatable")
+    add("--only", metavar="PATTERN", type=pattern, action="append", default=[], help="workloads to run; repeatable")
     add("--rounds", type=positive, default=None, help="pairs of processes per group (default 5; 2 with --quick)")
     add("--device", choices=sorted({row.device for row in WORKLOADS}), default="cpu", help="device to run workloads on")
     add("--list", action="store_true", help="list the workloads with their targets and stop")
-    add("--output", metavar="DIR", type=Path, default=Path("runs/benchmarks"), help="for JSON and chart (%(default)s)")
-    add("--chart", metavar="FILE", type=Path, help="draw the workloads as a small SVG file, for a page")
-    add("--subject", default="flambeau", help="module to measure (%(default)s)")
-    add("--baseline", default="torch", help="module to compare with (%(default)s)")
-    add("--quick", action="store_true", help="short measurements, for a first impression")
-    add("--threads", type=positive, default=machine.cores(), help="of both libraries (default: all cores)")
+    add("--output", metavar="DIR", type=Path, default=Path("runs/benchmarks"), help="results (default: %(default)s)")
+    add("--chart", metavar="FILE", type=Path, help="write a small chart of the workloads as SVG")
+    add("--subject", default="flambeau", help="module to measure (default: %(default)s)")
+    add("--baseline", default="torch", help="module to compare with (default: %(default)s)")
+    add("--quick", action="store_true", help="measure fast but less precisely")
+    add("--threads", type=positive, default=machine.cores(), help="threads of both libraries (default: all cores)")
     add(
         "--torch-compile",
         action="store_true",

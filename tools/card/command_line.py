@@ -45,16 +45,16 @@ def parser() -> argparse.ArgumentParser:
         epilog="Exit status: 0 everything passed, 1 something failed, 2 something was cut off or could not run.",
     )
     add = options.add_argument
-    add("--output", metavar="DIR", type=Path, default=Path("runs/card"), help="for the results (%(default)s)")
     add(
-        "--stages", metavar="A,B", type=stage_names, default=list(STAGES), help=f"of {', '.join(STAGES)} (default: all)"
+        "--output", metavar="DIR", type=Path, default=Path("runs/card"), help="folder of results (default: %(default)s)"
     )
+    add("--stages", metavar="A,B", type=stage_names, default=list(STAGES), help=f"default: {','.join(STAGES)}")
     add("--minutes", type=float, default=float("inf"), help="stop after this time (default: no limit)")
-    add("--stage-minutes", type=float, default=STAGE_MINUTES, help="time limit of each stage (%(default)g)")
+    add("--stage-minutes", type=float, default=STAGE_MINUTES, help="time limit of each stage (default: %(default)g)")
     add("--again", action="store_true", help="discard earlier results of the chosen stages")
     add("--resume", action="store_true", help="keep the results of finished steps (the default)")
     add("--python", metavar="EXE", help="interpreter that has flambeau, instead of the stage build")
-    add("--emulated", action="store_true", help="rehearse on the emulated GPU what it can run")
+    add("--emulated", action="store_true", help="run the stages that the emulated GPU supports on it")
     return options
 
 

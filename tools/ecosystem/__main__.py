@@ -24,8 +24,8 @@ def main() -> int:
     """Run the chosen programs. Return exit status 0 if all cases agree, otherwise 1."""
     everything = sorted(path.stem for path in PROGRAMS.glob("[!_]*.py"))
     parser = argparse.ArgumentParser(prog="ecosystem", description=__doc__)
-    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=f"of {', '.join(everything)}; all by default")
-    parser.add_argument("-k", default="", metavar="REGEX", help="only the cases whose names match")
+    parser.add_argument("libraries", nargs="*", metavar="LIBRARY", help=f"default: all of {', '.join(everything)}")
+    parser.add_argument("-k", default="", metavar="REGEX", help="run only cases whose name matches")
     options = parser.parse_args()
     if unknown := set(options.libraries) - set(everything):
         parser.error(f"no program for {', '.join(sorted(unknown))}; there are {', '.join(everything)}")

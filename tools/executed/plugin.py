@@ -18,10 +18,8 @@ from .records import Record, read
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("executed tests")
-    group.addoption("--record-executed", type=Path, metavar="FILE", help="write which tests ran")
-    group.addoption(
-        "--not-executed-in", type=Path, metavar="FOLDER", help="only tests that no record here shows as run"
-    )
+    group.addoption("--record-executed", type=Path, metavar="FILE", help="write the executed tests to FILE")
+    group.addoption("--not-executed-in", type=Path, metavar="FOLDER", help="run only tests without a record in FOLDER")
 
 
 def pytest_configure(config: pytest.Config) -> None:

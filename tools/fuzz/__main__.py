@@ -104,15 +104,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.fuzz", description=__doc__)
     parser.add_argument("--calls-of", choices=SCRIPTS, nargs="+", default=["operators"], help="kinds of targets")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--calls", type=int, default=50, help="of each target and seed")
-    parser.add_argument("--seed", type=int, default=1, help="the first one")
+    parser.add_argument("--calls", type=int, default=50, help="number of calls per target and seed")
+    parser.add_argument("--seed", type=int, default=1, help="first seed")
     parser.add_argument(
         "--seeds", type=int, default=10**9, help="maximum number of seeds (default: until the time is over)"
     )
-    parser.add_argument("--only", help="targets whose name contains this")
-    parser.add_argument("--memory", type=int, default=4, help="limit in GiB of each process; 0: none")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes at once")
-    parser.add_argument("--patience", type=float, default=100, help="seconds that one call may take")
+    parser.add_argument("--only", help="test only targets whose name contains ONLY")
+    parser.add_argument("--memory", type=int, default=4, help="memory limit of each process in GiB; 0: no limit")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="number of parallel processes")
+    parser.add_argument("--patience", type=float, default=100, help="time limit of a call in seconds")
     parser.add_argument("--device", default="cpu", help="device of most tensors (default: %(default)s)")
     parser.add_argument(
         "--way", default="plain", help="how operators are called: plain, vmap, grad or threads (default: %(default)s)"

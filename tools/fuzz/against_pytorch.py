@@ -78,11 +78,11 @@ def differences(ours: Outcome, theirs: Outcome) -> Iterator[tuple[str, str]]:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="tools.fuzz.against_pytorch", description=__doc__)
     parser.add_argument("--pytorch", required=True, help="interpreter that has PyTorch and NumPy")
-    parser.add_argument("--calls", type=int, default=50, help="of each target")
+    parser.add_argument("--calls", type=int, default=50, help="number of calls per target")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", help="targets whose name contains this")
-    parser.add_argument("--show", type=int, default=2, help="examples of each kind of difference")
-    parser.add_argument("--patience", type=float, default=100, help="seconds for the calls of one target")
+    parser.add_argument("--only", help="test only targets whose name contains ONLY")
+    parser.add_argument("--show", type=int, default=2, help="number of examples to print for each kind of difference")
+    parser.add_argument("--patience", type=float, default=100, help="time limit in seconds for the calls of a target")
     o = parser.parse_args()
     compared = differing = 0
     for name in names(sys.executable):

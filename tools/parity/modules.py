@@ -73,9 +73,9 @@ SIGNIFICANCE = 1e-4
 def main() -> int:
     """Run the chosen part of the table. Return exit status 0 if enough cells pass, otherwise 1."""
     parser = argparse.ArgumentParser(prog="parity.modules", description=__doc__)
-    parser.add_argument("-k", default="", metavar="REGEX", help="only the classes whose name matches")
-    parser.add_argument("--at-least", type=float, default=0, metavar="PERCENT", help="fail below this share of cells")
-    parser.add_argument("-v", action="store_true", help="every message of a failing cell")
+    parser.add_argument("-k", default="", metavar="REGEX", help="test only classes whose name matches")
+    parser.add_argument("--at-least", type=float, default=0, metavar="PERCENT", help="fail if fewer cells pass")
+    parser.add_argument("-v", action="store_true", help="print all messages of failing cells")
     options = parser.parse_args()
     cells = list(walk(options.k))
     print(report.failures(cells, sys.maxsize if options.v else 1))

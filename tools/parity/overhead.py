@@ -36,7 +36,7 @@ SMALLER = {"grid_sampler_2d": ((1, 2, 3, 3), (1, 2, 2, 2))}
 def main() -> None:
     """Print a line for each variant, slowest first, and the median."""
     parser = argparse.ArgumentParser(prog="overhead", description=__doc__)
-    parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
+    parser.add_argument("-k", default="", metavar="REGEX", help="measure only variants whose name matches")
     parser.add_argument("--batches", type=int, default=9, help="batches of each library")
     options = parser.parse_args()
     torch.set_num_threads(1)  # PyTorch is fastest with one thread for small calls

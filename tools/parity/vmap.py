@@ -38,9 +38,9 @@ RULE, FALLBACK, REJECTED, WRONG = "rule", "fallback", "rejected", "wrong"
 def main() -> int:
     """Run the chosen part of the table. Return exit status 1 if a batch differs from the loop, otherwise 0."""
     parser = argparse.ArgumentParser(prog="parity.vmap", description=__doc__)
-    parser.add_argument("-k", default="", metavar="REGEX", help="only the variants whose name matches")
-    parser.add_argument("--samples", type=int, default=12, help="at most so many samples a variant")
-    parser.add_argument("-v", action="store_true", help="every message")
+    parser.add_argument("-k", default="", metavar="REGEX", help="test only variants whose name matches")
+    parser.add_argument("--samples", type=int, default=12, help="maximum number of samples per variant")
+    parser.add_argument("-v", action="store_true", help="print all messages")
     options = parser.parse_args()
     faulthandler.enable()
     chosen = [op for op in op_db if re.search(options.k, title(op)) and not reason_to_skip(op)]
