@@ -89,7 +89,7 @@ def positions(name: str, o: argparse.Namespace) -> Iterator[int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calls", type=int, default=20, help="calls of each target")
+    parser.add_argument("--calls", type=int, default=20, help="number of calls per target")
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
     parser.add_argument("--only", nargs="+", default=[], help="names of targets (default: all)")
@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--outcomes", type=Path, help="file for one line of JSON per call")
     parser.add_argument("--library", default="flambeau")
     parser.add_argument("--device", choices=["cpu"], default="cpu")
-    parser.add_argument("--memory", type=int, default=4, help="limit in GiB; 0: none")
+    parser.add_argument("--memory", type=int, default=4, help="memory limit in GiB; 0: no limit")
     o = parser.parse_args()
     warnings.simplefilter("ignore")
     if o.memory:

@@ -438,14 +438,14 @@ def run(options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calls", type=int, default=20, help="of each operator")
+    parser.add_argument("--calls", type=int, default=20, help="number of calls per operator")
     parser.add_argument("--part", type=int, default=0)
     parser.add_argument("--parts", type=int, default=1)
-    parser.add_argument("--only", nargs="+", default=[], help="the names of operators; otherwise all of them")
-    parser.add_argument("--first", type=int, default=0, help="the number of the first call")
+    parser.add_argument("--only", nargs="+", default=[], help="names of operators (default: all)")
+    parser.add_argument("--first", type=int, default=0, help="number of the first call")
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--device", default="cpu", help="device of most tensors (default: %(default)s)")
-    parser.add_argument("--memory", type=int, default=4, help="limit in GiB; 0: none")
+    parser.add_argument("--memory", type=int, default=4, help="memory limit in GiB; 0: no limit")
     parser.add_argument("--way", choices=WAYS, default="plain", help="how the operators are called")
     options = parser.parse_args()
     options.threads = 8 if options.way == "threads" else 1

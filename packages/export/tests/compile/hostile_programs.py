@@ -110,7 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--journal", type=Path)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--calls", type=int, default=20, help="programs of each target")
+    parser.add_argument("--calls", type=int, default=20, help="number of programs per target")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--memory", type=int, default=0, help="ignored")
     parser.add_argument("--device", choices=["cpu"], default="cpu")

@@ -9,7 +9,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--emulated-gpu", action="store_true", help="run on the emulated GPU")
-    parser.addoption("--emulated-libraries", action="store_true", help="with its cuBLASLt and cuDNN")
+    parser.addoption("--emulated-libraries", action="store_true", help="also emulate cuBLASLt and cuDNN")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--nnodes", default="1", help="number of machines")
     add("--node-rank", "--node_rank", type=int, default=0, help="rank of this machine, from 0")
     add("--master-addr", "--master_addr", default="127.0.0.1", help="address of the machine with node rank 0")
-    port = "port on that machine (default: 29500; if there is only one machine, any free port)"
+    port = "port on that machine (default: 29500, or any free port if there is only one machine)"
     add("--master-port", "--master_port", type=int, default=0, help=port)
     add("--rdzv-endpoint", "--rdzv_endpoint", default="", metavar="HOST[:PORT]", help="master address and port")
     add("--rdzv-backend", "--rdzv_backend", default="static", choices=["static", "c10d"])
@@ -56,11 +56,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--standalone", action="store_true", help="use only this machine, at any free port")
     add("--max-restarts", "--max_restarts", type=int, default=0, help="maximum number of restarts of all processes")
     add("--log-dir", "--log_dir", type=Path, help="folder for the output of the processes")
-    add("-r", "--redirects", default="0", choices=_OUTPUTS, help="output written there: 1 stdout, 2 stderr, 3 both")
+    redirects = "streams that are written to --log-dir: 0 none, 1 stdout, 2 stderr, 3 both"
+    add("-r", "--redirects", default="0", choices=_OUTPUTS, help=redirects)
     add("-m", "--module", action="store_true", help="the program is a module, as for python -m")
     add("--no-python", "--no_python", action="store_true", help="the program is not a Python file")
     add("program", help="program to run")
-    add("arguments", nargs=argparse.REMAINDER, help="its arguments")
+    add("arguments", nargs=argparse.REMAINDER, help="arguments of the program")
     return parser
 
 

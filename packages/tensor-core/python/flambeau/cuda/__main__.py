@@ -58,7 +58,7 @@ def _compiler() -> str:
 def main() -> int:
     """Run the command line interface and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m flambeau.cuda", description=__doc__)
-    parser.add_argument("command", nargs="?", choices=["report", "warm"], default="report", help="report by default")
+    parser.add_argument("command", nargs="?", choices=["report", "warm"], default="report", help="default: %(default)s")
     ready = report()
     if parser.parse_args().command == "report":
         return 0

@@ -31,9 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         usage="%(prog)s [--report] (script.py | -m module | -c statements) [arguments ...] | %(prog)s --path",
         description="Run a program written for PyTorch: torch and torchvision resolve to flambeau.",
     )
-    report = "print the names the program asked for and did not find"
+    report = "list the missing names that the program used"
     parser.add_argument("--report", action="store_true", help=report)
-    path = "print the folder that lets every Python process import torch if PYTHONPATH names it"
+    path = "print the folder to add to PYTHONPATH, so that every Python process can import torch"
     parser.add_argument("--path", action="store_true", help=path)
     return parser
 
