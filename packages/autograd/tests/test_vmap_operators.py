@@ -94,6 +94,7 @@ OPERATORS = [
     (lambda x: x[fb.tensor([1, 0])] + x[:, [0, 0]].sum(), (2, 3)),
     (lambda x: x[fb.tensor([True, False])], (2, 3)),
     (lambda x: x[[0, 1], :, [1, 2]], (2, 4, 3)),
+    (lambda x: x[:, [0, 1, 1], 0, [1, 2, 0]], (2, 3, 2, 4)),  # adjacent after the integer has been applied
     (lambda x, i: x[i], (4, 3), counted((2,), 4)),
     (lambda x, i: x[:, i], (4, 3), counted((2,), 3)),
     (lambda x, i: x[i, :, i], (3, 4, 3), counted((2, 2), 3)),

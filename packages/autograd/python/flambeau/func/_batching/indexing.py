@@ -126,10 +126,13 @@ def _is_advanced(k: Any) -> bool:
 
 
 def _are_separated(items: tuple[Any, ...]) -> bool:
-    """Return True if the index tensors are not adjacent. Then their dimensions come first in the result."""
-    index_dims = [i for i, k in enumerate(items) if _is_advanced(k) or (isinstance(k, int) and not isinstance(k, bool))]
-    index_dims = [i for i in index_dims if _is_advanced(items[i])]
-    return bool(index_dims) and index_dims[-1] - index_dims[0] + 1 != len(index_dims)
+    """Return True if the index tensors are not adjacent. Then their dimensions come first in the result.
+
+    Integers do not count, since indexing applies them first and removes their dimensions.
+    """
+    remaining = [k for k in items if not isinstance(k, int) or isinstance(k, bool)]
+    positions = [i for i, k in enumerate(remaining) if _is_advanced(k)]
+    return bool(positions) and positions[-1] - positions[0] + 1 != len(positions)
 
 
 def _index_separated(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
