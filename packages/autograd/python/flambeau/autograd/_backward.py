@@ -26,6 +26,7 @@ def _as_list(tensors: Tensors) -> list[Any]:
 
 
 def _gradients(given: Gradients, count: int) -> list[Tensor | None]:
+    """Return initial gradients as a list with one gradient or None for each of ``count`` outputs."""
     if given is None:
         return [None] * count
     gradients: list[Tensor | None] = [given] if isinstance(given, Tensor) else list(given)
@@ -223,19 +224,20 @@ def _gradients_in_vmap(
             "func.grad or func.vjp instead"
         )
     size = _placeholders.maps.running[level - 1].size
-    whole: list[Tensor | None] = []
+    stacked: list[Tensor | None] = []
     for seed in seeds:
         if seed is not None:
             mapped: Any = seed
             seed = mapped.value if _placeholders.is_batched_at(seed, level) else seed.expand(size, *seed.shape)
-        whole.append(seed)
-    found = _batched_gradients(results, sources, whole, keep, create_graph)
+        stacked.append(seed)
+    found = _batched_gradients(results, sources, stacked, keep, create_graph)
     return tuple(_placeholders.wrapped(each, level) for each in found)
 
 
 def _batched_gradients(
     results: list[Any], sources: list[Any], seeds: list[Tensor | None], keep: bool, create_graph: bool
 ) -> tuple[Tensor | None, ...]:
+    """Run one backward pass for each index of the first dimension of ``seeds``, and stack the gradients."""
     sizes = {None if seed is None else seed.shape[0] if seed.dim() else 0 for seed in seeds}
     if len(sizes) != 1 or not (size := sizes.pop()):
         raise RuntimeError(

@@ -15,6 +15,7 @@ MASK = (
 
 
 def _is_basic(key: Any) -> bool:
+    """Return True if a key consists of integers, slices, None and Ellipsis, so that it selects a view."""
     items = key if isinstance(key, tuple) else (key,)
     return all(
         k is None or k is Ellipsis or isinstance(k, slice) or (isinstance(k, int) and not isinstance(k, bool))
@@ -23,7 +24,11 @@ def _is_basic(key: Any) -> bool:
 
 
 class _Positions:
-    """Index tensors and the dimensions that they index, for a tensor whose first dimension is the batch dimension."""
+    """Index tensors and the dimensions that they index in a tensor with a leading batch dimension.
+
+    Args:
+        indices: for each dimension after the batch dimension, the index tensor or None.
+    """
 
     def __init__(self, call: Call, indices: list[Any]) -> None:
         self.call = call
@@ -47,7 +52,7 @@ class _Positions:
         return value.reshape(self.call.size, *(1,) * (self.dims + 1 - value.ndim), *value.shape[1:])
 
     def moves(self) -> tuple[list[int], list[int]] | None:
-        """Return the arguments of ``movedim`` that move the dimensions of the indices from the front to their position.
+        """Return the arguments of ``movedim`` that move the dimensions of the indices to their position in the result.
 
         Return None if they stay in front.
         """
@@ -75,10 +80,11 @@ def get_item(call: Call) -> Any:
     items = key if isinstance(key, tuple) else (key,)
     if call.is_batched(x) and not _has_batch(call, items):
         if _is_basic(key):
-            return x.value[(slice(None), *_fill_key(items, x.ndim))]
+            _check_length(items, x.ndim)
+            return x.value[(slice(None), *items)]
         items = _with_explicit_slices(items, x.ndim)
         if _are_separated(items):
-            return _index_separated(call, x, items)
+            return _index_separated(x, items)
         return x.value[(slice(None), *items)]
     return _index_per_element(call, x, _with_explicit_slices(items, x.ndim))
 
@@ -87,11 +93,11 @@ def _has_batch(call: Call, items: Any) -> bool:
     return any(call.is_batched(k) or (isinstance(k, (list, tuple)) and _has_batch(call, k)) for k in items)
 
 
-def _fill_key(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
+def _check_length(items: tuple[Any, ...], rank: int) -> None:
+    """Raise IndexError if a basic key indexes more than ``rank`` dimensions."""
     used = sum(k is not None and k is not Ellipsis for k in items)
     if used > rank:
         raise IndexError(f"too many indices for tensor of dimension {rank}")
-    return items
 
 
 def _indexed_dims(k: Any) -> int:
@@ -122,6 +128,7 @@ def _with_explicit_slices(items: tuple[Any, ...], rank: int) -> tuple[Any, ...]:
 
 
 def _is_advanced(k: Any) -> bool:
+    """Return True for an item of a key that is a tensor, array or boolean. The key has explicit slices."""
     return isinstance(k, (Tensor, bool)) or not (k is None or isinstance(k, (int, slice)))
 
 
@@ -135,7 +142,7 @@ def _are_separated(items: tuple[Any, ...]) -> bool:
     return bool(positions) and positions[-1] - positions[0] + 1 != len(positions)
 
 
-def _index_separated(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
+def _index_separated(x: Any, items: tuple[Any, ...]) -> Any:
     """Index with separated index tensors. Their dimensions precede the batch dimension, which is moved to the front."""
     indices = [k for k in items if _is_advanced(k)]
     dims = max(1 if isinstance(k, Tensor) and k.dtype is flambeau.bool else getattr(k, "ndim", 1) for k in indices)
@@ -144,14 +151,14 @@ def _index_separated(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
 
 def _index_per_element(call: Call, x: Any, items: tuple[Any, ...]) -> Any:
     """Index with index tensors that differ between elements."""
-    basic, indices = _parts(call, items)
+    basic, indices = _split_key(call, items)
     positions = _Positions(call, indices)
     result = call.batch(x)[(slice(None), *basic)].movedim(*positions.order)[positions.keys()]
     moves = positions.moves()
     return result.movedim(*moves) if moves else result
 
 
-def _parts(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
+def _split_key(call: Call, items: tuple[Any, ...]) -> tuple[list[Any], list[Any]]:
     """Split a key into a basic key and index tensors.
 
     The basic key has a full slice in place of each index tensor. The second list has, for each dimension of the view
@@ -190,10 +197,10 @@ def set_item(call: Call) -> None:
     if len(items) == 1 and call.is_batched(items[0]) and items[0].dtype is flambeau.bool:
         _write_mask(call, x, items[0], value)
     elif _is_basic(key):
-        _write_view(call, x.value[(slice(None), *_fill_key(items, x.ndim))], value)
+        _check_length(items, x.ndim)
+        _write_view(call, x.value[(slice(None), *items)], value)
     else:
         _write_indices(call, x, _with_explicit_slices(items, x.ndim), value)
-    return
 
 
 def _write_view(call: Call, view: Tensor, value: Any) -> None:
@@ -219,7 +226,7 @@ def _write_mask(call: Call, x: Any, mask: Any, value: Any) -> None:
 
 
 def _write_indices(call: Call, x: Any, items: tuple[Any, ...], value: Any) -> None:
-    basic, indices = _parts(call, items)
+    basic, indices = _split_key(call, items)
     positions = _Positions(call, indices)
     view = x.value[(slice(None), *basic)].movedim(*positions.order)
     given = call.value(value) if isinstance(value, Tensor) else flambeau.as_tensor(value, dtype=x.dtype)
@@ -230,7 +237,7 @@ def _write_indices(call: Call, x: Any, items: tuple[Any, ...], value: Any) -> No
 def index_put(call: Call) -> Tensor:
     """Apply ``index_put`` to a batch, with an additional index tensor that selects the batch element."""
     x, indices, values, accumulate = call.values
-    indices = [k.nonzero().unbind(1) if _is_plain_mask(call, k) else (k,) for k in indices]
+    indices = [k.nonzero().unbind(1) if _is_unbatched_mask(call, k) else (k,) for k in indices]
     indices = [k for group in indices for k in group]
     if any(k is not None and k.dtype is flambeau.bool for k in indices):
         raise UnbatchableError(MASK.format(size=call.size))
@@ -241,5 +248,5 @@ def index_put(call: Call) -> Tensor:
     return written.movedim(*reversed(positions.order))
 
 
-def _is_plain_mask(call: Call, k: Any) -> bool:
+def _is_unbatched_mask(call: Call, k: Any) -> bool:
     return k is not None and k.dtype in (flambeau.bool, flambeau.uint8) and not call.is_batched(k)
