@@ -116,14 +116,14 @@ class MaxUnpool1d(_MaxUnpoolNd):
 
 
 class MaxUnpool2d(_MaxUnpoolNd):
-    """Write each maximum at its original position and zeros elsewhere.
+    """Partial inverse of `MaxPool2d`: each maximum at its original position, and zeros elsewhere.
 
-    Args: the arguments of the `MaxPool2d` (with ``return_indices=True``) that computed the values and positions.
-    Shapes: ``forward`` takes values, positions and, if the pooling discarded pixels, the ``output_size``.
+    Args: the arguments of the `MaxPool2d` (with ``return_indices=True``) that computed the values and indices.
+    Shapes: ``forward`` takes values, indices and, if the pooling discarded pixels, the ``output_size``.
     Raises: ValueError for an ``output_size`` that cannot be the size of the pooling's input.
 
-    >>> values, places = nn.MaxPool2d(2, return_indices=True)(fb.arange(4.0).reshape(1, 1, 2, 2))
-    >>> nn.MaxUnpool2d(2)(values, places)
+    >>> values, indices = nn.MaxPool2d(2, return_indices=True)(fb.arange(4.0).reshape(1, 1, 2, 2))
+    >>> nn.MaxUnpool2d(2)(values, indices)
     tensor([[[[0., 0.],
               [0., 3.]]]])
     """

@@ -79,15 +79,15 @@ class BasePruningMethod(ABC):
         Args:
             module: the module, which is changed.
             name: name of the parameter.
-            args, kwargs: arguments of the method.
+            args, kwargs: arguments of the class.
             importance_scores: tensor of the parameter's shape, whose elements are compared instead of the values.
         """
-        previous = _hook_of(module, name)
+        previous = _hook_key(module, name)
         method: BasePruningMethod = cls(*args, **kwargs)
         method._tensor_name = name
         if previous is not None:
-            held: Any = module._forward_pre_hooks.pop(previous)
-            container = held if isinstance(held, PruningContainer) else PruningContainer(held)
+            hook: Any = module._forward_pre_hooks.pop(previous)
+            container = hook if isinstance(hook, PruningContainer) else PruningContainer(hook)
             container.add_pruning_method(method)
             method = container
             original, default = getattr(module, name + "_orig"), getattr(module, name + "_mask")
@@ -139,7 +139,8 @@ def _check_parameter(module: Module, name: str) -> None:
         raise AttributeError(f"{type(module).__name__} has no parameter `{name}` to prune")
 
 
-def _hook_of(module: Module, name: str) -> int | None:
+def _hook_key(module: Module, name: str) -> int | None:
+    """Return the key of the forward pre-hook that prunes a parameter, or None if the parameter is not pruned."""
     for key, hook in module._forward_pre_hooks.items():
         if isinstance(hook, BasePruningMethod) and hook._tensor_name == name:
             return key
@@ -191,18 +192,19 @@ class PruningContainer(BasePruningMethod):
         method = self._pruning_methods[-1]
         mask = default_mask.to(t.dtype)
         if method.PRUNING_TYPE == "unstructured":
-            return _prune_alive(method, t, mask, mask == 1)
+            return _prune_kept(method, t, mask, mask == 1)
         if method.PRUNING_TYPE == "structured":
             dim = method.dim % t.ndim  # type: ignore[attr-defined]
-            alive = mask.movedim(dim, 0).flatten(1).sum(1).nonzero().squeeze(1)
-            part = method.compute_mask(t.index_select(dim, alive), ones_like(mask.index_select(dim, alive)))
-            return mask * mask.index_copy(dim, alive, part)
+            kept = mask.movedim(dim, 0).flatten(1).sum(1).nonzero().squeeze(1)
+            part = method.compute_mask(t.index_select(dim, kept), ones_like(mask.index_select(dim, kept)))
+            return mask * mask.index_copy(dim, kept, part)
         return method.compute_mask(t, mask)
 
 
-def _prune_alive(method: BasePruningMethod, t: Tensor, mask: Tensor, alive: Tensor) -> Tensor:
+def _prune_kept(method: BasePruningMethod, t: Tensor, mask: Tensor, kept: Tensor) -> Tensor:
+    """Apply a method to the elements for which ``kept`` is True, and return the combined mask."""
     result = mask.clone()
-    result[alive] = method.compute_mask(t[alive], ones_like(mask[alive]))
+    result[kept] = method.compute_mask(t[kept], ones_like(mask[kept]))
     return result
 
 
@@ -219,7 +221,7 @@ class _Amount(BasePruningMethod):
         return _compute_nparams_toprune(self.amount, size)
 
 
-# Pruning methods of other packages call the following functions of PyTorch.
+# The next three functions have PyTorch's private names, because pruning methods in other packages call them.
 
 
 def _validate_pruning_amount_init(amount: Any) -> None:
@@ -265,11 +267,11 @@ class _Unstructured(_Amount):
         mask = default_mask.clone()
         count = self._count(t.numel())
         if count:
-            lowest = self._rank(t).reshape(-1).topk(count, largest=False).indices
+            lowest = self._scores(t).reshape(-1).topk(count, largest=False).indices
             mask = mask.reshape(-1).index_fill(0, lowest, 0).reshape(mask.shape)
         return mask
 
-    def _rank(self, t: Tensor) -> Tensor:
+    def _scores(self, t: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -282,7 +284,7 @@ class RandomUnstructured(_Unstructured):
     tensor(3.)
     """
 
-    def _rank(self, t: Tensor) -> Tensor:
+    def _scores(self, t: Tensor) -> Tensor:
         return -rand_like(t)  # PyTorch prunes the largest random numbers
 
 
@@ -295,7 +297,7 @@ class L1Unstructured(_Unstructured):
     tensor(3.)
     """
 
-    def _rank(self, t: Tensor) -> Tensor:
+    def _scores(self, t: Tensor) -> Tensor:
         return t.abs()
 
 
@@ -319,9 +321,9 @@ class _Structured(_Amount):
         if not count:
             return default_mask
         slices = t.movedim(self.dim, 0).flatten(1)
-        return default_mask.index_fill(self.dim, self._rank(slices).topk(count, largest=False).indices, 0)
+        return default_mask.index_fill(self.dim, self._scores(slices).topk(count, largest=False).indices, 0)
 
-    def _rank(self, slices: Tensor) -> Tensor:
+    def _scores(self, slices: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -334,7 +336,7 @@ class RandomStructured(_Structured):
     tensor(3.)
     """
 
-    def _rank(self, slices: Tensor) -> Tensor:
+    def _scores(self, slices: Tensor) -> Tensor:
         return rand(len(slices))  # float32 for each dtype, as in PyTorch
 
 
@@ -351,7 +353,7 @@ class LnStructured(_Structured):
         super().__init__(amount, dim)
         self.n = n
 
-    def _rank(self, slices: Tensor) -> Tensor:
+    def _scores(self, slices: Tensor) -> Tensor:
         return slices.norm(self.n, 1)
 
 
@@ -502,7 +504,7 @@ def remove(module: Module, name: str) -> Module:
     >>> [name for name, _ in layer.named_parameters()], (layer.weight == 0).sum()
     (['bias', 'weight'], tensor(2))
     """
-    key = _hook_of(module, name)
+    key = _hook_key(module, name)
     if key is None:
         raise ValueError(f"Parameter '{name}' of module {module} has to be pruned before pruning can be removed")
     module._forward_pre_hooks.pop(key).remove(module)  # type: ignore[attr-defined]
