@@ -326,9 +326,9 @@ def test_data_pipe_classes_can_be_defined_but_not_instantiated():
 
 
 def test_unsupported_subsystems_exist_as_modules():
-    known = [name for name in _absent.SENTENCES if _interface.has_module(name) or name in _module_names._MOVED]
-    assert known == list(_absent.SENTENCES)
-    assert all(sentence and not sentence.endswith(".") for sentence in _absent.SENTENCES.values())
+    known = [name for name in _absent.REASONS if _interface.has_module(name) or name in _module_names._MOVED]
+    assert known == list(_absent.REASONS)
+    assert all(reason and not reason.endswith(".") for reason in _absent.REASONS.values())
 
 
 def test_without_the_alias_names_contain_flambeau():

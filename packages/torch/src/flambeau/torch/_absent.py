@@ -13,16 +13,16 @@ from flambeau.torch._interface import Entry
 
 Class = TypeVar("Class", bound=type)
 
-# Dictionary from prefixes of names to reasons in error messages. The longest matching prefix of a name applies.
-SENTENCES = {
+# Reasons in error messages, by prefixes of names. The longest matching prefix of a name applies.
+REASONS = {
     "torch": "flambeau does not implement it",
     "torch._C": "flambeau has no private interface of PyTorch's C++ library",
-    "torch._decomp": "flambeau does not decompose operators into others",
+    "torch._decomp": "flambeau does not decompose operators into simpler ones",
     "torch._dynamo": "flambeau does not have the internals of PyTorch's compiler; use torch.compile()",
     "torch._functorch": "flambeau does not have the internals of torch.func; use torch.func",
     "torch._inductor": "flambeau does not have the internals of PyTorch's compiler; use torch.compile()",
-    "torch._prims": "flambeau does not decompose operators into others",
-    "torch._refs": "flambeau does not compose operators of others; use the operators of torch",
+    "torch._prims": "flambeau does not decompose operators into simpler ones",
+    "torch._refs": "flambeau has no reference implementations of operators; use the operators of torch",
     "torch.ao": "flambeau has no quantised tensors",
     "torch.backends.quantized": "flambeau has no quantised tensors",
     "torch.cuda.tunable": "flambeau chooses kernels for GPUs by their size and does not tune them",
@@ -55,9 +55,9 @@ SENTENCES = {
     "functorch": "flambeau does not have it; use torch.func",
 }
 
-# Names and modules that programs test with hasattr() to choose another implementation. For these names, hasattr()
-# returns False, but they can be imported.
-TESTED = {
+# Absent names that programs test with hasattr() to choose another implementation. For these names, hasattr() returns
+# False, although they can be imported.
+HIDDEN_FROM_HASATTR = {
     "torch._C._CudaDeviceProperties",
     "torch._inductor.cudagraph_mark_step_begin",
     "torch.distributed.rpc.api",
@@ -68,11 +68,11 @@ TESTED = {
 }
 
 
-def _sentence(path: str) -> str:
+def _reason(path: str) -> str:
     above = path
-    while above not in SENTENCES:
+    while above not in REASONS:
         above = above.rpartition(".")[0]
-    return SENTENCES[above]
+    return REASONS[above]
 
 
 class AbsentError(NotImplementedError, AttributeError):
@@ -82,7 +82,7 @@ class AbsentError(NotImplementedError, AttributeError):
 def reject(path: str) -> NoReturn:
     """Record that the program used a name that flambeau lacks, and raise NotImplementedError."""
     _missing.record_missing(None, *path.rpartition(".")[::2])
-    raise AbsentError(f"{path}: {_sentence(path)}")
+    raise AbsentError(f"{path}: {_reason(path)}")
 
 
 class AbsentClass(type):
@@ -157,7 +157,7 @@ def stand_in(path: str, entry: Entry) -> Any:
     if name in DECORATORS:
         return _identity_decorator
     if entry.kind == "class":
-        return AbsentClass(name, (), {"_path": path, "__module__": module, "__doc__": f"Absent: {_sentence(path)}."})
+        return AbsentClass(name, (), {"_path": path, "__module__": module, "__doc__": f"Absent: {_reason(path)}."})
     return Absent(path)
 
 
@@ -172,7 +172,7 @@ class AbsentModule(ModuleType):
     """Stand-in for a module of PyTorch that flambeau lacks. Other modules of flambeau may have some of its names."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, f"Absent: {_sentence(name)}.")
+        super().__init__(name, f"Absent: {_reason(name)}.")
         self.__path__: list[str] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ __all__ = ["disable_cache_limit", "maybe_enable_compiled_autograd"]
 
 @contextmanager
 def disable_cache_limit() -> Iterator[None]:
-    """Do not limit the number of programs of a compiled function inside this context."""
+    """Remove the limit on the number of programs per compiled function inside this context."""
     compiled: Any = importlib.import_module("flambeau._compile._function")
     former, compiled.MAX_PROGRAMS = compiled.MAX_PROGRAMS, sys.maxsize
     try:
@@ -23,5 +23,5 @@ def disable_cache_limit() -> Iterator[None]:
 def maybe_enable_compiled_autograd(
     should_enable: bool, fullgraph: bool = True, dynamic: bool = True
 ) -> AbstractContextManager[None]:
-    """Return a context that changes nothing: backward passes are not compiled on their own."""
+    """Return a context that changes nothing, because flambeau does not compile backward passes separately."""
     return nullcontext()

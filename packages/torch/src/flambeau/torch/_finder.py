@@ -67,14 +67,14 @@ def _attribute(module: ModuleType, path: str, getattribute: Callable[[str], Any]
             return value
     with contextlib.suppress(AttributeError):
         return _helpers.find(path, name)
-    is_tested = f"{path}.{name}" in _absent.TESTED
-    if _exists(f"{path}.{name}") or (_interface.has_module(f"{path}.{name}") and not is_tested):
+    is_hidden = f"{path}.{name}" in _absent.HIDDEN_FROM_HASATTR
+    if _exists(f"{path}.{name}") or (_interface.has_module(f"{path}.{name}") and not is_hidden):
         return importlib.import_module(f"{path}.{name}")
     if name == "torch":  # in PyTorch, modules have a global ``torch``, which programs use
         return importlib.import_module("torch")
     if name in _interface.names_of(path):
         private = name.startswith("_") and not isinstance(module, _absent.AbsentModule)
-        if not (private or is_tested) or _missing.is_from_import():
+        if not (private or is_hidden) or _missing.is_from_import():
             return _find_in_other_module(path, name)
     if name.startswith("_") and _missing.is_from_import() and (home := _interface.submodule_with(path, name)):
         return _private_attribute(home, name)
