@@ -9,29 +9,29 @@ __all__ = ["unavailable_names"]
 
 
 def unavailable_names(
-    module: str, sentence: str, functions: Sequence[str] = (), classes: Sequence[str] = ()
+    module: str, reason: str, functions: Sequence[str] = (), classes: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return functions and classes by name that raise NotImplementedError when they are called or instantiated.
 
     Args:
         module: name of the module that defines them in PyTorch.
-        sentence: text after the name in the error message, which names the missing feature and an alternative.
+        reason: text after the name in the error message, which names the missing feature and an alternative.
     """
-    calls = {name: _unavailable_function(module, name, sentence) for name in functions}
-    return {**calls, **{name: _unavailable_class(module, name, sentence) for name in classes}}
+    calls = {name: _unavailable_function(module, name, reason) for name in functions}
+    return {**calls, **{name: _unavailable_class(module, name, reason) for name in classes}}
 
 
-def _unavailable_function(module: str, name: str, sentence: str) -> Callable[..., NoReturn]:
+def _unavailable_function(module: str, name: str, reason: str) -> Callable[..., NoReturn]:
     def function(*_: Any, **__: Any) -> NoReturn:
-        raise NotImplementedError(f"{module}.{name}: {sentence}")
+        raise NotImplementedError(f"{module}.{name}: {reason}")
 
     function.__module__, function.__name__, function.__qualname__ = module, name, name
     function.__doc__ = "Raise NotImplementedError."
     return function
 
 
-def _unavailable_class(module: str, name: str, sentence: str) -> type:
+def _unavailable_class(module: str, name: str, reason: str) -> type:
     def reject(self: Any, *_: Any, **__: Any) -> None:
-        raise NotImplementedError(f"{module}.{name}: {sentence}")
+        raise NotImplementedError(f"{module}.{name}: {reason}")
 
     return type(name, (), {"__init__": reject, "__module__": module, "__doc__": "Raises NotImplementedError."})

@@ -2,7 +2,7 @@
 
 from ._missing import unavailable_names
 
-_SENTENCE = (
+_REASON = (
     "flambeau does not split models over processes; nn.parallel.DistributedDataParallel divides batches among them"
 )
 _FUNCTIONS = ("build_stage", "pipe_split", "pipeline")
@@ -17,6 +17,6 @@ _CLASSES = (
     "ScheduleZBVZeroBubble",
     "SplitPoint",
 )
-globals().update(unavailable_names(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
+globals().update(unavailable_names(__name__, _REASON, _FUNCTIONS, _CLASSES))
 
 __all__ = [*_FUNCTIONS, *_CLASSES]

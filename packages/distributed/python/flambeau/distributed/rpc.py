@@ -2,10 +2,10 @@
 
 from ._missing import unavailable_names
 
-_SENTENCE = "flambeau has no remote procedure calls; use distributed.send() and recv(), or another library"
+_REASON = "flambeau has no remote procedure calls; use distributed.send() and recv(), or another library"
 _FUNCTIONS = ("get_worker_info", "init_rpc", "remote", "rpc_async", "rpc_sync", "shutdown")
 _CLASSES = ("RpcBackendOptions", "TensorPipeRpcBackendOptions", "WorkerInfo")
-globals().update(unavailable_names(__name__, _SENTENCE, _FUNCTIONS, _CLASSES))
+globals().update(unavailable_names(__name__, _REASON, _FUNCTIONS, _CLASSES))
 
 __all__ = ["is_available", *_FUNCTIONS, *_CLASSES]
 

@@ -1,7 +1,7 @@
 """Names of PyTorch's distributed checkpoints, which flambeau does not support. They raise an error when used."""
 
 from .._missing import unavailable_names
-from ._sentence import SENTENCE
+from ._reason import REASON
 
 _FUNCTIONS = ("async_save", "load", "load_sharded_optimizer_state_dict", "load_state_dict", "save", "save_state_dict")
 _CLASSES = (
@@ -19,6 +19,6 @@ _CLASSES = (
     "StorageReader",
     "StorageWriter",
 )
-globals().update(unavailable_names(__name__, SENTENCE, _FUNCTIONS, _CLASSES))
+globals().update(unavailable_names(__name__, REASON, _FUNCTIONS, _CLASSES))
 
 __all__ = [*_FUNCTIONS, *_CLASSES]

@@ -1,9 +1,9 @@
 """Names for distributed checkpoints in safetensors files, which raise an error when used."""
 
 from .._missing import unavailable_names
-from ._sentence import SENTENCE
+from ._reason import REASON
 
 _CLASSES = ("HuggingFaceStorageReader", "HuggingFaceStorageWriter")
-globals().update(unavailable_names(__name__, SENTENCE, classes=_CLASSES))
+globals().update(unavailable_names(__name__, REASON, classes=_CLASSES))
 
 __all__ = [*_CLASSES]
