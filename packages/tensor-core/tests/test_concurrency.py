@@ -57,8 +57,8 @@ OPERATIONS = {
 }
 
 
-def runs_beside(operation, seconds=30):
-    """Return whether this thread gets the GIL while another one repeats an operation."""
+def gets_gil_during(operation, seconds=30):
+    """Return True if this thread gets the GIL while another thread repeats an operation."""
     seen = threading.Event()
 
     def repeat():
@@ -89,7 +89,7 @@ needs_gil = pytest.mark.skipif(
 
 @needs_gil
 def test_the_gil_is_kept_between_operators():
-    assert not runs_beside(lambda: None, seconds=0.5)
+    assert not gets_gil_during(lambda: None, seconds=0.5)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -98,7 +98,7 @@ def test_a_long_operator_releases_the_gil(name, threads):
     fb.set_num_threads(threads)
     operation = OPERATIONS[name]
     operation()
-    assert runs_beside(operation)
+    assert gets_gil_during(operation)
 
 
 @needs_gil

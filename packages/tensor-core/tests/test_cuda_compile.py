@@ -22,8 +22,8 @@ def candidates():
     yield from ("libnvrtc.so.13", "libnvrtc.so.12")
 
 
-def find():
-    """Load NVRTC, which needs neither a GPU nor a driver; None if it is not installed."""
+def load_nvrtc():
+    """Load NVRTC, or return None if it is not installed. It needs neither a GPU nor a driver."""
     for path in candidates():
         try:
             return ctypes.CDLL(path)
@@ -45,8 +45,8 @@ OPTIONS = [
 ]
 
 
-def unit_text(header, kernels):
-    """Return the source of a module with the kernels of one header, which is found by its name."""
+def module_source(header, kernels):
+    """Return the source of a CUDA module with kernels of ``device/*/<header>.h``."""
     (path,) = SOURCES.glob(f"device/*/{header}.h")
     return f'#include "{path.relative_to(SOURCES)}"\n{kernels}\n'
 
@@ -55,7 +55,7 @@ def compile(library, source, architecture):
     """Compile for `sm_80` (machine code) or `compute_80` (PTX) and return the log, empty on success."""
     options = [f"--gpu-architecture={architecture}", *OPTIONS]
     program = ctypes.c_void_p()
-    library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"unit.cu", 0, None, None)
+    library.nvrtcCreateProgram(ctypes.byref(program), source.encode(), b"module.cu", 0, None, None)
     try:
         failed = library.nvrtcCompileProgram(
             program, len(options), (ctypes.c_char_p * len(options))(*map(str.encode, options))
@@ -64,12 +64,12 @@ def compile(library, source, architecture):
         library.nvrtcGetProgramLogSize(program, ctypes.byref(size))
         log = ctypes.create_string_buffer(size.value)
         library.nvrtcGetProgramLog(program, log)
-        return log.value.decode().strip() or ("failed without a word" if failed else "")
+        return log.value.decode().strip() or ("failed with an empty log" if failed else "")
     finally:
         library.nvrtcDestroyProgram(ctypes.byref(program))
 
 
-LIBRARY = find()
+LIBRARY = load_nvrtc()
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="NVRTC is not installed (pip install nvidia-cuda-nvrtc)")
 
 FAMILIES = sorted(path.stem for path in (INCLUDE / "flambeau" / "pointwise").glob("*.def"))
@@ -79,7 +79,7 @@ assert FAMILIES, "the families of pointwise operators have moved"
 # which takes a third of the time.
 ARCHITECTURES = ["compute_75", "sm_80", "compute_90"]
 
-UNIT = """
+POINTWISE_MODULE = """
 #define FLAMBEAU_FAMILY %s
 #include "device/elementwise/pointwise_operators.h"
 
@@ -140,7 +140,7 @@ def supported(library):
 def test_pointwise_functions_compile_for_every_architecture(family, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
-    assert compile(LIBRARY, UNIT % family, architecture) == ""
+    assert compile(LIBRARY, POINTWISE_MODULE % family, architecture) == ""
 
 
 KERNELS = [  # family; function, type of computation, of the result and of the operands
@@ -155,12 +155,12 @@ KERNELS = [  # family; function, type of computation, of the result and of the o
 
 @pytest.mark.parametrize(("family", "kernel"), KERNELS)
 def test_pointwise_loops_compile(family, kernel):
-    unit = f"""
+    source = f"""
 #define FLAMBEAU_FAMILY {family}
 #include "device/elementwise/pointwise.h"
 FLAMBEAU_POINTWISE({kernel})
 """
-    assert compile(LIBRARY, unit, "sm_80") == ""
+    assert compile(LIBRARY, source, "sm_80") == ""
 
 
 CHAIN = """
@@ -190,7 +190,7 @@ REDUCTIONS = [*(name for name, _ in fb._core._reduction_rows()), "ArgMax", "ArgM
 LINES = ["Softmax", "LogSoftmax", "SoftmaxBackward", "LogSoftmaxBackward"]
 NORMALIZED_ROWS = ["LayerNorm", "RmsNorm", "LayerNormBackward", "RmsNormBackward"]
 COMPLEX = "::flambeau::Complex<double>"
-UNITS = [
+MODULES = [  # header; kernels
     *(("reduce", f"FLAMBEAU_REDUCTION({op}<float>)") for op in REDUCTIONS),
     *(
         ("reduce", f"FLAMBEAU_REDUCTION(sum<{t}>)")
@@ -263,13 +263,13 @@ UNITS = [
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES[:2])
-@pytest.mark.parametrize("family", sorted({family for family, _ in UNITS}))
-def test_cuda_modules_compile(family, architecture):
+@pytest.mark.parametrize("header", sorted({header for header, _ in MODULES}))
+def test_cuda_modules_compile(header, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
-    for header, kernels in UNITS:
-        if header == family:
-            assert compile(LIBRARY, unit_text(header, kernels), architecture) == "", kernels
+    for name, kernels in MODULES:
+        if name == header:
+            assert compile(LIBRARY, module_source(header, kernels), architecture) == "", kernels
 
 
 def test_all_families_of_pointwise_functions_compile_together():
@@ -283,7 +283,7 @@ def test_compilation_errors_are_reported():
 
 
 FLOAT, DOUBLE, HALF, BRAIN = "float", "double", "::flambeau::float16", "::flambeau::bfloat16"
-PRODUCT_UNITS = [
+NETWORK_MODULES = [  # header; kernels
     *(
         ("product", f"FLAMBEAU_PRODUCT({t}, {t}, 64, false)")
         for t in (FLOAT, HALF, "::flambeau::Complex<double>", "int64_t")
@@ -321,14 +321,14 @@ PRODUCT_UNITS = [
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize(("header", "unit"), PRODUCT_UNITS)
-def test_matrix_product_kernels_compile(header, unit, architecture):
+@pytest.mark.parametrize(("header", "kernels"), NETWORK_MODULES)
+def test_modules_for_training_networks_compile(header, kernels, architecture):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
-    assert compile(LIBRARY, unit_text(header, unit), architecture) == ""
+    assert compile(LIBRARY, module_source(header, kernels), architecture) == ""
 
 
-MATRIX_UNITS = [  # type, header, unit
+TENSOR_CORE_MODULES = [  # dtype; header; kernels
     *(
         (t, "matrix_attention", f"FLAMBEAU_MATRIX_ATTENTION({t}, {sizes})")
         for t, sizes in (
@@ -355,11 +355,13 @@ MATRIX_UNITS = [  # type, header, unit
 
 
 # Turing (7.5) has tensor cores for float16 only.
-MATRIX_UNITS_OF = [(a, *unit) for a in ARCHITECTURES for unit in MATRIX_UNITS if a != "compute_75" or unit[0] == HALF]
+TENSOR_CORE_CASES = [
+    (a, *module) for a in ARCHITECTURES for module in TENSOR_CORE_MODULES if a != "compute_75" or module[0] == HALF
+]
 
 
-@pytest.mark.parametrize(("architecture", "type", "header", "unit"), MATRIX_UNITS_OF)
-def test_tensor_core_kernels_compile(architecture, type, header, unit):
+@pytest.mark.parametrize(("architecture", "dtype", "header", "kernels"), TENSOR_CORE_CASES)
+def test_tensor_core_kernels_compile(architecture, dtype, header, kernels):
     if int(architecture.partition("_")[2]) not in supported(LIBRARY):
         pytest.skip(f"this NVRTC knows no {architecture}")
-    assert compile(LIBRARY, unit_text(header, unit), architecture) == ""
+    assert compile(LIBRARY, module_source(header, kernels), architecture) == ""

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,13 @@ import pytest
 from example_kernels import numbers
 from machine import needs_emulator
 
-INVALID_VALUE, OUT_OF_MEMORY, INVALID_IMAGE, INVALID_CONTEXT, INVALID_HANDLE, NOT_READY = 1, 2, 200, 201, 400, 600
+# Results of the driver's functions (CUresult)
+INVALID_VALUE, OUT_OF_MEMORY, NOT_INITIALIZED, INVALID_DEVICE, INVALID_IMAGE, INVALID_CONTEXT = 1, 2, 3, 101, 200, 201
+INVALID_HANDLE, NOT_FOUND, NOT_READY = 400, 500, 600
+CAPTURE_UNSUPPORTED, CAPTURE_INVALIDATED, CAPTURE_UNJOINED, CAPTURED_EVENT = 900, 901, 904, 907
+
+GLOBAL_MODE, RELAXED_MODE = 0, 2  # CUstreamCaptureMode
+FRESH_BYTE = 0xA5  # the emulator fills new memory with this value
 
 pytestmark = needs_emulator
 
@@ -28,7 +35,7 @@ def test_the_emulator_captures_and_replays_graphs(machine, module):
     x, out = machine.to_device(np.ones(4, np.float32)), machine.to_device(np.zeros(4, np.float32))
     graph, executable = ctypes.c_void_p(), ctypes.c_void_p()
     assert capture(machine, stream) == (0, 0)
-    assert machine.cuStreamBeginCapture_v2(stream, 0) == 0
+    assert machine.cuStreamBeginCapture_v2(stream, GLOBAL_MODE) == 0
     status, number = capture(machine, stream)
     assert status == 1 and number > 0
     assert machine.launch(module, "add", 1, 4, stream=stream, x=x, y=out, out=out, n=4) == 0
@@ -46,21 +53,21 @@ def test_the_emulator_captures_and_replays_graphs(machine, module):
 
 def test_synchronisation_invalidates_a_capture(machine):
     stream, graph = machine.stream(), ctypes.c_void_p()
-    assert machine.cuStreamBeginCapture_v2(stream, 0) == 0
-    assert machine.cuStreamSynchronize(stream) == 900
+    assert machine.cuStreamBeginCapture_v2(stream, GLOBAL_MODE) == 0
+    assert machine.cuStreamSynchronize(stream) == CAPTURE_UNSUPPORTED
     assert capture(machine, stream)[0] == 2
-    assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
-    assert machine.cuStreamBeginCapture_v2(stream, 0) == 0
-    assert machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)) == 900
-    assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
-    assert machine.cuStreamBeginCapture_v2(stream, 2) == 0  # the mode "relaxed"
-    assert machine.cuCtxSynchronize() == 900
-    assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 901
+    assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == CAPTURE_INVALIDATED
+    assert machine.cuStreamBeginCapture_v2(stream, GLOBAL_MODE) == 0
+    assert machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)) == CAPTURE_UNSUPPORTED
+    assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == CAPTURE_INVALIDATED
+    assert machine.cuStreamBeginCapture_v2(stream, RELAXED_MODE) == 0
+    assert machine.cuCtxSynchronize() == CAPTURE_UNSUPPORTED
+    assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == CAPTURE_INVALIDATED
     assert machine.cuCtxSynchronize() == 0
-    assert machine.cuStreamBeginCapture_v2(stream, 2) == 0
+    assert machine.cuStreamBeginCapture_v2(stream, RELAXED_MODE) == 0
     machine.allocate(8)
     assert machine.cuStreamEndCapture(stream, ctypes.byref(graph)) == 0
-    assert machine.cuStreamBeginCapture_v2(None, 0) == 900
+    assert machine.cuStreamBeginCapture_v2(None, GLOBAL_MODE) == CAPTURE_UNSUPPORTED
 
 
 def test_streams_join_a_capture(machine):
@@ -69,14 +76,14 @@ def test_streams_join_a_capture(machine):
     memory = ctypes.c_uint64(machine.to_device(np.zeros(4, np.uint8)))
 
     def fork():
-        assert machine.cuStreamBeginCapture_v2(first, 0) == 0
+        assert machine.cuStreamBeginCapture_v2(first, GLOBAL_MODE) == 0
         assert machine.cuEventRecord(begun, first) == 0
-        assert machine.cuEventQuery(begun) == 907
+        assert machine.cuEventQuery(begun) == CAPTURED_EVENT
         assert machine.cuStreamWaitEvent(second, begun, 0) == 0
         assert machine.cuMemsetD8Async(memory, ctypes.c_ubyte(7), ctypes.c_size_t(4), second) == 0
 
     fork()
-    assert machine.cuStreamEndCapture(first, ctypes.byref(graph)) == 904
+    assert machine.cuStreamEndCapture(first, ctypes.byref(graph)) == CAPTURE_UNJOINED
     fork()
     assert machine.cuEventRecord(done, second) == 0
     assert machine.cuStreamWaitEvent(first, done, 0) == 0
@@ -109,13 +116,13 @@ def test_deferred_operations_wait_for_their_events(machine, monkeypatch):
     assert machine.cuMemsetD8Async(memory, ctypes.c_ubyte(1), one, first) == 0
     assert machine.cuMemcpyDtoHAsync_v2(pinned, memory, one, second) == 0
     assert machine.cuStreamSynchronize(second) == 0
-    assert seen[0] == 0xA5  # no wait: the copy came first
+    assert seen[0] == FRESH_BYTE  # the copy did not wait for the other stream
     assert machine.cuMemsetD8Async(memory, ctypes.c_ubyte(2), one, first) == 0
     assert machine.cuEventRecord(event, first) == 0
     assert machine.cuEventQuery(event) == NOT_READY
     assert machine.cuStreamWaitEvent(second, event, 0) == 0
     assert machine.cuMemcpyDtoHAsync_v2(pinned, memory, one, second) == 0
-    assert seen[0] == 0xA5
+    assert seen[0] == FRESH_BYTE
     assert machine.cuStreamSynchronize(second) == 0
     assert seen[0] == 2
     assert machine.cuMemFreeHost(pinned) == 0
@@ -157,7 +164,7 @@ def test_emulated_memory_is_allocated_copied_and_freed(machine, monkeypatch):
     assert machine.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t((1 << 19) + 1)) == OUT_OF_MEMORY
     assert machine.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(0)) == INVALID_VALUE
     b = machine.allocate(1 << 19)
-    assert (machine.to_host(b, 1 << 19, np.uint8) == 0xA5).all()
+    assert (machine.to_host(b, 1 << 19, np.uint8) == FRESH_BYTE).all()
     buffer = ctypes.create_string_buffer(16)
     for start, bytes in ((a, (1 << 19) + 1), (a + (1 << 19) - 8, 16), (a - 1, 1)):
         assert (
@@ -208,7 +215,7 @@ def test_the_emulator_rejects_launches_beyond_the_limits(machine, module):
     for grid, block in ((0, 1), (1, 0), (1, 1025), (1, 2000)):
         assert machine.launch(module, "add", grid, block) == INVALID_VALUE
     assert machine.launch(module, "sum", 1, 257) == INVALID_VALUE  # declared for at most 256 threads
-    assert machine.cuModuleGetFunction(ctypes.byref(ctypes.c_void_p()), module, b"absent") == 500
+    assert machine.cuModuleGetFunction(ctypes.byref(ctypes.c_void_p()), module, b"absent") == NOT_FOUND
     assert machine.cuCtxSetCurrent(None) == 0
     assert machine.cuCtxSynchronize() == INVALID_CONTEXT
 
@@ -221,7 +228,7 @@ def test_the_emulator_has_several_devices(machine, monkeypatch):
     assert machine.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value == 2
     assert machine.cuDeviceGetName(name, 64, 1) == 0 and name.value == b"Emulated GPU"
     assert machine.cuDeviceGetAttribute(ctypes.byref(value), 75, 0) == 0 and value.value == 7
-    assert machine.cuDeviceGet(ctypes.byref(value), 2) == 101
+    assert machine.cuDeviceGet(ctypes.byref(value), 2) == INVALID_DEVICE
     x = numbers(8)
     source, second = machine.to_device(x), ctypes.c_void_p()
     assert machine.cuCtxSynchronize() == 0
@@ -250,7 +257,7 @@ def test_a_forked_process_has_no_emulated_device(machine):
     child = os.fork()
     if child == 0:
         os._exit(machine.cuMemAlloc_v2(ctypes.byref(ctypes.c_uint64()), ctypes.c_size_t(8)))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3  # not initialized
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == NOT_INITIALIZED
 
 
 def test_the_host_cannot_access_emulated_device_memory(library):
@@ -265,6 +272,6 @@ def test_the_host_cannot_access_emulated_device_memory(library):
     """
     command = [sys.executable, "-c", textwrap.dedent(program)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.stdout == "allocated\n" and result.returncode == -11
+    assert result.stdout == "allocated\n" and result.returncode == -signal.SIGSEGV
     free = {**os.environ, "FLAMBEAU_EMULATED_PROTECTION": "0"}
     assert subprocess.run(command, capture_output=True, check=False, env=free).returncode == 0

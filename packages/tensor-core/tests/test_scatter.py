@@ -8,24 +8,24 @@ from hypothesis import strategies as st
 import flambeau as fb
 
 DTYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "uint8", "uint16", "uint32", "uint64", "bool"]
-FOLDS = {"sum": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
+REDUCTIONS = {"sum": np.add, "prod": np.multiply, "amax": np.maximum, "amin": np.minimum}
 RNG = np.random.default_rng(0)
 
 
-def draw(shape, dtype="float64", seed=0):
+def random_array(shape, dtype="float64", seed=0):
     values = np.random.default_rng([seed, *shape]).integers(-3, 4, shape)
     return np.abs(values).astype(dtype) if dtype[0] == "u" else values.astype(dtype)
 
 
 def positions(index, dim):
-    """Return the coordinates that an index of gather's family selects."""
+    """Return the NumPy index of the elements that ``gather`` and ``scatter`` select with ``index`` along ``dim``."""
     grid = list(np.indices(index.shape))
     grid[dim] = index
     return tuple(grid)
 
 
-def folded(array, at, source, how, include_self):
-    """Reduce with NumPy's unbuffered operators in float64 or int64."""
+def reduced(array, at, source, how, include_self):
+    """Compute ``scatter_reduce`` with NumPy's unbuffered operators, for floating-point dtypes in float64."""
     out = array.astype("float64" if array.dtype.kind == "f" else array.dtype).copy()
     count = np.zeros(array.shape, int)
     np.add.at(count, at, 1)
@@ -36,7 +36,7 @@ def folded(array, at, source, how, include_self):
             kind = np.finfo(out.dtype) if out.dtype.kind == "f" else np.iinfo(out.dtype)
             start = kind.min if how == "amax" else kind.max
         out[hit] = start
-    FOLDS["sum" if how == "mean" else how].at(out, at, source.astype(out.dtype))
+    REDUCTIONS["sum" if how == "mean" else how].at(out, at, source.astype(out.dtype))
     if how == "mean":
         n = np.maximum(count + include_self, 1)
         out = out / n if out.dtype.kind == "f" else np.floor_divide(out, n)
@@ -53,7 +53,7 @@ def test_scatter_writes_to_the_indexed_elements(shape, data):
         at.insert(dim, slice(None))
         order = np.random.default_rng(data.draw(st.integers(0, 99))).permutation(shape[dim])
         index[tuple(at)] = order[: picked[dim]]
-    array, source = draw(shape), draw([n + 1 for n in picked], seed=1)
+    array, source = random_array(shape), random_array([n + 1 for n in picked], seed=1)
     crop = source[tuple(slice(n) for n in picked)]
     want = array.copy()
     want[positions(index, dim)] = crop
@@ -66,12 +66,12 @@ def test_scatter_writes_to_the_indexed_elements(shape, data):
 
 
 @pytest.mark.parametrize("include_self", [True, False])
-@pytest.mark.parametrize("how", [*FOLDS, "mean"])
+@pytest.mark.parametrize("how", [*REDUCTIONS, "mean"])
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "int16", "uint8", "uint16", "uint32", "uint64"])
 def test_scatter_reduce_matches_numpy(dtype, how, include_self):
-    array, source = draw((4, 5), dtype), draw((6, 5), dtype, 1)
+    array, source = random_array((4, 5), dtype), random_array((6, 5), dtype, 1)
     index = np.random.default_rng(3).integers(0, 4, (6, 3))
-    want = folded(array, positions(index, 0), source[:, :3], how, include_self)
+    want = reduced(array, positions(index, 0), source[:, :3], how, include_self)
     got = fb.tensor(array).scatter_reduce(0, fb.tensor(index), fb.tensor(source), how, include_self=include_self)
     assert np.allclose(got.numpy(), want, rtol=1e-6)
     x = fb.tensor(array)
@@ -82,15 +82,15 @@ def test_scatter_reduce_matches_numpy(dtype, how, include_self):
 @pytest.mark.parametrize("include_self", [True, False])
 @pytest.mark.parametrize("how", ["prod", "mean", "amax", "amin"])
 def test_index_reduce_matches_numpy(how, include_self):
-    array, source, index = draw((3, 4, 2)), draw((3, 5, 2), seed=1), np.array([1, 3, 1, 0, 1])
-    want = folded(array, (slice(None), index), source, how, True) if include_self else None
+    array, source, index = random_array((3, 4, 2)), random_array((3, 5, 2), seed=1), np.array([1, 3, 1, 0, 1])
+    want = reduced(array, (slice(None), index), source, how, True) if include_self else None
     got = fb.tensor(array).index_reduce(1, fb.tensor(index), fb.tensor(source), how, include_self=include_self)
     if want is None:
         wide = np.broadcast_to(index[None, :, None], source.shape)
-        want = folded(array, positions(wide, 1), source, how, False)
+        want = reduced(array, positions(wide, 1), source, how, False)
     elif how == "mean":
         wide = np.broadcast_to(index[None, :, None], source.shape)
-        want = folded(array, positions(wide, 1), source, how, True)
+        want = reduced(array, positions(wide, 1), source, how, True)
     assert np.allclose(got.numpy(), want)
 
 
@@ -112,7 +112,7 @@ def test_scatter_with_reduce_adds_and_multiplies():
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_index_copy_index_add_and_index_fill_match_numpy(dtype):
-    array, source = draw((3, 4, 2), dtype), draw((3, 2, 2), dtype, 1)
+    array, source = random_array((3, 4, 2), dtype), random_array((3, 2, 2), dtype, 1)
     x, index = fb.tensor(array), fb.tensor([3, 1])
     copied, added, filled = array.copy(), array.copy(), array.copy()
     copied[:, [3, 1]] = source
@@ -136,11 +136,11 @@ def test_index_copy_index_add_and_index_fill_match_numpy(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_take_and_put_match_numpy(dtype):
-    array = draw((3, 4), dtype)
+    array = random_array((3, 4), dtype)
     x, index = fb.tensor(array), fb.tensor([[0, -1], [5, 2]])
     assert np.array_equal(fb.take(x, index).numpy(), np.take(array, index.numpy()))
     assert np.array_equal(fb.take(x.t(), index).numpy(), np.take(array.T, index.numpy()))
-    source = draw((4,), dtype, 1)
+    source = random_array((4,), dtype, 1)
     want = array.copy()
     np.put(want, index.numpy(), source)
     assert np.array_equal(x.put(index, fb.tensor(source)).numpy(), want)
@@ -153,7 +153,7 @@ def test_take_and_put_match_numpy(dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_masked_fill_masked_scatter_and_masked_select_match_numpy(dtype):
-    array, source = draw((3, 4), dtype), draw((12,), dtype, 1)
+    array, source = random_array((3, 4), dtype), random_array((12,), dtype, 1)
     mask = RNG.random((3, 4)) > 0.4
     x, m = fb.tensor(array), fb.tensor(mask)
     assert np.array_equal(x.masked_select(m).numpy(), array[mask])
@@ -171,7 +171,7 @@ def test_masked_fill_masked_scatter_and_masked_select_match_numpy(dtype):
 
 
 def test_nonzero_and_argwhere_match_numpy():
-    array = draw((3, 4, 2))
+    array = random_array((3, 4, 2))
     x = fb.tensor(array)
     assert np.array_equal(fb.argwhere(x).numpy(), np.argwhere(array))
     assert np.array_equal(fb.nonzero(x.t() if x.dim() == 2 else x.mT).numpy(), np.argwhere(array.swapaxes(1, 2)))
@@ -187,7 +187,7 @@ def test_nonzero_and_argwhere_match_numpy():
 
 
 def test_index_put_matches_numpy_and_rejects_other_dtypes():
-    array = draw((3, 4, 2))
+    array = random_array((3, 4, 2))
     x, rows, columns = fb.tensor(array), fb.tensor([2, 0]), fb.tensor([1, 3])
     want = array.copy()
     want[:, [1, 3]] = 5
@@ -209,7 +209,7 @@ def test_index_put_matches_numpy_and_rejects_other_dtypes():
 
 
 def test_embedding_selects_rows_and_rejects_invalid_indices():
-    weight, index = draw((5, 3)), np.array([[4, 0], [1, 1]])
+    weight, index = random_array((5, 3)), np.array([[4, 0], [1, 1]])
     assert np.array_equal(fb.embedding(fb.tensor(weight), fb.tensor(index)).numpy(), weight[index])
     assert np.array_equal(fb.embedding(fb.tensor(weight).t(), fb.tensor([2])).numpy(), weight.T[[2]])
     for wrong in (fb.tensor([5]), fb.tensor([-1])):
@@ -364,7 +364,7 @@ def test_sums_in_expanded_tensors_do_not_depend_on_the_number_of_threads():
     np.testing.assert_array_equal(one, several)
 
 
-def test_large_scatters_run_in_parallel():
+def test_large_scatters_match_numpy():
     source = RNG.integers(-9, 9, (3001, 70)).astype(np.float64)
     rows, flat = RNG.integers(0, 50, 3001), RNG.integers(0, 1000, 200_001)
     want = np.zeros((50, 70))
@@ -381,10 +381,10 @@ def test_large_scatters_run_in_parallel():
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
 def test_an_expanded_index_selects_whole_slices(dim):
-    array, entries = draw((4, 5, 6)), np.array([1, 3, 0, 3])
+    array, entries = random_array((4, 5, 6)), np.array([1, 3, 0, 3])
     shape = [4, 5, 6]
     shape[dim] = len(entries)
-    source, along = draw(tuple(shape), seed=2), [1, 1, 1]
+    source, along = random_array(tuple(shape), seed=2), [1, 1, 1]
     along[dim] = -1
     wide = np.broadcast_to(entries.reshape(along), shape)
     x, index, values = fb.tensor(array), fb.tensor(entries).reshape(along).expand(shape), fb.tensor(source)
@@ -394,12 +394,12 @@ def test_an_expanded_index_selects_whole_slices(dim):
     assert np.allclose(x.scatter_add(dim, index, values).numpy(), want)
     assert np.allclose(x.mT.contiguous().mT.scatter_add(dim, index, values.mT.contiguous().mT).numpy(), want)
     for how in ("prod", "mean", "amax", "amin"):
-        folds = (
+        results = (
             x.scatter_reduce(dim, index, values, how).numpy(),
             x.index_reduce(dim, fb.tensor(entries), values, how).numpy(),
         )
-        for got in folds:
-            assert np.allclose(got, folded(array, positions(wide, dim), source, how, True))
+        for got in results:
+            assert np.allclose(got, reduced(array, positions(wide, dim), source, how, True))
     with pytest.raises(RuntimeError, match="out of bounds"):
         x.scatter_add(dim, index + 9, values)
 

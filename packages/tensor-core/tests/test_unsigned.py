@@ -19,7 +19,8 @@ def dtype(name):
     return getattr(fb, name)
 
 
-def same(got, want):
+def assert_same(got, want):
+    """Check that a tensor has the dtype, shape and elements of an array."""
     want = np.asarray(want)
     assert got.dtype is (fb.bool if want.dtype == bool else dtype(want.dtype.name))
     assert got.shape == want.shape
@@ -27,7 +28,7 @@ def same(got, want):
 
 
 def elements(name):
-    """Return a strategy for all values, with numbers near the limits and small numbers more often."""
+    """Return a strategy for all values that prefers small numbers and numbers near the limits."""
     limits = np.iinfo(name)
     near = [limits.min, limits.min + 1, limits.max, limits.max - 1, 0, 1, 2, limits.max // 2, limits.max // 2 + 1]
     return st.one_of(st.sampled_from(near), st.integers(int(limits.min), int(limits.max)))
@@ -53,14 +54,14 @@ def test_binary_operators_of_unsigned_integers_match_numpy(function, operands):
     if function in ("floor_divide", "remainder", "fmod"):
         y = np.maximum(y, 1)
     want = getattr(np, NAMES.get(function, function))(x, y)
-    same(getattr(fb, function)(fb.tensor(x), fb.tensor(y)), want)
+    assert_same(getattr(fb, function)(fb.tensor(x), fb.tensor(y)), want)
     number = int(y.flat[0])
-    same(
+    assert_same(
         getattr(fb, function)(fb.tensor(x), fb.tensor(number, dtype=dtype(x.dtype.name))),
         getattr(np, NAMES.get(function, function))(x, y.flat[0]),
     )
     if function in ("add", "mul", "eq", "lt", "bitwise_xor", "floor_divide"):
-        same(getattr(fb.tensor(x), function)(number), getattr(np, NAMES.get(function, function))(x, y.flat[0]))
+        assert_same(getattr(fb.tensor(x), function)(number), getattr(np, NAMES.get(function, function))(x, y.flat[0]))
 
 
 @FEW
@@ -79,42 +80,42 @@ def test_shifts_and_powers_of_unsigned_integers_wrap(operands, count):
 def test_unary_operators_of_unsigned_integers_match_numpy(operands):
     (x,) = operands
     t = fb.tensor(x)
-    same(~t, ~x)
-    same(abs(t), x)
-    same(-t, -x)
-    same(t.sign(), np.sign(x))
-    same(t.square(), x * x)
-    same(t.relu(), x)
-    same(t.signbit(), x < 0)
-    same(t.logical_not(), x == 0)
-    same(t.clone().clamp_(1, 5), np.clip(x, 1, 5))
-    same(fb.where(t > 3, t, 3), np.where(x > 3, x, x.dtype.type(3)))
+    assert_same(~t, ~x)
+    assert_same(abs(t), x)
+    assert_same(-t, -x)
+    assert_same(t.sign(), np.sign(x))
+    assert_same(t.square(), x * x)
+    assert_same(t.relu(), x)
+    assert_same(t.signbit(), x < 0)
+    assert_same(t.logical_not(), x == 0)
+    assert_same(t.clone().clamp_(1, 5), np.clip(x, 1, 5))
+    assert_same(fb.where(t > 3, t, 3), np.where(x > 3, x, x.dtype.type(3)))
 
 
 @FEW
 @given(arrays(1))
 def test_reductions_of_unsigned_integers_match_numpy(operands):
     (x,) = operands
-    t, whole = fb.tensor(x), [int(v) for v in x.flat]
+    t, values = fb.tensor(x), [int(v) for v in x.flat]
     for axis in range(x.ndim):
-        same(t.amax(axis), x.max(axis))
-        same(t.amin(axis), x.min(axis))
-        same(t.argmax(axis), x.argmax(axis))
-        same(t.argmin(axis), x.argmin(axis))
-        same(t.max(axis).values, x.max(axis))
-        same(t.any(axis), x.any(axis))
-        same(t.all(axis), x.all(axis))
-        same(t.sum(axis), x.sum(axis, dtype="int64"))
-        same(t.sum(axis, dtype=fb.uint64), x.sum(axis, dtype="uint64"))
-        same(t.prod(axis, dtype=fb.uint64), x.prod(axis, dtype="uint64"))
-        same(t.cumsum(axis, dtype=fb.uint64), x.cumsum(axis, dtype="uint64"))
-        same(t.cumprod(axis), x.cumprod(axis, dtype="int64"))
-        same(t.cummax(axis).values, np.maximum.accumulate(x, axis))
-        same(t.cummin(axis).values, np.minimum.accumulate(x, axis))
-    assert t.max().item() == max(whole) and t.min().item() == min(whole)
+        assert_same(t.amax(axis), x.max(axis))
+        assert_same(t.amin(axis), x.min(axis))
+        assert_same(t.argmax(axis), x.argmax(axis))
+        assert_same(t.argmin(axis), x.argmin(axis))
+        assert_same(t.max(axis).values, x.max(axis))
+        assert_same(t.any(axis), x.any(axis))
+        assert_same(t.all(axis), x.all(axis))
+        assert_same(t.sum(axis), x.sum(axis, dtype="int64"))
+        assert_same(t.sum(axis, dtype=fb.uint64), x.sum(axis, dtype="uint64"))
+        assert_same(t.prod(axis, dtype=fb.uint64), x.prod(axis, dtype="uint64"))
+        assert_same(t.cumsum(axis, dtype=fb.uint64), x.cumsum(axis, dtype="uint64"))
+        assert_same(t.cumprod(axis), x.cumprod(axis, dtype="int64"))
+        assert_same(t.cummax(axis).values, np.maximum.accumulate(x, axis))
+        assert_same(t.cummin(axis).values, np.minimum.accumulate(x, axis))
+    assert t.max().item() == max(values) and t.min().item() == min(values)
     assert t.count_nonzero().item() == np.count_nonzero(x)
     mean = t.mean(dtype=fb.float64).item()
-    assert mean == pytest.approx(sum(whole) / len(whole), rel=1e-14)
+    assert mean == pytest.approx(sum(values) / len(values), rel=1e-14)
 
 
 @FEW
@@ -122,15 +123,15 @@ def test_reductions_of_unsigned_integers_match_numpy(operands):
 def test_sorting_of_unsigned_integers_matches_numpy(operands):
     (x,) = operands
     t, flat = fb.tensor(x), np.sort(x.reshape(-1))
-    same(t.sort(-1).values, np.sort(x, -1))
-    same(t.argsort(-1, stable=True), np.argsort(x, -1, stable=True))
-    same(t.sort(-1, descending=True).values, np.sort(x, -1)[..., ::-1])
-    same(t.topk(1).values, x.max(-1, keepdims=True))
-    same(t.reshape(-1).kthvalue(1).values, flat[0])
-    same(t.median(), flat[(len(flat) - 1) // 2])
-    same(fb.unique(t), np.unique(x))
-    same(fb.searchsorted(fb.tensor(flat), t), np.searchsorted(flat, x))
-    same(fb.isin(t, t[..., :1]), np.isin(x, x[..., :1]))
+    assert_same(t.sort(-1).values, np.sort(x, -1))
+    assert_same(t.argsort(-1, stable=True), np.argsort(x, -1, stable=True))
+    assert_same(t.sort(-1, descending=True).values, np.sort(x, -1)[..., ::-1])
+    assert_same(t.topk(1).values, x.max(-1, keepdims=True))
+    assert_same(t.reshape(-1).kthvalue(1).values, flat[0])
+    assert_same(t.median(), flat[(len(flat) - 1) // 2])
+    assert_same(fb.unique(t), np.unique(x))
+    assert_same(fb.searchsorted(fb.tensor(flat), t), np.searchsorted(flat, x))
+    assert_same(fb.isin(t, t[..., :1]), np.isin(x, x[..., :1]))
 
 
 @FEW
@@ -139,28 +140,28 @@ def test_indexing_of_unsigned_integers_matches_numpy(operands, data):
     (x,) = operands
     t = fb.tensor(x)
     index = data.draw(hnp.arrays("int64", 4, elements=st.integers(0, len(x) - 1)))
-    same(t[fb.tensor(index)], x[index])
-    same(t[t > 5], x[x > 5])
-    same(t.index_select(0, fb.tensor(index)), x[index])
-    places = np.argsort(x, 0, stable=True)
-    same(t.gather(0, fb.tensor(places)), np.take_along_axis(x, places, 0))
-    same(fb.cat([t, t]), np.concatenate([x, x]))
-    same(t.flip(0).roll(1, 0), np.roll(np.flip(x, 0), 1, 0))
+    assert_same(t[fb.tensor(index)], x[index])
+    assert_same(t[t > 5], x[x > 5])
+    assert_same(t.index_select(0, fb.tensor(index)), x[index])
+    order = np.argsort(x, 0, stable=True)
+    assert_same(t.gather(0, fb.tensor(order)), np.take_along_axis(x, order, 0))
+    assert_same(fb.cat([t, t]), np.concatenate([x, x]))
+    assert_same(t.flip(0).roll(1, 0), np.roll(np.flip(x, 0), 1, 0))
     for reduce, function in (("sum", np.add), ("prod", np.multiply), ("amax", np.maximum), ("amin", np.minimum)):
         want = x.copy()
         function.at(want, index, x[:1])
         source = fb.tensor(np.broadcast_to(x[:1], (len(index), *x.shape[1:])).copy())
-        places = fb.tensor(index).reshape(-1, *[1] * (x.ndim - 1)).expand(source.shape)
-        same(t.scatter_reduce(0, places, source, reduce), want)
+        rows = fb.tensor(index).reshape(-1, *[1] * (x.ndim - 1)).expand(source.shape)
+        assert_same(t.scatter_reduce(0, rows, source, reduce), want)
 
 
 @FEW
 @given(arrays(1, tuple(INTEGERS)), st.sampled_from(INTEGERS))
 def test_conversions_between_unsigned_and_signed_integers_match_numpy(operands, target):
     (x,) = operands
-    same(fb.tensor(x).to(dtype(target)), x.astype(target))
-    same(fb.tensor(x).t().to(dtype(target)), x.T.astype(target))
-    same(fb.tensor(x).bool(), x != 0)
+    assert_same(fb.tensor(x).to(dtype(target)), x.astype(target))
+    assert_same(fb.tensor(x).t().to(dtype(target)), x.T.astype(target))
+    assert_same(fb.tensor(x).bool(), x != 0)
 
 
 @FEW
@@ -169,10 +170,10 @@ def test_conversions_between_unsigned_integers_and_floats_match_numpy(operands):
     (x,) = operands
     t = fb.tensor(x)
     for name in ("float32", "float64", "complex64", "complex128"):
-        same(t.to(dtype(name)), x.astype(name))
+        assert_same(t.to(dtype(name)), x.astype(name))
     exact = x.astype("float64")
     exact = exact[exact < 2.0 ** (8 * x.itemsize)]
-    same(fb.tensor(exact).to(dtype(x.dtype.name)), exact.astype(x.dtype))
+    assert_same(fb.tensor(exact).to(dtype(x.dtype.name)), exact.astype(x.dtype))
     assert fb.tensor([-1.0, -3.7]).to(t.dtype).tolist() == [2 ** (8 * x.itemsize) - 1, 2 ** (8 * x.itemsize) - 3]
 
 
@@ -276,14 +277,14 @@ def test_hash_tensor_is_the_xor_of_the_elements(name):
     t = fb.tensor(x).to(dtype(name))
     wide = t.to(fb.float64 if t.is_floating_point() else fb.int64).numpy().view("uint64")
     for axis in (0, 1, 2):
-        same(fb.hash_tensor(t, axis), np.bitwise_xor.reduce(wide, axis))
-        same(
+        assert_same(fb.hash_tensor(t, axis), np.bitwise_xor.reduce(wide, axis))
+        assert_same(
             t.transpose(0, 1).hash_tensor(axis, keepdim=True),
             np.bitwise_xor.reduce(wide.swapaxes(0, 1), axis, keepdims=True),
         )
-    same(t.hash_tensor((0, 2)), np.bitwise_xor.reduce(wide, (0, 2)))
-    same(t.hash_tensor(), np.bitwise_xor.reduce(wide, None))
-    same(t[0, 0, 0].hash_tensor(), wide[0, 0, 0])
+    assert_same(t.hash_tensor((0, 2)), np.bitwise_xor.reduce(wide, (0, 2)))
+    assert_same(t.hash_tensor(), np.bitwise_xor.reduce(wide, None))
+    assert_same(t[0, 0, 0].hash_tensor(), wide[0, 0, 0])
 
 
 @pytest.mark.parametrize(
