@@ -103,7 +103,7 @@ def test_patched_functions_work_on_tensors_during_tracing() -> None:
         (lambda x: functional.pad(x, (1, 1)), "pad = flambeau.nn.functional.pad(x, (1, 1), mode = 'constant', value"),
     ],
 )
-def test_nodes_record_the_source_line_of_an_operation(program: Callable[..., Any], line: str) -> None:
+def test_each_operation_becomes_a_line_of_code(program: Callable[..., Any], line: str) -> None:
     assert line in code(program)
 
 
@@ -169,13 +169,13 @@ def test_traced_functions_accept_variable_arguments() -> None:
     assert traced(1, 2, a=3) == 6
 
 
-class Whole(fx.Tracer):
+class LeafTracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return True
 
 
 def test_custom_tracers_select_leaf_modules() -> None:
-    graph = Whole().trace(nn.Sequential(nn.Sequential(nn.ReLU())))
+    graph = LeafTracer().trace(nn.Sequential(nn.Sequential(nn.ReLU())))
     assert [node.target for node in graph.nodes] == ["input", "0", "output"]
 
 
@@ -250,17 +250,17 @@ def test_get_proxy_mode_is_none():
     assert get_proxy_mode() is None
 
 
-def test_a_marked_function_may_be_deleted_from_its_module():
+def test_a_wrapped_function_may_be_deleted_from_its_module():
     variables = {"__name__": __name__, "fx": fx}
     exec("@fx.wrap\ndef positive(x): ...\ndel positive", variables)
     assert "relu" in fx.symbolic_trace(lambda x: x.relu()).code
 
 
-class OwnTracer(fx.Tracer):
-    """Tracer with its own `trace`, as libraries write it with private names of PyTorch."""
+class CustomTracer(fx.Tracer):
+    """Tracer that overrides `trace` and calls private functions of PyTorch, as some libraries do."""
 
     def trace(self, root, concrete_args=None):
-        self.root, self.graph, self.tensor_attrs = root, fx.Graph(tracer_cls=OwnTracer), {}
+        self.root, self.graph, self.tensor_attrs = root, fx.Graph(tracer_cls=CustomTracer), {}
         function, args = self.create_args_for_root(type(root).forward, True, concrete_args)
 
         def call(module, *args, **kwargs):
@@ -276,7 +276,7 @@ class OwnTracer(fx.Tracer):
         return self.graph
 
 
-def test_libraries_can_write_their_own_tracers():
+def test_libraries_can_override_trace():
     class Model(nn.Module):
         def __init__(self):
             super().__init__()
@@ -286,7 +286,7 @@ def test_libraries_can_write_their_own_tracers():
             return functional.dropout(self.layer(x), p=0.5, training=self.training) * math.sqrt(x.sum())
 
     model = Model().eval()
-    graph = OwnTracer().trace(model)
+    graph = CustomTracer().trace(model)
     kinds = [(node.op, getattr(node.target, "__name__", node.target)) for node in graph.nodes]
     assert kinds == [
         *(("placeholder", "x"), ("call_module", "layer"), ("call_function", "dropout"), ("call_method", "sum")),

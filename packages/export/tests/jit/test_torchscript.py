@@ -1,4 +1,4 @@
-"""TorchScript archives: `load` runs them with flambeau's operators, and rejects code that TorchScript cannot write."""
+"""TorchScript archives: `load` runs their code, and rejects code that TorchScript does not generate."""
 
 import copy
 import io
@@ -288,8 +288,8 @@ ATTACKS = {
     "lambda": "f = lambda: 1\nreturn 1",
     "global": "global x\nreturn 1",
     "deletion": "del x",
-    "starred": "return torch.add(*[1, 2])",
-    "starred names": "return torch.add(1, **{'a': 1})",
+    "unpacked arguments": "return torch.add(*[1, 2])",
+    "unpacked keywords": "return torch.add(1, **{'a': 1})",
     "f-string": "return f'{x}'",
     "walrus": "return (y := 1)",
     "dunder variable": "__builtins__ = 1\nreturn 1",
@@ -309,29 +309,29 @@ def test_code_that_torchscript_never_generates_is_rejected_before_it_runs(attack
         run(ATTACKS[attack], fb.ones(1), parameters="x: Tensor")
 
 
-REACHES = {
+ESCAPES = {
     "attribute of a tensor": ("return (x).grad_fn", "reads the attribute 'grad_fn' of a value of type 'Tensor'"),
     "method of a tensor": ("return (x).numpy()", "calls the method 'numpy' of a value of type 'Tensor'"),
     "method of the module": ("return (self).register_forward_hook(x)", "has no method 'register_forward_hook'"),
     "attribute of the module": ("return self.forward", "reads the attribute 'forward'"),
     "undeclared attribute": ("self.forward = x\nreturn 1", "sets the attribute 'forward'"),
-    "context of a value": (
+    "tensor as context manager": (
         "with x as y:\n  pass\nreturn 1",
         "calls the method '__enter__' of a value of type 'Tensor'",
     ),
     "call of a value": ("return x(1, )", "calls a value of type 'Tensor'"),
-    "method of a text": ("return torch.format_map('{a.__class__}', {'a': 1})", "no operator 'aten::format_map'"),
-    "fields of a format": ("return torch.format('{0.__class__}', x)", None),
+    "method of a string": ("return torch.format_map('{a.__class__}', {'a': 1})", "no operator 'aten::format_map'"),
+    "field of a format string": ("return torch.format('{0.__class__}', x)", None),
     "private operator": ("return torch.__class__(x)", "no operator 'aten::__class__'"),
     "function of the library": ("return torch.save(x, 'f')", "no operator 'aten::save'"),
-    "text of an operator": ("return torch.append(x, 1)", "calls the method 'append' of a value of type 'Tensor'"),
+    "append to a tensor": ("return torch.append(x, 1)", "calls the method 'append' of a value of type 'Tensor'"),
     "undefined function": ("return __torch__.os.system('true')", "uses '__torch__.os.system'"),
 }
 
 
-@pytest.mark.parametrize("reach", REACHES)
-def test_torchscript_code_cannot_access_python_objects(reach):
-    body, message = REACHES[reach]
+@pytest.mark.parametrize("escape", ESCAPES)
+def test_torchscript_code_cannot_access_python_objects(escape):
+    body, message = ESCAPES[escape]
     if message is None:
         assert run(body, fb.ones(1), parameters="x: Tensor") == "{0.__class__}"
         return
@@ -345,7 +345,7 @@ PICKLES = {
     "an unknown class": (b"\x80\x02c__torch__\nOther\n)\x81.", pickle.UnpicklingError, "not a class in its code"),
     "a function of the code": (b"\x80\x02c__torch__\nf\n)R.", pickle.UnpicklingError, "not a class in its code"),
     "no module": (b"\x80\x02N.", RuntimeError, "holds NoneType, not a module"),
-    "half a pickle": (b"\x80\x02c__torch__\nM\n)\x81", RuntimeError, "damaged"),
+    "truncated pickle": (b"\x80\x02c__torch__\nM\n)\x81", RuntimeError, "damaged"),
     "hooks": (b"\x80\x02c__torch__\nM\n)\x81}X\x0e\x00\x00\x00_forward_hooks]sb.", RuntimeError, "'_forward_hooks'"),
     "a torchbind class": (b"\x80\x02c__torch__.torch.classes.q\nP\n)\x81.", NotImplementedError, "torch.classes.q.P"),
 }
