@@ -104,7 +104,7 @@ def test_resuming_does_not_change_the_generators_of_the_process() -> None:
     assert numbers == (random.random(), np.random.rand())
 
 
-class Own(Sampler[int]):
+class ShuffledSampler(Sampler[int]):
     def __iter__(self) -> Iterator[int]:
         order = list(range(23))
         random.shuffle(order)
@@ -114,7 +114,7 @@ class Own(Sampler[int]):
 @pytest.mark.parametrize(
     "options",
     [
-        {"sampler": Own()},
+        {"sampler": ShuffledSampler()},
         {"sampler": RandomSampler(range(23), replacement=True, generator=2)},
         {"sampler": RandomSampler(range(23), num_samples=50, generator=np.random.default_rng(2))},
     ],
