@@ -50,14 +50,14 @@ nox.options.default_venv_backend = "virtualenv"
 DIST = ROOT / "dist"
 RECORDS = ROOT / ".nox" / "executed"  # which tests ran, one file for each run of pytest (tools/executed)
 PROJECTS = {path.parent.name: nox.project.load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
-CACHED_BUILD = {  # ccache hits in every clone at any path, also with precompiled headers
+CACHED_BUILD = {  # ccache reuses results in all clones, also with precompiled headers
     "CCACHE_BASEDIR": str(ROOT),
     "CCACHE_NOHASHDIR": "1",
     "CCACHE_SLOPPINESS": "pch_defines,time_macros",
-    # GCC recognises the headers in a precompiled header by their whole text. Without this option, ccache ignores
-    # changed comments and returns the precompiled header of the previous text, and GCC reads the header again.
+    # GCC uses a precompiled header only if the texts of its headers are unchanged, including comments. Without this
+    # option, ccache ignores comments, and returns precompiled headers that GCC does not use.
     "CCACHE_COMMENTS": "1",
-    "CCACHE_NAMESPACE": "comments",  # no results that were stored without that option
+    "CCACHE_NAMESPACE": "comments",  # separate from results that were stored without that option
 }
 # A process for each core, as most tests run on one thread. With "logical" instead of a number, --pdb uses one process.
 IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal")
@@ -73,7 +73,7 @@ def extra(name: str) -> list[str]:
     return list(PROJECTS["flambeau"]["project"]["optional-dependencies"][name])
 
 
-def own(requirements: Sequence[str]) -> list[str]:
+def packages_in(requirements: Sequence[str]) -> list[str]:
     """Return the folders of this repository's packages that the requirements name."""
     folder_of = {project["project"]["name"]: folder for folder, project in PROJECTS.items()}
     names = (requirement.partition("==")[0] for requirement in requirements)
@@ -82,7 +82,7 @@ def own(requirements: Sequence[str]) -> list[str]:
 
 def dependencies(package: str) -> list[str]:
     """Return the folders of the declared dependencies of a package in this repository."""
-    return own(PROJECTS[package]["project"].get("dependencies", ()))
+    return packages_in(PROJECTS[package]["project"].get("dependencies", ()))
 
 
 PACKAGES = tuple(graphlib.TopologicalSorter({name: dependencies(name) for name in PROJECTS}).static_order())
@@ -109,7 +109,7 @@ def fingerprint(package: str) -> str:
     """Return a hash of the inputs of a package's build: its files, the interpreter, and the headers of dependencies."""
     folder = ROOT / "packages" / package
     files = list(sources(folder))
-    for below in own(PROJECTS[package]["build-system"]["requires"]):
+    for below in packages_in(PROJECTS[package]["build-system"]["requires"]):
         files += sources(folder.parent / below / "include")
     digest = hashlib.sha256(sys.version.encode())
     for path in files:
@@ -124,8 +124,8 @@ def outdated(stamps: Path) -> dict[str, str]:
     """
     stamps.mkdir(parents=True, exist_ok=True)
     current = {package: fingerprint(package) for package in PACKAGES}
-    noted = {path.name: path.read_text() for path in stamps.iterdir()}
-    found = {package: value for package, value in current.items() if noted.get(package) != value}
+    recorded = {path.name: path.read_text() for path in stamps.iterdir()}
+    found = {package: value for package, value in current.items() if recorded.get(package) != value}
     for package in found:
         (stamps / package).unlink(missing_ok=True)
     return found
@@ -181,7 +181,7 @@ def wheels(session: nox.Session) -> None:
     for package, built_from in packages.items():
         for path in files_of(package):
             (ROOT / path).unlink()
-        if below := own(PROJECTS[package]["build-system"]["requires"]):
+        if below := packages_in(PROJECTS[package]["build-system"]["requires"]):
             install_alone(session, *below)
         for build in (ROOT / "packages" / package / "build").glob("*/build.ninja"):
             delete_outdated_headers(session, build.parent)
@@ -363,7 +363,7 @@ def check_programs(session: nox.Session) -> None:
 
 
 @contextlib.contextmanager
-def noted_run(session: nox.Session, requirements: Sequence[str]) -> Iterator[None]:
+def recorded_run(session: nox.Session, requirements: Sequence[str]) -> Iterator[None]:
     """Run the block and record the date, versions and result in docs/checks.toml, if the session has no arguments."""
     result = "failed"
     try:
@@ -381,7 +381,7 @@ def parity(session: nox.Session) -> None:
     Downloads PyTorch.
     """
     install(session, *PACKAGES, requirements=group("parity"))
-    with noted_run(session, group("parity")):
+    with recorded_run(session, group("parity")):
         if not session.posargs:
             session.run("pytest", "tests/parity")
             session.run("python", "-m", "tools.parity.modules", "--at-least", "99.5")
@@ -404,7 +404,7 @@ def ecosystem(session: nox.Session) -> None:
     """
     listed = "tools/ecosystem/requirements.txt"
     install(session, *PACKAGES, requirements=[*group("pytorch"), "-r", listed])
-    with noted_run(session, [*group("pytorch"), *(ROOT / listed).read_text().splitlines()]):
+    with recorded_run(session, [*group("pytorch"), *(ROOT / listed).read_text().splitlines()]):
         session.run("python", "-m", "tools.ecosystem", *session.posargs)
 
 
@@ -465,10 +465,10 @@ def build_sanitized(session: nox.Session, flags: str, runtime: str, options: dic
     Returns: the environment of processes that load these packages.
     """
     session.install("--quiet", *group("build"), *group("clang"), *group("test"))
-    # A build imports modules that announce CMake configs; those of an installed package may be outdated or broken.
+    # A build imports installed packages that provide CMake configs, and these packages may be outdated or broken.
     names = [PROJECTS[package]["project"]["name"] for package in NATIVE]
     session.run("pip", "uninstall", "--quiet", "--yes", *names)
-    # The first start of Python after the installation, above, has made the link clang++.
+    # The link clang++ exists, because Python creates it when it first starts with Clang installed, as for pip above.
     compiler = str(Path(session.bin).resolve() / "clang++")
     libraries = [
         str(session.run(compiler, "-stdlib=libstdc++", f"-print-file-name={file}", silent=True)).strip()
@@ -497,7 +497,7 @@ def build_sanitized(session: nox.Session, flags: str, runtime: str, options: dic
 
 @nox.session(reuse_venv=True)
 def fuzz(session: nox.Session) -> None:
-    """Compile with Clang and two sanitizers, and attack every operator: tools/fuzz, with the arguments after --."""
+    """Call operators with hostile arguments under AddressSanitizer and UBSan: tools/fuzz, with arguments after --."""
     options = {
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
@@ -521,7 +521,10 @@ def threads(session: nox.Session) -> None:
 def free_threading(session: nox.Session) -> None:
     """Run the tests and tools/threads on an interpreter without a GIL, which has to be on the PATH as python3.13t."""
     builders = {
-        each for package in PACKAGES for each in PROJECTS[package]["build-system"]["requires"] if not own([each])
+        each
+        for package in PACKAGES
+        for each in PROJECTS[package]["build-system"]["requires"]
+        if not packages_in([each])
     }
     of_tests = {each for package in PACKAGES[:-1] for each in nox.project.dependency_groups(PROJECTS[package], "test")}
     requirements = sorted({*builders, *of_tests, *group("test"), "numpy", "pillow>=10.1", "tqdm>=4.66"})
@@ -529,7 +532,7 @@ def free_threading(session: nox.Session) -> None:
     packages = [f"packages/{package}" for package in PACKAGES]
     for package in packages:
         session.install("--no-build-isolation", "--no-deps", "--force-reinstall", package, env=CACHED_BUILD)
-    with noted_run(session, requirements):
+    with recorded_run(session, requirements):
         code = "import sys, flambeau.nn, flambeau.autograd, flambeau.distributed; assert not sys._is_gil_enabled()"
         session.run("python", "-W", "error", "-c", code)
         if not session.posargs:
@@ -568,7 +571,7 @@ def install_editable(session: nox.Session, package: str) -> None:
         editable = ("--no-build-isolation", "--no-deps", "--editable", f"packages/{package}")
         session.install(*shown, *editable, env=CACHED_BUILD, silent=False)
     for build in builds if installed else []:
-        # pip would import tensor-core to find its CMake config; this way a broken extension can be repaired.
+        # CMake runs without pip, which would import tensor-core to find its CMake config, and fail if it is broken.
         if sets is not None:
             session.run("cmake", f"-DFLAMBEAU_INSTRUCTION_SETS={sets}", build, env=CACHED_BUILD, silent=True)
         delete_outdated_headers(session, Path(build))
