@@ -25,7 +25,7 @@ class ContinuousBernoulli(Binary, ExponentialFamily):
         probs: parameter in (0, 1), a tensor or a number. The mean of the distribution is a different number.
         logits: log odds of ``probs``. Exactly one of ``probs`` and ``logits`` must be given.
         lims: for ``probs`` between these limits, Taylor series at 0.5 replace the formulas, which are unstable there.
-    Support: ``[0, 1]``. Gradient: through ``rsample``, ``icdf(u)`` with uniform ``u``.
+    Support: ``[0, 1]``. Gradient: ``rsample`` returns ``icdf(u)`` for uniform ``u``.
     Source: Loaiza-Ganem and Cunningham 2019, arXiv:1907.06845.
 
     >>> ContinuousBernoulli(probs=0.5).log_prob(fb.tensor(0.3))

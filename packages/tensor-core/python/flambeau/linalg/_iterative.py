@@ -22,9 +22,9 @@ def _orthonormal(S: Tensor, BS: Tensor) -> tuple[Tensor, Tensor]:
     )
     S, BS = S * scale, BS * scale
     values, vectors = _core.linalg_eigh(symmetric_part(adjoint(S) @ BS))
-    wanted = values > values[-1] * finfo(S.dtype).eps * 10
-    turn = vectors[:, wanted] * values[wanted].rsqrt()
-    return S @ turn, BS @ turn
+    kept = values > values[-1] * finfo(S.dtype).eps * 10
+    transform = vectors[:, kept] * values[kept].rsqrt()
+    return S @ transform, BS @ transform
 
 
 def _iterate(
@@ -37,6 +37,7 @@ def _iterate(
     largest: bool,
     tracker: Callable[..., None] | None,
 ) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues and eigenvectors of a matrix, computed in at most ``steps`` steps from the estimates ``X``."""
     k, P = X.size(-1), None
     sign = -1 if largest else 1
     scale = A.abs().sum(-1).max().item()
@@ -44,9 +45,9 @@ def _iterate(
     for _ in range(steps + 1):
         S = X if P is None else _core.cat([X, P], -1)
         S, BS = _orthonormal(S, S if B is None else B @ S)
-        values, turn = _core.linalg_eigh(symmetric_part(adjoint(S) @ (A @ S)) * sign)
+        values, vectors = _core.linalg_eigh(symmetric_part(adjoint(S) @ (A @ S)) * sign)
         previous, E = X, values[:k] * sign
-        X, BX = S @ turn[:, :k], BS @ turn[:, :k]
+        X, BX = S @ vectors[:, :k], BS @ vectors[:, :k]
         residual = A @ X - BX * E
         size = residual.abs().square().sum(-2).sqrt().max().item()
         if tracker is not None:
@@ -85,30 +86,30 @@ def lobpcg(
     tol = finfo(A.dtype).eps ** 0.5 if tol is None else tol
     batch = A.shape[:-2]
 
-    def one(t: Tensor, i: int) -> Tensor:
+    def matrix(t: Tensor, i: int) -> Tensor:
         return t.detach().expand(*batch, *t.shape[-2:]).reshape(-1, *t.shape[-2:])[i]
 
     pairs = []
     with no_grad():
         start = _core.randn(*batch, n, k, dtype=A.dtype) if X is None else X
         for i in range(_core.zeros(batch).numel()):
-            # The derivative is computed for the symmetric part of A. The iteration uses the symmetric part, so that the
-            # result and the derivative agree.
-            a, x = symmetric_part(one(A, i)) if A.requires_grad else one(A, i), one(start, i)
-            b, scaling = (None if t is None else one(t, i) for t in (B, precondition))
-            pairs.append(_iterate(a, b, x, scaling, steps, tol, largest, tracker))
+            # The derivative is that of the symmetric part of A, so the eigenpairs are computed from the same part.
+            a, x = symmetric_part(matrix(A, i)) if A.requires_grad else matrix(A, i), matrix(start, i)
+            b, preconditioner = (None if t is None else matrix(t, i) for t in (B, precondition))
+            pairs.append(_iterate(a, b, x, preconditioner, steps, tol, largest, tracker))
         E = _core.stack([e for e, _ in pairs]).reshape(*batch, k) if pairs else A.new_empty((*batch, k))
         V = _core.stack([v for _, v in pairs]).reshape(*batch, n, k) if pairs else A.new_empty((*batch, n, k))
     return recorded("Lobpcg", (E, V), inputs=(A,), saved=(A, E, V), derivative=_derivative)
 
 
 def _derivative(grads: Any, saved: Any, needs: Any) -> tuple[Tensor]:
+    """Return the gradient of A. The eigenvector v of the eigenvalue e contributes ``pinv(e I - A) grad_v v^H``."""
     (A, E, V), (grad_E, grad_V) = saved, grads
     total = _core.zeros_like(A) if grad_E is None else (V * grad_E.unsqueeze(-2)) @ adjoint(V)
     if grad_V is not None:
         shifted = E.unsqueeze(-1).unsqueeze(-1) * _core.eye(A.size(-1), dtype=A.dtype)
         shifted = shifted - symmetric_part(A).unsqueeze(-3)
         inverse = _core.linalg_pinv(shifted, hermitian=True, rtol=1e3 * finfo(A.dtype).eps ** 0.5)
-        moved = inverse @ grad_V.mT.unsqueeze(-1)
-        total = total + moved.squeeze(-1).mT @ adjoint(V)
+        solutions = (inverse @ grad_V.mT.unsqueeze(-1)).squeeze(-1)
+        total = total + solutions.mT @ adjoint(V)
     return (symmetric_part(total),)

@@ -55,7 +55,7 @@ def expand_as(tensor: Tensor, other: Any) -> Tensor:
 
 @implements(".data=")
 def set_data(tensor: Tensor, data: Any) -> NoReturn:
-    """Raise RuntimeError: a strided tensor cannot take over the elements of a sparse tensor."""
+    """Raise RuntimeError: the data of a strided tensor cannot be replaced with a sparse tensor."""
     raise RuntimeError(
         "Attempted to call `variable.set_data(tensor)`, but `variable` and `tensor` have incompatible tensor type: "
         f"the layouts {tensor.layout} and {data.layout}"

@@ -47,6 +47,8 @@ class _NoParamDecoratorContextManager(_DecoratorContextManager):
 
 
 class _FactoryDecorator(_Decorator):
+    """Decorator that calls ``make`` for the context manager of each call."""
+
     def __init__(self, make: Callable[[], Any]) -> None:
         self.clone = make
 

@@ -182,15 +182,15 @@ if TYPE_CHECKING:
     from . import segmentation as segmentation
     from . import video as video
 
-_PARTS = ("detection", "segmentation", "video")  # submodules that are imported at first use
+_SUBMODULES = ("detection", "segmentation", "video")  # imported at first use
 _weights = published_in(__name__)
 
 
 def __getattr__(name: str) -> Any:
-    if name in _PARTS:
+    if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
     return _weights(name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_PARTS, *names_in(__name__)])
+    return sorted([*__all__, *_SUBMODULES, *names_in(__name__)])
