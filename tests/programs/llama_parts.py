@@ -80,7 +80,7 @@ q, k = torch.randn(1, 6, 1, 4), torch.randn(1, 6, 1, 4)
 rotated_q, rotated_k = apply_rotary_emb(q, k, freqs_cis[:6])
 further_q, further_k = apply_rotary_emb(q, k, freqs_cis[9:15])
 same = torch.einsum("bihd,bjhd->ij", rotated_q, rotated_k), torch.einsum("bihd,bjhd->ij", further_q, further_k)
-assert torch.allclose(*same, atol=1e-4), "only distances count"
+assert torch.allclose(*same, atol=1e-4), "rotary embeddings depend on relative positions"
 
 
 class MoE(nn.Module):
@@ -154,7 +154,7 @@ for step in range(60):
     loss.backward()
     optimizer.step()
 share = sum(p.numel() for p in trained) / sum(p.numel() for p in net.parameters())
-print(f"{100 * share:.0f} % of the numbers trained: loss {loss:.4f}")
+print(f"{100 * share:.0f} % of the parameters trained: loss {loss:.4f}")
 assert loss < 0.2 and torch.equal(net[0].linear.weight, before["0.weight"])
 adapted = net(x)
 with torch.no_grad():
