@@ -120,7 +120,7 @@ struct ArgumentSource {
   const Construct* construct;
 };
 
-// A source whose function value<T>(i) returns the value of parameter i, of type T.
+// Base class of a `Source` that defines value<T>(i), which returns the value of parameter i, of type T.
 template <class Source>
 class ArgumentsFrom : public ArgumentSource {
  protected:
@@ -243,7 +243,7 @@ struct OperatorRecord {
   // The public module of the function, which then has the form kPrivate. In flambeau._core and in programs, a function
   // of flambeau.linalg has the name linalg_<name>.
   const char* module = "flambeau";
-  // Names of several results, separated by ", ": the function returns a named tuple.
+  // Names of the results, separated by ", ", if the function returns a named tuple.
   const char* fields = "";
   // For tests: the result as an expression of the parameters' names in NumPy (np) and SciPy (scipy), and arguments for
   // calls, separated by semicolons. Arrays of shape (2, 3): f(2, 3) of float64, p(2, 3) of positive float64, c(2, 3) of

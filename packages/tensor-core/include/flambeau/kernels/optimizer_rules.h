@@ -18,7 +18,8 @@ double rounded_scalar(const Step& s, double value) {
   return s.single ? double(float(value)) : value;
 }
 
-// The base of all rules, with the members that most of them share.
+// Base class with the members that most rules share. See OptimizerRule for their meaning. prepare() writes the
+// coefficients c, which apply() reads by the same indices.
 struct RuleBase {
   static constexpr const char* states[] = {nullptr};
   static constexpr const char* scalars[] = {nullptr};

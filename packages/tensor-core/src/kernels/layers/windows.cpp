@@ -18,7 +18,7 @@ struct Vector4 {  // access to memory as vectors of four numbers
   static void store(T* p, Four v) { *reinterpret_cast<Four*>(p) = v; }
 };
 
-// split_pairs() separates the even and odd elements of a line, and add_pairs() adds them to the line.
+// split_pairs() copies the even and odd elements of a line to two arrays. add_pairs() adds two such arrays to a line.
 template <class T>
 FLAMBEAU_INLINE void split_pairs(T* even, T* odd, const T* line, int64_t pairs) {
   using P = Vector4<T>;
@@ -43,8 +43,8 @@ FLAMBEAU_INLINE void add_pairs(const T* even, const T* odd, T* line, int64_t pai
   for (; i < pairs; ++i) line[2 * i] += even[i], line[2 * i + 1] += odd[i];
 }
 
-// Rows of an image, padded at both ends. Columns whose distance is the stride are adjacent, so that a tap reads one
-// contiguous range for a row of output positions.
+// Copy of an image with padded rows, whose columns are grouped by their remainder modulo the stride (their phase). In
+// this order, the pixels that a tap of the kernel reads for a row of output positions are contiguous.
 template <class T>
 struct Phases {
   const Patches& g;
@@ -99,9 +99,9 @@ struct Phases {
   }
 };
 
-// Calls line(tap, at, source) for every tap and every row of output positions: the row begins at tap + at in the matrix
-// and at `source` in the phases. If source is -1, the row is outside the image and consists of zeros. Rows of the
-// matrix are `length` elements apart.
+// Calls line(tap, at, source) for every tap and every row of output positions. The row begins at offset tap + at of the
+// matrix and at offset `source` of the phases. If source is -1, the row is outside the image and consists of zeros.
+// Rows of the matrix are `length` elements apart.
 template <class T, class F>
 FLAMBEAU_INLINE void each_line(const Phases<T>& phases, int64_t length, F&& line) {
   const Patches& g = phases.g;

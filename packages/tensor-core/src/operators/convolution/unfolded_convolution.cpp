@@ -22,7 +22,8 @@ using Geometry = ConvolutionGeometry;
 // Returns the index of a dtype in kernel arrays for float32, float64 and int64.
 int kernel_index(Dtype type) { return type == Dtype::float32 ? 0 : type == Dtype::float64 ? 1 : 2; }
 
-// Converts the images and the outputs of consecutive samples, for one group of channels, to matrices and back.
+// Converts the images and the outputs of up to `most` consecutive samples, for one group of channels, to matrices and
+// back. The outputs of a single sample are not copied (alone), nor is its image in a 1x1 convolution (in_place).
 template <class T>
 class Unfolded {
  public:
