@@ -170,7 +170,7 @@ def write(model: GPT, vocabulary: list[str], start: str, count: int, temperature
 
 def draw(history: History, path: Path) -> None:
     figure = Figure(figsize=(6, 4), layout="constrained")
-    axis = figure.add_subplot(xlabel="step", ylabel="nats a letter")
+    axis = figure.add_subplot(xlabel="step", ylabel="nats per letter")
     for name in ("training", "test"):
         axis.plot(history["step"], history[name], ".-", label=name)
     axis.grid(alpha=0.3)

@@ -39,7 +39,7 @@ FLAMBEAU_COOPERATIVE_KERNEL(tf32_fragments, Arguments, 32) {
 }
 #endif
 
-// out (32, n) = x (32, 48) * y^T (16, 48), and then that times y, whose last rows of k are not there.
+// Computes the product x y^T and the product of this result and y, for x (32, 40) and y (13, 40) padded with zeros.
 void show(float* out, const float (&sums)[2][2][4]) {
   for (int h = 0; h < 2; ++h)
     for (int w = 0; w < 2; ++w)

@@ -86,7 +86,7 @@ def test_the_report_lists_missing_names(run):
         "torch.Tensor.mull",
     ]
     assert "program.py:3" in report[0] and "program.py:5" in report[1] and "torch.Tensor.mul" in report[1]
-    assert run("import torch", options=["--report"]) == "flambeau has every name the program asked for.\n"
+    assert run("import torch", options=["--report"]) == "flambeau has every name that the program used.\n"
 
 
 def test_the_exit_status_and_traceback_are_those_of_the_program(run):

@@ -99,12 +99,12 @@ def test_packages_are_built_after_those_that_they_need() -> None:
 
 
 def test_a_kernel_that_does_not_compile_fails_the_build(tmp_path: Path) -> None:
-    text = "[1/1] float32 exp\ncompiled 0 units; 0 are in /cache\nfailed: float32 exp: NVRTC failed\n"
+    text = "[1/1] float32 exp\ncompiled 0 modules; 0 are in /cache\nfailed: float32 exp: NVRTC failed\n"
     outcome = build.compilation_outcome(ended(tmp_path, text, 0))
     assert outcome["status"] == "failed" and outcome["note"].startswith("failed: float32 exp: NVRTC failed")
     assert (
         build.compilation_outcome(ended(tmp_path, text.partition("failed")[0], 0))["note"]
-        == "compiled 0 units; 0 are in /cache"
+        == "compiled 0 modules; 0 are in /cache"
     )
 
 

@@ -75,7 +75,7 @@ def test_docstrings_become_markdown():
 
         Args:
             a: the first, which
-                goes on.
+                continues.
         Raises: ValueError for *x.
 
         >>> 1
@@ -83,7 +83,7 @@ def test_docstrings_become_markdown():
         """
 
     expected = (
-        "Return `a * b`.\n\n**Arguments:**\n\n- `a`: the first, which goes on.\n\n**Raises:** ValueError for \\*x."
+        "Return `a * b`.\n\n**Arguments:**\n\n- `a`: the first, which continues.\n\n**Raises:** ValueError for \\*x."
     )
     assert docstrings.markdown(documented, "documented") == expected + "\n\n```pycon\n>>> 1\n1\n```"
 

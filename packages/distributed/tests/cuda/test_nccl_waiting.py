@@ -9,7 +9,7 @@ import flambeau as fb
 from flambeau import distributed as dist
 
 
-def _the_program_goes_on(key):
+def _the_program_continues(key):
     """Delay rank 1 until rank 0 has called ``wait``, which must block the stream but not the program."""
     store, rank = store_of_test(key), dist.get_rank()
     x = fb.full((3,), float(rank + 1), device="cuda")
@@ -29,7 +29,7 @@ def _the_program_goes_on(key):
 
 
 def test_wait_blocks_the_stream_but_not_the_program(ranks):
-    first, second = ranks.run(_the_program_goes_on, "goes on")
+    first, second = ranks.run(_the_program_continues, "continues")
     assert first == (False, False, [30.0] * 3, True, True, [3.0] * 3)
     assert second[2:] == first[2:]
 

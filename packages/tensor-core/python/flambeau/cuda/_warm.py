@@ -41,7 +41,7 @@ def warm() -> None:
             failed.append(f"{name}: {str(error).partition(chr(10))[0]}")
     flambeau.cuda.synchronize()
     print(file=sys.stderr)
-    print(f"compiled {_kernels(folder) - before} units; {_kernels(folder)} are in {folder}")
+    print(f"compiled {_kernels(folder) - before} modules; {_kernels(folder)} are in {folder}")
     for line in failed:
         print(f"failed: {line}", file=sys.stderr)
 
