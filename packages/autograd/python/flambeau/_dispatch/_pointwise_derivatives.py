@@ -111,6 +111,7 @@ def _operands(call: Differentiated, arity: int) -> list[Any] | None:
 def _differentiated(
     row: dict[str, Any], codes: tuple[CodeType | None, ...], call: Differentiated
 ) -> tuple[Any, ...] | None:
+    """Evaluate the derivative expressions of a pointwise operator. Return None if they do not apply to the call."""
     operands = _operands(call, row["arity"])
     if operands is None or call.kwargs or any(tensor.is_complex() for tensor in call.tensors):
         return None

@@ -12,12 +12,12 @@ from flambeau.utils import _pytree
 from . import _derivatives, _torch_dispatch
 
 # Operators whose results autograd never records: detach, and operators that return Python numbers.
-_WITHOUT_HISTORY = frozenset(("detach", "_local_scalar_dense", "equal", "is_nonzero"))
+_NEVER_RECORDED = frozenset(("detach", "_local_scalar_dense", "equal", "is_nonzero"))
 
 
-def _has_history(overload: OpOverload) -> bool:
+def _is_recorded(overload: OpOverload) -> bool:
     name = overload._opname
-    return not (name in _WITHOUT_HISTORY or name.endswith("_like") or name.startswith("new_"))
+    return not (name in _NEVER_RECORDED or name.endswith("_like") or name.startswith("new_"))
 
 
 def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -37,14 +37,14 @@ def call(overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any]) ->
         result = _torch_dispatch.call_handlers(overload, args, kwargs)
     finally:
         _core._set_grad_enabled(recorded)
-    if not recorded or not _has_history(overload):
+    if not recorded or not _is_recorded(overload):
         return result
-    return _with_history(overload, before, kwargs, result, changed)
+    return _record_call(overload, before, kwargs, result, changed)
 
 
 def with_history(overload: OpOverload, args: tuple[Any, ...], result: Any) -> Any:
     """Attach the derivative to the result of an operator that changes no argument."""
-    return _with_history(overload, args, {}, result, None)
+    return _record_call(overload, args, {}, result, None)
 
 
 def history_of(overload: OpOverload) -> tuple[Any, ...] | None:
@@ -54,7 +54,7 @@ def history_of(overload: OpOverload) -> tuple[Any, ...] | None:
     """
     if overload._own_schema is not None and overload._own_schema.is_mutable:
         return None
-    if not _has_history(overload):
+    if not _is_recorded(overload):
         return ()
     keeps_result = _derivatives.reads_results(overload)
     return _node_name(overload), _kind(overload), functools.partial(_gradients, overload), keeps_result
@@ -94,9 +94,10 @@ def _copy_before_change(overload: OpOverload, args: tuple[Any, ...]) -> tuple[Te
     return tensor, (before, *args[1:])
 
 
-def _with_history(
+def _record_call(
     overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any, changed: Tensor | None
 ) -> Any:
+    """Record a call as a node of the autograd graph, and return its result as outputs of the node."""
     leaves, structure = _pytree.tree_flatten((args, kwargs))
     positions = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
     inputs = tuple(leaves[i] for i in positions)

@@ -100,6 +100,7 @@ def _target(called: Any) -> _Target | None:
 
 
 def _find_target(called: Any) -> _Target | None:
+    """Return the target that represents a function of flambeau for __torch_dispatch__, or None."""
     name = getattr(called, "__name__", "")
     if name in ("__get__", "__set__"):
         attribute = getattr(called.__self__, "__name__", "")

@@ -22,6 +22,7 @@ class VectorJacobianProduct(OpOverload):
         self.of = of
 
     def _compute(self, gradients: list[Any], needs: list[bool], *args: Any, **kwargs: Any) -> list[Any]:
+        """Run the operator again with recording, and return the gradients of its tensor arguments."""
         higher = flambeau.is_grad_enabled()
         leaves, structure = _pytree.tree_flatten((args, kwargs))
         wanted = iter(needs)

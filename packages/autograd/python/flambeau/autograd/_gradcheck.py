@@ -219,6 +219,7 @@ def _random_like(tensor: Tensor, generator: np.random.Generator, strided: bool) 
 
 
 def _compare_slow(problem: Problem, backward: bool, forward: bool) -> None:
+    """Compare the complete Jacobians with finite differences."""
     outputs, sources = problem.outputs(), problem.sources()
     rows = (
         [[backward_derivative(t, sources, u) for u in unit_vectors(parts(t).size)] for t in outputs] if backward else []
@@ -241,6 +242,7 @@ def _compare_slow(problem: Problem, backward: bool, forward: bool) -> None:
 
 
 def _compare_fast(problem: Problem, backward: bool, forward: bool) -> None:
+    """Compare u^T J v for random unit vectors u and v with finite differences."""
     outputs, sources = problem.outputs(), problem.sources()
     generator = np.random.default_rng(0)
     units = [_unit(generator, parts(t).size) for t in outputs]
@@ -274,6 +276,7 @@ def _require_close(
     hint: str = "",
     start: str = "",
 ) -> None:
+    """Raise GradcheckError if an analytical Jacobian, or a product with it, differs from the numerical one."""
     if np.allclose(found, wanted, problem.rtol, atol, equal_nan=False):
         return
     mismatch = f"{start}Jacobian{how} mismatch for output {output} with respect to input {which}{hint},\n"
@@ -330,6 +333,7 @@ def _compare_undefined_forward(problem: Problem) -> None:
 
 
 def _compare_batched(problem: Problem) -> None:
+    """Compare gradients with ``is_grads_batched`` with the gradients of single backward passes."""
     sources, generator = problem.sources(), np.random.default_rng(2)
     for k, output in enumerate(problem.outputs()):
         if not output.requires_grad:

@@ -53,6 +53,7 @@ def arrange(sizes: list[tuple[float, float]], edges: list[tuple[int, int]]) -> G
 
 
 def _layers(count: int, edges: list[tuple[int, int]]) -> list[int]:
+    """Return the layer of each node: the length of the longest path to it."""
     following: list[list[int]] = [[] for _ in range(count)]
     waiting = [0] * count
     for a, b in edges:
@@ -87,6 +88,7 @@ def _sort_rows(rows: list[list[int]], above: list[list[int]], below: list[list[i
 def _assign_positions(
     rows: list[list[int]], boxes: list[tuple[float, float]], visible: int, chains: list[list[int]]
 ) -> GraphLayout:
+    """Centre the nodes of each row, and return their positions and the paths of the edges."""
     widths = [sum(boxes[n][0] for n in row) + _GAP_X * (len(row) - 1) for row in rows]
     width = max(widths, default=0.0)
     centres: list[Point] = [(0.0, 0.0)] * len(boxes)

@@ -44,6 +44,7 @@ def register_multi_grad_hook(
 
 
 def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Tensor | None], None]]:
+    """Return one hook per tensor. Together they call ``fn`` when all gradients of a backward pass are available."""
     nodes = [_engine.gradient_edge(t)[0] for t in tensors]
     lock = threading.Lock()
     runs: dict[int, tuple[int, list[Tensor | None]]] = {}  # number of missing gradients, and the available gradients

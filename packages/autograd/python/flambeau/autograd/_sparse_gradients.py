@@ -81,6 +81,7 @@ class SparseGradients:
         return self._stand_in
 
     def _gather(self, leaf: Tensor | None, gradient: Tensor | None) -> Tensor | None:
+        """Return the sum of the sparse gradients of this backward pass and the dense ``gradient``."""
         run = _engine.current_run()
         arrived = self._arrived.pop(run, [])
         for failed in [number for number in self._arrived if number > run]:

@@ -22,6 +22,7 @@ def name_of(callable_: Any) -> str:
 
 
 def _resolve(callable_: Any) -> Handler:
+    """Return the function that computes an operator for batches: a rule, a composition or a loop."""
     from flambeau.func._batching import random  # the first call inside a vmap imports the modules of all rules
 
     if (batched := getattr(callable_, "batched", None)) is not None:

@@ -126,6 +126,7 @@ def bound(
 def _complete(
     schema: FunctionSchema, values: dict[str, Any], wrapped: bool
 ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Convert arguments to the types of a schema and fill in defaults. Return None if an argument does not fit."""
     positional: list[Any] = []
     named: dict[str, Any] = {}
     kept = 0

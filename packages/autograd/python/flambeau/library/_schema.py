@@ -67,6 +67,7 @@ def infer_schema(prototype_function: Callable[..., Any], /, *, mutates_args: Any
 
 
 def _parameter(parameter: inspect.Parameter, kinds: dict[str, Any], mutates: Any, position: int) -> str:
+    """Return the declaration of a parameter in a schema, such as ``Tensor(a0!) x``."""
     if parameter.name not in kinds:
         raise ValueError(f"infer_schema(func): Parameter {parameter.name} must have a type annotation.")
     text = _kind(kinds[parameter.name], parameter.name)

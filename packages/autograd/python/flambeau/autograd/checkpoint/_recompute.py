@@ -162,6 +162,7 @@ class _Frame:
         return value
 
     def _recompute(self, run: int) -> None:
+        """Run the function again, and store the tensors that it saves for the backward pass ``run``."""
         found: list[str] = []
 
         def pack(tensor: Tensor) -> Tensor:

@@ -74,6 +74,7 @@ def _loop_from_same_state(call: Call) -> Any:
 
 
 def _draw_per_element(call: Call) -> Any:
+    """Draw different random numbers for each element of the batch."""
     name = call.operator.__name__
     values = dict(zip(call.operator.parameters, call.values, strict=True))
     if name.endswith("_like"):
