@@ -194,6 +194,7 @@ class _Capture:
         return Tree(path, [value.name for value in trace.inputs], guards, draws)
 
     def _single_program(self, result: Any, guards: Snapshot, draws: bool) -> SingleProgram:
+        """Return the program of a call that was traced to its end, without a graph break."""
         trace = self._trace
         structure, outputs = structure_of(result, self._snapshot.holds)
         trace.training.begin()

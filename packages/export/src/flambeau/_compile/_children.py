@@ -63,6 +63,7 @@ class Children:
             return function(*args, **kwargs)
 
     def _forward(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the compiled ``forward`` of a submodule, or the original one if compilation is impossible or slower."""
         programs = self._programs.get(id(module))
         if programs is not None and programs.__wrapped__ != module.forward:  # the method was replaced
             del self._programs[id(module)]

@@ -259,6 +259,7 @@ class Snapshot:
         self.paths.append(path)
 
     def _visit(self, value: Any, path: str) -> None:
+        """Record the state of a value, and add the values that it refers to to the work list."""
         if isinstance(value, types.BuiltinMethodType | types.MethodWrapperType):  # such as a dictionary's ``get``
             if not isinstance(value.__self__, types.ModuleType | type | None):
                 self._work.append((value.__self__, path))
@@ -323,6 +324,7 @@ class Snapshot:
         self._work.append((contents, path))
 
     def _function(self, function: types.FunctionType, path: str) -> None:
+        """Record the globals, defaults and closure that a function may read."""
         if hasattr(function, "is_not_guarded"):  # set by flambeau.compiler.disable and assume_constant_result
             return
         if is_library(function.__code__.co_filename):
@@ -403,6 +405,7 @@ class Snapshot:
         self.problem = problem
 
     def _instance(self, value: Any, path: str) -> None:
+        """Record the attributes of an object. Reject objects whose changes cannot be observed."""
         cls = type(value)
         if hasattr(cls, "is_not_guarded"):  # custom operators
             return

@@ -77,6 +77,7 @@ def page(
 
 
 def _facts(profile: Profile) -> str:
+    """Return the totals of the profile as HTML."""
     alone = sum(operator.seconds for operator in profile.operators)
     moved, moved_alone = (sum(x.moved for x in group) for group in (profile.kernels, profile.operators))
     total = sum(kernel.seconds for kernel in profile.kernels)
@@ -102,6 +103,7 @@ def _breaks(title: str, reasons: Sequence[str]) -> str:
 
 
 def _time(profile: Profile) -> str:
+    """Return a bar with the fraction of each kernel in the total time as HTML."""
     total = sum(kernel.seconds for kernel in profile.kernels) or 1.0
     bars = "".join(
         f'<i class="{kernel.kind}" style="flex:{kernel.seconds / total:.5f}" '
@@ -125,6 +127,7 @@ def _time(profile: Profile) -> str:
 
 
 def _flow_diagram(profile: Profile, files: Mapping[str, str]) -> str:
+    """Return the kernels next to the source lines that call them as HTML."""
     longest = max((kernel.seconds for kernel in profile.kernels), default=1.0) or 1.0
     total = sum(kernel.seconds for kernel in profile.kernels) or 1.0
     number, items = 0, []
@@ -160,6 +163,7 @@ def _names(kernel: Kernel) -> str:
 
 
 def _kernel(profile: Profile, kernel: Kernel, number: int, longest: float, total: float) -> str:
+    """Return the entry of a kernel, which opens to show its operators, as HTML."""
     names = " + ".join(f"<span>{escape(operator.name)}</span>" for operator in kernel.operators)
     results = kernel.writes or kernel.operators[-1].results
     facts = [", ".join(operand.text for operand in results[:3]) + (" …" if len(results) > 3 else "")]
@@ -183,6 +187,7 @@ def _kernel(profile: Profile, kernel: Kernel, number: int, longest: float, total
 
 
 def _operator_rows(profile: Profile, kernel: Kernel) -> str:
+    """Return the table of a kernel's operators as HTML."""
     rows = "".join(
         f'<tr><th scope="row"><code>{escape(operator.call)}</code></th>'
         f"<td>{escape(', '.join(operand.text for operand in operator.results) or 'none')}</td>"

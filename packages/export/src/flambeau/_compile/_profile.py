@@ -185,6 +185,7 @@ def measured(program: CapturedProgram, tensors: Sequence[Tensor]) -> list[Profil
 
 
 def _measure_segment(part: Part, given: Sequence[Tensor]) -> Profile:
+    """Run a traced program with and without fusion, and return the profile of its kernels."""
     inputs, state = tuple(map(_copy, given)), tuple(map(_copy, part.state))
     unfused = _core._parse_program(part.text, False)
     single, fused = (_fastest_steps(each, inputs, state) for each in (unfused, part.native))

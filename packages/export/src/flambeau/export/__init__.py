@@ -184,9 +184,10 @@ class _SizeRequirements:
             )
         for dim, size in enumerate(tensor.shape):
             number = trace.measured("size", tensor, dim, size)
-            self._note_size(trace, number, by_dim.get(dim), f"{path}.size({dim})")
+            self._require_size(trace, number, by_dim.get(dim), f"{path}.size({dim})")
 
-    def _note_size(self, trace: Trace, number: Number, wanted: Any, text: str) -> None:
+    def _require_size(self, trace: Trace, number: Number, wanted: Any, text: str) -> None:
+        """Require a size of an example input to match its entry in ``dynamic_shapes``."""
         if wanted is None or wanted is Dim.STATIC or isinstance(wanted, int):
             if isinstance(wanted, int) and number.value != wanted:
                 raise ValueError(f"{text} is {number.value} in the example inputs, but {wanted} in dynamic_shapes")

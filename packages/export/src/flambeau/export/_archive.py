@@ -48,6 +48,7 @@ class ExportedModule(Module):
         self._ranges = described.get("range_constraints") or {}
 
     def _add_input(self, specification: Any, tensors: Mapping[str, Tensor]) -> None:
+        """Add an input of the program: an argument of the user, or a tensor of the archive."""
         ((kind, content),) = specification.items()
         if kind == "user_input":
             argument = self._graph.inputs[len(self._sources)]

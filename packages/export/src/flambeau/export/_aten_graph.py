@@ -177,6 +177,7 @@ def _record(tokens: list[str], values: dict[str, Any], recorder: Recorder) -> No
 
 
 def _called(name: str, arguments: list[Any], recorder: Recorder) -> Any:
+    """Call an operator of a traced program, and record the aten operators that compute it."""
     if name in _SIZES:
         if not recorder.dynamic:
             return call(name, arguments)

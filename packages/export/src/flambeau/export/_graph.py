@@ -105,6 +105,7 @@ def _substitute(arg: Any, found: Mapping[str, Any]) -> Any:
 
 
 def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
+    """Assign the results of a call to the names in the graph."""
     references = call.results
     if len(references) == 1 and isinstance(references[0], list):
         references = references[0]

@@ -45,6 +45,7 @@ class Tree:
 
     @classmethod
     def _parsed(cls, described: Any, fields: Mapping[str, Sequence[str]]) -> Tree:
+        """Return the tree that a decoded JSON description specifies."""
         kind, context = entry(described, "type"), entry(described, "context")
         children = [cls._parsed(child, fields) for child in entry(described, "children_spec")]
         if kind is None:

@@ -242,6 +242,7 @@ class _Writer:
     # Statements
 
     def _statement(self, node: Node) -> str:
+        """Return the line of Python code for a node."""
         if node.op == "placeholder":
             return self._parameter(node)
         if node.op == "output":

@@ -312,6 +312,7 @@ class Tracer(TracerBase):
         return flat
 
     def _parameter(self, name: str, concrete: Any, signature: inspect.Signature, function: Any) -> Any:
+        """Return the proxy of a parameter or, for a concrete argument, its value with proxies for placeholders."""
         default: tuple[Any, ...] = ()
         if not name.startswith("*"):
             given = signature.parameters[name].default

@@ -200,17 +200,18 @@ class Node:
         self._set_arguments(self._args, kwargs)
 
     def _set_arguments(self, args: tuple[Argument, ...], kwargs: dict[str, Argument]) -> None:
+        """Replace the arguments, and update the users of the nodes in them."""
         for node in self._input_nodes:
             node.users.pop(self, None)
         found: dict[Node, None] = {}
 
-        def noted(value: Any) -> Any:
+        def collect(value: Any) -> Any:
             if isinstance(value, Node):
                 found[value] = None
             return value
 
-        self._args = map_aggregate(tuple(args), noted)
-        self._kwargs = map_aggregate(dict(kwargs), noted)
+        self._args = map_aggregate(tuple(args), collect)
+        self._kwargs = map_aggregate(dict(kwargs), collect)
         self._input_nodes = found
         for node in found:
             node.users[self] = None

@@ -390,6 +390,7 @@ class ParameterProxy(Proxy):
 
 
 def _define(name: str, reflected: bool) -> None:
+    """Define the method of Proxy for an operator of Python."""
     function = getattr(operator, name, None)
     if function is None:
         return  # Python 3 has no operator div

@@ -73,6 +73,7 @@ class Signature:
         return out
 
     def _unpack(self, form: Any, given: Any, out: list[Any], path: str) -> None:
+        """Append the tensors in an argument to ``out``. Raise TypeError if its structure is not the traced one."""
         if isinstance(form, int):
             if not hasattr(given, "__torch_function__"):
                 raise TypeError(f"the program expects a tensor for {path}, got {type(given).__name__}")
@@ -151,6 +152,7 @@ class Compiled:
         return self.outputs.pack(results)
 
     def _by_position(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the values of all parameters in order, as Python binds the arguments of a call."""
         names = [name for name, _ in self._forms]
         values = dict(zip(names, args, strict=False))
         if len(args) > len(names):

@@ -96,6 +96,7 @@ def _unquoted(token: str) -> str:
 
 
 def _value(token: str, values: Mapping[str, Any]) -> Any:
+    """Return the value of a token in the text of a program."""
     if token.startswith("%"):
         return values[token]
     if token.startswith("@"):

@@ -120,6 +120,7 @@ def _in_order(parts: dict[str, Partition]) -> list[str]:
 def _part_module(
     m: GraphModule, part: Partition, tuple_return: bool, qualname_map: dict[str, str] | None
 ) -> GraphModule:
+    """Return a module with the nodes of one partition."""
     graph = Graph()
     values = {node: graph.placeholder(node.name, type_expr=node.type) for node in part.inputs}
     root: dict[str, Any] = {}

@@ -115,6 +115,7 @@ class RecursiveScriptModule(ScriptModule):
         )
 
     def _set(self, state: Mapping[str, Any]) -> None:
+        """Set the attributes of a module from the archive."""
         for name, value in state.items():
             if name in _OWN_NAMES:
                 if value is None:
