@@ -181,6 +181,7 @@ class ParallelEpoch(Epoch):
         self._waiting_for += 1
 
     def _next(self) -> Any:
+        """Return the next batch. Raise the error of the worker if the batch has failed."""
         if os.getpid() != self._owner:
             raise RuntimeError(_FORKED)
         while not self._over:

@@ -176,6 +176,7 @@ class WorkerProcesses:
                     raise TimeoutError
 
     def _receive_from(self, worker: int, events: int) -> list[tuple[int, Result]]:
+        """Exchange data with a worker whose channel is ready. Return the numbers and results of finished requests."""
         channel = self._channels[worker]
         if events & selectors.EVENT_WRITE:
             channel.flush()

@@ -290,6 +290,7 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: _random.Gene
 
 
 def _sizes(lengths: Sequence[float], total: int) -> list[int]:
+    """Convert fractions to numbers of samples. Return other lengths unchanged, after checks."""
     if not all(math.isfinite(length) and length >= 0 for length in lengths):
         raise ValueError(f"lengths must be finite and not negative, got {list(lengths)}")
     if any(length != int(length) for length in lengths) or (sum(lengths) == 1 and total != 1):
