@@ -86,6 +86,7 @@ class LBFGS(Optimizer):
     def _descend(
         self, group: dict[str, Any], state: dict[str, Any], objective: _Objective, loss: float, gradient: Tensor
     ) -> None:
+        """Run the iterations of one step, until the limits or tolerances are reached."""
         evaluations, searching = 1, group["line_search_fn"] is not None
         for iteration in range(1, group["max_iter"] + 1):
             state["n_iter"] += 1
