@@ -159,6 +159,7 @@ class _CompressedBucket:
 
     @flambeau.no_grad()
     def _finish(self) -> Tensor:
+        """Return the approximated mean gradient, and store the error and the right factors for the next step."""
         assert self.packed is not None
         size = self.group.size()
         parts = _unpack(self.packed, [*(each.shape for each in self.whole), *self.shapes])
