@@ -279,6 +279,7 @@ def _project(
     bias: Tensor | None,
     separate: tuple[Tensor | None, Tensor | None, Tensor | None] | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the projected query, key and value."""
     if separate is None:
         if weight is None:
             raise AssertionError("use_separate_proj_weight is False but in_proj_weight is None")

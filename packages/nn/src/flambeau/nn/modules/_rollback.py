@@ -44,6 +44,7 @@ def _tensor_restorer(module: Module, name: str, tensor: Tensor) -> Callable[[], 
 
 
 def _restore_values(tensor: Tensor) -> Callable[[], None]:
+    """Return a function that restores the current values of a tensor."""
     if is_lazy(tensor):
         kind, nothing = type(tensor), tensor.data
 

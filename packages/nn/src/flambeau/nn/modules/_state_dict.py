@@ -420,6 +420,7 @@ def _as_parameter(value: Tensor, requires_grad: bool) -> Parameter:
 
 
 def _swap_value(key: str, current: Tensor, value: Tensor, assign: bool) -> None:
+    """Replace a parameter or buffer with the loaded value by swapping the tensors."""
     shapes = list(current.shape), list(value.shape)
     try:
         loaded = current.module_load(value, assign=assign)
