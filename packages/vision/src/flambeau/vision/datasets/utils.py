@@ -142,6 +142,7 @@ def extract_archive(from_path: str | Path, to_path: str | Path | None = None, re
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
+    """Extract an archive, or decompress a single file, to a folder. Return the folder or the file."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
             packed.extractall(folder)

@@ -273,6 +273,7 @@ class SanitizeBoundingBoxes(Transform):
         return tuple(found) if isinstance(found, tuple | list) else () if found is None else (found,)
 
     def _of_dictionary(self, sample: Any) -> Any:
+        """Return the labels in a dictionary, which is the sample or its second item."""
         entries = sample[1] if isinstance(sample, tuple | list) else sample
         if isinstance(entries, fb.Tensor):
             return entries
