@@ -70,6 +70,7 @@ class _Problem:
         return self._pairs(cut, everything)
 
     def _pairs(self, cut: dict[int, int], everything: int) -> list[tuple[int, int]]:
+        """Return the order of the pairwise contractions, as positions in the list of the remaining operands."""
         current = [1 << i for i in range(len(self.terms))]
         pairs = []
 

@@ -123,6 +123,7 @@ def _split(part: str, dims: int | None, dots: Labels) -> Labels:
 
 
 def _sizes(inputs: list[Labels], shapes: tuple[Sequence[int], ...]) -> dict[str, int]:
+    """Return the size of each subscript. Raise RuntimeError if operands do not match."""
     sizes: dict[str, int] = {}
     for position, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
         own: dict[str, int] = {}

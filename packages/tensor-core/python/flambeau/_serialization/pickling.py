@@ -115,6 +115,7 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
 
 
 def _reduce_tensor(tensor: Tensor) -> Any:
+    """Return the function and arguments with which PyTorch's files rebuild a tensor."""
     if tensor.layout is not flambeau.strided:
         return tensor._reduce_for_pytorch(None)  # type: ignore[attr-defined]
     reduce = getattr(tensor, "_reduce_for_pytorch", None)  # defined by parameters, buffers and sparse tensors

@@ -237,6 +237,7 @@ def _read_checksums(digits: str, header: Mapping[str, Any], metadata: Mapping[st
 
 
 def _read_entry(name: str, fields: Any) -> Entry:
+    """Return the entry of a tensor in the header. Raise FormatError if it is not valid."""
     try:
         code, shape, (begin, end) = fields["dtype"], fields["shape"], fields["data_offsets"]
         wellformed = all(type(number) is int and 0 <= number < 2**63 for number in (*shape, begin, end))

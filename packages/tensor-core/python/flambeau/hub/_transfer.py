@@ -69,6 +69,7 @@ def fetch(
 
 
 def _receive(response: HTTPResponse, path: str, have: int, progress: bool, title: str | None) -> None:
+    """Append a response to the file, which already contains ``have`` bytes."""
     length = response.headers["Content-Length"]
     total = None if length is None else have + int(length)
     # Unbuffered: if the disk is full, a buffer would lose its last bytes.

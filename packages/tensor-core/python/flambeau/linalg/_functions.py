@@ -78,6 +78,7 @@ def _pade(A: Tensor, degree: int) -> Tensor:
 
 
 def _exponential(A: Tensor) -> Tensor:
+    """Compute the matrix exponential by Padé approximation with scaling and squaring."""
     limits = _LIMITS["double" if A.dtype in _DOUBLE else "single"]
     norms = A.abs().sum(-2).amax(-1)
     largest = norms.max().item()

@@ -39,6 +39,7 @@ def compressed(kind: type[Compressed], entries: CooTensor, size: Any, index_dtyp
 
 
 def _compression(kind: type[CompressedTensor], entries: CooTensor) -> Compression:
+    """Compute the offsets, the indices and the order of the values for a compressed layout."""
     *batch, rows, columns = entries._size[: entries.sparse_dim()]
     pair = (rows, entries._ind[-2]), (columns, entries._ind[-1])
     (count, line), (length, other) = pair if kind.compressed_dim == 0 else pair[::-1]

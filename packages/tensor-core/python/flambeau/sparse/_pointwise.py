@@ -40,6 +40,7 @@ def _function_named(name: str) -> Any:
 
 
 def _register(name: str, linear: bool) -> None:
+    """Implement a pointwise operator for sparse tensors by applying it to the values."""
     function = _function_named(name)
     if function is None:
         return
