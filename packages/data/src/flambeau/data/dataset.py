@@ -297,8 +297,8 @@ def _sizes(lengths: Sequence[float], total: int) -> list[int]:
         if not math.isclose(math.fsum(lengths), 1.0):
             raise ValueError(f"fractions must sum to 1, got {list(lengths)}, which sum to {math.fsum(lengths)}")
         sizes = [math.floor(total * length) for length in lengths]
-        for left_over in range(total - sum(sizes)):
-            sizes[left_over % len(sizes)] += 1
+        for extra in range(total - sum(sizes)):
+            sizes[extra % len(sizes)] += 1
         return sizes
     if sum(lengths) != total:
         given = f"{list(lengths)}, which sum to {sum(lengths)}"

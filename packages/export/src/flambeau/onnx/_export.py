@@ -27,7 +27,7 @@ from . import _shapes as _shapes
 from ._counts import COUNTED_TRACES
 from ._dimensions import Dimensions
 from ._graph import CONVERTERS, ELEMENT_TYPES, Converter, Graph, Name
-from ._merge import merge, rounds, same_operators
+from ._merge import merge, needs_rounding, same_operators
 from ._nodes import every_node
 from ._opsets import in_opset
 from ._program import ONNXProgram
@@ -84,7 +84,7 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
             wanted.samples.traced.append(same)
     if len(traces) > 1 and not same_operators(traces[0], traces[1]):  # the first run may have filled a cache
         traces[0], outputs[0] = _traced(model, args, kwargs, wanted.resized(wanted.samples.traced[0]), 0)
-    if len(traces) > 1 and rounds(traces, wanted.samples):
+    if len(traces) > 1 and needs_rounding(traces, wanted.samples):
         for sizes in wanted.samples.odd:
             with contextlib.suppress(Exception):  # the program may not support odd sizes
                 trace = _trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(sizes))[0]

@@ -14,8 +14,8 @@ from ._trace import Trace
 from ._values import Value
 
 
-def rounds(traces: Sequence[Trace], samples: Samples) -> bool:
-    """Return True if a size in the traces is a fraction of a dynamic dimension, or if a number is a remainder."""
+def needs_rounding(traces: Sequence[Trace], samples: Samples) -> bool:
+    """Return True if a size in the traces is a fraction of a dynamic dimension, or a number is a remainder."""
     for call in traces[0].calls:
         if any(number.has_remainder for number in leaves(call.arguments, DynamicInt)):
             return True
@@ -134,6 +134,6 @@ def _repeated(seen: Sequence[Any], samples: Samples) -> Repeated | None:
 def _unsupported_argument(call: Call, name: str, seen: Sequence[Any]) -> str:
     return (
         f"{call.location}: the argument {name!r} of {call.name} depends on the dynamic dimensions in a way that an "
-        f"ONNX file cannot express (it was {', '.join(map(str, seen))} as they grew): only sums and products of sizes "
-        "can be exported"
+        f"ONNX file cannot express (its values in the traces: {', '.join(map(str, seen))}): only sums and products of "
+        "sizes can be exported"
     )

@@ -25,7 +25,7 @@ from ._values import Value
 _LAZY_ZERO_BYTES = 2**16  # size in bytes from which lazily allocated zeros are faster
 COUNTED = {"nonzero", "_nms"}
 _NOT_EXPORTED = {"unique", "unique_consecutive", "bincount"}  # the sizes of their results also depend on elements
-# Operators that never return views and do not read elements.
+# Expensive operators whose results have shapes that do not depend on elements, and are never views.
 _COSTLY = {row["name"] for row in _core.pointwise_rows()}
 _COSTLY |= {
     "conv1d",
@@ -149,7 +149,7 @@ class Trace(Recorder):
             lasting=draws(func),
             called=self.opening or own_name(func),
         )
-        return self._note(call, result, again)
+        return self._record(call, result, again)
 
     def decomposes(self, definition: Any) -> bool:
         if definition._mutated:
@@ -166,9 +166,9 @@ class Trace(Recorder):
             else definition(**arguments)
         )
         again = functools.partial(_repeat_call, definition, (), arguments)
-        return self._note(Call(definition._qualname, arguments, source_location()), result, again)
+        return self._record(Call(definition._qualname, arguments, source_location()), result, again)
 
-    def _note(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
+    def _record(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
         """Record a call. ``again`` recomputes the results with another tensor in place of an argument."""
         given = leaves(call.arguments, Tensor)
         call.arguments = {key: replaced(argument, Tensor, self.value) for key, argument in call.arguments.items()}

@@ -94,6 +94,7 @@ void gemm_batch(const Batch& batch, int64_t m, int64_t n, int64_t k, Matrix a, M
   const auto item = [](const Matrix& x, int64_t batch_stride, int64_t i) {
     return static_cast<const T*>(x.data) + batch_stride * i;
   };
+  // Returns the number of elements of an operand to prefetch: 0 if it is not contiguous or shared by the batch.
   const auto piece = [](const Matrix& x, int64_t batch_stride, int64_t rows, int64_t columns) {
     return batch_stride && ((x.column == 1 && x.row == columns) || (x.row == 1 && x.column == rows)) ? rows * columns
                                                                                                      : 0;

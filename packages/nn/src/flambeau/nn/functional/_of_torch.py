@@ -108,7 +108,7 @@ def binary_cross_entropy_with_logits(
 
 @overridable
 def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
-    """Return adaptive maximum pooling over one dimension, and the positions of the maxima.
+    """Apply adaptive max pooling over one dimension, and also return the positions of the maxima.
 
     Args:
         input: tensor of shape ``(N, C, L)`` or ``(C, L)``.

@@ -94,9 +94,9 @@ def _archive(root: str | Path, part: str, file: str | None) -> Path:
 def parse_devkit_archive(root: str | Path, file: str | None = None) -> None:
     """Read the class names from the archive of the development kit, and write them to ``meta.bin``."""
     archive = _archive(root, "devkit", file)
-    with tempfile.TemporaryDirectory() as aside:
-        extract_archive(archive, aside)
-        data = Path(aside) / "ILSVRC2012_devkit_t12" / "data"
+    with tempfile.TemporaryDirectory() as temporary:
+        extract_archive(archive, temporary)
+        data = Path(temporary) / "ILSVRC2012_devkit_t12" / "data"
         synsets = read_mat(data / "meta.mat", squeeze_me=True)["synsets"]
         leaves = [each for each in synsets if each[4] == 0]  # the other synsets are hypernyms in WordNet
         folders = {int(each[0]): str(each[1]) for each in leaves}
