@@ -54,7 +54,7 @@ def assert_close(
             identical.
         rtol, atol: relative and absolute tolerance, numbers or tensors with one element. Give both or neither. The
             defaults depend on the dtype (float32: 1.3e-6 and 1e-5). For two different dtypes, the larger tolerances
-            apply.
+            apply. Python numbers have the tolerances of float64 and complex128 (1e-7 and 1e-7).
         equal_nan: if True, two NaNs are equal.
         check_device, check_dtype, check_layout, check_stride: if True, this attribute must be equal.
         msg: an error message, or a function that maps the generated message to the final message.
@@ -141,18 +141,24 @@ class _Comparison:
         if not self.subclasses and type(actual) is not type(expected):
             return f"Except for subclasses, the types must be identical: {type(actual)} != {type(expected)}"
         numbers = (int, float, complex, np.generic)
-        scalar = isinstance(actual, numbers) and isinstance(expected, numbers)
-        if scalar:
-            actual, expected = (v.item() if isinstance(v, np.generic) else v for v in (actual, expected))
-        if scalar and type(actual) is not type(expected) and "dtype" in self.attributes:
-            return f"The types of the numbers do not match: {type(actual).__name__} != {type(expected).__name__}"
+        if isinstance(actual, numbers) and isinstance(expected, numbers):
+            return self._of_numbers(*(v.item() if isinstance(v, np.generic) else v for v in (actual, expected)))
         first, second = _as_tensor(actual, expected), _as_tensor(expected, actual)
         problem = self._attribute(first, second)
         if problem is None and first.layout is not second.layout:
             first, second = first.to_dense(), second.to_dense()
         if problem is None and first.layout is not flambeau.strided:
             return self._of_sparse(first, second)
-        return problem or self._elements(first, second, scalar)
+        return problem or self._elements(first, second)
+
+    def _of_numbers(self, actual: Any, expected: Any) -> str | None:
+        """Compare Python numbers with the tolerances of their precision, which is that of float64 and complex128."""
+        if type(actual) is not type(expected) and "dtype" in self.attributes:
+            return f"The types of the numbers do not match: {type(actual).__name__} != {type(expected).__name__}"
+        if isinstance(actual, bool) and isinstance(expected, bool):
+            return None if actual is expected else f"Booleans mismatch: {actual} is not {expected}"
+        dtypes = {float: flambeau.float64, complex: flambeau.complex128}
+        return self._elements(*(flambeau.tensor(v, dtype=dtypes.get(type(v))) for v in (actual, expected)))
 
     def _of_sparse(self, actual: Any, expected: Any) -> str | None:
         """Compare the indices and values of sparse tensors of one layout."""
@@ -166,7 +172,7 @@ class _Comparison:
                 f"{counts[0]} != {counts[1]}"
             )
         for name in ("_indices", "_values") if is_coo else (*actual.part_names, "values"):
-            problem = self._elements(getattr(actual, name)(), getattr(expected, name)(), False)
+            problem = self._elements(getattr(actual, name)(), getattr(expected, name)())
             if problem is not None:
                 return f"The {name.lstrip('_')} of sparse tensors do not match. {problem}"
         return None
@@ -180,7 +186,7 @@ class _Comparison:
                 return f"The values for attribute '{name}' do not match: {a} != {b}."
         return None
 
-    def _elements(self, actual: Tensor, expected: Tensor, scalar: bool) -> str | None:
+    def _elements(self, actual: Tensor, expected: Tensor) -> str | None:
         exact = (0.0, 0.0)
         defaults = [_TOLERANCES.get(t.dtype, exact) for t in (actual, expected)]
         rtol = max(d[0] for d in defaults) if self.rtol is None else self.rtol
@@ -196,7 +202,7 @@ class _Comparison:
                 return None
             difference, size = (np.asarray(values, float) for values in (difference, np.abs(b)))
             relative = difference / size
-        return (_scalar_report if scalar else _report)(a, b, good, difference, relative, atol, rtol)
+        return (_report if a.ndim else _scalar_report)(a, b, good, difference, relative, atol, rtol)
 
 
 def _both_orders(a: Any, b: Any) -> tuple[tuple[Any, Any], tuple[Any, Any]]:
