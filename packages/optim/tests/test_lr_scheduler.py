@@ -101,17 +101,40 @@ def test_passing_an_epoch_to_step_is_deprecated(make, factor):
         assert schedule.get_last_lr() == pytest.approx([0.5 * factor(7)], abs=1e-15)
 
 
-@each_schedule
-def test_schedulers_resume_from_last_epoch(make, factor):
+# As in PyTorch, the constructors of these schedulers set the rate of epoch `last_epoch + 1`. The constructors of the
+# others keep the optimizer's rate, which they expect to be the rate of this epoch.
+UPDATES_ON_RESUME = {"step", "step of default", "milestones", "constant", "lambda", "restarts"}
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedulers_resume_from_last_epoch(name):
+    make, factor = SCHEDULES[name]
     first = optimizer()
     schedule = make(first)
-    for _ in range(4):
+    for _ in range(3 if name in UPDATES_ON_RESUME else 4):
         schedule.step()
     resumed = make(first, last_epoch=3)
     assert resumed.last_epoch == 4
     assert first.param_groups[0]["lr"] == pytest.approx(0.5 * factor(4), rel=1e-12)
     resumed.step()
     assert first.param_groups[0]["lr"] == pytest.approx(0.5 * factor(5), rel=1e-12, abs=1e-15)
+
+
+def test_cosine_annealing_continues_from_the_rate_of_the_optimizer():
+    first = optimizer()
+    first.param_groups[0].update(initial_lr=0.5, lr=0.25)
+    resumed = lr_scheduler.CosineAnnealingLR(first, 4, last_epoch=0)
+    assert resumed.get_last_lr() == [0.25]
+    resumed.step()
+    assert resumed.get_last_lr() == pytest.approx([0.25 / (1 + math.cos(math.pi / 4))])
+
+
+def test_warm_restarts_resume_at_the_remainder_of_the_first_period():
+    first = optimizer()
+    first.param_groups[0]["initial_lr"] = 0.5
+    resumed = lr_scheduler.CosineAnnealingWarmRestarts(first, 3, 2, last_epoch=6)
+    assert (resumed.last_epoch, resumed.T_cur, resumed.T_i) == (7, 1, 6)
+    assert resumed.get_last_lr() == pytest.approx([0.25 * (1 + math.cos(math.pi / 6))])
 
 
 def test_cosine_annealing_ends_at_its_minimum():

@@ -31,7 +31,7 @@ class CosineAnnealingLR(LRScheduler):
     def _rates(self) -> list[float]:
         """Compute the new learning rates from the current rates, so that schedulers can be combined."""
         if self._is_initial:
-            return self._current() if self.last_epoch == 0 else self._get_closed_form_lr()
+            return self._current()
         before, now = (1 + math.cos(math.pi * epoch / self.T_max) for epoch in (self.last_epoch - 1, self.last_epoch))
         at_minimum = (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0
         return [
@@ -98,7 +98,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
         if epoch is None:
             self.T_cur += 1
             if self.T_cur >= self.T_i:
-                self.T_cur -= self.T_i
+                self.T_cur %= self.T_i
                 self.T_i *= self.T_mult
             epoch = self.last_epoch + 1
         else:

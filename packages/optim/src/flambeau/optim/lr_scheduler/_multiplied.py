@@ -118,7 +118,7 @@ class StepLR(LRScheduler):
 
     def _rates(self) -> list[float]:
         due = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
-        return self._scaled(self.gamma if due and not self._is_initial else 1)
+        return self._scaled(self.gamma if due else 1)
 
     def _get_closed_form_lr(self) -> list[float]:
         return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
@@ -178,7 +178,7 @@ class ConstantLR(LRScheduler):
     def _rates(self) -> list[float]:
         if self.last_epoch == 0:
             return self._scaled(self.factor)
-        return self._scaled(1 if self._is_initial or self.last_epoch != self.total_iters else 1.0 / self.factor)
+        return self._scaled(1.0 / self.factor if self.last_epoch == self.total_iters else 1)
 
     def _get_closed_form_lr(self) -> list[float]:
         factor = 1 if self.last_epoch >= self.total_iters else self.factor
