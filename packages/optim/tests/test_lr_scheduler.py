@@ -315,11 +315,37 @@ def test_chained_scheduler_multiplies_the_factors_of_its_schedulers():
         lr_scheduler.ChainedScheduler([])
 
 
-def test_tensor_learning_rates_stay_tensors():
-    made = optim.SGD([fb.ones(1)], lr=fb.tensor(0.5))
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda o: lr_scheduler.ExponentialLR(o, 0.5), 0.25),
+        (lambda o: lr_scheduler.LambdaLR(o, lambda epoch: 1 / (1 + epoch)), 0.25),
+        (lambda o: lr_scheduler.CyclicLR(o, 0.1, 0.3, step_size_up=2, cycle_momentum=False), 0.2),
+        (lambda o: lr_scheduler.SequentialLR(o, [lr_scheduler.ConstantLR(o, 0.5, 3)] * 2, [2]), 0.25),
+        (lambda o: lr_scheduler.ChainedScheduler([lr_scheduler.ExponentialLR(o, 0.5)]), 0.25),
+    ],
+)
+def test_tensor_learning_rates_stay_tensors(make, expected):
+    rate = fb.tensor(0.5)
+    made = optim.SGD([fb.ones(1)], lr=rate)
+    schedule = make(made)
     made.step()
-    lr_scheduler.ExponentialLR(made, 0.5).step()
-    assert made.param_groups[0]["lr"].item() == 0.25
+    schedule.step()
+    assert made.param_groups[0]["lr"] is rate
+    assert rate.item() == pytest.approx(expected)
+    (last,) = schedule.get_last_lr()
+    assert last is not rate
+    assert last.item() == rate.item()
+
+
+def test_a_tensor_learning_rate_is_reduced_on_a_plateau():
+    rate = fb.tensor([0.5])
+    made = optim.SGD([fb.ones(1)], lr=rate)
+    schedule = lr_scheduler.ReduceLROnPlateau(made, factor=0.5, patience=0)
+    schedule.step(1.0)
+    schedule.step(2.0)
+    assert made.param_groups[0]["lr"] is rate
+    assert rate.tolist() == schedule.get_last_lr()[0].tolist() == [0.25]
 
 
 @pytest.mark.parametrize(

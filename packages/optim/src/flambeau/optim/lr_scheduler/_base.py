@@ -82,13 +82,13 @@ class LRScheduler:
         self.optimizer = optimizer
         for number, group in enumerate(optimizer.param_groups):
             if last_epoch == -1:
-                group.setdefault("initial_lr", _plain(group["lr"]))
+                group.setdefault("initial_lr", _copied(group["lr"]))
             elif "initial_lr" not in group:
                 raise KeyError(
                     f"param 'initial_lr' is not specified in param_groups[{number}] when resuming with "
                     "last_epoch >= 0; load the optimizer's state first"
                 )
-        self.base_lrs = [_plain(group["initial_lr"]) for group in optimizer.param_groups]
+        self.base_lrs = [_copied(group["initial_lr"]) for group in optimizer.param_groups]
         self.last_epoch = last_epoch
         self._initial_step()
 
@@ -135,14 +135,11 @@ class LRScheduler:
 
     def _set_rates(self, rates: list[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
-            else:
-                group["lr"] = rate
-        self._last_lr = rates
+            set_rate(group, rate)
+        self._last_lr = self._current()
 
     def get_last_lr(self) -> list[float]:
-        """Return the learning rates that the last ``step()`` set."""
+        """Return the learning rates that the last ``step()`` set. The rate of a group is a tensor if its option is."""
         return list(self._last_lr)
 
     def state_dict(self) -> dict[str, Any]:
@@ -154,16 +151,24 @@ class LRScheduler:
         vars(self).update({name: value for name, value in state_dict.items() if name != "optimizer"})
 
     def _current(self) -> list[float]:
-        return [_plain(group["lr"]) for group in self.optimizer.param_groups]
+        return [_copied(group["lr"]) for group in self.optimizer.param_groups]
 
     def _scaled(self, factor: float) -> list[float]:
         """Return the current learning rates times ``factor``."""
         return [rate * factor for rate in self._current()]
 
 
-def _plain(rate: Any) -> float:
-    """Return a learning rate as a number. It may be a tensor."""
-    return float(rate) if isinstance(rate, Tensor) else rate
+def _copied(rate: Any) -> Any:
+    """Return a learning rate. A tensor is copied, because optimizers and schedulers change it in place."""
+    return rate.detach().clone() if isinstance(rate, Tensor) else rate
+
+
+def set_rate(group: dict[str, Any], rate: Any) -> None:
+    """Set the learning rate of a group. A tensor keeps its identity, because CUDA graphs read it."""
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate.squeeze() if isinstance(rate, Tensor) else rate)
+    else:
+        group["lr"] = rate
 
 
 def each_group(optimizer: Optimizer, name: str, values: Any) -> list[Any]:

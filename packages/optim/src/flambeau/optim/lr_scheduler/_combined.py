@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
-from ._base import LRScheduler
+from ._base import LRScheduler, set_rate
 from ._plateau import ReduceLROnPlateau
 
 
@@ -87,7 +87,7 @@ class SequentialLR(_CombinedScheduler):
         self._milestones = list(milestones)
         self.last_epoch = last_epoch + 1
         for group in optimizer.param_groups:  # the constructors of the schedulers made initial steps: undo these steps
-            group["lr"] = group["initial_lr"]
+            set_rate(group, group["initial_lr"])
         for each in schedulers:
             each.last_epoch -= 1
         schedulers[0]._initial_step()

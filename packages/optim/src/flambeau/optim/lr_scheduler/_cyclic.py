@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
-from ._base import LRScheduler, check_optimizer, each_group
+from ._base import LRScheduler, check_optimizer, each_group, set_rate
 
 _SHAPES: dict[str, tuple[Callable[[float, float], float], str]] = {  # amplitude as a function of gamma and x; unit of x
     "triangular": (lambda gamma, x: 1.0, "cycle"),
@@ -91,7 +91,7 @@ class CyclicLR(_WithMomentum):
         bases = each_group(optimizer, "base_lr", base_lr)
         if last_epoch == -1:
             for rate, group in zip(bases, optimizer.param_groups, strict=True):
-                group["lr"] = rate
+                set_rate(group, rate)
         self.max_lrs = each_group(optimizer, "max_lr", max_lr)
         down = step_size_up if step_size_down is None else step_size_down
         self.total_size = float(step_size_up + down)
