@@ -213,10 +213,23 @@ def test_copies_of_parameters_and_buffers_keep_their_class_and_options(duplicate
     for original in (nn.Parameter(fb.ones(2), requires_grad=False), nn.Buffer(fb.ones(2), persistent=False)):
         twin = duplicate(original)
         assert type(twin) is type(original)
+        assert isinstance(twin, nn.Buffer) == isinstance(original, nn.Buffer)
         assert twin.requires_grad == original.requires_grad
         twin.fill_(5.0)
         np.testing.assert_array_equal(original.numpy(), [1, 1])
     assert duplicate(nn.Buffer(fb.ones(1), persistent=False)).persistent is False
+
+
+def test_a_buffer_is_a_plain_tensor_with_a_mark():
+    data = fb.ones(2)
+    buffer = nn.Buffer(data)
+    assert type(buffer) is fb.Tensor
+    assert repr(buffer) == "tensor([1., 1.])"
+    assert buffer.data_ptr() == data.data_ptr()
+    assert isinstance(buffer, nn.Buffer) and not isinstance(data, nn.Buffer) and not isinstance(buffer + 1, nn.Buffer)
+    lazy = nn.UninitializedBuffer(persistent=False)
+    lazy.materialize((2,))
+    assert type(lazy) is fb.Tensor and isinstance(lazy, nn.Buffer) and not lazy.persistent
 
 
 def test_deepcopy_keeps_sharing():

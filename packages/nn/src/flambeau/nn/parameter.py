@@ -81,8 +81,8 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
 
 
 def _is_plain(data: Tensor) -> bool:
-    """Return True if a Parameter can replace the class of ``data``: the class is Tensor, a parameter or a buffer."""
-    return type(data) is Tensor or type.__instancecheck__(Parameter, data) or isinstance(data, Buffer)
+    """Return True if a Parameter can replace the class of ``data``: the class is Tensor or that of a parameter."""
+    return type(data) is Tensor or type.__instancecheck__(Parameter, data)
 
 
 def _not_a_tensor(kind: type, data: Any) -> str:
@@ -105,11 +105,20 @@ def _rebuild_parameter(
     return parameter
 
 
-class Buffer(Tensor):
+class _BufferMeta(type):
+    """Metaclass of Buffer. A buffer is a tensor that is marked by ``_is_buffer``, as in PyTorch."""
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        if type.__instancecheck__(cls, instance):
+            return True
+        return cls is Buffer and isinstance(instance, Tensor) and getattr(instance, "_is_buffer", False)
+
+
+class Buffer(Tensor, metaclass=_BufferMeta):
     """Tensor that belongs to the state of a module but is not trained, such as a running mean.
 
     When it is assigned to an attribute of a module, it is added to ``module.buffers()``. With ``persistent=False``, it
-    is not part of ``state_dict()``.
+    is not part of ``state_dict()``. ``Buffer(data)`` has the class of ``data``, and ``isinstance`` recognises it.
 
     >>> layer = nn.Identity()
     >>> layer.scale = nn.Buffer(fb.ones(2))
@@ -117,30 +126,21 @@ class Buffer(Tensor):
     ['scale']
     """
 
-    persistent: bool = True
+    persistent: bool
     __torch_function__ = _disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Self:
         source = empty(0) if data is None else data
         if not isinstance(source, Tensor):
             raise TypeError(_not_a_tensor(cls, source))
-        buffer: Self = Tensor._make_subclass(cls, source.detach(), source.requires_grad)
-        buffer.persistent = persistent
-        return buffer
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return type(self)(self.detach().clone(), persistent=self.persistent)
-
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return _rebuild_buffer, (type(self), self.detach(), self.persistent)
-
-    def _reduce_for_pytorch(self, plain: tuple[Any, tuple[Any, ...]]) -> tuple[Any, ...]:
-        rebuild, arguments = plain
-        return names.REBUILD_FROM_TYPE, (rebuild, names.TENSOR, arguments, {**self.__dict__, "_is_buffer": True})
+        own: Self = source.detach().requires_grad_(source.requires_grad)  # type: ignore[assignment]
+        _mark(own, persistent)
+        return own
 
 
-def _rebuild_buffer(kind: type[Buffer], data: Tensor, persistent: bool) -> Buffer:
-    return kind(data, persistent=persistent)
+def _mark(data: Any, persistent: bool) -> None:
+    data.persistent = persistent
+    data._is_buffer = True
 
 
 _extension_points.Parameter, _extension_points.Buffer = Parameter, Buffer
@@ -258,10 +258,14 @@ class UninitializedBuffer(UninitializedTensorMixin):
     flambeau.Size([2, 3])
     """
 
-    cls_to_become = Buffer
+    cls_to_become = Tensor
 
-    def __new__(cls, requires_grad: bool = False, device: Any = None, dtype: Any = None) -> Self:
-        return cls._new(requires_grad, device, dtype)
+    def __new__(
+        cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
+    ) -> Self:
+        buffer = cls._new(requires_grad, device, dtype)
+        _mark(buffer, persistent)
+        return buffer
 
 
 def is_lazy(param: Any) -> bool:

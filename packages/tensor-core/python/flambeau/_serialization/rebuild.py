@@ -157,18 +157,9 @@ def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
     made = rebuild(*args)
     if not isinstance(made, Tensor):
         raise FormatError(f"damaged: it has {type(made).__name__} instead of a tensor")
-    if isinstance(state, dict) and state.get("_is_buffer") is True:
-        persistent = bool(state.get("persistent", True))
-        return made if buffer_type() is Tensor else as_buffer(made, persistent)
     if kind is not Tensor and type(made) is not kind:
         made = Tensor._make_subclass(kind, made, made.requires_grad)
     return _with_attributes(made, state)
-
-
-def as_buffer(data: Tensor, persistent: bool) -> Tensor:
-    """Build a Buffer if flambeau-nn is installed, otherwise return the tensor."""
-    made: Tensor = buffer_type()(data, persistent=persistent)
-    return made
 
 
 def _with_attributes(made: Tensor, state: Any) -> Tensor:
