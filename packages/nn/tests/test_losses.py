@@ -210,3 +210,9 @@ def test_class_weights_of_losses_are_buffers():
     loss = nn.CrossEntropyLoss(fb.ones(3)).double()
     assert loss.weight.dtype == fb.float64
     assert list(loss.state_dict()) == ["weight"]
+
+
+def test_the_default_distance_of_a_triplet_loss_is_a_module():
+    loss = nn.TripletMarginWithDistanceLoss()
+    assert type(loss.distance_function) is nn.PairwiseDistance
+    assert repr(loss) == "TripletMarginWithDistanceLoss(\n  (distance_function): PairwiseDistance()\n)"

@@ -9,6 +9,7 @@ from flambeau import Tensor
 
 from .. import functional as F
 from ._loss import _Loss
+from .distance import PairwiseDistance
 
 
 class _MarginLoss(_Loss):
@@ -126,7 +127,7 @@ class TripletMarginWithDistanceLoss(_Loss):
     ) -> None:
         super().__init__(reduction=reduction)
         _check_margin(self, margin)
-        self.distance_function = F.pairwise_distance if distance_function is None else distance_function
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
         self.margin = margin
         self.swap = swap
 
