@@ -394,3 +394,15 @@ def test_a_type_error_of_a_handler_is_kept_if_the_operands_are_supported():
 def test_functions_and_methods_are_pickled_as_such():
     for each in (Tensor.add, fb.add, Tensor.exp, fb.linalg.qr):
         assert pickle.loads(pickle.dumps(each)) is each and copy.deepcopy(each) is each
+
+
+def test_einsum_asks_a_class_that_no_operator_has_received_before():
+    class Symbol:
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return func, args
+
+    symbol = Symbol()
+    assert fb.einsum("ij,jk->ik", symbol, symbol) == (fb.einsum, ("ij,jk->ik", symbol, symbol))
+    with pytest.raises(TypeError, match="expected Tensor operands, but got ndarray"):
+        fb.einsum("i,i->", np.ones(2), fb.ones(2))

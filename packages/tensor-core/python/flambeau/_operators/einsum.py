@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from flambeau import _core
 from flambeau._contraction import Labels, best_order
@@ -34,11 +34,15 @@ def einsum(equation: Any, *operands: Any) -> Tensor:
     """
     if not isinstance(equation, str):
         equation, operands = _from_lists(equation, operands)
-    steps = _plan(equation, tuple([t.shape for t in operands]))
+    steps = _plan(equation, tuple([t.shape if isinstance(t, Tensor) else _not_a_tensor(t) for t in operands]))
     tensors: list[Tensor] = list(operands)
     for step in steps:
         step(tensors)
     return tensors[0]
+
+
+def _not_a_tensor(operand: object) -> NoReturn:
+    raise TypeError(f"einsum(): expected Tensor operands, but got {type(operand).__name__}")
 
 
 def _from_lists(first: Any, rest: tuple[Any, ...]) -> tuple[str, tuple[Tensor, ...]]:
