@@ -484,3 +484,30 @@ def test_names_that_published_libraries_import_exist(run):
         assert torch.nn.init._no_grad_fill_(torch.ones(1), 3.0) == 3
         """
     )
+
+
+def test_weight_int8pack_mm_multiplies_by_int8_rows_with_scales(run):
+    pytest.importorskip("flambeau.library")
+    run("""
+        import torch
+        rows = torch.tensor([[100, -100], [1, 2], [0, 3]], dtype=torch.int8)
+        scales = torch.tensor([0.5, 1.0, 2.0])
+        for dtype in (torch.float32, torch.float16, torch.bfloat16):
+            x = torch.tensor([[2.0, 1.0]], dtype=dtype)
+            product = torch._weight_int8pack_mm(x, rows, scales.to(dtype))
+            assert product.dtype is dtype and product.tolist() == [[50.0, 4.0, 6.0]]
+            assert torch.equal(torch.ops.aten._weight_int8pack_mm(x, rows, scales.to(dtype)), product)
+        for wrong, message in (
+            ((x.double(), rows, scales), "32-bit or 16-bit float"),
+            ((x[0], rows, scales), "A to be 2D"),
+            ((x, rows.int(), scales), "B to be int8"),
+            ((x, rows[:, :1], scales), "B.size(1) == 2"),
+            ((x, rows, scales[:2]), "1d tensor with size 3"),
+        ):
+            try:
+                torch._weight_int8pack_mm(*wrong)
+            except RuntimeError as error:
+                assert message in str(error)
+            else:
+                raise AssertionError
+    """)

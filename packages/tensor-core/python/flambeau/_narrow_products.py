@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flambeau._core import Tensor, dtype, int8, int32, mm, uint8
+from flambeau._core import Tensor, bfloat16, dtype, float16, float32, int8, int32, mm, uint8
 
 
 def _int_mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -14,6 +14,28 @@ def _int_mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor
                 f"{tuple(matrix.shape)}"
             )
     return mm(input.to(int32), mat2.to(int32), out=out)
+
+
+def _weight_int8pack_mm(input: Tensor, mat2: Tensor, scales: Tensor) -> Tensor:
+    """Multiply a matrix by the transpose of an int8 matrix with one scale per row: ``input @ mat2.T * scales``.
+
+    The products are summed in float32. The result has the dtype of ``input``.
+    """
+    if input.dtype not in (float32, float16, bfloat16):
+        raise RuntimeError(f"_weight_int8pack_mm: expect A to be 32-bit or 16-bit float tensor, got {input.dtype}")
+    if input.dim() != 2:
+        raise RuntimeError(f"_weight_int8pack_mm: expect A to be 2D tensor, got the shape {tuple(input.shape)}")
+    if mat2.dtype is not int8:
+        raise RuntimeError(f"_weight_int8pack_mm: expect B to be int8 tensor, got {mat2.dtype}")
+    if mat2.dim() != 2 or mat2.shape[1] != input.shape[1]:
+        raise RuntimeError(
+            f"_weight_int8pack_mm: expect B.size(1) == {input.shape[1]}, got the shape {tuple(mat2.shape)}"
+        )
+    if scales.shape != mat2.shape[:1]:
+        raise RuntimeError(
+            f"_weight_int8pack_mm: expect scales to be 1d tensor with size {mat2.shape[0]}, got {tuple(scales.shape)}"
+        )
+    return (mm(input.float(), mat2.float().T) * scales.float()).to(input.dtype)
 
 
 def _scaled_mm(

@@ -11,7 +11,7 @@ from typing import Any
 
 import flambeau
 from flambeau import Tensor
-from flambeau._narrow_products import _int_mm, _scaled_mm
+from flambeau._narrow_products import _int_mm, _scaled_mm, _weight_int8pack_mm
 
 from . import _aten_backward
 
@@ -303,6 +303,7 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "_unsafe_index": _index,
     "_unsafe_index_put": _index_put,
     "_unsafe_view": lambda x, size: x.view(size),
+    "_weight_int8pack_mm": _weight_int8pack_mm,
     "alias": lambda x: x.view_as(x),
     "atleast_1d": lambda x: flambeau.atleast_1d(x) if isinstance(x, Tensor) else list(flambeau.atleast_1d(*x)),
     "atleast_2d": lambda x: flambeau.atleast_2d(x) if isinstance(x, Tensor) else list(flambeau.atleast_2d(*x)),

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import flambeau
 from flambeau import Tensor, aminmax, arange, bincount, cat, dtype, int32, int64, segment_reduce, stack
 from flambeau._absent_dtypes import AbsentDtype
-from flambeau._narrow_products import _int_mm, _scaled_mm
+from flambeau._narrow_products import _int_mm, _scaled_mm, _weight_int8pack_mm
 from flambeau.torch._private import has_lapack, has_mkl, has_openmp
 
 # Dtypes of quantised tensors, and dtypes with unsupported bit widths.
@@ -48,6 +48,7 @@ __all__ = [
     "_validate_sparse_coo_tensor_args",
     "_validate_sparse_csc_tensor_args",
     "_validate_sparse_csr_tensor_args",
+    "_weight_int8pack_mm",
     "chalf",
     "classes",
     "has_lapack",
