@@ -359,3 +359,24 @@ def test_adagrad_accepts_uninitialized_parameters():
     weight.grad = fb.ones(2)
     optimizer.step()
     assert optimizer.state[weight]["sum"].tolist() == [1.0, 1.0]
+
+
+ADAM = "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused decoupled_weight_decay"
+ORDER_OF_PYTORCH = {
+    optim.Adadelta: "lr rho eps weight_decay maximize capturable foreach differentiable",
+    optim.Adagrad: "lr lr_decay eps weight_decay initial_accumulator_value foreach maximize differentiable fused",
+    optim.Adam: ADAM,
+    optim.AdamW: ADAM,
+    optim.NAdam: "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize foreach capturable "
+    "differentiable",
+    optim.RAdam: "lr betas eps weight_decay maximize foreach capturable decoupled_weight_decay differentiable",
+    optim.RMSprop: "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable",
+    optim.Rprop: "lr etas step_sizes foreach maximize differentiable capturable",
+}
+
+
+@pytest.mark.parametrize(("kind", "names"), ORDER_OF_PYTORCH.items())
+def test_options_are_in_the_order_of_pytorch(kind, names):
+    optimizer = kind([parameter(2)])
+    assert list(optimizer.defaults) == names.split()
+    assert list(optimizer.param_groups[0]) == ["params", *names.split()]

@@ -55,7 +55,8 @@ class Adadelta(Optimizer):
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
         if not 0.0 <= rho <= 1.0:
             raise ValueError(f"Invalid rho value: {rho}; expected a number in [0, 1]")
-        super().__init__(params, options(locals()))
+        order = "lr rho eps weight_decay maximize capturable foreach differentiable"
+        super().__init__(params, options(locals(), order))
 
 
 def adadelta(

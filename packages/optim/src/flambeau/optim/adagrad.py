@@ -61,7 +61,8 @@ class Adagrad(Optimizer):
             initial_accumulator_value=initial_accumulator_value,
             eps=eps,
         )
-        super().__init__(params, options(locals()))
+        order = "lr lr_decay eps weight_decay initial_accumulator_value foreach maximize differentiable fused"
+        super().__init__(params, options(locals(), order))
         # Skip parameters of lazy layers, which have no elements, and sparse parameters, which step() rejects.
         params = [param for group in self.param_groups for param in group["params"]]
         for param in (p for p in params if p.layout is flambeau.strided and p.numel()):

@@ -62,7 +62,10 @@ class Adam(Optimizer):
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
         check_betas(betas)
-        super().__init__(params, options(locals()))
+        order = (
+            "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused decoupled_weight_decay"
+        )
+        super().__init__(params, options(locals(), order))
 
 
 def adam(

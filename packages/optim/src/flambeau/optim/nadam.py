@@ -52,7 +52,10 @@ class NAdam(Optimizer):
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
         check_betas(betas)
-        super().__init__(params, options(locals()))
+        order = (
+            "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize foreach capturable differentiable"
+        )
+        super().__init__(params, options(locals(), order))
 
 
 def nadam(

@@ -319,12 +319,15 @@ def check_betas(betas: tuple[float, float]) -> None:
             raise ValueError(f"Invalid beta parameter at index {index}: {beta}; expected 0 <= beta < 1")
 
 
-def options(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def options(arguments: Mapping[str, Any], order: str = "") -> dict[str, Any]:
     """Return the options of an optimizer. ``arguments`` is the ``locals()`` of its constructor.
+
+    ``order`` lists the options in PyTorch's order, if this is not the order of the arguments.
 
     Raises: RuntimeError if ``fused`` is combined with ``differentiable`` or ``foreach``.
     """
-    chosen = {name: value for name, value in arguments.items() if name not in ("self", "params", "__class__")}
+    names = order.split() or [name for name in arguments if name not in ("self", "params", "__class__")]
+    chosen = {name: arguments[name] for name in names}
     if chosen.get("fused") and chosen.get("differentiable"):
         raise RuntimeError("`fused` does not support `differentiable`")
     if chosen.get("fused") and chosen.get("foreach"):

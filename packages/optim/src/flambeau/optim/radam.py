@@ -47,7 +47,8 @@ class RAdam(Optimizer):
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
         check_betas(betas)
-        super().__init__(params, options(locals()))
+        order = "lr betas eps weight_decay maximize foreach capturable decoupled_weight_decay differentiable"
+        super().__init__(params, options(locals(), order))
 
 
 def radam(

@@ -57,7 +57,8 @@ class RMSprop(Optimizer):
         differentiable: bool = False,
     ) -> None:
         check_nonnegative(lr=lr, eps=eps, momentum=momentum, weight_decay=weight_decay, alpha=alpha)
-        super().__init__(params, options(locals()))
+        order = "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable"
+        super().__init__(params, options(locals(), order))
 
 
 def rmsprop(

@@ -52,7 +52,8 @@ class Rprop(Optimizer):
         check_nonnegative(lr=lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}; expected 0 < etas[0] < 1 < etas[1]")
-        super().__init__(params, options(locals()))
+        order = "lr etas step_sizes foreach maximize differentiable capturable"
+        super().__init__(params, options(locals(), order))
 
 
 def rprop(
