@@ -98,3 +98,9 @@ def test_private_functions_of_the_line_search_have_the_signatures_of_pytorch():
     assert found[0] == 0 and found[2] == 0.5
     assert optim.lbfgs._cubic_interpolate(0.0, 1.0, -1.0, 1.0, 1.0, 1.0) == 0.5
     assert optim.lbfgs._cubic_interpolate(0.0, 1.0, -1.0, 1.0, 1.0, 1.0, bounds=(0.0, 0.2)) == 0.2
+
+
+def test_subclasses_can_read_the_concatenated_gradients():
+    first, second = fb.ones(2), fb.ones(1, 2)
+    first.grad = fb.tensor([1.0, 2.0])
+    assert optim.LBFGS([first, second])._gather_flat_grad().tolist() == [1.0, 2.0, 0.0, 0.0]

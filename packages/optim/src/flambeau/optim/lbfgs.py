@@ -83,6 +83,10 @@ class LBFGS(Optimizer):
                 self._descend(group, state, objective, loss, gradient)
         return first
 
+    def _gather_flat_grad(self) -> Tensor:
+        """Return the concatenated gradients of all parameters. Subclasses of other packages call this method."""
+        return _flat_gradient(self.param_groups[0]["params"])
+
     def _descend(
         self, group: dict[str, Any], state: dict[str, Any], objective: _Objective, loss: float, gradient: Tensor
     ) -> None:
@@ -132,9 +136,7 @@ class _Objective:
             return self.closure()
 
     def gradient(self) -> Tensor:
-        parts = [flambeau.zeros_like(p.detach()) if p.grad is None else p.grad.detach() for p in self.params]
-        parts = [part.to_dense() if part.is_sparse else part for part in parts]
-        return flambeau.cat([_real(part).reshape(-1) for part in parts])
+        return _flat_gradient(self.params)
 
     def move(self, length: float, direction: Tensor) -> None:
         start = 0
@@ -152,6 +154,13 @@ class _Objective:
         for param, value in zip(self.params, kept, strict=True):
             param.detach().copy_(value)
         return _Point(length, loss, gradient, float(gradient @ direction))
+
+
+def _flat_gradient(params: list[Tensor]) -> Tensor:
+    """Return the concatenated gradients of the parameters, with zeros for missing gradients."""
+    parts = [flambeau.zeros_like(p.detach()) if p.grad is None else p.grad.detach() for p in params]
+    parts = [part.to_dense() if part.is_sparse else part for part in parts]
+    return flambeau.cat([_real(part).reshape(-1) for part in parts])
 
 
 def _real(values: Tensor) -> Tensor:
