@@ -183,3 +183,11 @@ def test_get_abs_string_index_normalises_negative_indices():
     assert nn.ParameterList([fb.ones(1)])._get_abs_string_index(0) == "0"
     with pytest.raises(IndexError, match="out of range"):
         nn.ModuleList()._get_abs_string_index(0)
+
+
+def test_subclasses_of_sequential_can_select_an_item_of_an_iterable():
+    chain = nn.Sequential(*layers(3))
+    assert chain._get_item_by_idx(chain._modules.values(), -1) is chain[2]
+    assert chain._get_item_by_idx(iter("abc"), 1) == "b"
+    with pytest.raises(IndexError, match="index 3 is out of range"):
+        chain._get_item_by_idx(chain, 3)

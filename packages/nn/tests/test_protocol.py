@@ -264,3 +264,10 @@ def test_parameter_dict_sorts_the_names_of_a_dict():
         held = nn.ParameterDict(kept)
         assert list(held) == list(held.copy()) == [name for name, _ in held.named_parameters()] == ["b", "a"]
     assert list(held.fromkeys(["d", "c"], fb.zeros(1))) == ["d", "c"]
+
+
+def test_slow_forward_calls_only_forward():
+    layer = nn.Linear(2, 2)
+    layer.register_forward_hook(lambda *_: 0)
+    x = fb.ones(1, 2)
+    assert fb.equal(layer._slow_forward(x), layer.forward(x)) and layer(x) == 0

@@ -50,6 +50,10 @@ class Caller(Tree):
     # libraries that override __call__ call the original method by these names
     _call_impl = _wrapped_call_impl = __call__
 
+    def _slow_forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call ``forward``. Copies of PyTorch's ``__call__`` use this method while ``jit.trace`` runs."""
+        return self.forward(*args, **kwargs)
+
     def _own_hooks(self) -> Hooks:
         if self._hooks is None:
             object.__setattr__(self, "_hooks", Hooks())

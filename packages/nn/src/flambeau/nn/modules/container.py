@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, Self, overload
 
 from ._parameters import ParameterDict as ParameterDict
@@ -148,6 +148,11 @@ class Sequential(_Numbered):
 
     def _slice(self, index: slice) -> Self:
         return type(self)(dict(list(self._modules.items())[index]))
+
+    def _get_item_by_idx(self, iterator: Iterable[Any], idx: int) -> Any:
+        """Return the element of ``iterator``, which has one element per module, at ``idx``. Subclasses call this."""
+        position = list(self._modules).index(self._get_abs_string_index(idx))
+        return next(islice(iterator, position, None))
 
     def __mul__(self, times: int) -> Self:
         if not isinstance(times, int):
