@@ -322,11 +322,12 @@ def check_betas(betas: tuple[float, float]) -> None:
 def options(arguments: Mapping[str, Any], order: str = "") -> dict[str, Any]:
     """Return the options of an optimizer. ``arguments`` is the ``locals()`` of its constructor.
 
-    ``order`` lists the options in PyTorch's order, if this is not the order of the arguments.
+    ``order`` lists options that come first, in PyTorch's order, if this is not the order of the arguments.
 
     Raises: RuntimeError if ``fused`` is combined with ``differentiable`` or ``foreach``.
     """
-    names = order.split() or [name for name in arguments if name not in ("self", "params", "__class__")]
+    others = (name for name in arguments if name not in ("self", "params", "__class__", "order"))
+    names = dict.fromkeys([*order.split(), *others])
     chosen = {name: arguments[name] for name in names}
     if chosen.get("fused") and chosen.get("differentiable"):
         raise RuntimeError("`fused` does not support `differentiable`")
