@@ -431,3 +431,31 @@ def test_addmm_in_place_has_gradients():
         fb.mm(a, b, out=fb.zeros(20, 40))
     with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
         fb.zeros(20, 40, requires_grad=True).addmm_(a.detach(), b)
+
+
+@pytest.mark.parametrize(
+    ("input", "bias"),
+    [
+        ((5, 4), (1, 3)),
+        ((5, 4), (5, 3)),
+        ((5, 4), (1,)),
+        ((5, 4), ()),
+        ((2, 5, 4), (5, 3)),
+        ((2, 5, 4), (2, 5, 3)),
+        ((4,), (1, 3)),
+        ((4,), ()),
+    ],
+)
+def test_linear_broadcasts_a_bias(input, bias):
+    rng = np.random.default_rng(0)
+    x, w, b = (rng.standard_normal(shape) for shape in (input, (3, 4), bias))
+    expected = x @ w.T + (b[0] if len(bias) > len(input) else b)
+    result = fb.linear(*map(fb.from_numpy, (x, w, b)))
+    assert result.shape == expected.shape
+    np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("input", "bias"), [((5, 4), (2, 5, 3)), ((5, 4), (4,)), ((4,), (5, 3)), ((5, 4), (5, 2))])
+def test_linear_rejects_a_bias_that_does_not_fit(input, bias):
+    with pytest.raises(RuntimeError, match=r"the bias of shape .* cannot be broadcast to the result's shape"):
+        fb.linear(fb.ones(input), fb.ones(3, 4), fb.ones(bias))

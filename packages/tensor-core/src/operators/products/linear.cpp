@@ -17,11 +17,7 @@ void check_linear(const Tensor& input, const Tensor& weight, const Tensor& bias,
           "x", out_features, "): the input of shape ", input.shape(), " has ", input.size(-1),
           " features, the weight expects ", in);
   require_same_dtype(input, weight, "linear");
-  if (bias.defined()) {
-    require_same_dtype(input, bias, "linear (bias)");
-    require(bias.dim() == 1 && bias.size(0) == out_features, "linear: the bias of shape ", bias.shape(),
-            " does not match the weight's ", out_features, " outputs");
-  }
+  if (bias.defined()) require_same_dtype(input, bias, "linear (bias)");
   require<NotImplementedError>(input.dtype() != Dtype::bool_, "\"linear\" not implemented for '", input.dtype(), "'");
 }
 
@@ -65,12 +61,25 @@ void multiply_features(const Tensor& out, const Tensor& input, const Tensor& giv
   gemm(rows, columns, in, 1, left, right, bias.defined() ? 1 : 0, out.bytes(), columns, type);
 }
 
+// Adds a bias with another shape than (out), which must be broadcastable to the shape of the product.
+Tensor add_any_bias(const Tensor& input, const Tensor& weight, const Tensor& bias) {
+  const Tensor product = linear(input, weight, {});
+  const bool is_row = product.dim() == 1 && bias.dim() == 2 && bias.size(0) == 1;
+  const Tensor b = is_row ? select(bias, 0, 0) : bias;
+  bool fits = b.dim() <= product.dim();
+  for (int64_t d = 1; fits && d <= b.dim(); ++d) fits = b.size(-d) == 1 || b.size(-d) == product.size(-d);
+  require(fits, "linear: the bias of shape ", bias.shape(), " cannot be broadcast to the result's shape ",
+          product.shape());
+  return product + b;
+}
+
 }  // namespace
 
 Tensor linear(const Tensor& input, const Tensor& weight, const Tensor& bias) {
   const int64_t rows = input.dim() > 0 ? rows_of(input) : 1;
   check_linear(input, weight, bias, rows);
   const int64_t in = weight.size(1), out_features = weight.size(0);
+  if (bias.defined() && (bias.dim() != 1 || bias.size(0) != out_features)) return add_any_bias(input, weight, bias);
   const Dtype type = product_type(input.dtype());
   Shape shape = input.shape();
   shape.back() = out_features;
