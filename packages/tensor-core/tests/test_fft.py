@@ -130,6 +130,21 @@ def test_transforms_of_strided_and_empty_tensors_match_numpy():
     np.testing.assert_array_equal(fb.fft.fft(fb.ones(2, 0), 3).numpy(), np.zeros((2, 3)))
 
 
+@pytest.mark.parametrize("inverse", [False, True])
+@pytest.mark.parametrize("sizes", [(1,), (2,), (5,), (6,), (100,), (67,), (5000,), (4, 6), (3, 5), (2, 1, 4)], ids=str)
+def test_spectra_of_real_signals_are_conjugate_symmetric(sizes, inverse):
+    x = values(sizes, fb.float32)
+    name = "ifftn" if inverse else "fftn"
+    spectrum = getattr(fb.fft, name)(fb.from_numpy(x))
+    check(spectrum, getattr(np.fft, name)(x), fb.float32)
+    whole = spectrum.numpy()
+    opposite = whole[np.ix_(*(-np.arange(n) % n for n in sizes))]
+    paired = slice(1, (sizes[-1] + 1) // 2)  # frequencies with another opposite one
+    np.testing.assert_array_equal(whole[..., paired], opposite[..., paired].conj())
+    if len(sizes) == 1:
+        assert whole[0].imag == 0 and (sizes[0] % 2 or whole[sizes[0] // 2].imag == 0)
+
+
 def test_transforms_over_no_dimensions_copy():
     x = fb.tensor(2.0)
     assert fb.fft.fftn(x).item() == 2 and fb.fft.ifftn(x).dtype is fb.complex64

@@ -134,6 +134,7 @@ FLAMBEAU_API TensorPair cummin(const Tensor& t, int64_t dim);
 // `scale`. A half spectrum has only the nonnegative frequencies along the last of `dims`; n is the size of the real
 // signal along this dimension.
 FLAMBEAU_API Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale);
+FLAMBEAU_API Tensor fourier_real(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_real_to_half(const Tensor& t, const Shape& dims, bool inverse, double scale);
 FLAMBEAU_API Tensor fourier_half_to_real(const Tensor& t, const Shape& dims, int64_t n, bool inverse, double scale);
 // The functions of flambeau.fft, with their arguments and name (operators/fourier/fourier_arguments.cpp)

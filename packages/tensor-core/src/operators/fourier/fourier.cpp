@@ -229,8 +229,13 @@ Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   if (t.numel() == 0 || t.is_meta()) return empty(shape, to_complex(t.dtype()));
   if (const Tensor found = by_library("rfft", t, {inverse, dim}, scale); found.defined()) return found;
   const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
-  if (!real_kernel(n, outer * inner, inner))
-    return contiguous(narrow(complex_along(to(t, to_complex(t.dtype())), dim, inverse, scale), dim, 0, half));
+  if (!real_kernel(n, outer * inner, inner)) {
+    const Tensor whole = complex_along(to(t, to_complex(t.dtype())), dim, inverse, scale);
+    const Tensor found = contiguous(narrow(whole, dim, 0, half)), imaginary = imag(found);
+    fill_(select(imaginary, dim, 0), Scalar(0.0));  // the frequencies that are their own opposites are real
+    if (n % 2 == 0) fill_(select(imaginary, dim, -1), Scalar(0.0));
+    return found;
+  }
   const Tensor out = empty(shape, to_complex(t.dtype()));
   by_precision(t.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -242,11 +247,18 @@ Tensor half_along(const Tensor& t, int64_t dim, bool inverse, double scale) {
   return out;
 }
 
-// Returns the complete spectrum for one half of it.
-Tensor whole_spectrum(const Tensor& half, int64_t dim, int64_t n) {
-  const int64_t mirrored = n - half.size(dim);
+Shape all_but_last(const Shape& dims) { return Shape(dims.begin(), dims.end() - 1); }
+
+// Returns the complete spectrum of a real signal for the half of it along the last of `dims`. Opposite frequencies are
+// exactly conjugate.
+Tensor whole_spectrum(const Tensor& half, const Shape& dims, int64_t n) {
+  const int64_t mirrored = n - half.size(dims.back());
   if (mirrored == 0) return half;
-  return cat({half, conj(flip(narrow(half, dim, 1, mirrored), {dim}))}, dim);
+  Tensor opposite = flip(narrow(half, dims.back(), 1, mirrored), dims);
+  Shape steps;
+  for (size_t i = 1; i < dims.size(); ++i) steps.push_back(1);  // frequency 0 is its own opposite
+  if (!steps.empty()) opposite = roll(opposite, steps, all_but_last(dims));
+  return cat({half, conj(opposite)}, dims.back());
 }
 
 Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double scale) {
@@ -257,7 +269,7 @@ Tensor real_along(const Tensor& t, int64_t dim, int64_t n, bool inverse, double 
   if (const Tensor found = by_library("irfft", t, {inverse, dim, n}, scale); found.defined()) return found;
   const int64_t outer = product_between(t.shape(), 0, dim), inner = product_between(t.shape(), dim + 1, t.dim());
   if (!real_kernel(n, outer * inner, inner))
-    return contiguous(real(complex_along(whole_spectrum(t, dim, n), dim, inverse, scale)));
+    return contiguous(real(complex_along(whole_spectrum(t, {dim}, n), dim, inverse, scale)));
   const Tensor out = empty(shape, to_real(t.dtype()));
   by_precision(t.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -277,8 +289,6 @@ Tensor weighted(const Tensor& half, int64_t dim, int64_t n, double weight) {
   return half * along(weights, dim, half.dim());
 }
 
-Shape all_but_last(const Shape& dims) { return Shape(dims.begin(), dims.end() - 1); }
-
 }  // namespace
 
 Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double scale) {
@@ -290,6 +300,18 @@ Tensor fourier_complex(const Tensor& t, const Shape& dims, bool inverse, double 
   if (recording(t))
     record("FftC2C", out, {&t}, {},
            [=](const Context& c) { c.set(0, fourier_complex(c.gradient(), dims, !inverse, scale)); });
+  return out;
+}
+
+Tensor fourier_real(const Tensor& t, const Shape& dims, bool inverse, double scale) {
+  Tensor out;
+  {
+    NoRecording off;
+    out = whole_spectrum(fourier_real_to_half(t, dims, inverse, scale), dims, t.size(dims.back()));
+  }
+  if (recording(t))
+    record("FftR2C", out, {&t}, {},
+           [=](const Context& c) { c.set(0, contiguous(real(fourier_complex(c.gradient(), dims, !inverse, scale)))); });
   return out;
 }
 

@@ -75,11 +75,10 @@ double scale_of(std::string_view norm, bool inverse, const Shape& sizes) {
 Tensor fourier(const char* name, Fourier kind, bool inverse, const Tensor& input, const OptionalDims& s,
                const OptionalDims& dim, std::string_view norm) {
   Tensor t = transformable(name, input);
-  if (kind == Fourier::RealToHalf)
-    require(!is_complex(t.dtype()), name, " expects a real input tensor, but got ", t.dtype());
-  else
-    t = to(t, to_complex(t.dtype()));
+  const bool is_real = !is_complex(t.dtype());
+  require(is_real || kind != Fourier::RealToHalf, name, " expects a real input tensor, but got ", t.dtype());
   Extent extent = extent_of(t, s, dim);
+  if (kind == Fourier::HalfToReal || extent.dims.empty()) t = to(t, to_complex(t.dtype()));
   if (kind != Fourier::Complex) require(!extent.dims.empty(), name, " must transform at least one axis");
   for (size_t i = 0; i < extent.dims.size(); ++i) {
     if (extent.sizes[i] != -1) continue;
@@ -91,7 +90,8 @@ Tensor fourier(const char* name, Fourier kind, bool inverse, const Tensor& input
   Shape wanted = extent.sizes;
   if (kind == Fourier::HalfToReal) wanted.back() = wanted.back() / 2 + 1;
   t = resized(t, extent.dims, wanted);
-  if (kind == Fourier::Complex) return fourier_complex(t, extent.dims, inverse, scale);
+  if (kind == Fourier::Complex)
+    return (is_real && !extent.dims.empty() ? fourier_real : fourier_complex)(t, extent.dims, inverse, scale);
   if (kind == Fourier::RealToHalf) return fourier_real_to_half(t, extent.dims, inverse, scale);
   return fourier_half_to_real(t, extent.dims, extent.sizes.back(), inverse, scale);
 }

@@ -16,7 +16,7 @@ struct Transform {
 constexpr Transform kAlongOne[] = {
     {"fft(input, n=None, dim=-1, norm=None)", "fft", Fourier::Complex, false,
      "Compute the discrete Fourier transform along one dimension: ``X[k] = sum of x[j] exp(-2 pi i j k / n)``.\n\n>>> "
-     "flambeau.fft.fft(flambeau.tensor([1.0, 0.0, 0.0, 0.0]))\ntensor([1.+0.j, 1.+0.j, 1.+0.j, 1.+0.j])",
+     "flambeau.fft.fft(flambeau.tensor([0.0, 1.0, 0.0, 0.0]))\ntensor([ 1.+0.j,  0.-1.j, -1.+0.j,  0.+1.j])",
      "scipy.fft.fft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'; f(5), 3"},
     {"ifft(input, n=None, dim=-1, norm=None)", "ifft", Fourier::Complex, true, "Compute the inverse of ``fft``.",
      "scipy.fft.ifft(input, n, dim, norm)", "c(4); c(3, 4), 6, 0, 'ortho'; f(5), 3"},
