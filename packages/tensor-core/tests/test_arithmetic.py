@@ -139,6 +139,13 @@ def test_nextafter_matches_numpy(dtype):
     np.testing.assert_array_equal(np.signbit(got)[numbers], np.signbit(want)[numbers])
 
 
+@pytest.mark.parametrize("name", ["sign", "sgn"])
+@pytest.mark.parametrize("dtype", [fb.float32, fb.float64, fb.float16, fb.bfloat16])
+def test_the_sign_of_nan_is_zero(name, dtype):
+    x = fb.tensor([float("nan"), -float("nan"), -2.0, 0.0, 3.0] * 20, dtype=dtype)
+    assert getattr(fb, name)(x).tolist() == [0, 0, -1, 0, 1] * 20
+
+
 def test_addcmul_of_integers_truncates_its_factor():
     x = fb.tensor([1, 2, 3], dtype=fb.int32)
     got = fb.addcmul(x, x, x, value=2.7)

@@ -55,11 +55,7 @@ FLAMBEAU_INLINE bool below_half(V x) {  // |x| < 1/2
 }
 template <class V>
 FLAMBEAU_INLINE V sign(V x) {
-  const V result = V(V(0) < x) - V(x < V(0));
-  if constexpr (is_real<V>)
-    return x != x ? x : result;
-  else
-    return result;
+  return V(V(0) < x) - V(x < V(0));
 }
 // Functions of complex numbers, such as conj, for real arguments. complex_math.h defines them for complex arguments.
 template <class V>

@@ -50,7 +50,6 @@ logical_not = _unary("logical_not", flambeau.logical_not)
 negative = _unary("negative", flambeau.neg)
 positive = _unary("positive", flambeau.positive, "Return the array.")
 reciprocal = _unary("reciprocal", flambeau.reciprocal)
-sign = _unary("sign", flambeau.sgn)
 signbit = _unary("signbit", flambeau.signbit)
 sin = _unary("sin", flambeau.sin)
 sinh = _unary("sinh", flambeau.sinh)
@@ -146,6 +145,15 @@ def round(x: Tensor, /) -> Tensor:
     tensor([ 0.,  2., -3.])
     """
     return flambeau.complex(x.real.round(), x.imag.round()) if x.dtype.is_complex else x.round()
+
+
+def sign(x: Tensor, /) -> Tensor:
+    """Return -1, 0 or 1 for real numbers, and x / abs(x) or 0 for complex numbers. The sign of NaN is NaN.
+
+    >>> fb.array_api.sign(fb.tensor([-2.5, 0.0, float("nan")]))
+    tensor([-1.,  0., nan])
+    """
+    return flambeau.where(x.isnan(), x, x.sgn()) if x.dtype.is_floating_point else x.sgn()
 
 
 def floor_divide(x1: Tensor | Scalar, x2: Tensor | Scalar, /) -> Tensor:
