@@ -51,8 +51,8 @@ thread_local bool enabled = true;
 
 void show(size_t count) {
   visible = count;
-  const uint8_t graph = recording_modes() & modes::kGraph;
-  set_recording_modes(uint8_t(graph | (enabled && count > 0 ? modes::kTangents : 0)));
+  const int others = recording_modes() & ~modes::kTangents;
+  set_recording_modes(uint8_t(others | (enabled && count > 0 ? modes::kTangents : 0)));
 }
 
 TensorTangents* stored_tangents(const TensorImpl& t) {

@@ -149,3 +149,31 @@ def test_inference_mode_decorates_coroutines(x):
 
     assert asyncio.run(both()) == [3, None] and modes == [False, True, False, True]
     assert fb.is_grad_enabled()
+
+
+@pytest.mark.parametrize("enable", [fb.enable_grad, lambda: fb.set_grad_enabled(True)], ids=["enable", "set"])
+def test_grad_mode_records_nothing_in_inference_mode(x, enable):
+    with fb.inference_mode():
+        with enable():
+            assert fb.is_grad_enabled() and fb.is_inference_mode_enabled()
+            y = x * 2
+            assert y.is_inference() and not y.requires_grad and y.grad_fn is None
+            with fb.inference_mode(False):
+                assert (x * 2).requires_grad
+            with fb.no_grad():
+                assert not fb.is_grad_enabled()
+            assert fb.is_grad_enabled() and not (x * 2).requires_grad
+        assert not fb.is_grad_enabled()
+    assert fb.is_grad_enabled() and (x * 2).requires_grad
+
+
+def test_leaving_inference_mode_restores_grad_mode(x):
+    with fb.no_grad(), fb.inference_mode():
+        with fb.enable_grad():
+            pass
+        with fb.inference_mode(False):
+            assert (x * 2).requires_grad
+    with fb.no_grad():
+        with fb.inference_mode(), fb.enable_grad():
+            pass
+        assert not fb.is_grad_enabled() and not (x * 2).requires_grad

@@ -54,16 +54,17 @@ void bind_autograd() {
         }
         return Py_NewRef(self);
       });
-  def("is_grad_enabled()", kFunction, "Return True if operations are recorded in this thread.",
-      [] { return grad_enabled(); });
+  def("is_grad_enabled()", kFunction,
+      "Return True if grad mode is enabled in this thread. Operations are then recorded, except in inference mode.",
+      [] { return grad_mode(); });
   def("_recording(tensor=None)", kPrivate,
       "Return True if operations on the tensor are recorded, for the graph or in forward mode. Without a tensor, "
       "return True if recording is enabled.",
       [](const Tensor& tensor) { return tensor.defined() ? recording(tensor) : recording_enabled(); });
   def("_set_grad_enabled(mode)", kPrivate, "Set the grad mode of this thread, and return the previous mode.",
       [](bool mode) {
-        const bool former = grad_enabled();
-        set_grad_enabled(mode);
+        const bool former = grad_mode();
+        set_grad_mode(mode);
         return former;
       });
   def("is_inference(input)", kFunction | kMethod,

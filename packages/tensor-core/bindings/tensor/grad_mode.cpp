@@ -21,9 +21,9 @@ struct ModeObject {
 ModeObject* mode_of(PyObject* self) { return reinterpret_cast<ModeObject*>(self); }
 
 void enter_modes(ModeObject* o) {
-  o->former.push_back({grad_enabled(), inference_mode()});
-  set_grad_enabled(o->wanted.grad);
+  o->former.push_back({grad_mode(), inference_mode()});
   if (o->sets_inference) set_inference_mode(o->wanted.inference);
+  set_grad_mode(o->wanted.grad);
 }
 
 PyObject* make(PyTypeObject* type, Modes wanted, bool sets_inference) {
@@ -53,8 +53,8 @@ PyObject* leave(PyObject* self, PyObject* const*, Py_ssize_t) {
   return guarded<PyObject*>(nullptr, [&]() -> PyObject* {
     ModeObject* o = mode_of(self);
     require(!o->former.empty(), Py_TYPE(self)->tp_name, ": __exit__ was called without a matching __enter__");
-    set_grad_enabled(o->former.back().grad);
     if (o->sets_inference) set_inference_mode(o->former.back().inference);
+    set_grad_mode(o->former.back().grad);
     o->former.pop_back();
     o->entered_early = false;
     Py_RETURN_NONE;

@@ -170,17 +170,17 @@ FLAMBEAU_API extern const AutogradHooks* autograd_hooks;
 FLAMBEAU_API AutogradMeta& meta_of(const Tensor& t);  // creates the AutogradMeta if it does not exist
 
 // The recording modes of this thread: kGraph adds operations to the graph (grad mode, set by the user), and kTangents
-// computes tangents (set while a level of forward mode is active).
+// computes tangents (set while a level of forward mode is active). In inference mode, nothing is added to the graph.
+// There, kSuspended is set in place of kGraph if the user enables grad mode.
 namespace modes {
-inline constexpr uint8_t kGraph = 1, kTangents = 2;
+inline constexpr uint8_t kGraph = 1, kTangents = 2, kSuspended = 4;
 }
 FLAMBEAU_API uint8_t recording_modes();
 FLAMBEAU_API void set_recording_modes(uint8_t modes);
-inline bool recording_enabled() { return recording_modes() != 0; }
+inline bool recording_enabled() { return recording_modes() & (modes::kGraph | modes::kTangents); }
 inline bool grad_enabled() { return recording_modes() & modes::kGraph; }
-inline void set_grad_enabled(bool enabled) {
-  set_recording_modes(uint8_t((recording_modes() & ~modes::kGraph) | (enabled ? modes::kGraph : 0)));
-}
+inline bool grad_mode() { return recording_modes() & (modes::kGraph | modes::kSuspended); }  // as the user has set it
+FLAMBEAU_API void set_grad_mode(bool enabled);
 
 class RecordingModes {  // scope that sets the recording modes of this thread
  public:

@@ -33,6 +33,10 @@ thread_local Dtype default_type FLAMBEAU_INITIAL_EXEC = Dtype::float32;
 
 uint8_t recording_modes() { return modes_of_thread; }
 void set_recording_modes(uint8_t modes) { modes_of_thread = modes; }
+void set_grad_mode(bool enabled) {
+  const uint8_t mode = inference_mode() ? modes::kSuspended : modes::kGraph;
+  set_recording_modes(uint8_t((recording_modes() & modes::kTangents) | (enabled ? mode : 0)));
+}
 Dtype default_dtype() { return default_type; }
 void set_default_dtype(Dtype d) {
   require<TypeError>(is_floating(d), "only floating-point types are supported as the default type, got ", d);

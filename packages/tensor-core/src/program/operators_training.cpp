@@ -108,7 +108,7 @@ Family training_operators() {
       op("run_backward", run_backward, {1}),      op("gradient_of", [](const Tensor& t) { return gradient_of(t); }),
       op("set_gradient", assign_gradient, {1}),   op("clear_gradients", clear_gradients),
       op("require_gradients", require_gradients), op("require_state", require_state),
-      op("step_optimizer", step_optimizer),       op("set_grad_mode", [](bool enabled) { set_grad_enabled(enabled); }),
+      op("step_optimizer", step_optimizer),       op("set_grad_mode", [](bool enabled) { set_grad_mode(enabled); }),
   };
   for (Operator& o : all) o.orders_others = true;
   return all;

@@ -21,8 +21,8 @@ class NoGradGuard : ::flambeau::NoGrad {
 // Enables or disables the recording of operations for backward within a scope.
 class AutoGradMode {
  public:
-  explicit AutoGradMode(bool enabled) : former_(::flambeau::grad_enabled()) { ::flambeau::set_grad_enabled(enabled); }
-  ~AutoGradMode() { ::flambeau::set_grad_enabled(former_); }
+  explicit AutoGradMode(bool enabled) : former_(::flambeau::grad_mode()) { ::flambeau::set_grad_mode(enabled); }
+  ~AutoGradMode() { ::flambeau::set_grad_mode(former_); }
   AutoGradMode(const AutoGradMode&) = delete;
 
  private:
@@ -39,8 +39,8 @@ namespace at {
 using torch::AutoGradMode;
 using torch::NoGradGuard;
 struct GradMode {
-  static bool is_enabled() { return ::flambeau::grad_enabled(); }
-  static void set_enabled(bool enabled) { ::flambeau::set_grad_enabled(enabled); }
+  static bool is_enabled() { return ::flambeau::grad_mode(); }
+  static void set_enabled(bool enabled) { ::flambeau::set_grad_mode(enabled); }
 };
 // PyTorch's guards for kernels that run below autograd. Here, they disable recording.
 struct AutoDispatchBelowAutograd : torch::NoGradGuard {};
