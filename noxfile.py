@@ -305,7 +305,9 @@ def lint(session: nox.Session) -> None:
     # Other systems lack some functions of Python. flambeau.distributed does not support Windows.
     session.run("mypy", "-p", "flambeau", "--platform=darwin", "--no-warn-unreachable")
     on_windows = ("--platform=win32", "--no-warn-unreachable", "--follow-imports=silent", "--exclude=/distributed/")
-    session.run("mypy", str(site / "flambeau"), *on_windows)
+    merged = Path(session.create_tmp(), "merged")  # mypy rejects paths below site-packages
+    merge_sources(merged)
+    session.run("mypy", str(merged / "flambeau"), *on_windows, env={"MYPYPATH": str(merged)})
     session.run("mypy", "noxfile.py")
     check_programs(session)
 
