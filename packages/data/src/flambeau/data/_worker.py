@@ -48,8 +48,7 @@ def main(assignment: Assignment, end: socket.socket) -> None:
     threading.Thread(target=_exit_with_loader, args=(end, assignment), daemon=True).start()
     channel = Channel(end)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the loader has closed the channel
-        server = _Server(assignment, channel)
-        server.run()
+        _Server(assignment, channel).run()
         if sys.platform == "win32":  # the loader may not have mapped the memory of the last batches yet
             channel.receive()
 
