@@ -10,12 +10,15 @@ namespace flambeau::kernels::FLAMBEAU_ISA {
 
 namespace {
 
+template <class Rule>
+void prepare(const OptimizerStep& step, double* coefficients) {
+  store_coefficients<Rule>(Rule::prepare(step), coefficients);
+}
+
 template <class Rule, class T>
 void apply(char* const* at, int64_t n, const double* coefficients) {
-  T c[OptimizerRule::kCoefficients];
-  for (int i = 0; i < OptimizerRule::kCoefficients; ++i) c[i] = T(coefficients[i]);
   const auto of = [&](int i) { return reinterpret_cast<T*>(at[i]); };
-  Rule::template apply<T>(of(0), of(1), of(2), of(3), of(4), n, c);
+  Rule::template apply<T>(of(0), of(1), of(2), of(3), of(4), n, load_coefficients<Rule, T>(coefficients));
 }
 
 template <class Rule>
@@ -29,7 +32,7 @@ OptimizerRule rule() {
   out.needs = Rule::needs;
   out.initial = Rule::initial;
   out.initial_scalar = Rule::initial_scalar;
-  out.prepare = Rule::template prepare<OptimizerStep>;
+  out.prepare = prepare<Rule>;
   out.apply[0] = apply<Rule, float>;
   out.apply[1] = apply<Rule, double>;
   return out;

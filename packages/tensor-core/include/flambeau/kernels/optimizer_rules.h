@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+
+#include "flambeau/kernels/optimizer_rule.h"
 
 namespace flambeau::kernels::FLAMBEAU_ISA {
 
@@ -18,8 +21,10 @@ double rounded_scalar(const Step& s, double value) {
   return s.single ? double(float(value)) : value;
 }
 
-// Base class with the members that most rules share. See OptimizerRule for their meaning. prepare() writes the
-// coefficients c, which apply() reads by the same indices.
+// Base class with the members that most rules share. See OptimizerRule for their meaning. prepare() returns the
+// coefficients of a step, which depend on the options and the number of the step; it is a template since modules of
+// GPUs, which do not call it, need not compile it. apply() updates n elements of a parameter in the type T of the
+// kernel.
 struct RuleBase {
   static constexpr const char* states[] = {nullptr};
   static constexpr const char* scalars[] = {nullptr};
@@ -38,24 +43,32 @@ struct Sgd : RuleBase {
   static constexpr bool counts = false;
   static bool needs(int, const double* o) { return o[momentum] != 0; }
 
+  template <class T>
+  struct Coefficients {
+    T lr, decay, sign, keep, add, momentum, nesterov;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double* o = s.options;
-    c[0] = o[lr], c[1] = o[weight_decay], c[2] = sign_of(o[maximize]);
-    c[3] = s.new_states ? 0 : o[momentum], c[4] = s.new_states ? 1 : 1 - o[dampening];
-    c[5] = o[nesterov], c[6] = o[momentum];
+    return {.lr = o[lr],
+            .decay = o[weight_decay],
+            .sign = sign_of(o[maximize]),
+            .keep = s.new_states ? 0 : o[momentum],
+            .add = s.new_states ? 1 : 1 - o[dampening],
+            .momentum = o[momentum],
+            .nesterov = o[nesterov]};
   }
   template <class T>
-  static void apply(T* __restrict p, const T* __restrict grad, T* __restrict buffer, T*, T*, int64_t n, const T* c) {
-    const T lr = c[0], decay = c[1], sign = c[2], old = c[3], fresh = c[4], ahead = c[5], momentum = c[6];
+  static void apply(T* __restrict p, const T* __restrict grad, T* __restrict buffer, T*, T*, int64_t n,
+                    Coefficients<T> c) {
     if (!buffer) {
-      for (int64_t i = 0; i < n; ++i) p[i] -= lr * (sign * grad[i] + decay * p[i]);
+      for (int64_t i = 0; i < n; ++i) p[i] -= c.lr * (c.sign * grad[i] + c.decay * p[i]);
       return;
     }
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i];
-      buffer[i] = old * buffer[i] + fresh * g;
-      p[i] -= lr * (ahead != T(0) ? g + momentum * buffer[i] : buffer[i]);
+      const T g = c.sign * grad[i] + c.decay * p[i];
+      buffer[i] = c.keep * buffer[i] + c.add * g;
+      p[i] -= c.lr * (c.nesterov != T(0) ? g + c.momentum * buffer[i] : buffer[i]);
     }
   }
 };
@@ -70,24 +83,32 @@ struct Adam : RuleBase {
   static constexpr const char* states[] = {"exp_avg", "exp_avg_sq", "max_exp_avg_sq"};
   static bool needs(int state, const double* o) { return state < 2 || o[amsgrad] != 0; }
 
+  template <class T>
+  struct Coefficients {
+    T rate, root, beta1, rest1, beta2, rest2, eps, decay, shrink, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double *o = s.options, t = s.number;
-    c[0] = o[lr] / (1 - std::pow(o[beta1], t)), c[1] = 1 / std::sqrt(1 - std::pow(o[beta2], t));
-    c[2] = o[beta1], c[3] = 1 - o[beta1], c[4] = o[beta2], c[5] = 1 - o[beta2], c[6] = o[eps];
-    c[7] = o[decoupled] != 0 ? 0 : o[weight_decay];
-    c[8] = o[decoupled] != 0 ? 1 - o[lr] * o[weight_decay] : 1, c[9] = sign_of(o[maximize]);
+    return {.rate = o[lr] / (1 - std::pow(o[beta1], t)),
+            .root = 1 / std::sqrt(1 - std::pow(o[beta2], t)),
+            .beta1 = o[beta1],
+            .rest1 = 1 - o[beta1],
+            .beta2 = o[beta2],
+            .rest2 = 1 - o[beta2],
+            .eps = o[eps],
+            .decay = o[decoupled] != 0 ? 0 : o[weight_decay],
+            .shrink = o[decoupled] != 0 ? 1 - o[lr] * o[weight_decay] : 1,
+            .sign = sign_of(o[maximize])};
   }
   template <class T>
   static void apply(T* __restrict p, const T* __restrict grad, T* __restrict m, T* __restrict v, T* __restrict largest,
-                    int64_t n, const T* c) {
-    const T rate = c[0], root = c[1], beta1 = c[2], rest1 = c[3], beta2 = c[4], rest2 = c[5], eps = c[6], decay = c[7],
-            shrink = c[8], sign = c[9];
+                    int64_t n, Coefficients<T> c) {
     const auto update = [&](int64_t i, auto&& square) {
-      const T g = sign * grad[i] + decay * p[i];
-      m[i] = beta1 * m[i] + rest1 * g;
-      v[i] = beta2 * v[i] + rest2 * g * g;
-      p[i] = p[i] * shrink - rate * m[i] / (std::sqrt(square(i)) * root + eps);
+      const T g = c.sign * grad[i] + c.decay * p[i];
+      m[i] = c.beta1 * m[i] + c.rest1 * g;
+      v[i] = c.beta2 * v[i] + c.rest2 * g * g;
+      p[i] = p[i] * c.shrink - c.rate * m[i] / (std::sqrt(square(i)) * c.root + c.eps);
     };
     if (largest)
       for (int64_t i = 0; i < n; ++i)
@@ -104,21 +125,29 @@ struct Adadelta : RuleBase {
   static constexpr const char* options[] = {"lr", "rho", "eps", "weight_decay", "maximize"};
   static constexpr const char* states[] = {"square_avg", "acc_delta"};
 
+  template <class T>
+  struct Coefficients {
+    T lr, rho, rest, eps, decay, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double* o = s.options;
-    c[0] = o[lr], c[1] = o[rho], c[2] = 1 - o[rho], c[3] = o[eps], c[4] = o[weight_decay], c[5] = sign_of(o[maximize]);
+    return {.lr = o[lr],
+            .rho = o[rho],
+            .rest = 1 - o[rho],
+            .eps = o[eps],
+            .decay = o[weight_decay],
+            .sign = sign_of(o[maximize])};
   }
   template <class T>
   static void apply(T* __restrict p, const T* __restrict grad, T* __restrict squares, T* __restrict steps, T*,
-                    int64_t n, const T* c) {
-    const T lr = c[0], rho = c[1], rest = c[2], eps = c[3], decay = c[4], sign = c[5];
+                    int64_t n, Coefficients<T> c) {
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i];
-      squares[i] = rho * squares[i] + rest * g * g;
-      const T step = std::sqrt(steps[i] + eps) / std::sqrt(squares[i] + eps) * g;
-      steps[i] = rho * steps[i] + rest * step * step;
-      p[i] -= lr * step;
+      const T g = c.sign * grad[i] + c.decay * p[i];
+      squares[i] = c.rho * squares[i] + c.rest * g * g;
+      const T step = std::sqrt(steps[i] + c.eps) / std::sqrt(squares[i] + c.eps) * g;
+      steps[i] = c.rho * steps[i] + c.rest * step * step;
+      p[i] -= c.lr * step;
     }
   }
 };
@@ -132,19 +161,25 @@ struct Adagrad : RuleBase {
   static constexpr const char* states[] = {"sum"};
   static double initial(int, const double* o) { return o[initial_accumulator_value]; }
 
+  template <class T>
+  struct Coefficients {
+    T rate, eps, decay, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double* o = s.options;
-    c[0] = o[lr] / (1 + (s.number - 1) * o[lr_decay]), c[1] = o[eps], c[2] = o[weight_decay];
-    c[3] = sign_of(o[maximize]);
+    return {.rate = o[lr] / (1 + (s.number - 1) * o[lr_decay]),
+            .eps = o[eps],
+            .decay = o[weight_decay],
+            .sign = sign_of(o[maximize])};
   }
   template <class T>
-  static void apply(T* __restrict p, const T* __restrict grad, T* __restrict sum, T*, T*, int64_t n, const T* c) {
-    const T rate = c[0], eps = c[1], decay = c[2], sign = c[3];
+  static void apply(T* __restrict p, const T* __restrict grad, T* __restrict sum, T*, T*, int64_t n,
+                    Coefficients<T> c) {
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i];
+      const T g = c.sign * grad[i] + c.decay * p[i];
       sum[i] += g * g;
-      p[i] -= rate * g / (std::sqrt(sum[i]) + eps);
+      p[i] -= c.rate * g / (std::sqrt(sum[i]) + c.eps);
     }
   }
 };
@@ -156,21 +191,28 @@ struct Adamax : RuleBase {
   static constexpr const char* options[] = {"lr", "betas.0", "betas.1", "eps", "weight_decay", "maximize"};
   static constexpr const char* states[] = {"exp_avg", "exp_inf"};
 
+  template <class T>
+  struct Coefficients {
+    T rate, rest1, beta2, eps, decay, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double* o = s.options;
-    c[0] = o[lr] / (1 - std::pow(o[beta1], s.number)), c[1] = 1 - o[beta1], c[2] = o[beta2], c[3] = o[eps];
-    c[4] = o[weight_decay], c[5] = sign_of(o[maximize]);
+    return {.rate = o[lr] / (1 - std::pow(o[beta1], s.number)),
+            .rest1 = 1 - o[beta1],
+            .beta2 = o[beta2],
+            .eps = o[eps],
+            .decay = o[weight_decay],
+            .sign = sign_of(o[maximize])};
   }
   template <class T>
   static void apply(T* __restrict p, const T* __restrict grad, T* __restrict m, T* __restrict norm, T*, int64_t n,
-                    const T* c) {
-    const T rate = c[0], rest1 = c[1], beta2 = c[2], eps = c[3], decay = c[4], sign = c[5];
+                    Coefficients<T> c) {
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i], magnitude = std::fabs(g) + eps, before = beta2 * norm[i];
-      m[i] += rest1 * (g - m[i]);
+      const T g = c.sign * grad[i] + c.decay * p[i], magnitude = std::fabs(g) + c.eps, before = c.beta2 * norm[i];
+      m[i] += c.rest1 * (g - m[i]);
       norm[i] = before > magnitude ? before : magnitude;
-      p[i] -= rate * m[i] / norm[i];
+      p[i] -= c.rate * m[i] / norm[i];
     }
   }
 };
@@ -184,21 +226,27 @@ struct Asgd : RuleBase {
   static constexpr const char* scalars[] = {"eta", "mu"};
   static double initial_scalar(int scalar, const double* o) { return scalar == 0 ? o[lr] : 1; }
 
+  template <class T>
+  struct Coefficients {
+    T eta, shrink, mu, decay, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double* o = s.options;
     double &eta = s.scalars[0], &mu = s.scalars[1];
-    c[0] = eta, c[1] = 1 - o[lambd] * eta, c[2] = mu, c[3] = o[weight_decay], c[4] = sign_of(o[maximize]);
+    const Coefficients<double> c = {
+        .eta = eta, .shrink = 1 - o[lambd] * eta, .mu = mu, .decay = o[weight_decay], .sign = sign_of(o[maximize])};
     eta = o[lr] / std::pow(1 + o[lambd] * o[lr] * s.number, o[alpha]);
     mu = 1 / std::max(1.0, s.number - o[t0]);
+    return c;
   }
   template <class T>
-  static void apply(T* __restrict p, const T* __restrict grad, T* __restrict average, T*, T*, int64_t n, const T* c) {
-    const T eta = c[0], shrink = c[1], mu = c[2], decay = c[3], sign = c[4];
+  static void apply(T* __restrict p, const T* __restrict grad, T* __restrict average, T*, T*, int64_t n,
+                    Coefficients<T> c) {
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i];
-      p[i] = p[i] * shrink - eta * g;
-      average[i] = mu == T(1) ? p[i] : average[i] + (p[i] - average[i]) * mu;
+      const T g = c.sign * grad[i] + c.decay * p[i];
+      p[i] = p[i] * c.shrink - c.eta * g;
+      average[i] = c.mu == T(1) ? p[i] : average[i] + (p[i] - average[i]) * c.mu;
     }
   }
 };
@@ -213,28 +261,36 @@ struct Nadam : RuleBase {
   static constexpr const char* scalars[] = {"mu_product"};
   static double initial_scalar(int, const double*) { return 1; }
 
+  template <class T>
+  struct Coefficients {
+    T of_grad, of_m, rest1, beta2, rest2, correct, eps, decay, shrink, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double *o = s.options, t = s.number;
     const auto momentum = [&](double at) { return o[beta1] * (1 - 0.5 * std::pow(0.96, at * o[momentum_decay])); };
     const double mu = momentum(t), next = momentum(t + 1),
                  product = s.scalars[0] = rounded_scalar(s, s.scalars[0] * rounded_scalar(s, mu));
-    c[0] = o[lr] * (1 - mu) / (1 - product), c[1] = o[lr] * next / (1 - product * next);
-    c[2] = 1 - o[beta1], c[3] = o[beta2], c[4] = 1 - o[beta2], c[5] = 1 / (1 - std::pow(o[beta2], t)), c[6] = o[eps];
-    c[7] = o[decoupled] != 0 ? 0 : o[weight_decay];
-    c[8] = o[decoupled] != 0 ? 1 - o[lr] * o[weight_decay] : 1, c[9] = sign_of(o[maximize]);
+    return {.of_grad = o[lr] * (1 - mu) / (1 - product),
+            .of_m = o[lr] * next / (1 - product * next),
+            .rest1 = 1 - o[beta1],
+            .beta2 = o[beta2],
+            .rest2 = 1 - o[beta2],
+            .correct = 1 / (1 - std::pow(o[beta2], t)),
+            .eps = o[eps],
+            .decay = o[decoupled] != 0 ? 0 : o[weight_decay],
+            .shrink = o[decoupled] != 0 ? 1 - o[lr] * o[weight_decay] : 1,
+            .sign = sign_of(o[maximize])};
   }
   template <class T>
   static void apply(T* __restrict p, const T* __restrict grad, T* __restrict m, T* __restrict v, T*, int64_t n,
-                    const T* c) {
-    const T of_grad = c[0], of_m = c[1], rest1 = c[2], beta2 = c[3], rest2 = c[4], correct = c[5], eps = c[6],
-            decay = c[7], shrink = c[8], sign = c[9];
+                    Coefficients<T> c) {
     for (int64_t i = 0; i < n; ++i) {
-      p[i] *= shrink;
-      const T g = sign * grad[i] + decay * p[i];
-      m[i] += rest1 * (g - m[i]);
-      v[i] = beta2 * v[i] + rest2 * g * g;
-      p[i] -= (of_grad * g + of_m * m[i]) / (std::sqrt(v[i] * correct) + eps);
+      p[i] *= c.shrink;
+      const T g = c.sign * grad[i] + c.decay * p[i];
+      m[i] += c.rest1 * (g - m[i]);
+      v[i] = c.beta2 * v[i] + c.rest2 * g * g;
+      p[i] -= (c.of_grad * g + c.of_m * m[i]) / (std::sqrt(v[i] * c.correct) + c.eps);
     }
   }
 };
@@ -247,29 +303,36 @@ struct Radam : RuleBase {
       "lr", "betas.0", "betas.1", "eps", "weight_decay", "maximize", "decoupled_weight_decay"};
   static constexpr const char* states[] = {"exp_avg", "exp_avg_sq"};
 
+  template <class T>
+  struct Coefficients {
+    T rate, rectifier, rest1, beta2, rest2, eps, decay, shrink, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double *o = s.options, t = s.number, power = std::pow(o[beta2], t), left = 1 - power;
     const double most = 2 / (1 - o[beta2]) - 1, rho = most - 2 * t * power / left;
     const bool rectified = rho > 5;
-    c[0] = o[lr] / (1 - std::pow(o[beta1], t));
-    c[1] = rectified ? std::sqrt(left * (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)) : 0;
-    c[2] = 1 - o[beta1], c[3] = o[beta2], c[4] = 1 - o[beta2], c[5] = o[eps];
-    c[6] = o[decoupled] != 0 ? 0 : o[weight_decay];
-    c[7] = o[decoupled] != 0 ? 1 - o[lr] * o[weight_decay] : 1, c[8] = sign_of(o[maximize]);
+    return {
+        .rate = o[lr] / (1 - std::pow(o[beta1], t)),
+        .rectifier = rectified ? std::sqrt(left * (rho - 4) * (rho - 2) * most / ((most - 4) * (most - 2) * rho)) : 0,
+        .rest1 = 1 - o[beta1],
+        .beta2 = o[beta2],
+        .rest2 = 1 - o[beta2],
+        .eps = o[eps],
+        .decay = o[decoupled] != 0 ? 0 : o[weight_decay],
+        .shrink = o[decoupled] != 0 ? 1 - o[lr] * o[weight_decay] : 1,
+        .sign = sign_of(o[maximize])};
   }
   template <class T>
   static void apply(T* __restrict p, const T* __restrict grad, T* __restrict m, T* __restrict v, T*, int64_t n,
-                    const T* c) {
-    const T rate = c[0], rectifier = c[1], rest1 = c[2], beta2 = c[3], rest2 = c[4], eps = c[5], decay = c[6],
-            shrink = c[7], sign = c[8];
-    const bool rectified = rectifier != T(0);
+                    Coefficients<T> c) {
+    const bool rectified = c.rectifier != T(0);
     for (int64_t i = 0; i < n; ++i) {
-      p[i] *= shrink;
-      const T g = sign * grad[i] + decay * p[i];
-      m[i] += rest1 * (g - m[i]);
-      v[i] = beta2 * v[i] + rest2 * g * g;
-      p[i] -= rate * m[i] * (rectified ? rectifier / (std::sqrt(v[i]) + eps) : T(1));
+      p[i] *= c.shrink;
+      const T g = c.sign * grad[i] + c.decay * p[i];
+      m[i] += c.rest1 * (g - m[i]);
+      v[i] = c.beta2 * v[i] + c.rest2 * g * g;
+      p[i] -= c.rate * m[i] * (rectified ? c.rectifier / (std::sqrt(v[i]) + c.eps) : T(1));
     }
   }
 };
@@ -284,26 +347,34 @@ struct Rmsprop : RuleBase {
     return state == 0 || (state == 1 ? o[momentum] > 0 : o[centered] != 0);
   }
 
+  template <class T>
+  struct Coefficients {
+    T lr, alpha, rest, eps, decay, momentum, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double* o = s.options;
-    c[0] = o[lr], c[1] = o[alpha], c[2] = 1 - o[alpha], c[3] = o[eps], c[4] = o[weight_decay], c[5] = o[momentum];
-    c[6] = sign_of(o[maximize]);
+    return {.lr = o[lr],
+            .alpha = o[alpha],
+            .rest = 1 - o[alpha],
+            .eps = o[eps],
+            .decay = o[weight_decay],
+            .momentum = o[momentum],
+            .sign = sign_of(o[maximize])};
   }
   template <class T>
   static void apply(T* __restrict p, const T* __restrict grad, T* __restrict squares, T* __restrict buffer,
-                    T* __restrict mean, int64_t n, const T* c) {
-    const T lr = c[0], alpha = c[1], rest = c[2], eps = c[3], decay = c[4], momentum = c[5], sign = c[6];
+                    T* __restrict mean, int64_t n, Coefficients<T> c) {
     for (int64_t i = 0; i < n; ++i) {
-      const T g = sign * grad[i] + decay * p[i];
-      T square = squares[i] = alpha * squares[i] + rest * g * g;
+      const T g = c.sign * grad[i] + c.decay * p[i];
+      T square = squares[i] = c.alpha * squares[i] + c.rest * g * g;
       if (mean) {
-        mean[i] += rest * (g - mean[i]);
+        mean[i] += c.rest * (g - mean[i]);
         square -= mean[i] * mean[i];
       }
-      T step = g / (std::sqrt(square) + eps);
-      if (buffer) step = buffer[i] = momentum * buffer[i] + step;
-      p[i] -= lr * step;
+      T step = g / (std::sqrt(square) + c.eps);
+      if (buffer) step = buffer[i] = c.momentum * buffer[i] + step;
+      p[i] -= c.lr * step;
     }
   }
 };
@@ -316,25 +387,46 @@ struct Rprop : RuleBase {
   static constexpr const char* states[] = {"prev", "step_size"};
   static double initial(int state, const double* o) { return state == 1 ? o[lr] : 0; }
 
+  template <class T>
+  struct Coefficients {
+    T shrink, grow, least, most, sign;
+  };
   template <class Step>
-  static void prepare(const Step& s, double* c) {
+  static Coefficients<double> prepare(const Step& s) {
     const double* o = s.options;
-    c[0] = o[shrink], c[1] = o[grow], c[2] = o[least], c[3] = o[most], c[4] = sign_of(o[maximize]);
+    return {.shrink = o[shrink], .grow = o[grow], .least = o[least], .most = o[most], .sign = sign_of(o[maximize])};
   }
   template <class T>
   static void apply(T* __restrict p, const T* __restrict grad, T* __restrict previous, T* __restrict size, T*,
-                    int64_t n, const T* c) {
-    const T shrink = c[0], grow = c[1], least = c[2], most = c[3], sign = c[4];
+                    int64_t n, Coefficients<T> c) {
     for (int64_t i = 0; i < n; ++i) {
-      const T given = sign * grad[i], agreement = given * previous[i];
-      const T factor = agreement > 0 ? grow : agreement < 0 ? shrink : T(1), wanted = size[i] * factor;
-      const T g = agreement < 0 ? T(0) : given;
-      size[i] = wanted < least ? least : wanted > most ? most : wanted;
+      const T slope = c.sign * grad[i], agreement = slope * previous[i];
+      const T factor = agreement > 0 ? c.grow : agreement < 0 ? c.shrink : T(1), wanted = size[i] * factor;
+      const T g = agreement < 0 ? T(0) : slope;
+      size[i] = wanted < c.least ? c.least : wanted > c.most ? c.most : wanted;
       p[i] -= g > 0 ? size[i] : g < 0 ? -size[i] : g;
       previous[i] = g;
     }
   }
 };
+
+// Copies coefficients as `prepare` of a rule returns them to an array of numbers.
+template <class Rule>
+void store_coefficients(const typename Rule::template Coefficients<double>& from, double* to) {
+  static_assert(sizeof from <= OptimizerRule::kCoefficients * sizeof(double));
+  std::memcpy(to, &from, sizeof from);
+}
+
+// Returns the coefficients that store_coefficients() wrote, converted to T.
+template <class Rule, class T>
+auto load_coefficients(const double* from) {
+  using Coefficients = typename Rule::template Coefficients<T>;
+  T numbers[sizeof(Coefficients) / sizeof(T)];
+  for (T& number : numbers) number = T(*from++);
+  Coefficients result;
+  std::memcpy(&result, numbers, sizeof result);
+  return result;
+}
 
 }  // namespace
 

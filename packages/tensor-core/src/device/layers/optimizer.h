@@ -47,15 +47,16 @@ inline void each_pack(const OptimizerTargets& list, UpdatePack&& update_pack, Up
 template <class Rule, class T>
 struct OptimizerLoop {
   using V = OptimizerNumber<T>;
+  using Coefficients = typename Rule::template Coefficients<V>;
   using Target = OptimizerTargets::Target;
   static constexpr int kWidth = Pack<T>::kWidth;
 
-  static void apply(const Target& target, V (&values)[kOptimizerTensors], const V (&c)[10]) {
+  static void apply(const Target& target, V (&values)[kOptimizerTensors], const Coefficients& c) {
     const auto state = [&](int t) { return target.at[t] ? &values[t] : nullptr; };
     Rule::template apply<V>(&values[0], &values[1], state(2), state(3), state(4), 1, c);
   }
   // All tensors are read before any of them is written.
-  static void pack(const Target& target, int64_t first, const V (&c)[10]) {
+  static void pack(const Target& target, int64_t first, const Coefficients& c) {
     Pack<T> packs[kOptimizerTensors] = {};
 #pragma unroll
     for (int t = 0; t < kOptimizerTensors; ++t)
@@ -73,7 +74,7 @@ struct OptimizerLoop {
     for (int t = 0; t < kOptimizerTensors; ++t)
       if (t != 1 && target.at[t]) store(reinterpret_cast<T*>(target.at[t]) + first, packs[t], true);
   }
-  static void element(const Target& target, int64_t i, const V (&c)[10]) {
+  static void element(const Target& target, int64_t i, const Coefficients& c) {
     V values[kOptimizerTensors];
     for (int t = 0; t < kOptimizerTensors; ++t)
       values[t] = target.at[t] ? convert<V>(reinterpret_cast<const T*>(target.at[t])[i]) : V(0);
@@ -83,8 +84,7 @@ struct OptimizerLoop {
   }
 
   static void run(const OptimizerArguments& a) {
-    V c[10];
-    for (int i = 0; i < 10; ++i) c[i] = V(a.coefficients[i]);
+    const auto c = kernels::FLAMBEAU_ISA::load_coefficients<Rule, V>(a.coefficients);
     each_pack<T>(
         a.list, [&](const Target& target, int64_t first) { pack(target, first, c); },
         [&](const Target& target, int64_t i) { element(target, i, c); });
