@@ -6,12 +6,12 @@ import ast
 import inspect
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import flambeau.linalg  # noqa: F401  (registers the named tuple of slogdet)
-from flambeau import _core, special
+from flambeau import _core, _distributions, _on_first_use, special
 
 HERE = Path(__file__).parent
 CLASSES = (HERE / "classes.pyi.in").read_text()
@@ -50,8 +50,32 @@ def stub() -> str:
     }
     for mark, lines in parts.items():
         text = re.sub(rf"^ *# <{mark}>$", "\n".join(lines), text, flags=re.MULTILINE)
-    names = "".join(f'    "{name}",\n' for name in sorted(_core.__all__))
-    return f"{text.rstrip()}\n\n__all__ = [\n{names}]\n"
+    return f"{text.rstrip()}\n\n{_exported(_core.__all__)}"
+
+
+def stub_of_names_on_first_use() -> str:
+    """Return the text of ``_on_first_use.pyi``, from which ``flambeau/__init__.py`` imports for type checkers only."""
+    modules = {"flambeau": (*_on_first_use.MODULES, *_distributions.SUBPACKAGES), **_on_first_use.NAMES}
+    imports = []
+    for module in sorted(modules):
+        names = "".join(f"    {name},\n" for name in sorted(modules[module]))
+        imports.append(f"from {module} import (\n{names})")
+    return "\n".join(
+        (
+            "# Written by tools/stubs from _on_first_use.py and _distributions.py: change them, not this file.",
+            *imports,
+            "",
+            "MODULES: tuple[str, ...]",
+            "NAMES: dict[str, tuple[str, ...]]",
+            "",
+            _exported(name for names in modules.values() for name in names),
+        )
+    )
+
+
+def _exported(names: Iterable[str]) -> str:
+    lines = "".join(f'    "{name}",\n' for name in sorted(names))
+    return f"__all__ = [\n{lines}]\n"
 
 
 def stub_of_special() -> str:

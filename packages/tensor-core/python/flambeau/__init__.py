@@ -17,7 +17,7 @@ if sys.platform == "win32":  # Windows does not search the folders of packages f
 
 # The redundant aliases export the names to type checkers (PEP 484).
 # isort: off
-from flambeau import _core, _distributions, _operators, _public_names, _suggestions
+from flambeau import _core, _distributions, _on_first_use, _operators, _public_names, _suggestions
 from flambeau._core import *  # __all__ is built from the operator registry
 from flambeau._core import (
     Generator as Generator,
@@ -138,166 +138,10 @@ def typename(obj: Any, /) -> str:
 _install_methods()
 _install_sparse_methods()
 
-if TYPE_CHECKING:  # names that `__getattr__` loads, including names of other distributions
+if TYPE_CHECKING:
     # isort: off
-    from flambeau import (
-        accelerator as accelerator,
-        amp as amp,
-        array_api as array_api,
-        autograd as autograd,
-        backends as backends,
-        compiler as compiler,
-        cpu as cpu,
-        cuda as cuda,
-        data as data,
-        distributed as distributed,
-        distributions as distributions,
-        export as export,
-        fft as fft,
-        func as func,
-        futures as futures,
-        fx as fx,
-        hub as hub,
-        jit as jit,
-        library as library,
-        linalg as linalg,
-        masked as masked,
-        mps as mps,
-        multiprocessing as multiprocessing,
-        nn as nn,
-        onnx as onnx,
-        optim as optim,
-        overrides as overrides,
-        profiler as profiler,
-        quasirandom as quasirandom,
-        random as random,
-        return_types as return_types,
-        serialization as serialization,
-        signal as signal,
-        sparse as sparse,
-        special as special,
-        storage as storage,
-        testing as testing,
-        torch as torch,
-        types as types,
-        utils as utils,
-        version as version,
-        vision as vision,
-        xpu as xpu,
-    )
-    from flambeau._control_flow import (
-        SymBool as SymBool,
-        SymFloat as SymFloat,
-        SymInt as SymInt,
-        _assert as _assert,
-        _assert_async as _assert_async,
-        _check as _check,
-        _check_index as _check_index,
-        _check_is_size as _check_is_size,
-        _check_not_implemented as _check_not_implemented,
-        _check_tensor_all as _check_tensor_all,
-        _check_tensor_all_with as _check_tensor_all_with,
-        _check_type as _check_type,
-        _check_value as _check_value,
-        _check_with as _check_with,
-        _shape_as_tensor as _shape_as_tensor,
-        cond as cond,
-        sym_float as sym_float,
-        sym_int as sym_int,
-        sym_ite as sym_ite,
-        sym_max as sym_max,
-        sym_min as sym_min,
-        sym_not as sym_not,
-        sym_sqrt as sym_sqrt,
-        sym_sum as sym_sum,
-        while_loop as while_loop,
-    )
-    from flambeau._serialization.file_reader import (
-        PyTorchFileReader as PyTorchFileReader,
-    )
-    from flambeau.amp import (
-        GradScaler as GradScaler,
-    )
-    from flambeau.amp.autocast_mode import (
-        autocast as autocast,
-        autocast_decrement_nesting as autocast_decrement_nesting,
-        autocast_increment_nesting as autocast_increment_nesting,
-        clear_autocast_cache as clear_autocast_cache,
-        get_autocast_cpu_dtype as get_autocast_cpu_dtype,
-        get_autocast_dtype as get_autocast_dtype,
-        get_autocast_gpu_dtype as get_autocast_gpu_dtype,
-        is_autocast_cache_enabled as is_autocast_cache_enabled,
-        is_autocast_cpu_enabled as is_autocast_cpu_enabled,
-        is_autocast_enabled as is_autocast_enabled,
-        set_autocast_cache_enabled as set_autocast_cache_enabled,
-        set_autocast_cpu_dtype as set_autocast_cpu_dtype,
-        set_autocast_cpu_enabled as set_autocast_cpu_enabled,
-        set_autocast_dtype as set_autocast_dtype,
-        set_autocast_enabled as set_autocast_enabled,
-        set_autocast_gpu_dtype as set_autocast_gpu_dtype,
-    )
-    from flambeau.autograd.anomaly_mode import (
-        is_anomaly_check_nan_enabled as is_anomaly_check_nan_enabled,
-        is_anomaly_enabled as is_anomaly_enabled,
-        set_anomaly_enabled as set_anomaly_enabled,
-    )
-    from flambeau.compiler import (
-        compile as compile,
-    )
-    from flambeau.cuda._any_device import (
-        Event as Event,
-        Stream as Stream,
-    )
-    from flambeau.func import (
-        vmap as vmap,
-    )
-    from flambeau.futures import (
-        Future as Future,
-    )
-    from flambeau.jit import (
-        ScriptModule as ScriptModule,
-    )
-    from flambeau.jit.annotations import (
-        TensorType as TensorType,
-    )
-    from flambeau.library import (
-        ops as ops,
-    )
-    from flambeau.nn.functional._of_torch import (
-        adaptive_max_pool1d as adaptive_max_pool1d,
-        affine_grid_generator as affine_grid_generator,
-        binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
-        cosine_embedding_loss as cosine_embedding_loss,
-        ctc_loss as ctc_loss,
-        dropout_ as dropout_,
-        hinge_embedding_loss as hinge_embedding_loss,
-        kl_div as kl_div,
-        margin_ranking_loss as margin_ranking_loss,
-        max_pool1d_with_indices as max_pool1d_with_indices,
-        norm_except_dim as norm_except_dim,
-        poisson_nll_loss as poisson_nll_loss,
-        rrelu as rrelu,
-        rrelu_ as rrelu_,
-        triplet_margin_loss as triplet_margin_loss,
-    )
-    from flambeau.sparse._construction import (
-        sparse_bsc_tensor as sparse_bsc_tensor,
-        sparse_bsr_tensor as sparse_bsr_tensor,
-        sparse_compressed_tensor as sparse_compressed_tensor,
-        sparse_coo_tensor as sparse_coo_tensor,
-        sparse_csc_tensor as sparse_csc_tensor,
-        sparse_csr_tensor as sparse_csr_tensor,
-    )
-    from flambeau.sparse._functions import (
-        dsmm as dsmm,
-        hsmm as hsmm,
-        hspmm as hspmm,
-        resize_as_sparse_ as resize_as_sparse_,
-        saddmm as saddmm,
-        smm as smm,
-        spmm as spmm,
-        sspaddmm as sspaddmm,
-    )
+    from flambeau import random as random, serialization as serialization, storage as storage
+    from flambeau._on_first_use import *
     from flambeau._tensor_types import tensortype as _tensortype
 
     BoolTensor: _tensortype
@@ -312,151 +156,21 @@ if TYPE_CHECKING:  # names that `__getattr__` loads, including names of other di
     DoubleTensor: _tensortype
     # isort: on
 
-# Modules of this package that load when they are first used.
-_MODULES = (
-    "__config__",
-    "accelerator",
-    "amp",
-    "array_api",
-    "backends",
-    "cpu",
-    "cuda",
-    "fft",
-    "futures",
-    "hub",
-    "linalg",
-    "masked",
-    "overrides",
-    "multiprocessing",
-    "quasirandom",
-    "return_types",
-    "signal",
-    "sparse",
-    "special",
-    "testing",
-    "types",
-    "utils",
-    "version",
-)
-
-# Public names that are defined in other modules. Maps each name to its module.
-_ELSEWHERE = {
-    **dict.fromkeys(
-        (
-            "autocast",
-            "autocast_decrement_nesting",
-            "autocast_increment_nesting",
-            "clear_autocast_cache",
-            "get_autocast_cpu_dtype",
-            "get_autocast_dtype",
-            "get_autocast_gpu_dtype",
-            "is_autocast_cache_enabled",
-            "is_autocast_cpu_enabled",
-            "is_autocast_enabled",
-            "set_autocast_cache_enabled",
-            "set_autocast_cpu_dtype",
-            "set_autocast_cpu_enabled",
-            "set_autocast_dtype",
-            "set_autocast_enabled",
-            "set_autocast_gpu_dtype",
-        ),
-        "flambeau.amp.autocast_mode",
-    ),
-    **dict.fromkeys(
-        (
-            "SymBool",
-            "SymFloat",
-            "SymInt",
-            "_assert",
-            "_assert_async",
-            "_check",
-            "_check_index",
-            "_check_is_size",
-            "_check_not_implemented",
-            "_check_tensor_all",
-            "_check_tensor_all_with",
-            "_check_type",
-            "_check_value",
-            "_check_with",
-            "_shape_as_tensor",
-            "cond",
-            "sym_float",
-            "sym_int",
-            "sym_ite",
-            "sym_max",
-            "sym_min",
-            "sym_not",
-            "sym_sqrt",
-            "sym_sum",
-            "while_loop",
-        ),
-        "flambeau._control_flow",
-    ),
-    **dict.fromkeys(
-        (
-            "adaptive_max_pool1d",
-            "affine_grid_generator",
-            "binary_cross_entropy_with_logits",
-            "cosine_embedding_loss",
-            "ctc_loss",
-            "dropout_",
-            "hinge_embedding_loss",
-            "kl_div",
-            "margin_ranking_loss",
-            "max_pool1d_with_indices",
-            "norm_except_dim",
-            "poisson_nll_loss",
-            "rrelu",
-            "rrelu_",
-            "triplet_margin_loss",
-        ),
-        "flambeau.nn.functional._of_torch",
-    ),
-    **dict.fromkeys(
-        (
-            "sparse_bsc_tensor",
-            "sparse_bsr_tensor",
-            "sparse_compressed_tensor",
-            "sparse_coo_tensor",
-            "sparse_csc_tensor",
-            "sparse_csr_tensor",
-        ),
-        "flambeau.sparse._construction",
-    ),
-    **dict.fromkeys(
-        ("dsmm", "hsmm", "hspmm", "resize_as_sparse_", "saddmm", "smm", "spmm", "sspaddmm"),
-        "flambeau.sparse._functions",
-    ),
-    "Event": "flambeau.cuda._any_device",
-    "Future": "flambeau.futures",
-    "GradScaler": "flambeau.amp",
-    "PyTorchFileReader": "flambeau._serialization.file_reader",
-    "ScriptModule": "flambeau.jit",
-    "Stream": "flambeau.cuda._any_device",
-    "TensorType": "flambeau.jit.annotations",
-    "compile": "flambeau.compiler",
-    "is_anomaly_check_nan_enabled": "flambeau.autograd.anomaly_mode",
-    "is_anomaly_enabled": "flambeau.autograd.anomaly_mode",
-    "ops": "flambeau.library",
-    "set_anomaly_enabled": "flambeau.autograd.anomaly_mode",
-    "vmap": "flambeau.func",
-}
-
-# Subpackages that other distributions provide.
-_SUBPACKAGES = tuple(name for name in _distributions.DISTRIBUTIONS if "." not in name)
+_MODULES = (*_on_first_use.MODULES, *_distributions.SUBPACKAGES)
+_MODULE_OF = {name: module for module, names in _on_first_use.NAMES.items() for name in names}
 _distributions.install()
 
 
 def _load(name: str) -> Any:
-    if name in _SUBPACKAGES or name in _MODULES:
+    if name in _MODULES:
         return importlib.import_module(f"flambeau.{name}")
     if name.startswith("_foreach_"):
         from flambeau._foreach import function_named as function_named
 
         if (function := function_named(name)) is not None:
             return function
-    if name in _ELSEWHERE:
-        return getattr(importlib.import_module(_ELSEWHERE[name]), name)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
     raise _suggestions.unknown_attribute("flambeau", name)
 
 
@@ -465,4 +179,4 @@ if not TYPE_CHECKING:  # hidden from type checkers, which then report names that
 
 
 def __dir__() -> list[str]:
-    return _public_names.public_names(globals(), (*_SUBPACKAGES, *_ELSEWHERE, *_MODULES))
+    return _public_names.public_names(globals(), (*_MODULES, *_MODULE_OF))

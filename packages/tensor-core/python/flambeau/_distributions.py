@@ -37,6 +37,7 @@ DISTRIBUTIONS = {
     "vision": "flambeau-vision",
     "xpu": "flambeau-torch",
 }
+SUBPACKAGES = tuple(name for name in DISTRIBUTIONS if "." not in name)
 
 # Maps each extension point (see _extension_points) that loads on first use to the module of DISTRIBUTIONS that
 # registers it.

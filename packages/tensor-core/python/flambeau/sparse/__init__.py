@@ -15,9 +15,10 @@ from flambeau.sparse import _indexing as _indexing
 from flambeau.sparse import _low_rank as _low_rank
 from flambeau.sparse import _pointwise as _pointwise
 from flambeau.sparse._diagonals import spdiags
-from flambeau.sparse._functions import addmm, log_softmax, mm, sampled_addmm, softmax, sum
+from flambeau.sparse._functions import addmm, log_softmax, mm, softmax, sum
 from flambeau.sparse._invariants import check_sparse_tensor_invariants
 from flambeau.sparse._legacy import LEGACY_TYPES as _LEGACY_TYPES
+from flambeau.sparse._products import sampled_addmm
 
 __all__ = [
     "addmm",

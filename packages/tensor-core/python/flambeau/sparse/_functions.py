@@ -106,10 +106,6 @@ def spmm(input: Any, mat2: Any) -> Tensor:
 
 
 dsmm = spmm
-hspmm = hsmm = _products.hspmm
-smm = _products.smm
-saddmm = sspaddmm = _products.sspaddmm
-sampled_addmm = _products.sampled_addmm
 
 
 def resize_as_sparse_(input: Tensor, the_template: Any) -> Tensor:

@@ -325,6 +325,9 @@ def hspmm(mat1: Any, mat2: Tensor) -> CooTensor:
     return CooTensor.of(rows[None], product.index_select(0, rows), product.shape, True)
 
 
+hsmm = hspmm
+
+
 @implements("smm")
 def smm(mat1: Any, mat2: Tensor) -> CooTensor:
     """Return the product of a sparse and a dense matrix as a sparse matrix that stores full rows.
@@ -359,6 +362,9 @@ def _repeated(matrix: CompressedTensor, batch: Any) -> CompressedTensor:
     """Return a batch of shape ``batch`` that repeats one matrix."""
     offsets, indices, values = (part.expand(*batch, *part.shape) for part in (matrix._ptr, matrix._idx, matrix._val))
     return matrix.of(offsets, indices, values, (*batch, *matrix._size))
+
+
+saddmm = sspaddmm
 
 
 @implements("sampled_addmm")

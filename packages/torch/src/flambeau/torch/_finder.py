@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import flambeau
+from flambeau import _distributions
 from flambeau.random import use_pytorch_streams
 from flambeau.torch import _absent, _helpers, _interface, _missing, _optree, _renaming
 from flambeau.torch._module_names import (
@@ -254,7 +255,7 @@ class _Finder(metadata.DistributionFinder):
         if name.partition(".")[0] not in ROOTS:
             return None
         if not _exists(name) and not _interface.has_module(name):
-            if (top := native_name(name).split(".")[1]) in flambeau._SUBPACKAGES:
+            if (top := native_name(name).split(".")[1]) in _distributions.SUBPACKAGES:
                 getattr(flambeau, top)  # if a distribution is missing, this raises an error that names it
             above, _, last = name.rpartition(".")
             raise ModuleNotFoundError(str(_missing.record_missing(sys.modules.get(above), above, last)), name=name)
