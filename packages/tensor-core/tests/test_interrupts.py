@@ -9,9 +9,11 @@ import pytest
 
 import flambeau as fb
 
+# NumPy is imported first, because NumPy turns an exception during its import into an ImportError. Some operators import
+# it in their first call.
 PRELUDE = """
 import signal, threading, time, os
-import flambeau as fb
+import flambeau as fb, numpy
 fb.set_num_threads({threads})
 class Interrupted(Exception): pass
 sent = None
