@@ -352,6 +352,20 @@ def test_remainders_of_dynamic_sizes_are_exported(compare):
         compare(made, program, fb.randn(*shape))
 
 
+def test_recorded_quotients_are_preferred_to_polynomials(compare):
+    """Test a number of windows that equals ``height / 256 + 1`` for all traced sizes, but not for 231."""
+
+    def windows(x):
+        x = x[:, ::32, ::32]
+        x = nn.functional.pad(x, (0, -x.shape[2] % 7, 0, -x.shape[1] % 7)).roll((1, 1), (1, 2))
+        return x.reshape(x.shape[0], x.shape[1] // 7, 7, x.shape[2] // 7, 7)
+
+    sizes = {"x": {1: "height", 2: "width"}}
+    made = export(lambda x: windows(x), fb.randn(1, 256, 320), dynamic_axes=sizes, input_names=["x"])
+    for shape in ((1, 256, 320), (1, 231, 448), (1, 100, 999)):
+        compare(made, windows, fb.randn(*shape))
+
+
 def test_a_model_that_fills_a_cache_at_its_first_call_is_exported(compare):
     class Weighted(nn.Module):
         weights = None

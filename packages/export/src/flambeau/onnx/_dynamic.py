@@ -75,7 +75,7 @@ def size_of(seen: Sequence[Any], samples: Samples) -> int | Size | None:
     if first.kind == "size":
         value, axis = first.operands
         assert isinstance(value, Value)
-        return samples.of_tensor([sizes[axis] for sizes in value.seen])
+        return value.shape_or_none[axis]
     left, right = (size_of(parts, samples) for parts in zip(*(x.operands for x in seen), strict=True))
     if left is None or right is None:
         return None
@@ -85,4 +85,8 @@ def size_of(seen: Sequence[Any], samples: Samples) -> int | Size | None:
         return times(left, right)
     if not isinstance(right, int) or right <= 0:
         return None
-    return samples.computed_size("Div" if first.kind == "floordiv" else "Mod", left, right, [int(x) for x in seen])
+    values = [int(x) for x in seen]
+    size = samples.computed_size("Div" if first.kind == "floordiv" else "Mod", left, right, values)
+    if isinstance(size, Size):
+        samples.recorded[tuple(values)] = size
+    return size

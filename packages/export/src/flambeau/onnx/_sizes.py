@@ -77,6 +77,8 @@ class Samples:
         measured: sizes of intermediate values that are not polynomials of the dimensions, with their values in all
             traces.
         computed: the measured sizes that an ONNX operator computes from another size and a number.
+        recorded: sizes whose computation the program showed, by their values in all traces. They are preferred to
+            polynomials, which may have the same values in the traces by chance.
     """
 
     def __init__(self, first: Mapping[str, int]) -> None:
@@ -91,6 +93,7 @@ class Samples:
         self.measured: dict[str, Sequence[int]] = {}
         self._found: dict[tuple[int, ...], int | Size | None] = {}  # key: number of measured sizes, values
         self.computed: dict[str, tuple[str, Size, int]] = {}
+        self.recorded: dict[tuple[int, ...], Size] = {}
         self.odd = [
             {name: by * size + size * part // 9 + more + 2 * k * part for k, (name, size) in enumerate(first.items())}
             for by, part, more in ((1, 0, 1), (1, 1, 5), (1, 3, 3), (2, 0, 3))
@@ -110,6 +113,8 @@ class Samples:
         """
         if all(value == seen[0] for value in seen):
             return seen[0]
+        if recorded := self.recorded.get(tuple(seen)):
+            return recorded
         key = (len(self.measured), *seen)
         if key not in self._found:
             self._found[key] = self.of_tensor(seen) or self._from_measured_sizes(seen)
