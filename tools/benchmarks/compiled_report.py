@@ -102,6 +102,7 @@ def draw(comparisons: Sequence[Comparison], title: str, paths: Sequence[Path]) -
 
 
 def _draw_rows(axes: Axes, rows: dict[tuple[str, str], Row]) -> None:
+    """Draw one row of markers per model: the ratio to each engine, with a line for its spread. Group the models."""
     depth, ticks, named = 0.0, dict[float, str](), set[str]()
     for group, models in groupby(rows, key=lambda key: key[0]):
         axes.text(-0.01, -depth, group, transform=axes.get_yaxis_transform(), ha="right", va="center", weight="bold")
@@ -123,6 +124,7 @@ def _draw_rows(axes: Axes, rows: dict[tuple[str, str], Row]) -> None:
 
 
 def _draw_scale(axes: Axes) -> None:
+    """Set a logarithmic axis of ratios, and shade the side where the compiled model is slower."""
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     axes.set_xscale("log")

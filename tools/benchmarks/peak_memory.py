@@ -32,6 +32,7 @@ def process_memory(field: str) -> float:
 
 
 def main() -> None:
+    """Print the peak of this process's memory during calls of a compiled model, minus its memory before."""
     from .worker import describe
     from .workload import Library
     from .workloads import compiled

@@ -78,6 +78,7 @@ def declare_operators_of_torchvision() -> None:
 
 
 def main(framework: str, library: str, file: str, pattern: str = "") -> None:
+    """Run the cases of one library with flambeau or PyTorch and write their results to ``file``."""
     warnings.simplefilter("ignore")  # mostly deprecation warnings of the libraries
     if framework == "flambeau":
         import flambeau.torch

@@ -40,6 +40,7 @@ def matches(test: str, pattern: str) -> bool:
 
 
 def main(folder: Path) -> int:
+    """Print tests that no session ran and entries of the exceptions that match no test. Return 1 if there are any."""
     record = read(folder)
     if not record:
         print(f"{folder} has no records: run `nox -s tests extension` first")

@@ -101,6 +101,7 @@ class Attack:
 
 
 def main() -> int:
+    """Call random targets with random arguments until the time is over. Return 1 after a failure."""
     parser = argparse.ArgumentParser(prog="tools.fuzz", description=__doc__)
     parser.add_argument("--calls-of", choices=SCRIPTS, nargs="+", default=["operators"], help="kinds of targets")
     parser.add_argument("--minutes", type=float, default=10)

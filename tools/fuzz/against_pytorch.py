@@ -76,6 +76,7 @@ def differences(ours: Outcome, theirs: Outcome) -> Iterator[tuple[str, str]]:
 
 
 def main() -> int:
+    """Print how the results of random calls differ between flambeau and PyTorch, grouped by the kind of difference."""
     parser = argparse.ArgumentParser(prog="tools.fuzz.against_pytorch", description=__doc__)
     parser.add_argument("--pytorch", required=True, help="interpreter that has PyTorch and NumPy")
     parser.add_argument("--calls", type=int, default=50, help="number of calls per target")

@@ -78,6 +78,7 @@ class Variant:
         return cuda_differs(lambda *a, **k: process(counterpart(*a, **k)), sample, values=expected[1])
 
     def _forward_ad(self) -> Iterator[Cell]:
+        """Yield the cell that compares forward-mode tangents with PyTorch's."""
         cell = Cell(title(self.op), self.dtype, "forward_ad")
         wrapper = self.op.gradcheck_wrapper  # function that makes inputs symmetric, if needed
         call = functools.partial(wrapper, self.call)
@@ -125,6 +126,7 @@ class Variant:
         return first, self.values and all(difference(first, other) is None for other in others)
 
     def _exact(self, call: Any, sample: Any) -> Any:
+        """Return PyTorch's result in a wider dtype, to judge which of two different results is closer, or None."""
         if self.dtype not in WIDER:
             return None
         wide = getattr(torch, WIDER[self.dtype])
@@ -144,6 +146,7 @@ class Variant:
             return None
 
     def _calls(self, kind: str, call: Any, name: str, changes: bool = False) -> Iterator[Cell]:
+        """Yield the cell that compares results of ``call``, which ``changes`` its first argument if it is in-place."""
         cell = Cell(title(self.op), self.dtype, kind)
         for sample in self.samples():
             expected = self._expected(call, sample, changes)
@@ -195,6 +198,7 @@ class Variant:
         return problem
 
     def _outs(self) -> Iterator[Cell]:
+        """Yield the cell that checks that ``out=`` receives the result and is returned."""
         cell = Cell(title(self.op), self.dtype, "out")
         for sample in self.samples():
             expected = self._expected(self.call, sample, False)
@@ -222,6 +226,7 @@ class Variant:
             yield cell
 
     def _gradients(self) -> Iterator[Cell]:
+        """Yield the cells that compare first and, where PyTorch has them, second derivatives with PyTorch's."""
         first, second = (Cell(title(self.op), self.dtype, kind) for kind in ("gradient", "second"))
         twice = self._has_second()
         for sample in self.samples(requires_grad=True):

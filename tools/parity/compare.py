@@ -65,6 +65,10 @@ def _close_numbers(a: Any, b: Any) -> bool:
 
 
 def _values(a: np.ndarray, b: np.ndarray, exact: Any, dtype: str) -> str | None:
+    """Return how two arrays differ by more than the tolerance, or None.
+
+    An element that is at most twice as far from the exact result as PyTorch's also counts as equal.
+    """
     relative, absolute = TOLERANCES.get(dtype, (0, 0))
     wide = np.complex128 if a.dtype.kind == "c" else np.float64 if a.dtype.kind == "f" else a.dtype
     x, y = a.astype(wide), b.astype(wide)

@@ -46,6 +46,7 @@ def _tangents(
     direction: Callable[[torch.Tensor], Any],
     process: Any = None,
 ) -> list[Any]:
+    """Call a function with random tangents, the same for both libraries, and return the tangents of its results."""
     generator = torch.Generator().manual_seed(1)
 
     def dual(value: Any) -> Any:

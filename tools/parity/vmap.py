@@ -138,6 +138,7 @@ def _batch(t: fb.Tensor, seed: int) -> list[fb.Tensor]:
 def _compared(
     call: Callable[..., Any], batches: list[list[fb.Tensor]], dim: int, chosen: tuple[int, ...], known: bool
 ) -> tuple[str, str] | None:
+    """Compare vmap with one call per element. Return the outcome's kind and a message, or None if incomparable."""
     try:
         with quiet():
             expected = [_call_one(call, elements) for elements in zip(*batches, strict=True)]

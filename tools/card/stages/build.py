@@ -38,6 +38,7 @@ def instruction_sets(flags: str) -> str:
 
 
 def steps(setting: Setting) -> list[Step]:
+    """Return the commands that build every package in a new environment and, if there is a GPU, compile its kernels."""
     flags = CPU_FLAGS.read_text() if CPU_FLAGS.exists() else ""
     programs = Path(__file__).parents[1] / "programs"
     environment = [sys.executable, str(programs / "make_environment.py"), str(setting.work / "venv")]

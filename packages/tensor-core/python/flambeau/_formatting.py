@@ -97,6 +97,7 @@ def format_tensor(tensor: Tensor, *, tensor_contents: str | None = None) -> str:
 
 
 def _suffixes(tensor: Tensor, options: PrintOptions) -> list[str]:
+    """Return the attributes to print after the elements. An attribute that the elements imply is left out."""
     suffixes = []
     if tensor.device.type != "cpu":
         suffixes.append(f"device='{tensor.device}'")
@@ -139,6 +140,7 @@ def _append_suffixes(text: str, suffixes: list[str], indent: int, linewidth: int
 
 
 def _content(tensor: Tensor, options: PrintOptions, indent: int) -> str:
+    """Return the elements as text, each padded to the same width. Large tensors show only the elements at the edges."""
     if tensor.is_meta or not tensor.numel():
         return "..." if tensor.is_meta else "[]"
     summarised = tensor.dim() > 0 and tensor.numel() > options.threshold

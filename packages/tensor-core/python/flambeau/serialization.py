@@ -259,6 +259,7 @@ def _stem(f: Any) -> str:
 
 
 def _open_to_write(obj: Any, f: str | os.PathLike[str] | IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    """Return a context with a file to write to. A path is replaced only when the context ends without an error."""
     if isinstance(f, str | os.PathLike):
         from ._serialization import atomic
 

@@ -134,6 +134,7 @@ class _Comparison:
         return next(filter(None, (self.difference(a, e, f"{path}[{i}]") for i, (a, e) in pairs)), None)
 
     def _of_values(self, actual: Any, expected: Any) -> str | None:
+        """Return the difference of two leaves (numbers, None or anything that converts to a tensor), or None."""
         if actual is expected is None:
             return None
         if (actual is None) != (expected is None):
@@ -187,6 +188,7 @@ class _Comparison:
         return None
 
     def _elements(self, actual: Tensor, expected: Tensor) -> str | None:
+        """Return a report of the elements that differ by more than the tolerances, or None."""
         exact = (0.0, 0.0)
         defaults = [_TOLERANCES.get(t.dtype, exact) for t in (actual, expected)]
         rtol = max(d[0] for d in defaults) if self.rtol is None else self.rtol

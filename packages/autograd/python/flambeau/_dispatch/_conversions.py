@@ -23,6 +23,7 @@ def converted(
     memory_format: Any = None,
     **options: Any,
 ) -> Tensor:
+    """Convert as ``Tensor.to`` does, with one ``_to_copy`` call, or return the input if nothing changes."""
     switches = []
     for value in args:
         if isinstance(value, bool):

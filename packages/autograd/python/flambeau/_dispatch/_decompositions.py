@@ -57,6 +57,7 @@ def _matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tenso
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply as ``matmul`` does, with the one of dot, mv, mm and bmm that fits the numbers of dimensions."""
     if a.dim() == 1 and b.dim() == 1:
         return flambeau.dot(a, b)
     if a.dim() == 2 and b.dim() == 1:

@@ -21,6 +21,7 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Tensor:
+    """Call ``convolution`` with a batch dimension and with one number per spatial dimension."""
     spatial = weight.dim() - 2
     single = input.dim() == weight.dim() - 1
     if isinstance(padding, str):
@@ -68,6 +69,7 @@ def _transposed_convolution(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Tensor:
+    """Call ``convolution`` with ``transposed=True``, a batch dimension, and one number per spatial dimension."""
     spatial = weight.dim() - 2
     strides, paddings, dilations = (_repeated(each, spatial) for each in (stride, padding, dilation))
     single = input.dim() == weight.dim() - 1

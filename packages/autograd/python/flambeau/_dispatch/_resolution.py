@@ -175,6 +175,10 @@ def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
 def _bind_schema(
     target: _Target, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[FunctionSchema, tuple[Any, ...], dict[str, Any]] | None:
+    """Return the first overload that accepts the call, with the arguments in its order, or None.
+
+    Overloads that take plain numbers are preferred to those for which a number is wrapped in a tensor.
+    """
     if kwargs.get("out", ...) is None:
         kwargs = {name: value for name, value in kwargs.items() if name != "out"}
     kwargs = _split_out(target.schemas, kwargs)

@@ -50,6 +50,8 @@ def _all(tensors: Sequence[Tensor], fn: Callable[..., Any]) -> list[Callable[[Te
     runs: dict[int, tuple[int, list[Tensor | None]]] = {}  # number of missing gradients, and the available gradients
 
     def hook(position: int) -> Callable[[Tensor | None], None]:
+        """Return the hook of one tensor. The last hook that is called in a backward pass calls ``fn``."""
+
         def receive(gradient: Tensor | None) -> None:
             run = _engine.current_run()
             with lock:

@@ -85,6 +85,7 @@ def grad_and_value(func: Callable[P, T], argnums: Argnums = 0, has_aux: bool = F
 def _grad_and_value(
     func: Callable[..., Any], argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, Any]:
+    """Return the gradients of the arguments ``argnums``, and the value, in a pair with the auxiliary result if any."""
     leaves, spec, args = choose("grad", args, argnums)
     outer = _set_grad_enabled(True)
     try:

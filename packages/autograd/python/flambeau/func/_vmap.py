@@ -139,6 +139,7 @@ class _LeafPlaceholder:
 
 
 def _checked_dim(where: str, dim: Any, leaf: Any) -> int | None:
+    """Return the batch dimension of an argument as a non-negative number, or None if it is shared by all calls."""
     if dim is None:
         return None
     if not isinstance(dim, int) or isinstance(dim, bool):

@@ -79,6 +79,7 @@ def _convolution(
     groups: int,
     output_mask: Sequence[bool],
 ) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the input, the weight and the bias; None for those that ``output_mask`` excludes."""
     higher = flambeau.is_grad_enabled()
     sources = [
         (x.view_as(x) if higher and x.requires_grad else x.detach().requires_grad_()) if wanted else x

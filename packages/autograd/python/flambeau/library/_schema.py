@@ -86,6 +86,7 @@ def _parameter(parameter: inspect.Parameter, kinds: dict[str, Any], mutates: Any
 
 
 def _kind(annotation: Any, name: str) -> str:
+    """Return the type in a schema, such as ``Tensor?`` or ``int[]``, for the annotation of the parameter ``name``."""
     if annotation in _NAMES:
         return _NAMES[annotation]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)

@@ -57,6 +57,7 @@ class Channel:
         return self._read(length), self._read_handle() if has_handle else None
 
     def _read(self, length: int) -> bytearray:
+        """Wait for the next ``length`` bytes and return them. Raises: EOFError if the socket was closed."""
         content = bytearray(length)
         rest = memoryview(content)
         if self._read_ahead:

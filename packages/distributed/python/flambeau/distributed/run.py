@@ -39,6 +39,7 @@ _OUTPUTS = {"0": (), "1": ("stdout",), "2": ("stderr",), "3": ("stdout", "stderr
 
 
 def _parser() -> argparse.ArgumentParser:
+    """Return the command line's parser, with the option names of torchrun."""
     parser = argparse.ArgumentParser(
         prog="python -m flambeau.distributed.run",
         description="Start several processes of a program, on one machine or several.",

@@ -78,6 +78,7 @@ class Distribution:
             self._validate_parameters()
 
     def _validate_parameters(self) -> None:
+        """Raise ValueError if a parameter violates its constraint in ``arg_constraints``."""
         try:
             constraints = self.arg_constraints
         except NotImplementedError:

@@ -160,6 +160,7 @@ class LowRankMultivariateNormal(Distribution):
 
 
 def _batch_shape(loc: Tensor, cov_factor: Tensor, cov_diag: Tensor) -> Size:
+    """Return the batch shape of the parameters. Raises: ValueError if their shapes do not match."""
     if loc.dim() < 1:
         raise ValueError(f"loc must be at least one-dimensional, got shape {list(loc.shape)}.")
     n = loc.shape[-1]

@@ -113,6 +113,7 @@ class MixtureSameFamily(Distribution):
 
 
 def _check(mixture: Any, component: Any) -> None:
+    """Raise ValueError if the components do not match the weights of the mixture in type, batch shape or number."""
     if not isinstance(mixture, Categorical):
         raise ValueError(
             f"The Mixture distribution needs to be an instance of Categorical, got {type(mixture).__name__}"

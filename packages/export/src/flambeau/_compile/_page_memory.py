@@ -41,6 +41,7 @@ class _MemoryChart:
         self._scale = HEIGHT / self._height
 
     def block(self, block: Block) -> str:
+        """Return the SVG rectangle of one block of memory: kernels in which it is in use, by its addresses."""
         kernel = self._profile.kernels[block.kernel]
         x, width = LEFT + block.kernel * self._step, (block.end - block.kernel + 1) * self._step
         height = block.operand.nbytes * self._scale

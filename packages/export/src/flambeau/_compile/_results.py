@@ -94,6 +94,7 @@ class _ResultBuilder:
         self._builds: dict[int, _Build] = {}
 
     def build(self, value: Any) -> _Build:
+        """Return a function that builds a copy of ``value`` from a run's results; add its tensors to ``outputs``."""
         if _varies(value):
             index = len(self.outputs)
             self.outputs.append(value)
@@ -125,6 +126,7 @@ class _ResultBuilder:
         return once
 
     def _container(self, value: Any) -> _Build | None:
+        """Return a function that builds a dictionary, list, tuple or set, or None if the value is no such container."""
         cls = type(value)
         if isinstance(value, dict) and cls in (dict, OrderedDict, defaultdict):
             items = [(key, self.build(item)) for key, item in value.items()]

@@ -78,6 +78,7 @@ def _is_internal_call(frame: types.FrameType | None) -> bool:
 
 
 def _is_pure(called: Any) -> bool:
+    """Return True if a call has no effect that a compiled program would have to repeat."""
     module = getattr(called, "__module__", None)
     owner = getattr(called, "__self__", None)
     if module is None and owner is not None and not isinstance(owner, types.ModuleType):

@@ -117,6 +117,10 @@ class ExportedModule(Module):
         return given
 
     def _check_sizes(self, name: str, sizes: list[Any], value: Any, symbols: dict[str, int]) -> None:
+        """Raise an error if a tensor's sizes do not match the program's.
+
+        ``symbols`` maps each symbolic size to its value in this call: the first size given for it, which is added here.
+        """
         if not isinstance(value, Tensor):
             raise TypeError(f"the program expects a tensor for {name}, got {type(value).__name__}")
         if value.dim() != len(sizes):
@@ -183,6 +187,7 @@ def read(file: IO[bytes], extra_files: dict[str, Any] | None) -> ExportedModule:
 
 
 def _tensors(archive: Archive) -> dict[str, Tensor]:
+    """Return the parameters, buffers and constants of an archive of any supported format version, by name."""
     found: dict[str, Tensor] = {}
     for name in (
         "data/weights/model.pt",

@@ -168,6 +168,7 @@ class _Writer:
         self.returned = ""
 
     def code(self) -> PythonCode:
+        """Return the source of ``forward`` for the graph, and the global variables that it uses."""
         for name, known in known_names().items():
             self.global_name(name, known.obj)
         done_after = last_uses(self.graph)

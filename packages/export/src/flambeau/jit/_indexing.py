@@ -28,6 +28,7 @@ def _get_item(trace: Trace, func: Any, **arguments: Any) -> Tensor:
 
 @rule("__setitem__")
 def _set_item(trace: Trace, func: Any, **arguments: Any) -> None:
+    """Perform and record an assignment to elements: a copy to a view, or ``index_put_`` if the key contains tensors."""
     tensor, key, value = arguments.values()
     view, indices = _apply_basic_key(trace, tensor, key)
     if not isinstance(value, Tensor | Number | bool | int | float | complex):

@@ -44,6 +44,7 @@ class Signature:
         """
 
         def form(value: Any) -> Any:
+            """Return the structure as a JSON value and append its leaves to ``found``."""
             if isinstance(value, accept):
                 found.append(value)
                 return len(found) - 1

@@ -281,6 +281,7 @@ class Trace(Recorder):
         return result
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Call an operator and record it, unless its results are arguments or contain no tensors."""
         result = run(func, args, kwargs)
         given = leaves([args, kwargs], Tensor)
         if not leaves(result, Tensor) or (any(result is t for t in given) and name != "contiguous"):

@@ -48,6 +48,7 @@ def exported(
     dimensions: Any,
     opset_version: int,
 ) -> ONNXProgram:
+    """Trace ``model`` for several sizes and return it as an ONNX program. The arguments are those of `export`."""
     names = _input_names(model, args, kwargs, input_names)
     tensors = leaves([args, kwargs], Tensor)
     wanted = Dimensions(dimensions, names, tensors, list(_parameter_of(model, args, kwargs)))
@@ -178,6 +179,7 @@ def _given_names(kind: str, wanted: Sequence[Name] | None, count: int) -> list[N
 
 
 def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outputs: list[Value], opset: int) -> Graph:
+    """Return the graph of the calls that the outputs need. Raises NotImplementedError if one has no converter."""
     parameters = dict(model.state_dict(keep_vars=True)) if isinstance(model, Module) else {}
     sources: dict[str, tuple[Name | Value, int]] = {**wanted.sources}
     sources |= {
@@ -263,6 +265,7 @@ def _model(
     output_names: Sequence[Name] | None,
     opset_version: int,
 ) -> Any:
+    """Return the ONNX model: the graph with its named inputs and outputs and the weights that it uses."""
     given = _given_names("output", output_names, len(outputs))
     chosen = [*given, *(f"output_{i}" if len(outputs) > 1 else "output" for i in range(len(given), len(outputs)))]
     _name_outputs(graph, outputs, chosen)

@@ -84,6 +84,7 @@ def _pooled(
     g: Graph, kind: str, input: Value, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool,
     **attributes: Any,
 ) -> Name:  # fmt: skip
+    """Add a pooling node (``kind`` is the ONNX operator). ONNX needs the end padding of ceil_mode explicitly."""
     spatial = int(g.operator[-2])
     images, alone = _add_batch(g, input, spatial)
     kernel, strides = _each(kernel_size, spatial), _each(stride or kernel_size, spatial)

@@ -127,6 +127,10 @@ class Trace(Recorder):
         return any(t.dtype == flambeau.bool and t.ndim for t in masks)
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
+        """Call an operator and record it, unless its results are arguments.
+
+        `Counts` chooses the sizes of results that depend on elements.
+        """
         result = _zeros_like_result(func, args, kwargs) if self._shapes_only and name in _COSTLY else None
         if result is None:
             result = func(*args, **kwargs)

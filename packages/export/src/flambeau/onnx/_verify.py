@@ -67,6 +67,7 @@ def _compare(program: ONNXProgram, model: Callable[..., Any], args: Any, kwargs:
 
 
 def _compare_elements(i: int, mine: Tensor, other: Tensor, inputs: str) -> None:
+    """Raise RuntimeError if output ``i`` of ONNX Runtime differs from the model's by more than rounding."""
     if not (mine.is_floating_point() or mine.is_complex()):
         if not flambeau.equal(mine, other.to(mine.dtype)):
             raise RuntimeError(f"output {i} has different elements in ONNX Runtime and in the model, for {inputs}")

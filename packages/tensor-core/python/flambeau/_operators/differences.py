@@ -51,6 +51,7 @@ def gradient(
 
 
 def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> list[float | Tensor]:
+    """Return, for each dimension, the distance between samples, or their coordinates in a 1-D tensor."""
     if spacing is None:
         spacing = 1.0
     values = list(spacing) if isinstance(spacing, (list, tuple)) else None
@@ -72,6 +73,7 @@ def _spacings(spacing: object, dims: list[int], input: Tensor, dim: object) -> l
 
 
 def _gradient_along(t: Tensor, dim: int, spacing: float | Tensor, edge_order: int) -> Tensor:
+    """Return the central differences along ``dim``, with one-sided differences of order ``edge_order`` at the ends."""
     n = t.size(dim)
     if n < edge_order + 1:
         raise RuntimeError(
@@ -100,6 +102,7 @@ def _even_differences(t: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tenso
 
 
 def _uneven_differences(t: Tensor, x: Tensor, edge_order: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the differences inside, at the first and at the last element, for samples at the coordinates ``x``."""
     h = x[1:] - x[:-1]
     a, b = h[:-1], h[1:]  # the distances to the left and to the right
     inside = -b / (a * (a + b)) * t[..., :-2] + (b - a) / (a * b) * t[..., 1:-1] + a / (b * (a + b)) * t[..., 2:]

@@ -43,6 +43,7 @@ def nanquantile(
 def _quantile(
     name: str, input: Tensor, q: Tensor | float, dim: int | None, keepdim: bool, interpolation: str
 ) -> Tensor:
+    """Return the quantiles along ``dim``, or of all elements if it is None, with the dimension of ``q`` first."""
     if input.dtype not in (_core.float32, _core.float64):
         raise RuntimeError(f"{name}() input tensor must be either float or double dtype, got {input.dtype}")
     q = _check_q(name, q, input)

@@ -75,6 +75,7 @@ def _check_lengths(lengths: Tensor, size: int) -> None:
 
 
 def _reduced(data: Tensor, reduce: str, lengths: Tensor, axis: int, initial: float | None) -> Tensor:
+    """Reduce each segment of ``data`` with one scatter_reduce call whose index is the number of the segment."""
     name, empty = _REDUCTIONS[reduce]
     # The index of an element's segment is the number of segments that end at or before the element.
     positions = _core.arange(data.size(axis)).expand(lengths.shape[:-1] + (data.size(axis),)).contiguous()

@@ -69,6 +69,7 @@ def _without_surrogates(name: str) -> str:
 
 
 def _encode(value: Any, path: tuple[Any, ...], tensors: dict[str, Tensor]) -> Any:
+    """Return a value as JSON and add its tensors to ``tensors``, by the path of keys and indices that leads to them."""
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
@@ -117,6 +118,7 @@ def _add_tensor(tensor: Tensor, path: tuple[Any, ...], tensors: dict[str, Tensor
 
 
 def _decode(node: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Return the value that `_encode` turned into ``node``."""
     if isinstance(node, list):
         return [_decode(item, tensors) for item in node]
     if not isinstance(node, dict):

@@ -219,6 +219,7 @@ def _collect(
     streams: Sequence[Stream | None] | None,
     comms: Sequence[Communicator] | None,
 ) -> None:
+    """Check the arguments and start a collective on the inputs' GPUs, on the given or else on the current streams."""
     if op not in range(5):
         raise ValueError(f"{collective}: op must be one of SUM, PROD, MAX, MIN and AVG, but got {op!r}")
     for name, given in (("outputs", outputs), ("streams", streams), ("comms", comms)):

@@ -123,6 +123,7 @@ def _fetch_pages(address: str) -> Iterator[Any]:
 
 
 def _fetch(wanted: _Reference, target: Path) -> None:
+    """Download a branch, tag or commit from GitHub and unpack it to ``target``, which is replaced."""
     with tempfile.TemporaryDirectory(dir=target.parent) as aside:
         archive, unpacked = Path(aside, "archive.zip"), Path(aside, "unpacked")
         address = f"{SITE}/{wanted.owner}/{wanted.name}/zipball"

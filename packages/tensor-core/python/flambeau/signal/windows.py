@@ -41,6 +41,7 @@ def _window(
     requires_grad: bool,
     shape: Callable[[Tensor, int], Tensor],
 ) -> Tensor:
+    """Check the options that all windows share, then create the window whose elements ``shape`` computes."""
     size = python_operator.index(size)
     if size < 0:
         raise ValueError(f"{name} requires non-negative window length, got M={size}")

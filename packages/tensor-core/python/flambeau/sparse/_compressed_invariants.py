@@ -59,6 +59,7 @@ def _check_strides(matrix: CompressedTensor) -> None:
 
 
 def _check_sizes(matrix: CompressedTensor) -> None:
+    """Raise RuntimeError if the shapes of the parts do not match the size of the tensor or each other."""
     (of_offsets, of_indices), size, batch_dims = matrix.part_names, list(matrix._size), matrix._batch_dims
     if len(size) != batch_dims + 2 + matrix.dense_dim():
         raise RuntimeError(

@@ -382,6 +382,7 @@ def resize_as_sparse_(tensor: Any, other: Any) -> SparseTensor:
 
 
 def _resize_as_compressed(tensor: Any, other: Any) -> SparseTensor:
+    """Give ``tensor`` the size and the indices of ``other``. If they change, all values become 0."""
     for name, value in (("self", tensor), ("src", other)):
         if not isinstance(value, CompressedTensor):
             raise RuntimeError(

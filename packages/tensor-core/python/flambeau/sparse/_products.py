@@ -65,6 +65,7 @@ def pattern_of(matrix: SparseTensor) -> Pattern:
 
 
 def _find_pattern(matrix: Any) -> Pattern:
+    """Return the pattern of a matrix. Matrices that are sorted by row or by column need no sort here."""
     indices = matrix._element_indices()
     *batch, height, width = matrix._size[: indices.shape[0]]
     row, column = indices[-2].contiguous(), indices[-1].contiguous()

@@ -93,6 +93,7 @@ def permute(tensor: Any, *axes: Any, dims: Any = None) -> SparseTensor:
 
 
 def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
+    """Return a COO tensor with permuted dimensions. It stays coalesced only if no sparse dimension moves."""
     count = tensor.sparse_dim()
     if any(dim >= count for dim in order[:count]):
         raise RuntimeError(

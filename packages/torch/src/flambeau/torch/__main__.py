@@ -71,6 +71,7 @@ def _print_report() -> None:
 
 
 def main() -> None:
+    """Run a program with flambeau as ``torch``. If it fails for lack of a Tensor attribute, record the name."""
     own, program = _split(sys.argv[1:])
     parser = _parser()
     arguments = parser.parse_args(own)

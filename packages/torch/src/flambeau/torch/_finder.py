@@ -181,6 +181,7 @@ class _Loader(importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
+        """Complete a module after its import: restore its spec and let it name the attributes that flambeau lacks."""
         spec = module.__spec__
         if spec is not None:
             _keep_function(spec.name)

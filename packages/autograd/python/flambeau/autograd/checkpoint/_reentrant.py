@@ -36,6 +36,7 @@ class _Reentrant(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> tuple[Tensor | None, ...]:
+        """Run the function again with autograd and the same random numbers, then propagate the gradients."""
         if not is_checkpoint_valid():
             raise RuntimeError(SELECTIVE)
         given = zip(ctx.saved_tensors, ctx.others, strict=True)

@@ -35,6 +35,7 @@ def check_same_parameters(named: Sequence[tuple[str, Tensor]], group: ProcessGro
 
 
 def _compare(first: int, expected: Described, rank: int, found: Described) -> None:
+    """Raise RuntimeError if the parameters of ``rank`` do not match those of the process ``first``."""
     if len(found) != len(expected):
         names = sorted({name for name, *_ in found} ^ {name for name, *_ in expected})
         raise RuntimeError(

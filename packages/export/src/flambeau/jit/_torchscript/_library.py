@@ -127,6 +127,7 @@ class _ClassBody:
             self._read(statement)
 
     def _read(self, statement: ast.stmt) -> None:
+        """Store the declaration of a statement in the list or dictionary of its kind."""
         match statement:
             case ast.FunctionDef(name=name):
                 self.methods[name] = statement

@@ -111,6 +111,7 @@ def _older_division(divide: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _of_tensors(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an operator that accepts dtypes, layouts and memory formats as numbers, as in TorchScript code."""
     positions = _POSITIONS.get(name, ())
 
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -66,6 +66,7 @@ class _Machine(interpreter.Machine):
         self._library = library
 
     def named(self, module: str, name: str) -> Any:
+        """Return the object that a pickle names: a class of the archive's code, or one that every pickle may use."""
         if module.partition(".")[0] == "__torch__":
             full = f"{module}.{name}"
             found = None if self._library is None else self._library.found.get(full)

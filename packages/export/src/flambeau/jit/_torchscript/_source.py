@@ -112,6 +112,7 @@ class Translator:
         return ast.copy_location(made, node)
 
     def _translate_statement(self, node: ast.stmt) -> ast.stmt:
+        """Return the Python statement for a TorchScript statement. Raises an error if TorchScript lacks it."""
         match node:
             case ast.Assign(targets=[ast.Attribute(value=owner, attr=name)], value=value):
                 self._local(node, name)
@@ -159,6 +160,7 @@ class Translator:
         return [self._value(node) for node in nodes]
 
     def _translate_expression(self, node: ast.expr) -> ast.expr:
+        """Return the Python expression for a TorchScript expression. Raises an error if TorchScript lacks it."""
         match node:
             case ast.Constant(value=None | bool() | int() | float() | complex() | str() as value):
                 return ast.Constant(value)
@@ -194,6 +196,7 @@ class Translator:
         return self._helper(GET_ATTRIBUTE, self._value(node.value), ast.Constant(self._local(node, node.attr)))
 
     def _call(self, node: ast.Call) -> ast.expr:
+        """Return the call for a builtin, a known function or class, a method, or a value that is callable."""
         args = list(node.args)
         keywords = [ast.keyword(self._local(node, k.arg or "__"), self._value(k.value)) for k in node.keywords]
         if any(isinstance(arg, ast.Starred) for arg in args) or any(k.arg is None for k in node.keywords):
@@ -254,6 +257,7 @@ def type_of(node: ast.expr, known: Callable[[str], Any]) -> Any:
 
 
 def _types() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the types that need no arguments and the generic types of ``typing``, by their names in TorchScript."""
     import typing
 
     import flambeau

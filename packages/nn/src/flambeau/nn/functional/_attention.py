@@ -253,6 +253,7 @@ def _check_sizes(
 
 
 def _check_masks(mask: Tensor | None, padding: Tensor | None, length: int, sources: int, batch: int) -> None:
+    """Raise an error if a mask does not fit the queries and keys. Warn if the dtypes of the masks differ."""
     if mask is not None and tuple(mask.shape[-2:]) != (length, sources):
         raise RuntimeError(
             f"The shape of the {mask.ndim}D attn_mask is {list(mask.shape)}, but should "

@@ -58,6 +58,7 @@ def grouped_mm(
 
 
 def _check(mat_a: Tensor, mat_b: Tensor, offs: Tensor | None, bias: Tensor | None, out_dtype: dtype | None) -> None:
+    """Raise RuntimeError for dtypes, shapes or offsets that grouped_mm does not accept, with PyTorch's messages."""
     shapes = f"{list(mat_a.shape)} and {list(mat_b.shape)}"
     for name, matrix in (("mat_a", mat_a), ("mat_b", mat_b)):
         if matrix.dtype not in _FLOATS:

@@ -284,6 +284,7 @@ def _fractional(
     output_ratio: float | Sequence[float] | None,
     samples: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
+    """Return the pooled tensor and the indices of the maxima, for 2 or 3 spatial dimensions."""
     name = f"fractional_max_pool{dims}d"
     if (output_size is None) == (output_ratio is None):
         raise ValueError(

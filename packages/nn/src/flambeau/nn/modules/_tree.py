@@ -319,6 +319,7 @@ class Tree:
         recurse: bool = True,
         remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Any]]:
+        """Yield the path and value of each member that ``get_members_fn`` returns for a module, without None."""
         seen: set[int] = set()
         this = cast("Module", self)
         deep = recurse and this._modules

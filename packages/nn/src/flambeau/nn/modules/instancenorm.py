@@ -55,6 +55,7 @@ class _InstanceNorm(_NormBase):
         unexpected_keys: list[str],
         error_msgs: list[str],
     ) -> None:
+        """Load as other modules do, but reject running statistics in old files if this layer has none."""
         keys = [prefix + name for name in ("running_mean", "running_var") if prefix + name in state_dict]
         if local_metadata.get("version") is None and not self.track_running_stats and keys:
             names = " and ".join(f'"{key}"' for key in keys)

@@ -178,6 +178,7 @@ def _property(name: str) -> property:
 
 
 def _parametrized_class(module: Module) -> type[Module]:
+    """Return a subclass for one module, to which properties are added that compute the parametrized tensors."""
     base = type(module)
 
     def forbid_pickling(self: Module) -> NoReturn:

@@ -159,6 +159,7 @@ def pack_padded_sequence(
 
 
 def _check_lengths(lengths: list[int], steps: Tensor) -> None:
+    """Raise RuntimeError unless there is one length per sample, at least 1 and in decreasing order."""
     if len(lengths) != steps.shape[1]:
         raise RuntimeError(
             f"Expected `len(lengths)` to be equal to batch_size, but got {len(lengths)} (batch_size={steps.shape[1]})"

@@ -227,6 +227,8 @@ class MobileNetV3(nn.Module):
 def _v3(
     size: str, width_mult: float = 1.0, reduced_tail: bool = False, dilated: bool = False, **options: Any
 ) -> MobileNetV3:
+    """Build MobileNetV3 from the table of its blocks, with scaled widths."""
+
     def channels(count: int) -> int:
         return make_divisible(count * width_mult, 8)
 

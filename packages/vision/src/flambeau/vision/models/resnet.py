@@ -171,6 +171,7 @@ class ResNet(nn.Module):
     def _make_layer(
         self, block: type[BasicBlock | Bottleneck], planes: int, blocks: int, stride: int = 1, dilate: bool = False
     ) -> nn.Sequential:
+        """Return a stage. The stride is that of its first block; ``dilate`` turns it into the others' dilation."""
         before = self.dilation
         if dilate:
             self.dilation *= stride

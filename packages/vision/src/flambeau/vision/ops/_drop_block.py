@@ -10,6 +10,7 @@ from flambeau.nn._leaf_functions import wrap
 def _drop_blocks(
     input: fb.Tensor, p: float, block_size: int, inplace: bool, eps: float, training: bool, dimensions: int
 ) -> fb.Tensor:
+    """Set random blocks of each channel to 0 and scale the rest. ``p`` is the expected fraction of zeros."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"drop probability has to be between 0 and 1, but got {p}.")
     if input.ndim != dimensions + 2:

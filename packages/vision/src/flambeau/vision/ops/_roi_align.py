@@ -92,6 +92,7 @@ def _roi_align(
     sampling_ratio: int,
     aligned: bool,
 ) -> fb.Tensor:
+    """Average samples in each bin of each box. Boxes with the same number of samples per bin are read together."""
     check_numbers(input, rois)
     height, width = pooled_height, pooled_width
     result = input.new_zeros((len(rois), input.shape[1], height, width))

@@ -52,6 +52,7 @@ def pil_to_tensor(pic: Image.Image) -> fb.Tensor:
 
 
 def _as_array(pic: Any) -> np.ndarray:
+    """Return the elements of a PIL image or an array. Raises: TypeError with the remedy for other objects."""
     if isinstance(pic, Image.Image):
         bands = _BANDS.get(pic.mode)
         if bands is not None and pic.width and pic.height:

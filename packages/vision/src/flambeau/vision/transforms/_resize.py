@@ -101,6 +101,7 @@ def resize_image(
 def _resize_planes(
     planes: fb.Tensor, size: tuple[int, int], mode: InterpolationMode, antialias: bool, in_bytes: bool
 ) -> fb.Tensor:
+    """Resize planes, uint8 planes without a conversion to float if ``in_bytes`` or if the mode selects pixels."""
     if tuple(planes.shape[-2:]) == size:
         return planes
     if mode not in _OPERATORS:

@@ -406,6 +406,8 @@ def _sample(
 
 
 def _read(batch: fb.Tensor, points: fb.Tensor, mode: str, fill: Any) -> fb.Tensor:
+    """Sample images at points in [-1, 1]. Outside the image, mix in ``fill`` as grid_sample mixes in 0."""
+
     def read(image: fb.Tensor) -> fb.Tensor:
         return nn.functional.grid_sample(image, points, mode=mode, padding_mode="zeros", align_corners=False)
 

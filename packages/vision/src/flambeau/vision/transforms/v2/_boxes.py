@@ -344,6 +344,7 @@ class RandomIoUCrop(Transform):
             )
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw minimum IoUs and regions until a region fits a box, or until the full image is drawn."""
         boxes = _boxes_in(flat_inputs)
         corners = corners_of(boxes).double()
         size = height_and_width(next(value for value in flat_inputs if kind_of(value) in (None, "image")))

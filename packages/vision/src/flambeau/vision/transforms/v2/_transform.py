@@ -77,6 +77,7 @@ def transform_images(
     takes = _choice(inputs, maps_plane) if chosen is None else chosen
 
     def apply(value: Any) -> Any:
+        """Transform the chosen values of a nested structure, each with the random state of the first one."""
         if isinstance(value, Mapping):
             return type(value)({key: apply(item) for key, item in value.items()})  # type: ignore[call-arg]
         if isinstance(value, tuple) and hasattr(value, "_fields"):
