@@ -31,13 +31,13 @@ def by_model(comparisons: Sequence[Comparison], suffix: str = "") -> dict[tuple[
     The suffix of a workload's name selects the measurement, such as the first call. Without a suffix, the measurement
     is the time of later calls.
     """
-    found: dict[tuple[str, str], Row] = {}
+    models: dict[tuple[str, str], Row] = {}
     for row in comparisons:
         name = row.workload.name
         own = next((end for end in (FIRST_CALL, OTHER_SIZE, MEMORY) if name.endswith(end)), "")
         if own == suffix:
-            found.setdefault((row.workload.group, name.removesuffix(own)), {})[row.baseline] = row
-    return found
+            models.setdefault((row.workload.group, name.removesuffix(own)), {})[row.baseline] = row
+    return models
 
 
 def table(comparisons: Sequence[Comparison]) -> str:

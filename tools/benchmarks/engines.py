@@ -43,15 +43,15 @@ def sides(subject: Side, baseline: Side, torch_compile: bool) -> tuple[Side, dic
 
 def usable(baselines: Mapping[str, Side], settings: Settings) -> tuple[dict[str, Side], dict[str, Any]]:
     """Return the baselines that can be run, and their descriptions. Print the names of other baselines to stderr."""
-    found: dict[str, Side] = {}
+    engines: dict[str, Side] = {}
     descriptions: dict[str, Any] = {}
     for name, side in baselines.items():
         try:
             descriptions[name] = describe(side, settings)
-            found[name] = side
+            engines[name] = side
         except UnusableLibraryError as error:
             print(f"not compared with {name}: {error}", file=sys.stderr)
-    return found, descriptions
+    return engines, descriptions
 
 
 @contextmanager

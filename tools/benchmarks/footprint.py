@@ -85,7 +85,7 @@ def _canonical(name: str) -> str:
 
 def _roots(name: str) -> list[str]:
     """Return ``[name]`` if this distribution is installed, otherwise the installed distributions ``name-...``."""
-    installed = {_canonical(found.name) for found in metadata.distributions()}
+    installed = {_canonical(distribution.name) for distribution in metadata.distributions()}
     roots = [name] if name in installed else sorted(other for other in installed if other.startswith(f"{name}-"))
     if not roots:
         raise metadata.PackageNotFoundError(name)

@@ -55,13 +55,13 @@ def _measure(
     missing = {id(row) for row in rows if row.missing is not None}
     sides: tuple[tuple[str | None, Side], ...] = ((None, subject), *baselines.items())
     for name, side in sides:
-        own: dict[str, list[Comparison]] = {}
+        by_workload: dict[str, list[Comparison]] = {}
         for row in rows:
             if name in (None, row.baseline):
-                own.setdefault(row.workload.key, []).append(row)
-        present = [key for key, found in own.items() if not missing.issuperset(map(id, found))]
+                by_workload.setdefault(row.workload.key, []).append(row)
+        present = [key for key, found in by_workload.items() if not missing.issuperset(map(id, found))]
         for reading in readings(side, settings, present) if present else ():
-            found = own[reading["key"]]
+            found = by_workload[reading["key"]]
             if "missing" in reading:
                 for row in found:
                     row.missing = row.missing or f"{side.label}: {reading['missing']}"
@@ -71,7 +71,7 @@ def _measure(
             else:
                 _add(found[0], reading["value"], reading["fingerprint"], marks.get(reading["key"]))
             progress(f"{side.label}, {reading['key']}")
-        for _ in range(len(own) - len(present)):
+        for _ in range(len(by_workload) - len(present)):
             progress(side.label)
 
 

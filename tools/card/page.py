@@ -16,9 +16,9 @@ OUTPUT_LINES = 15  # number of lines that the page shows of the output of a fail
 
 def write(output: Path) -> Path:
     """Write the page of all results in a folder and return its path."""
-    found = [(stage, results.read(output, stage.name)) for stage in STAGES.values()]
-    lines = ["# Verification of flambeau's CUDA backend", "", *summary(found)]
-    for stage, result in found:
+    results_of_stages = [(stage, results.read(output, stage.name)) for stage in STAGES.values()]
+    lines = ["# Verification of flambeau's CUDA backend", "", *summary(results_of_stages)]
+    for stage, result in results_of_stages:
         if result is not None:
             lines += ["", f"## {stage.title}", "", *section(stage, result)]
     output.mkdir(parents=True, exist_ok=True)

@@ -46,7 +46,7 @@ def steps_to_run(stage: Stage, steps: Sequence[Step], outcomes: Mapping[str, Out
 
 def status_of(names: Iterable[str], steps: Mapping[str, Outcome]) -> str:
     """Return the status of a stage from the statuses of its steps."""
-    found = [steps[name]["status"] if name in steps else CUT_OFF for name in names]
-    if not found:
+    statuses = [steps[name]["status"] if name in steps else CUT_OFF for name in names]
+    if not statuses:
         return UNAVAILABLE
-    return next((status for status in (CUT_OFF, FAILED, PASSED) if status in found), UNAVAILABLE)
+    return next((status for status in (CUT_OFF, FAILED, PASSED) if status in statuses), UNAVAILABLE)

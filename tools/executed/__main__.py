@@ -28,9 +28,9 @@ def find_unrun_tests(record: Record, files: list[str]) -> dict[str, str]:
     """Return the tests that ran in no session, with the reason why each test was last skipped."""
     skipped = {test: reason for test, reason in record.items() if reason is not None}
     collected = {test.partition("::")[0] for test, reason in record.items() if "::" in test}
-    found = {test: reason for test, reason in skipped.items() if "::" in test or test not in collected}
-    missing = {path: "no session collects it" for path in files if path not in collected and path not in found}
-    return found | missing
+    never_ran = {test: reason for test, reason in skipped.items() if "::" in test or test not in collected}
+    missing = {path: "no session collects it" for path in files if path not in collected and path not in never_ran}
+    return never_ran | missing
 
 
 def matches(test: str, pattern: str) -> bool:

@@ -81,7 +81,7 @@ class Attack:
 
         After a failure, a new process continues with the next target.
         """
-        found = []
+        reports = []
         with tempfile.TemporaryDirectory() as folder:
             while share and time.monotonic() < self.end:
                 what = self.process(share, Path(folder))
@@ -94,10 +94,10 @@ class Attack:
                     + "".join(f" --{key} '{value}'" for key, value in call.items())
                     for call in calls  # one for each thread
                 ]
-                found.append("\n".join([f"{name}: {what}", *commands]))
-                print(found[-1], flush=True)
+                reports.append("\n".join([f"{name}: {what}", *commands]))
+                print(reports[-1], flush=True)
                 share = share[share.index(name) + 1 :]
-        return found
+        return reports
 
 
 def main() -> int:

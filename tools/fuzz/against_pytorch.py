@@ -45,7 +45,7 @@ def outcomes(python: str, library: str, name: str, o: argparse.Namespace) -> dic
             print(f"{library}: {name} {at}: {ended}", flush=True)
             first = at + 1
         lines = file.read_text().splitlines() if file.exists() else []
-    return {found["number"]: found for found in map(json.loads, lines)}
+    return {outcome["number"]: outcome for outcome in map(json.loads, lines)}
 
 
 def describe_difference(ours: Any, theirs: Any) -> str | None:
@@ -90,12 +90,12 @@ def main() -> int:
         if o.only and o.only not in name:
             continue
         ours, theirs = outcomes(sys.executable, "flambeau", name, o), outcomes(o.pytorch, "torch", name, o)
-        found = collections.defaultdict(list)
+        differing_calls = collections.defaultdict(list)
         for number in ours.keys() & theirs.keys():
             compared += 1
             for kind, how in differences(ours[number], theirs[number]):
-                found[kind].append(f"    {number}: {'; '.join(ours[number]['call'])}: {how}")
-        for kind, examples in sorted(found.items()):
+                differing_calls[kind].append(f"    {number}: {'; '.join(ours[number]['call'])}: {how}")
+        for kind, examples in sorted(differing_calls.items()):
             differing += len(examples)
             print(f"{name}: {kind} ({len(examples)})", *examples[: o.show], sep="\n", flush=True)
     print(f"{compared} calls compared, {differing} differ")

@@ -52,8 +52,8 @@ def summary(cells: list[Cell], kinds: Sequence[str] = (*KINDS, *FURTHER_KINDS)) 
     """Return the numbers of passing cells for each kind and in total."""
     lines = []
     for kind in (*kinds, "all"):
-        own = [c for c in cells if kind in (c.kind, "all")]
-        if own:
-            passed = sum(not c.failures for c in own)
-            lines.append(f"{kind:10} {passed:6} of {len(own):6}  {100 * passed / len(own):6.2f} %")
+        of_kind = [c for c in cells if kind in (c.kind, "all")]
+        if of_kind:
+            passed = sum(not c.failures for c in of_kind)
+            lines.append(f"{kind:10} {passed:6} of {len(of_kind):6}  {100 * passed / len(of_kind):6.2f} %")
     return "\n".join(lines)

@@ -28,7 +28,7 @@ def _is_public_schema(schema: str, names: set[str]) -> bool:
 def lines(names: set[str]) -> list[str]:
     """Return the schemas of the dispatcher's operators with these names and of their derivatives, sorted."""
     torch: Any = importlib.import_module("torch")
-    found = []
+    texts = []
     for each in torch._C._jit_get_all_schemas():
         qualified = each.name + (f".{each.overload_name}" if each.overload_name else "")
         if not each.name.startswith("aten::") or not torch._C._dispatch_has_kernel(qualified):
@@ -36,8 +36,8 @@ def lines(names: set[str]) -> list[str]:
         text = str(each).removeprefix("aten::").removesuffix(USUAL_RESULT)
         if _is_public_schema(text, names):
             composite = torch._C._dispatch_has_kernel_for_dispatch_key(qualified, "CompositeImplicitAutograd")
-            found.append((COMPOSITE if composite else "") + text)
-    return sorted(found, key=lambda line: line.lstrip(COMPOSITE))
+            texts.append((COMPOSITE if composite else "") + text)
+    return sorted(texts, key=lambda line: line.lstrip(COMPOSITE))
 
 
 def main() -> None:

@@ -20,23 +20,23 @@ NATIVE = frozenset({"Tensor"})  # C++ classes, whose docstrings are in C++
 @cache
 def modules() -> dict[str, ast.Module]:
     """Return the modules of the packages by their dotted names."""
-    found = {}
+    trees = {}
     for top in sorted([*ROOT.glob("packages/*/src"), *ROOT.glob("packages/*/python")]):
         for path in sorted(top.rglob("*.py")):
             name = ".".join(path.relative_to(top).with_suffix("").parts).removesuffix(".__init__")
-            found[name] = ast.parse(path.read_text(encoding="utf-8"))
-    return found
+            trees[name] = ast.parse(path.read_text(encoding="utf-8"))
+    return trees
 
 
 @cache
 def classes() -> dict[str, list[ast.ClassDef]]:
     """Return a dictionary from names to the classes of the packages with this name."""
-    found: dict[str, list[ast.ClassDef]] = {}
+    by_name: dict[str, list[ast.ClassDef]] = {}
     for tree in modules().values():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
-                found.setdefault(node.name, []).append(node)
-    return found
+                by_name.setdefault(node.name, []).append(node)
+    return by_name
 
 
 def is_private(name: str) -> bool:
@@ -46,12 +46,12 @@ def is_private(name: str) -> bool:
 
 def public_names() -> dict[str, set[str]]:
     """Return the public functions and classes of each module, including objects that a public module imports."""
-    found = {name: set(_listed(tree)) for name, tree in modules().items() if not is_private(name)}
+    names = {name: set(_listed(tree)) for name, tree in modules().items() if not is_private(name)}
     for name, tree in modules().items():
         for node in tree.body if not is_private(name) else ():
             if isinstance(node, ast.ImportFrom):
-                _add_imported(found, name, node)
-    return found
+                _add_imported(names, name, node)
+    return names
 
 
 def _add_imported(found: dict[str, set[str]], importer: str, node: ast.ImportFrom) -> None:
@@ -93,7 +93,7 @@ def undocumented() -> Iterator[str]:
     for name, public in sorted(public_names().items()):
         for node in modules()[name].body:
             if isinstance(node, Function | ast.ClassDef) and node.name in public:
-                yield from (f"{name}.{found}: no docstring" for found in _undocumented(node))
+                yield from (f"{name}.{member}: no docstring" for member in _undocumented(node))
 
 
 def _undocumented(node: Function | ast.ClassDef) -> Iterator[str]:

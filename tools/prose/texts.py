@@ -24,12 +24,12 @@ def texts(path: Path) -> Iterator[Text]:
         return
     source = path.read_text(encoding="utf-8")
     if path.suffix in PYTHON:
-        found = [*_python_strings(source), *_python_comments(source)]
+        passages = [*_python_strings(source), *_python_comments(source)]
     elif path.suffix in C_LIKE:
-        found = list(_cpp_texts(source))
+        passages = list(_cpp_texts(source))
     else:
-        found = list(_paragraphs(source))
-    for line, text in found:
+        passages = list(_paragraphs(source))
+    for line, text in passages:
         yield line, QUOTED.sub(lambda code: "`" + "\n" * code[0].count("\n") + "`", text)
 
 

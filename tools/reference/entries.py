@@ -77,8 +77,8 @@ def forms(full: str, name: str) -> str:
     """Return a sentence with the method forms of an operator in the module ``flambeau``, or an empty string."""
     if full != f"flambeau.{name}":
         return ""
-    found = [f"`flambeau.Tensor.{each}`" for each in (name, f"{name}_") if hasattr(flambeau.Tensor, each)]
-    return f"Method forms: {', '.join(found)}." if found else ""
+    methods = [f"`flambeau.Tensor.{each}`" for each in (name, f"{name}_") if hasattr(flambeau.Tensor, each)]
+    return f"Method forms: {', '.join(methods)}." if methods else ""
 
 
 def bases(value: type) -> str:

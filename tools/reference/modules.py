@@ -31,7 +31,7 @@ def namespaces() -> list[Namespace]:
     ``flambeau.nn.modules.conv.Conv2d``.
     """
     homes: dict[int, str] = {}
-    found = []
+    result = []
     for name in sorted(module_names(), key=lambda name: (name.count("."), name)):
         namespace = Namespace(name, load(name))
         for attribute, value in public(namespace.module, homes):
@@ -42,8 +42,8 @@ def namespaces() -> list[Namespace]:
             else:
                 namespace.aliases[attribute] = home
         if any(not is_constant(value) for value in namespace.own.values()) or name == "flambeau":
-            found.append(namespace)
-    return sorted(found, key=lambda namespace: namespace.name)
+            result.append(namespace)
+    return sorted(result, key=lambda namespace: namespace.name)
 
 
 def module_names() -> Iterator[str]:
@@ -75,10 +75,10 @@ def public(module: ModuleType, homes: dict[int, str]) -> Iterator[tuple[str, Any
         for name in (declared or dir(module))
         if not name.startswith("_") and not isinstance(value := getattr(module, name, None), ModuleType)
     }
-    own = {name: value for name, value in values.items() if declared or is_package or belongs_to(value, module)}
-    if declared is None and not is_package and any(is_documented(value, homes) for value in own.values()):
+    members = {name: value for name, value in values.items() if declared or is_package or belongs_to(value, module)}
+    if declared is None and not is_package and any(is_documented(value, homes) for value in members.values()):
         return
-    for name, value in sorted(own.items()):
+    for name, value in sorted(members.items()):
         if not (is_constant(value) and declared is None and not is_package) and is_ours(value):
             yield name, value
 

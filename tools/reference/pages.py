@@ -30,19 +30,19 @@ class Page:
 
 def pages() -> list[Page]:
     """Return the pages of all public modules, and of the tensor's attributes and methods."""
-    found = []
+    result = []
     for namespace in namespaces():
         listed = list(entries(namespace))
         tensor = next((each for each in listed if each.name == "flambeau.Tensor"), None)
         if tensor is not None:
             listed.remove(tensor)
-        found.append(module_page(namespace.name, introduction(namespace), listed))
+        result.append(module_page(namespace.name, introduction(namespace), listed))
         if tensor is not None:
             alone = Entry("class", tensor.name, tensor.signature, tensor.text, tensor.source)
             page = module_page(tensor.name, "", tensor.members)
             page.entries.insert(0, alone)
-            found.append(page)
-    return found
+            result.append(page)
+    return result
 
 
 def introduction(namespace: Namespace) -> str:

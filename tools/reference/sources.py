@@ -54,24 +54,24 @@ def repository_path(file: str) -> str | None:
 @functools.cache
 def class_lines(path: str) -> dict[str, int]:
     """Return a dictionary from the qualified names of the classes in a Python file to their line numbers."""
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
 
     def visit(node: ast.AST, prefix: str) -> None:
         for child in ast.iter_child_nodes(node):
             inner = prefix
             if isinstance(child, ast.ClassDef):
-                found.setdefault(f"{prefix}{child.name}", child.lineno)
+                lines.setdefault(f"{prefix}{child.name}", child.lineno)
                 inner = f"{prefix}{child.name}."
             visit(child, inner)
 
     visit(ast.parse((ROOT / path).read_text(encoding="utf-8")), "")
-    return found
+    return lines
 
 
 @functools.cache
 def operators() -> dict[str, str]:
     """Return the locations of the operators and tensor attributes by name."""
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     core = ROOT / "packages/tensor-core"
     for name, place in (
         *matches(core.glob("include/flambeau/**/*.def"), ROW),
@@ -81,8 +81,8 @@ def operators() -> dict[str, str]:
         *matches((core / "bindings/tensor").glob("*.cpp"), ATTRIBUTE),
         *python_operators(),
     ):
-        found.setdefault(name, place)
-    return found
+        places.setdefault(name, place)
+    return places
 
 
 def matches(files: Iterator[Path], pattern: re.Pattern[str]) -> Iterator[tuple[str, str]]:

@@ -54,12 +54,12 @@ def changelog_version() -> str:
 
 def wheels_for_host(packages: Iterable[str], output: Path) -> list[Path]:
     """Return one wheel of each package. If the package contains compiled code, it is for this Python and machine."""
-    found = []
+    wheels = []
     for package in packages:
         tags = f"{PYTHON_TAGS}-manylinux*_{platform.machine()}" if is_native(package) else "py3-none-any"
         (wheel,) = output.glob(f"{distribution(package)}-*-{tags}.whl")
-        found.append(wheel)
-    return found
+        wheels.append(wheel)
+    return wheels
 
 
 def try_in_new_environment(wheels: Sequence[Path]) -> None:

@@ -74,12 +74,12 @@ def name_of(symbol: bytes) -> str:
 
 def libraries(wheel: Path) -> dict[str, Library]:
     """Return the shared libraries in a wheel by name."""
-    found = {}
+    by_name = {}
     with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
         for name in archive.namelist():
             if name.endswith((".so", ".dylib")):
-                found[name] = read_library(Path(archive.extract(name, folder)))
-    return found
+                by_name[name] = read_library(Path(archive.extract(name, folder)))
+    return by_name
 
 
 def check_wheel(wheel: Path) -> None:
@@ -90,9 +90,9 @@ def check_wheel(wheel: Path) -> None:
             wrong.append(f"needs macOS {library.system[0]}.{library.system[1]}")
         if not library.is_signed:
             wrong.append("has no signature")
-        own = [each for each in library.needed if not each.startswith(("/usr/lib/", "@rpath/libflambeau"))]
-        if own:
-            wrong.append(f"loads {', '.join(own)}")
+        foreign = [each for each in library.needed if not each.startswith(("/usr/lib/", "@rpath/libflambeau"))]
+        if foreign:
+            wrong.append(f"loads {', '.join(foreign)}")
         if unknown := [each for each in library.looked_up if not each.startswith(("Py", "_Py"))]:
             wrong.append(f"uses functions of no library: {', '.join(unknown)}")
         if wrong:

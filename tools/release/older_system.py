@@ -129,15 +129,15 @@ def read_dynamic_symbols(library: Path) -> str:
 
 def symbols(library: Path) -> Iterator[Symbol]:
     """Yield the symbols of a library in the newest versions that the older system has."""
-    found: dict[str, Symbol] = {}
+    newest: dict[str, Symbol] = {}
     for line in read_dynamic_symbols(library).splitlines():
         match = re.match(r"\s*\d+: \S+\s+(\S+) (\w+)\s+\w+\s+DEFAULT\s+(?!UND)\w+ ([^@\s]+)@@?(\S+)$", line)
         if match is None or not is_older(match[4]) or match[3] == match[4]:
             continue
         symbol = Symbol(match[3], match[4], match[2], int(match[1], 0))
-        if symbol.name not in found or order(symbol.version) > order(found[symbol.name].version):
-            found[symbol.name] = symbol
-    yield from found.values()
+        if symbol.name not in newest or order(symbol.version) > order(newest[symbol.name].version):
+            newest[symbol.name] = symbol
+    yield from newest.values()
 
 
 def order(version: str) -> list[int]:

@@ -86,11 +86,11 @@ class Linux(Target):
 
     def settings(self) -> dict[str, str]:
         """Return CMake variables of the builds."""
-        found = {"CMAKE_SHARED_LINKER_FLAGS": self.flags, "CMAKE_MODULE_LINKER_FLAGS": self.flags}
+        options = {"CMAKE_SHARED_LINKER_FLAGS": self.flags, "CMAKE_MODULE_LINKER_FLAGS": self.flags}
         if self.is_host:
-            return found
+            return options
         return {
-            **found,
+            **options,
             "CMAKE_SYSTEM_NAME": "Linux",
             "CMAKE_SYSTEM_PROCESSOR": self.machine,
             "CMAKE_CXX_COMPILER": self.compiler.command,

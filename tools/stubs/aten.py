@@ -156,7 +156,7 @@ def parameters(entry: dict[str, Any]) -> tuple[list[Parameter], list[str]] | Non
     given = list(zip(arguments.args, [*missing, *arguments.defaults], strict=True))
     given += [(arguments.vararg, None)] if arguments.vararg else []
     given += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
-    found = []
+    result = []
     for argument, default in given:
         kind = kinds[argument.arg]
         optional = isinstance(default, ast.Constant) and default.value is None
@@ -164,8 +164,8 @@ def parameters(entry: dict[str, Any]) -> tuple[list[Parameter], list[str]] | Non
         if cpp is None and argument.arg not in OPTIONS:
             return None
         name = argument.arg + "_" * (argument.arg in KEYWORDS)
-        found.append(Parameter("self" if not found and name == "input" else name, cpp or "", default_of(default)))
-    return found, [each.arg for each in arguments.kwonlyargs]
+        result.append(Parameter("self" if not result and name == "input" else name, cpp or "", default_of(default)))
+    return result, [each.arg for each in arguments.kwonlyargs]
 
 
 def result_of(entry: dict[str, Any]) -> str | None:
@@ -203,14 +203,14 @@ def operands(row: dict[str, Any]) -> list[Parameter]:
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args.args
     defaults = [None] * (len(arguments) - len(parsed.args.defaults)) + list(parsed.args.defaults)
-    found = []
+    result = []
     for position, (argument, default) in enumerate(zip(arguments, defaults, strict=True)):
         name = "self" if position == 0 else argument.arg + "_" * (argument.arg in KEYWORDS)
         kind = "const Tensor&" if len(arguments) == 1 or row["has_parameters"] else "const detail::Operand&"
         if position and row["has_parameters"]:
             kind = "const c10::Scalar&"
-        found.append(Parameter(name, kind, default_of(default)))
-    return found
+        result.append(Parameter(name, kind, default_of(default)))
+    return result
 
 
 def functions_of(entry: dict[str, Any], name: str) -> Iterator[str]:
@@ -232,8 +232,8 @@ def functions_of(entry: dict[str, Any], name: str) -> Iterator[str]:
         names = ", ".join(["self", *(each.name for each in own[1:])])
         yield f"inline Tensor& {name}_({', '.join(first)}) {change(entry, 'self', names)}"
     if entry["out"] and result == "Tensor":
-        given = ", ".join(each.name for each in own)
-        yield f"inline Tensor& {name}_out(Tensor& out, {joined(own)}) FLAMBEAU_OUT(at::{name}({given}))"
+        passed = ", ".join(each.name for each in own)
+        yield f"inline Tensor& {name}_out(Tensor& out, {joined(own)}) FLAMBEAU_OUT(at::{name}({passed}))"
 
 
 def methods_of(entry: dict[str, Any], name: str) -> Iterator[str]:
@@ -264,10 +264,10 @@ def with_dtype(entry: dict[str, Any], name: str, own: list[Parameter], ending: s
     """Yield the overload of a reduction that reduces all elements and has a dtype as its only option."""
     names = [each.name for each in own]
     if names[1:2] == ["dim"] and names[-1] == "dtype" and own[1].default is not None and not entry["python"]:
-        given = ", ".join(["*this" if ending else "self", *["c10::nullopt"] * (len(own) - 2), "dtype"])
-        given = given.replace("c10::nullopt, dtype", "false, dtype")
+        arguments = ", ".join(["*this" if ending else "self", *["c10::nullopt"] * (len(own) - 2), "dtype"])
+        arguments = arguments.replace("c10::nullopt, dtype", "false, dtype")
         first = "" if ending else "const Tensor& self, "
-        yield f"Tensor {name}({first}c10::ScalarType dtype){ending} {call(entry, 'Tensor', given, 0, [])}"
+        yield f"Tensor {name}({first}c10::ScalarType dtype){ending} {call(entry, 'Tensor', arguments, 0, [])}"
 
 
 def factories(entry: dict[str, Any], name: str, own: list[Parameter]) -> Iterator[str]:

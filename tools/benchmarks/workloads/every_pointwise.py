@@ -23,15 +23,15 @@ def rows() -> list[Workload]:
 
     The inputs of activations of ``nn.functional`` are normally distributed.
     """
-    found = [
+    workloads = [
         Workload(GROUP, name, activation(name) if family.stem == "activations" else function(name, arity), at_most=1.0)
         for family in sorted(FAMILIES.glob("*.def"))
         for arity, name, domain in ROW.findall(family.read_text())
         if domain not in ("Integral", "Whole") and not (name == "where" or name.startswith("special_"))
     ]
-    if not found:
+    if not workloads:
         raise FileNotFoundError(f"no rows of operators in {FAMILIES}")
-    return found
+    return workloads
 
 
 def activation(name: str) -> Callable[[Library], Code]:

@@ -15,12 +15,12 @@ from pathlib import Path
 
 def parents() -> list[Path]:
     """Return the folders of this interpreter's packages."""
-    found = [
+    folders = [
         *map(Path, site.getsitepackages()),
         Path(sysconfig.get_path("purelib")),
         Path(sysconfig.get_path("platlib")),
     ]
-    return [folder for folder in dict.fromkeys(found) if folder.is_dir()]
+    return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
 def make(folder: Path) -> Path:

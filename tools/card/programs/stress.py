@@ -55,11 +55,11 @@ def allocator() -> str:
 def streams() -> str:
     """Pass a tensor from stream to stream with events. If a stream does not wait, the final elements are wrong."""
     steps, size = (20, 1000) if SMALL else (2000, 1_000_000)
-    made = [cuda.Stream() for _ in range(4)]
+    four = [cuda.Stream() for _ in range(4)]
     x = fb.zeros(size, dtype=fb.int64, device="cuda")
-    made[0].wait_stream(cuda.current_stream())
+    four[0].wait_stream(cuda.current_stream())
     for number in range(steps):
-        here, following = made[number % 4], made[(number + 1) % 4]
+        here, following = four[number % 4], four[(number + 1) % 4]
         with cuda.stream(here):
             x = x * 3 % 1_000_003 + number
             x.record_stream(following)

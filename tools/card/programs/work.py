@@ -45,8 +45,8 @@ def with_gradients(function: Callable[..., Any], *inputs: Any) -> Results:
 
 
 def allocate(device: str) -> Results:
-    made = [fb.zeros(1000, device=device), fb.ones(3, 5, device=device), fb.full((7,), 2.5, device=device)]
-    return [*made, fb.arange(100_000, device=device), fb.empty(0, device=device), fb.eye(5, device=device)]
+    tensors = [fb.zeros(1000, device=device), fb.ones(3, 5, device=device), fb.full((7,), 2.5, device=device)]
+    return [*tensors, fb.arange(100_000, device=device), fb.empty(0, device=device), fb.eye(5, device=device)]
 
 
 def add(device: str) -> Results:

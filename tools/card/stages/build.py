@@ -42,7 +42,7 @@ def steps(setting: Setting) -> list[Step]:
     flags = CPU_FLAGS.read_text() if CPU_FLAGS.exists() else ""
     programs = Path(__file__).parents[1] / "programs"
     environment = [sys.executable, str(programs / "make_environment.py"), str(setting.work / "venv")]
-    made = [Step("environment", environment, 120)]
+    commands = [Step("environment", environment, 120)]
     for package in packages():
         program = [
             str(setting.built_python),
@@ -50,12 +50,14 @@ def steps(setting: Setting) -> list[Step]:
             str(programs / "build_package.py"),
             str(ROOT / "packages" / package),
         ]
-        made.append(Step(package, [*program, str(setting.work), instruction_sets(flags)], 1800))
-    made.append(Step("report", [str(setting.built_python), "-P", "-m", "flambeau.cuda"], 60, read=status_and_output))
+        commands.append(Step(package, [*program, str(setting.work), instruction_sets(flags)], 1800))
+    commands.append(
+        Step("report", [str(setting.built_python), "-P", "-m", "flambeau.cuda"], 60, read=status_and_output)
+    )
     if gpu_obstacle() is None:
         warm = [str(setting.built_python), "-P", "-m", "flambeau.cuda", "warm"]
-        made.append(Step("kernels", warm, 540, read=compilation_outcome))
-    return made
+        commands.append(Step("kernels", warm, 540, read=compilation_outcome))
+    return commands
 
 
 def status_and_output(ended: Ended) -> Outcome:

@@ -27,14 +27,14 @@ def with_device() -> list[Path]:
 
 
 def steps(setting: Setting) -> list[Step]:
-    made = []
+    commands = []
     for path in with_device():
         folder = setting.work / "examples" / path.stem
         command = [setting.python, str(path), *SETTINGS.get(path.stem, ()), "--device", "cuda", "--output", str(folder)]
         if path.stem == "cifar_resnet" and not (CIFAR / "cifar-10-batches-py").exists():
             command = [setting.python, "-c", "print('the files of CIFAR-10 are not here'); raise SystemExit(77)"]
-        made.append(Step(path.stem, command, 300))
-    return made
+        commands.append(Step(path.stem, command, 300))
+    return commands
 
 
 STAGE = Stage("examples", "Examples on the GPU", steps, missing=without_gpu, jobs=3)

@@ -20,7 +20,7 @@ OWN_KERNELS = {"FLAMBEAU_CUBLASLT": "none", "FLAMBEAU_CUDNN": "none"}
 
 def steps(setting: Setting) -> list[Step]:
     program = tool("compute-sanitizer")
-    made = []
+    commands = []
     for name in setting.checks("on_gpu"):
         for checker in SUMMARIES:
             # API errors are not reported, because some of the backend's calls may fail, such as allocations.
@@ -28,8 +28,8 @@ def steps(setting: Setting) -> list[Step]:
             options += ["--report-api-errors", "no"] if checker == "memcheck" else []
             command = [str(program), *options, *setting.program("on_gpu", name)]
             read = partial(outcome, checker)
-            made.append(Step(f"{checker}, {name}", command, 300, environment=OWN_KERNELS, read=read))
-    return sorted(made, key=lambda step: not step.name.startswith("memcheck"))
+            commands.append(Step(f"{checker}, {name}", command, 300, environment=OWN_KERNELS, read=read))
+    return sorted(commands, key=lambda step: not step.name.startswith("memcheck"))
 
 
 def outcome(checker: str, ended: Ended) -> Outcome:

@@ -64,14 +64,14 @@ def set_printoptions(
     if profile is not None and profile not in PROFILES:
         raise ValueError(f"set_printoptions: profile must be one of {', '.join(map(repr, PROFILES))}, got {profile!r}")
     options = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
-    given: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
-    for name, value in given.items():
+    changes: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
+    for name, value in changes.items():
         if not (isinstance(value, int) or (name == "threshold" and isinstance(value, float))):
             raise TypeError(f"set_printoptions: {name} must be an int, got {value!r}")
         if not value >= 0:
             raise ValueError(f"set_printoptions: {name} must be at least 0, got {value!r}")
     base = PROFILES[profile] if profile is not None else _options
-    _options = base._replace(**given, sci_mode=sci_mode)
+    _options = base._replace(**changes, sci_mode=sci_mode)
 
 
 def format_tensor(tensor: Tensor, *, tensor_contents: str | None = None) -> str:
@@ -87,8 +87,8 @@ def format_tensor(tensor: Tensor, *, tensor_contents: str | None = None) -> str:
             [ 3, 40]], dtype=flambeau.int32)
     """
     if type(tensor) is not flambeau.Tensor and overrides.has_torch_function_unary(tensor):
-        own = {} if tensor_contents is None else {"tensor_contents": tensor_contents}
-        return str(overrides.handle_torch_function(flambeau.Tensor.__repr__, (tensor,), tensor, **own))
+        repr_options = {} if tensor_contents is None else {"tensor_contents": tensor_contents}
+        return str(overrides.handle_torch_function(flambeau.Tensor.__repr__, (tensor,), tensor, **repr_options))
     options = _options
     kind = type(tensor).__name__
     opening = "tensor(" if kind in ("Tensor", "Parameter") else f"{kind}("

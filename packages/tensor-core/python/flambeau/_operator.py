@@ -128,8 +128,8 @@ def _kinds(annotation: Any) -> int:
     else:
         parts = annotation.__args__ if isinstance(annotation, UnionType) else (annotation,)
         names = [part.__name__ if isinstance(part, type) else "" for part in parts]
-    found = [_core._parameter_kinds.get(name, 0) for name in names]
-    return sum(found) if all(found) else 0
+    kinds = [_core._parameter_kinds.get(name, 0) for name in names]
+    return sum(kinds) if all(kinds) else 0
 
 
 def _text(parameters: list[tuple[str, Any, bool, bool, int]]) -> str:

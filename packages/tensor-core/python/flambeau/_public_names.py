@@ -16,8 +16,8 @@ def public_names(namespace: Mapping[str, Any], further: Iterable[str] = ()) -> l
         namespace: the module's variables.
         further: names that are always listed, such as names that load on first use.
     """
-    own = (name for name, value in namespace.items() if name != "TYPE_CHECKING" and _is_own(value))
-    return sorted({*own, *further})
+    defined = (name for name, value in namespace.items() if name != "TYPE_CHECKING" and _is_own(value))
+    return sorted({*defined, *further})
 
 
 def _is_own(value: Any) -> bool:

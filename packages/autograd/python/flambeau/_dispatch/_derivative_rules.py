@@ -23,11 +23,11 @@ def _sum(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     sign = 1 if call.overload._opname.startswith("add") else -1
     factor = sign * call.kwargs.get("alpha", 1)
-    found = []
+    gradients = []
     for operand, own in zip(call.args, (1, factor), strict=False):
         if isinstance(operand, Tensor):
-            found.append(g if own == 1 else -g if own == -1 else g * own)
-    return tuple(found)
+            gradients.append(g if own == 1 else -g if own == -1 else g * own)
+    return tuple(gradients)
 
 
 @rule("mul")
@@ -168,16 +168,16 @@ def _gradient_of_mean(call: Differentiated) -> Gradients:
 def _concatenated(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     dim = call.argument("dim")
-    found: list[Any] = []
+    gradients: list[Any] = []
     start = 0
     for tensor, needed in zip(call.tensors, call.needs, strict=True):
         if tensor.dim() == 1 and tensor.shape[0] == 0:
-            found.append(None)
+            gradients.append(None)
             continue
         size = tensor.shape[dim]
-        found.append(g.narrow(dim, start, size) if needed else None)
+        gradients.append(g.narrow(dim, start, size) if needed else None)
         start += size
-    return tuple(found)
+    return tuple(gradients)
 
 
 @rule("stack")
@@ -237,19 +237,19 @@ def _masked(call: Differentiated) -> Gradients:
 def _gradient_of_where(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     condition, a, b = call.args
-    found: list[Any] = [None]
+    gradients: list[Any] = [None]
     if isinstance(a, Tensor):
-        found.append(flambeau.where(condition, g, 0))
+        gradients.append(flambeau.where(condition, g, 0))
     if isinstance(b, Tensor):
-        found.append(flambeau.where(condition, 0, g))
-    return tuple(found)
+        gradients.append(flambeau.where(condition, 0, g))
+    return tuple(gradients)
 
 
 @rule("fill", "zero")
 def _gradient_of_fill(call: Differentiated) -> Gradients:
     (g,) = call.gradients
-    found = (flambeau.zeros_like(g) if call.needs[0] else None,)
-    return found if len(call.tensors) == 1 else (*found, g.sum())
+    gradients = (flambeau.zeros_like(g) if call.needs[0] else None,)
+    return gradients if len(call.tensors) == 1 else (*gradients, g.sum())
 
 
 @rule("gather")

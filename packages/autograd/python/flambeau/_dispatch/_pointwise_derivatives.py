@@ -67,14 +67,14 @@ def _expressions() -> dict[str, tuple[dict[str, Any], tuple[CodeType | None, ...
     ``row`` is the row of the operator table. ``derivatives`` has the compiled expression for each operand, or None if
     the derivative is zero or missing.
     """
-    found = {}
+    expressions = {}
     for row in _core.pointwise_rows():
         codes = tuple(
             None if text in ("none", "zero") else compile(_NUMBER.sub(r"\1", text), row["name"], "eval")
             for text in row["derivatives"]
         )
-        found[row["name"]] = row, codes
-    return found
+        expressions[row["name"]] = row, codes
+    return expressions
 
 
 @functools.cache

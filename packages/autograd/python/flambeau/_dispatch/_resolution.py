@@ -188,9 +188,9 @@ def _bind_schema(
     candidates = [s for s in target.schemas if any(a.is_out for a in s.arguments) == writes]
     for wrapped in (False, True):
         for schema in candidates:
-            found = bound(schema, args, kwargs, wrapped)
-            if found is not None:
-                return schema, *found
+            arguments = bound(schema, args, kwargs, wrapped)
+            if arguments is not None:
+                return schema, *arguments
     return None
 
 

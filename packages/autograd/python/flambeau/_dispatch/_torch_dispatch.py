@@ -57,14 +57,14 @@ def call_classes(overload: Any, types: tuple[type, ...], args: tuple[Any, ...], 
 
 def _instances(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     """Return one argument of each class with ``__torch_dispatch__``, from left to right, subclasses before bases."""
-    found: list[Any] = []
+    instances: list[Any] = []
     for value in tensors_of((*args, *kwargs.values()) if kwargs else args):
         kind = type(value)
-        if kind is Tensor or not _core._is_dispatching_class(kind) or any(type(each) is kind for each in found):
+        if kind is Tensor or not _core._is_dispatching_class(kind) or any(type(each) is kind for each in instances):
             continue
-        before = [i for i, other in enumerate(found) if issubclass(kind, type(other))]
-        found.insert(before[0] if before else len(found), value)
-    return found
+        before = [i for i, other in enumerate(instances) if issubclass(kind, type(other))]
+        instances.insert(before[0] if before else len(instances), value)
+    return instances
 
 
 def tensors_of(values: Any) -> Iterator[Tensor]:

@@ -123,11 +123,11 @@ class _Captured:
 
     def capture_backward(self, pool: Any) -> None:
         self.output_grads = [flambeau.empty_like(o) if o.requires_grad else None for o in self.outputs]
-        given = [g for g in self.output_grads if g is not None]
+        output_grads = [g for g in self.output_grads if g is not None]
         self.input_grads: list[Tensor | None] = []
-        if given:
+        if output_grads:
             with cuda.graph(self.backward_graph, pool):
-                self.input_grads = self._differentiate(self.outputs, given)
+                self.input_grads = self._differentiate(self.outputs, output_grads)
         self.outputs = [o.detach() for o in self.outputs]
 
     def _run(self) -> tuple[list[Any], TreeSpec]:

@@ -45,8 +45,8 @@ class Problem:
     @cached_property
     def _differentiable(self) -> tuple[list[int], bool]:
         results = outputs_of(self.func, self.arguments)
-        found = [i for i, t in enumerate(results) if t.requires_grad]
-        return found or list(range(len(results))), bool(found)
+        indices = [i for i, t in enumerate(results) if t.requires_grad]
+        return indices or list(range(len(results))), bool(indices)
 
 
 def outputs_of(func: Callable[..., Any], arguments: list[Any]) -> list[Tensor]:
@@ -161,7 +161,7 @@ def forward_derivative(problem: Problem, which: int, v: Any) -> list[Any]:
 def backward_derivative(output: Tensor, inputs: list[Tensor], u: Any) -> list[Any]:
     """Return the gradients of ``u^T output`` as real vectors, one for each input."""
     if output.requires_grad:
-        found = grad(output, inputs, of_parts(u, output), retain_graph=True, allow_unused=True)
+        gradients = grad(output, inputs, of_parts(u, output), retain_graph=True, allow_unused=True)
     else:
-        found = (None,) * len(inputs)
-    return [np.zeros_like(parts(t)) if g is None else parts(g) for g, t in zip(found, inputs, strict=True)]
+        gradients = (None,) * len(inputs)
+    return [np.zeros_like(parts(t)) if g is None else parts(g) for g, t in zip(gradients, inputs, strict=True)]

@@ -230,12 +230,12 @@ def _jvp_by_operators(func: Function, inputs: Any, vectors: list[Tensor], create
         seeds = [flambeau.zeros_like(t.detach()).requires_grad_() for t in problem.outputs]
         gradients = problem.gradients(problem.outputs, seeds, True)
         pairs = [(g, v) for g, v in zip(gradients, vectors, strict=True) if g is not None and g.requires_grad]
-        found: Any = (None,) * len(seeds)
+        products: Any = (None,) * len(seeds)
         if pairs:
             linear, directions = zip(*pairs, strict=True)
-            found = grad(linear, seeds, directions, create_graph=create_graph, allow_unused=True)
+            products = grad(linear, seeds, directions, create_graph=create_graph, allow_unused=True)
     tangents = [
-        flambeau.zeros_like(t.detach()) if g is None else g for t, g in zip(problem.outputs, found, strict=True)
+        flambeau.zeros_like(t.detach()) if g is None else g for t, g in zip(problem.outputs, products, strict=True)
     ]
     return problem.values(), _like(problem.result, tangents)
 
@@ -396,10 +396,10 @@ def _jacobian_by_operators(
     """Compute the Jacobian of an output by calling operators, which a class with ``__torch_dispatch__`` handles."""
     columns: list[list[Tensor]] = [[] for _ in leaves]
     for element in output.reshape(-1).unbind():
-        found: Any = (None,) * len(leaves)
+        gradients: Any = (None,) * len(leaves)
         if element.requires_grad:
-            found = grad(element, leaves, retain_graph=True, create_graph=create_graph, allow_unused=True)
-        for column, leaf, gradient in zip(columns, leaves, found, strict=True):
+            gradients = grad(element, leaves, retain_graph=True, create_graph=create_graph, allow_unused=True)
+        for column, leaf, gradient in zip(columns, leaves, gradients, strict=True):
             column.append(flambeau.zeros_like(leaf.detach()) if gradient is None else gradient)
     return tuple(
         flambeau.stack(column).view((*output.shape, *leaf.shape))

@@ -91,8 +91,8 @@ def _values(tree: Any) -> Any:
 def _views(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
     if isinstance(result, Tensor):
         return FunctionalTensor(result, args[0], _View(func, args[1:], kwargs, None))
-    made = [FunctionalTensor(each, args[0], _View(func, args[1:], kwargs, i)) for i, each in enumerate(result)]
-    return made if isinstance(result, list) else tuple(made)
+    views = [FunctionalTensor(each, args[0], _View(func, args[1:], kwargs, i)) for i, each in enumerate(result)]
+    return views if isinstance(result, list) else tuple(views)
 
 
 class _View:
@@ -144,8 +144,8 @@ def _run_mutating(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
         )
     outs = {argument.name for argument in func._schema.arguments if argument.is_out}
     if outs:
-        given = {name: value for name, value in kwargs.items() if name not in outs}
-        results = func.overloadpacket(*_values(args), **_values(given))
+        inputs = {name: value for name, value in kwargs.items() if name not in outs}
+        results = func.overloadpacket(*_values(args), **_values(inputs))
     else:
         results = _out_of_place(func)(*_values(args), **_values(kwargs))
     for target, result in zip(targets, results if isinstance(results, (tuple, list)) else (results,), strict=True):

@@ -85,7 +85,7 @@ def _convolution(
         (x.view_as(x) if higher and x.requires_grad else x.detach().requires_grad_()) if wanted else x
         for x, wanted in zip((input, weight), output_mask, strict=False)
     ]
-    found: list[Any] = [None, None]
+    results: list[Any] = [None, None]
     if any(output_mask[:2]):
         with flambeau.enable_grad():
             x, w = sources
@@ -94,9 +94,9 @@ def _convolution(
             )
             wanted = [x for x, needed in zip(sources, output_mask, strict=False) if needed]
             gradients = iter(flambeau.autograd.grad(result, wanted, grad_output, create_graph=higher))
-        found = [next(gradients) if needed else None for needed in output_mask[:2]]
+        results = [next(gradients) if needed else None for needed in output_mask[:2]]
     dims = [0, *range(2, grad_output.dim())]
-    return *found, grad_output.sum(dims) if output_mask[2] else None
+    return *results, grad_output.sum(dims) if output_mask[2] else None
 
 
 OPERATORS: dict[str, Callable[..., Any]] = {

@@ -90,19 +90,19 @@ def _to(input: Tensor, *args: Any, **options: Any) -> Tensor:
 
     They begin with a device, a dtype, both, or a tensor.
     """
-    given: dict[str, Any] = {}
+    conversion: dict[str, Any] = {}
     rest = list(args)
     if rest and isinstance(rest[0], Tensor):
         other = rest.pop(0)
-        given = {"dtype": other.dtype, "device": other.device}
+        conversion = {"dtype": other.dtype, "device": other.device}
     while rest and not isinstance(rest[0], bool):
         value = rest.pop(0)
         if value is not None:
-            given["dtype" if isinstance(value, flambeau.dtype) else "device"] = value
-    given.update(zip(("non_blocking", "copy", "memory_format"), rest, strict=False))
-    given.update(options)
+            conversion["dtype" if isinstance(value, flambeau.dtype) else "device"] = value
+    conversion.update(zip(("non_blocking", "copy", "memory_format"), rest, strict=False))
+    conversion.update(options)
     ignored = ("layout", "pin_memory")
-    return input.to(**{name: value for name, value in given.items() if value is not None and name not in ignored})
+    return input.to(**{name: value for name, value in conversion.items() if value is not None and name not in ignored})
 
 
 def _convolution(
@@ -244,10 +244,10 @@ def _assert_tensor_metadata(
     input: Tensor, size: Any = None, stride: Any = None, dtype: Any = None, *, device: Any = None, layout: Any = None
 ) -> None:
     expected = {"size": size, "stride": stride, "dtype": dtype, "layout": layout}
-    found = {"size": list(input.shape), "stride": input.stride(), "dtype": input.dtype, "layout": input.layout}
+    metadata = {"size": list(input.shape), "stride": input.stride(), "dtype": input.dtype, "layout": input.layout}
     for name, value in expected.items():
-        if value is not None and value != found[name]:
-            raise RuntimeError(f"Tensor {name} mismatch! Expected: {value} Got: {found[name]}")
+        if value is not None and value != metadata[name]:
+            raise RuntimeError(f"Tensor {name} mismatch! Expected: {value} Got: {metadata[name]}")
 
 
 def _constrain_range(size: int, *, min: int | None = None, max: int | None = None) -> None:

@@ -192,13 +192,13 @@ class CustomOpDef:
         return result
 
     def _compute(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given = [x for x in _pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+        tensors = [x for x in _pytree.tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
         if _core._is_dispatched((args, list(kwargs.values()))):
             result = self._call_torch_dispatch(args, kwargs)
         else:
-            result = self._kernel(given)(*args, **kwargs)
+            result = self._kernel(tensors)(*args, **kwargs)
         for x in _pytree.tree_leaves(result):
-            if not self._may_alias and isinstance(x, Tensor) and any(x is y or _share_address(x, y) for y in given):
+            if not self._may_alias and isinstance(x, Tensor) and any(x is y or _share_address(x, y) for y in tensors):
                 raise RuntimeError(ALIAS.format(op=self._qualname))
             if not isinstance(x, Tensor) and "Tensor" in self._schema.rpartition("->")[2]:
                 raise RuntimeError(
@@ -355,13 +355,13 @@ def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[A
     positional = nested.children[0].children
     if len(gradients) > len(positional):
         raise RuntimeError(f"{name}: backward returned {len(gradients)} gradients for {len(positional)} inputs")
-    found: list[Any] = []
+    leaf_gradients: list[Any] = []
     for gradient, spec in zip(gradients, positional, strict=False):
         if spec.is_leaf():
-            found.append(gradient)
+            leaf_gradients.append(gradient)
         else:
-            found += [None] * spec.num_leaves if gradient is None else list(gradient)
-    return found + [None] * (nested.num_leaves - len(found))
+            leaf_gradients += [None] * spec.num_leaves if gradient is None else list(gradient)
+    return leaf_gradients + [None] * (nested.num_leaves - len(leaf_gradients))
 
 
 def run_each_example(

@@ -54,10 +54,10 @@ class CustomPacket(OpOverloadPacket):
             for overload, schema in self._schemas.items():
                 if bound(schema, args, kwargs, wrapped) is not None:
                     return self._definitions[overload](*args, **kwargs)
-        given = ", ".join([*(type(x).__name__ for x in args), *(f"{k}={type(x).__name__}" for k, x in kwargs.items())])
+        types = ", ".join([*(type(x).__name__ for x in args), *(f"{k}={type(x).__name__}" for k, x in kwargs.items())])
         raise RuntimeError(
             f"Overloaded torch operator invoked from Python failed to match any schema:\n{self._qualified_op_name}() "
-            f"does not take ({given}). Declarations:\n" + "\n".join(f"  {each}" for each in self._schemas.values())
+            f"does not take ({types}). Declarations:\n" + "\n".join(f"  {each}" for each in self._schemas.values())
         )
 
 

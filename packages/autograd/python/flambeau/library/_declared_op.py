@@ -74,10 +74,10 @@ class DeclaredOp(CustomOpDef):
             return self._autograd
         if self._composite is None:
             return None
-        given = [x for x in _pytree.tree_leaves(args) if isinstance(x, Tensor)]
-        if self._fake is not None and any(x.is_meta for x in given):
+        tensors = [x for x in _pytree.tree_leaves(args) if isinstance(x, Tensor)]
+        if self._fake is not None and any(x.is_meta for x in tensors):
             return None
-        kind = next((x.device.type for x in given), "cpu")
+        kind = next((x.device.type for x in tensors), "cpu")
         return None if kind in self._kernels or None in self._kernels else self._composite
 
     def _has_derivative(self) -> bool:

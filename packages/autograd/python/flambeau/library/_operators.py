@@ -32,8 +32,8 @@ class _Namespace:
         return packet
 
     def __dir__(self) -> list[str]:
-        own = (qualname.split("::") for qualname in registry)
-        return sorted({name.partition(".")[0] for namespace, name in own if namespace == self._name})
+        names = (qualname.split("::") for qualname in registry)
+        return sorted({name.partition(".")[0] for namespace, name in names if namespace == self._name})
 
 
 class _ProfilerNamespace(_Namespace):

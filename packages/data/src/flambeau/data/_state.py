@@ -133,8 +133,8 @@ def _short_description(value: Any) -> str:
 
 def generators_of(*owners: Any) -> list[Any]:
     """Return the generators of the given objects, without duplicates."""
-    found = [owner.generator for owner in owners if getattr(owner, "generator", None) is not None]
-    known = [g for g in found if isinstance(g, np.random.Generator | _random.TensorGenerator)]
+    generators = [owner.generator for owner in owners if getattr(owner, "generator", None) is not None]
+    known = [g for g in generators if isinstance(g, np.random.Generator | _random.TensorGenerator)]
     return [
         generator for index, generator in enumerate(known) if not any(generator is other for other in known[:index])
     ]

@@ -177,8 +177,8 @@ class StackDataset(Dataset[Any]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if bool(args) == bool(kwargs):
-            found = "both" if args else "none"
-            raise ValueError(f"StackDataset expects datasets either by position or by name, got {found}")
+            passed = "both" if args else "none"
+            raise ValueError(f"StackDataset expects datasets either by position or by name, got {passed}")
         self.datasets = args or kwargs
         lengths = [len(part) for part in self.parts]
         if len(set(lengths)) > 1:

@@ -241,9 +241,9 @@ class MPITransport(Transport):
         request = shared.begin(kind, signature, inputs, outputs, share)
         part = None if self.peers is None else self.peers.of_collective()
         options: dict[str, Any] = {"rank": self.rank, "size": self.size, "timeout": self.timeout}
-        kept = (request, list(inputs), list(outputs))
+        alive = (request, list(inputs), list(outputs))
         return Work(
-            signature.call, request.Test, outputs, kept, watch=partial(shared.attend, request), part=part, **options
+            signature.call, request.Test, outputs, alive, watch=partial(shared.attend, request), part=part, **options
         )
 
     def _compare_signatures(self, signature: Signature) -> Steps:

@@ -291,9 +291,9 @@ def _exchange(
     sent: Sequence[tuple[int, Tensor]], received: Sequence[tuple[int, Tensor]], communicator: _Communicator
 ) -> None:
     """Queue concurrent messages of a communicator. ``sent`` and ``received`` are pairs of rank and tensor."""
-    to, given = [rank for rank, _ in sent], [tensor for _, tensor in sent]
+    to, tensors = [rank for rank, _ in sent], [tensor for _, tensor in sent]
     source, got = [rank for rank, _ in received], [tensor for _, tensor in received]
-    _core._cuda_nccl_exchange(given, to, got, source, communicator.stream.cuda_stream, communicator.handle)
+    _core._cuda_nccl_exchange(tensors, to, got, source, communicator.stream.cuda_stream, communicator.handle)
 
 
 def _reduction(what: str, op: ReduceOp, tensor: Tensor) -> tuple[int, Tensor]:

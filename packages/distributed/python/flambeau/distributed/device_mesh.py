@@ -54,12 +54,12 @@ class DeviceMesh:
 
     def _made_groups(self) -> list[ProcessGroup]:
         """Create the groups along each dimension and return the groups of this process."""
-        found = []
+        joined = []
         for dim in range(self.mesh.ndim):
             lines = self.mesh.movedim(dim, -1).reshape(-1, self.mesh.shape[dim]).tolist()
             groups = [new_group(ranks) for ranks in lines]
-            found += [each for each in groups if each is not GroupMember.NON_GROUP_MEMBER]
-        return found
+            joined += [each for each in groups if each is not GroupMember.NON_GROUP_MEMBER]
+        return joined
 
     def _dim(self, mesh_dim: int | str) -> int:
         if isinstance(mesh_dim, int):

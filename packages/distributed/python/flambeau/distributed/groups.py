@@ -459,8 +459,8 @@ def new_subgroups_by_enumeration(
     if not named or len(set(named)) < len(named):
         raise ValueError(f"subgroups should be disjoint and not empty, got {ranks_per_subgroup_list}")
     groups = [new_group(ranks, timeout, backend, pg_options, False, group_desc) for ranks in ranks_per_subgroup_list]
-    own = [each for each in groups if each is not GroupMember.NON_GROUP_MEMBER]
-    return (own[0] if own else None), groups
+    joined = [each for each in groups if each is not GroupMember.NON_GROUP_MEMBER]
+    return (joined[0] if joined else None), groups
 
 
 def new_subgroups(

@@ -149,9 +149,11 @@ def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
     given = list(p2p_op_list)
     if not given or not all(isinstance(each, P2POp) for each in given):
         raise ValueError("batch_isend_irecv: p2p_op_list should be a list of at least one P2POp")
-    found = [(member(each.group), each.tensor) for each in given]
+    groups_and_tensors = [(member(each.group), each.tensor) for each in given]
     with ExitStack() as block:
-        for transport in dict.fromkeys(transport_for(group, tensor)[0] for group, tensor in found if group is not None):
+        for transport in dict.fromkeys(
+            transport_for(group, tensor)[0] for group, tensor in groups_and_tensors if group is not None
+        ):
             block.enter_context(transport.batched_messages())
         works = [each.op(each.tensor, each.peer, each.group, each.tag, each.group_peer) for each in given]
     return [work for work in works if work is not None]

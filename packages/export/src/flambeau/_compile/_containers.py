@@ -33,8 +33,8 @@ class Contents:
 
     def shares_container_with(self, result: Any) -> bool:
         """Return True if a container in the result is also in the arguments. A program would return a copy of it."""
-        own = {id(each) for each in _mutable_containers(self._arguments)}
-        return bool(own) and any(id(each) in own for each in _mutable_containers(result))
+        containers = {id(each) for each in _mutable_containers(self._arguments)}
+        return bool(containers) and any(id(each) in containers for each in _mutable_containers(result))
 
     def have_changed(self) -> bool:
         """Return True if the contents of a container among the arguments have changed."""

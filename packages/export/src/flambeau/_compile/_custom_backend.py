@@ -246,7 +246,7 @@ def _requirements(text: str) -> tuple[list[str], bool]:
 
     In this case, the lines contain no checks of sizes, because the part is used only for the captured sizes.
     """
-    kept: list[str] = []
+    checks: list[str] = []
     needed: set[str] = set()
     depends_on_results = False
     for line in reversed(text.splitlines()):
@@ -254,10 +254,10 @@ def _requirements(text: str) -> tuple[list[str], bool]:
         start = tokens.index("=") if "=" in tokens else 0
         name = tokens[start + 1] if start else tokens[0]
         if name == "input" or name.startswith("require_") or not needed.isdisjoint(tokens[:start]):
-            kept.append(line)
+            checks.append(line)
             needed.update(token for token in tokens[start:] if token.startswith("%"))
             depends_on_results |= start > 0 and not is_number(name)
         depends_on_results |= name in COUNT_DEPENDS_ON_SIZES
     if depends_on_results:
-        kept = [line for line in kept if line.startswith(("input", "require_gradients", "require_state"))]
-    return kept[::-1] if any(line.startswith("require_") for line in kept) else [], depends_on_results
+        checks = [line for line in checks if line.startswith(("input", "require_gradients", "require_state"))]
+    return checks[::-1] if any(line.startswith("require_") for line in checks) else [], depends_on_results

@@ -356,10 +356,10 @@ class Snapshot:
     def _entries(self, space: Any, names: list[str], path: str) -> None:
         """Guard the entries ``names`` of a dictionary or class, and follow their values."""
         contents = vars(space) if isinstance(space, type) else space
-        found = [(name, contents.get(name, _MISSING)) for name in names]
-        if found:
-            self._add_container((space,), tuple(part for entry in found for part in entry), path)
-        self._work += [(value, f"{path}.{name}") for name, value in found if value is not _MISSING]
+        entries = [(name, contents.get(name, _MISSING)) for name in names]
+        if entries:
+            self._add_container((space,), tuple(part for entry in entries for part in entry), path)
+        self._work += [(value, f"{path}.{name}") for name, value in entries if value is not _MISSING]
 
     def _follow_names(self) -> None:
         """Guard the attributes of Python modules and classes whose names occur in the code, and follow their values."""
@@ -436,7 +436,7 @@ class Snapshot:
             if slots := _slots(base):
                 read = functools.partial(_attributes, value, slots)  # constant in objects of libraries
                 if _is_constant(base):
-                    self._work += [(found, path) for found in read()]
+                    self._work += [(member, path) for member in read()]
                 else:
                     self._view(read, path)
 

@@ -112,11 +112,11 @@ def _time(profile: Profile) -> str:
     )
     keys = []
     for kind, meaning in KINDS.items():
-        own = [kernel for kernel in profile.kernels if kernel.kind == kind]
-        if own:
-            seconds = sum(kernel.seconds for kernel in own)
+        of_kind = [kernel for kernel in profile.kernels if kernel.kind == kind]
+        if of_kind:
+            seconds = sum(kernel.seconds for kernel in of_kind)
             keys.append(
-                f'<li><span class="dot {kind}"></span><b>{seconds / total:.0%}</b> {count(len(own), "kernel")}: '
+                f'<li><span class="dot {kind}"></span><b>{seconds / total:.0%}</b> {count(len(of_kind), "kernel")}: '
                 f"{meaning}, {duration(seconds)}</li>"
             )
     label = "The share of each kernel in the time, in the order in which they run"
@@ -218,13 +218,13 @@ def _operator_rows(profile: Profile, kernel: Kernel) -> str:
 
 def _notes(profile: Profile, kernel: Kernel) -> Iterator[str]:
     """Yield sentences that explain why ``kernel`` is not fused with its producers and its consumers."""
-    own = {operator.number for operator in kernel.operators}
+    numbers = {operator.number for operator in kernel.operators}
     before: dict[str, dict[str, None]] = {}
     after: dict[str, dict[str, None]] = {}
     for producer, consumer, reason in profile.boundaries:
-        if consumer.number in own and producer.number not in own:
+        if consumer.number in numbers and producer.number not in numbers:
             before.setdefault(reason, {})[producer.name] = None
-        if producer.number in own and consumer.number not in own:
+        if producer.number in numbers and consumer.number not in numbers:
             after.setdefault(reason, {})[consumer.name] = None
     for sides, text in ((before, "Not fused with {} before it: {}."), (after, "Not fused with {} after it: {}.")):
         for reason, names in sides.items():

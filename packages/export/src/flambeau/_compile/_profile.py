@@ -217,7 +217,7 @@ def _copy(tensor: Tensor) -> Tensor:
 
 def _operators(text: str) -> list[Operator]:
     """Return the operator calls in the text of a program."""
-    found: list[Operator] = []
+    operators: list[Operator] = []
     for line in text.splitlines():
         if line.startswith(("input ", "return ")) or line == "return":
             continue
@@ -225,8 +225,8 @@ def _operators(text: str) -> list[Operator]:
         if (match := _CALL.match(call)) is None:
             raise ValueError(f"expected a call, got {line!r}")
         module, _, location = where.rpartition(", ")
-        found.append(Operator(len(found), match["name"], call, module, location))
-    return found
+        operators.append(Operator(len(operators), match["name"], call, module, location))
+    return operators
 
 
 def _fastest_steps(native: Any, inputs: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> list[Any]:

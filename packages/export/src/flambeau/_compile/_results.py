@@ -45,9 +45,9 @@ class Structure:
         out = list(self.leaves)
         for index, result in zip(self.tensors, results, strict=False):
             out[index] = result
-        made: dict[int, Any] = {}
+        objects: dict[int, Any] = {}
         for index in self.objects:
-            out[index] = self.leaves[index](results, made)
+            out[index] = self.leaves[index](results, objects)
         return pytree.tree_unflatten(out, self.spec)
 
 
@@ -130,10 +130,10 @@ class _ResultBuilder:
         cls = type(value)
         if isinstance(value, dict) and cls in (dict, OrderedDict, defaultdict):
             items = [(key, self.build(item)) for key, item in value.items()]
-            given = [value.default_factory] if isinstance(value, defaultdict) else []
+            factory = [value.default_factory] if isinstance(value, defaultdict) else []
 
             def dictionary(results: Sequence[Any], made: dict[int, Any]) -> Any:
-                out: dict[Any, Any] = cls(*given)
+                out: dict[Any, Any] = cls(*factory)
                 out.update((key, item(results, made)) for key, item in items)
                 return out
 

@@ -156,15 +156,15 @@ class Node:
 
     def _compile(self, after: set[str]) -> None:
         """Compile the program of the segment; ``after`` holds the names of values that later segments use."""
-        own = {result.name for call in self.calls for result in call.results}
-        self.outputs = sorted(after & own)
+        computed = {result.name for call in self.calls for result in call.results}
+        self.outputs = sorted(after & computed)
         kept, used = needed_calls(self.calls, set(self.outputs))
-        missing = {name for name in used - own if not name.startswith("@")}
+        missing = {name for name in used - computed if not name.startswith("@")}
         lists = [self.recording.numbers[n] for n in missing if self._is_list(n)]
         kept = [*lists, *kept]  # programs cannot output lists of numbers, so each segment recomputes them
         missing -= {call.results[0].name for call in lists}
-        missing |= {value.name for call in lists for value in leaves(call.arguments, Value)} - own
-        self.needs = frozenset(missing | (after - own))
+        missing |= {value.name for call in lists for value in leaves(call.arguments, Value)} - computed
+        self.needs = frozenset(missing | (after - computed))
         self.inputs = sorted(missing)
         self.number_inputs = {name for name in self.inputs if name in self.recording.numbers}
         self.part = self.recording.part_of(self._text(kept))

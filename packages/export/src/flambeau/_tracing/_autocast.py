@@ -52,8 +52,8 @@ class ArgumentCasts:
         """Return the arguments of a call after the casts that a policy of `_core._autocast_policy` requires."""
         dtype = _core.float32 if policy == _POLICIES["float32"] else _core._autocast_dtype("cpu")
         if policy == _POLICIES["widest"]:
-            given = [tensor for tensor in leaves([args, kwargs], Tensor) if _is_eligible(tensor)]
-            dtype = dtype if all(tensor.dtype is dtype for tensor in given) else _core.float32
+            eligible = [tensor for tensor in leaves([args, kwargs], Tensor) if _is_eligible(tensor)]
+            dtype = dtype if all(tensor.dtype is dtype for tensor in eligible) else _core.float32
         args = tuple(self._cast_argument(argument, dtype) for argument in args)
         return args, {name: self._cast_argument(argument, dtype) for name, argument in kwargs.items()}
 

@@ -178,8 +178,8 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8
 @decomposes
 def isin(elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False) -> Tensor:
     elements, tests = (x if isinstance(x, Tensor) else flambeau.tensor(x) for x in (elements, test_elements))
-    found: Tensor = (elements.unsqueeze(-1) == tests.reshape(-1)).any(-1)
-    return ~found if invert else found
+    matches: Tensor = (elements.unsqueeze(-1) == tests.reshape(-1)).any(-1)
+    return ~matches if invert else matches
 
 
 @decomposes

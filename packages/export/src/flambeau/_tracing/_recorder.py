@@ -214,7 +214,7 @@ def _record_function(recorder: Recorder, func: Any, **arguments: Any) -> Any:
     with recorder:
         result = func.__wrapped__(*values)
     given = leaves(values, Tensor)
-    for made in leaves(result, Tensor):
-        if same := [t for t in given if made is not t and made.is_set_to(t)]:  # forward returned an argument
-            recorder.alias(made, same[0])
+    for output in leaves(result, Tensor):
+        if same := [t for t in given if output is not t and output.is_set_to(t)]:  # forward returned an argument
+            recorder.alias(output, same[0])
     return result

@@ -91,6 +91,6 @@ def holds_batches(*structures: Any) -> bool:
 
 def leaves(structure: Any, kind: type | tuple[type, ...]) -> list[Any]:
     """Return all instances of ``kind`` in a nested structure, in order."""
-    found: list[Any] = []
-    replaced(structure, kind, found.append)
-    return found
+    result: list[Any] = []
+    replaced(structure, kind, result.append)
+    return result

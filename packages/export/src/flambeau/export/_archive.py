@@ -106,15 +106,15 @@ class ExportedModule(Module):
         missing = self._names[len(args) : len(positional.children)]
         if any(name in kwargs and name not in named.keys for name in missing):
             args = (*args, *(kwargs.pop(name) for name in missing if name in kwargs))
-        given = [*positional.leaves(args, "args"), *named.leaves(kwargs, "kwargs")]
+        values = [*positional.leaves(args, "args"), *named.leaves(kwargs, "kwargs")]
         symbols: dict[str, int] = {}
-        for i, ((expected, sizes), value) in enumerate(zip(self._expected, given, strict=True)):
+        for i, ((expected, sizes), value) in enumerate(zip(self._expected, values, strict=True)):
             what = repr(expected.name) if isinstance(expected, Reference) else f"input {i}"
             if sizes is not None:
                 self._check_sizes(what, sizes, value, symbols)
             elif not isinstance(expected, Reference) and value != expected:
                 raise RuntimeError(f"the program was exported with the constant {expected!r} for {what}, got {value!r}")
-        return given
+        return values
 
     def _check_sizes(self, name: str, sizes: list[Any], value: Any, symbols: dict[str, int]) -> None:
         """Raise an error if a tensor's sizes do not match the program's.
@@ -188,7 +188,7 @@ def read(file: IO[bytes], extra_files: dict[str, Any] | None) -> ExportedModule:
 
 def _tensors(archive: Archive) -> dict[str, Tensor]:
     """Return the parameters, buffers and constants of an archive of any supported format version, by name."""
-    found: dict[str, Tensor] = {}
+    tensors: dict[str, Tensor] = {}
     for name in (
         "data/weights/model.pt",
         "data/constants/model.pt",
@@ -196,15 +196,15 @@ def _tensors(archive: Archive) -> dict[str, Tensor]:
         "serialized_constants.pt",
     ):
         if name in archive and (content := archive.read(name)):
-            found |= serialization.load(io.BytesIO(content))
+            tensors |= serialization.load(io.BytesIO(content))
     for folder, config in (("weights", "model_weights_config"), ("constants", "model_constants_config")):
         path = f"data/{folder}/{config}.json"
         if path in archive:
             entries = entry(json.loads(archive.text(path)), "config")
             contents: dict[str, Any] = {}  # tensors can share a file
             for name, described in entries.items():
-                found[name] = _tensor(archive, f"data/{folder}/{entry(described, 'path_name')}", described, contents)
-    return found
+                tensors[name] = _tensor(archive, f"data/{folder}/{entry(described, 'path_name')}", described, contents)
+    return tensors
 
 
 def _tensor(archive: Archive, path: str, described: Any, contents: dict[str, Any]) -> Tensor:

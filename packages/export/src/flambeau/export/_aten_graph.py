@@ -101,9 +101,9 @@ def recorded(
     fakes = FakeTensorMode()
     recorder = Recorder(dynamic)
     values: dict[str, Any] = {}
-    made: dict[int, Any] = {}
+    fake_tensors: dict[int, Any] = {}
     for (name, tensor), spec in zip(state.items(), specs, strict=True):
-        fake = values[f"@{name}"] = made.setdefault(id(tensor), fakes.from_tensor(tensor))
+        fake = values[f"@{name}"] = fake_tensors.setdefault(id(tensor), fakes.from_tensor(tensor))
         recorder.track(fake, recorder.graph.placeholder(spec.arg.name))
     signature = ExportGraphSignature([*specs], [])
     tensors = iter(_add_arguments(program, example, recorder, fakes, signature))
@@ -249,7 +249,7 @@ def _fake_mode_of(examples: Sequence[Any]) -> FakeTensorMode:
 
 def _take_mutations(graph: Graph, inputs: Sequence[InputSpec]) -> list[tuple[Node, OutputSpec]]:
     """Remove the copies to inputs at the end of a graph. Return the new values with their descriptions."""
-    found = []
+    outputs = []
     by_name = {spec.arg.name: spec for spec in inputs}
     for node in list(graph.nodes):
         if node.target is not aten.copy_.default or node.args[0].op != "placeholder":
@@ -258,7 +258,7 @@ def _take_mutations(graph: Graph, inputs: Sequence[InputSpec]) -> list[tuple[Nod
         spec = by_name[changed.name]
         is_buffer = spec.kind is InputKind.BUFFER
         kind = OutputKind.BUFFER_MUTATION if is_buffer else OutputKind.USER_INPUT_MUTATION
-        found.append((value, OutputSpec(kind, _Argument(value.name), spec.target if is_buffer else changed.name)))
+        outputs.append((value, OutputSpec(kind, _Argument(value.name), spec.target if is_buffer else changed.name)))
         node.replace_all_uses_with(value)
         graph.erase_node(node)
-    return found
+    return outputs

@@ -66,14 +66,16 @@ class Graph:
 
     def __call__(self, *values: Any) -> list[Any]:
         """Run the graph on input ``values`` and return the outputs."""
-        found = {at.name: value for at, value in zip(self.inputs, values, strict=True) if isinstance(at, Reference)}
+        values_by_name = {
+            at.name: value for at, value in zip(self.inputs, values, strict=True) if isinstance(at, Reference)
+        }
         for call, done in zip(self.calls, self._last, strict=True):
-            args = [_substitute(arg, found) for arg in call.args]
-            kwargs = {name: _substitute(arg, found) for name, arg in call.kwargs.items()}
-            _store(call, call.function(*args, **kwargs), found)
+            args = [_substitute(arg, values_by_name) for arg in call.args]
+            kwargs = {name: _substitute(arg, values_by_name) for name, arg in call.kwargs.items()}
+            _store(call, call.function(*args, **kwargs), values_by_name)
             for name in done:
-                found.pop(name, None)
-        return [_substitute(output, found) for output in self.outputs]
+                values_by_name.pop(name, None)
+        return [_substitute(output, values_by_name) for output in self.outputs]
 
     def __str__(self) -> str:
         lines = [f"input {_argument_text(value)}" for value in self.inputs]

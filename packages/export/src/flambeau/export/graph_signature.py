@@ -110,12 +110,12 @@ class ExportGraphSignature:
         return tuple(spec.target for spec in self.input_specs if spec.kind is kind and spec.target is not None)
 
     def _inputs(self, kind: InputKind) -> Mapping[str, str]:
-        found = {spec.arg.name: spec.target for spec in self.input_specs if spec.kind is kind}
-        return MappingProxyType({name: target for name, target in found.items() if target is not None})
+        targets = {spec.arg.name: spec.target for spec in self.input_specs if spec.kind is kind}
+        return MappingProxyType({name: target for name, target in targets.items() if target is not None})
 
     def _mutations(self, kind: OutputKind) -> Mapping[str, str]:
-        found = {spec.arg.name: spec.target for spec in self.output_specs if spec.kind is kind}
-        return MappingProxyType({name: target for name, target in found.items() if target is not None})
+        targets = {spec.arg.name: spec.target for spec in self.output_specs if spec.kind is kind}
+        return MappingProxyType({name: target for name, target in targets.items() if target is not None})
 
     @property
     def parameters(self) -> tuple[str, ...]:

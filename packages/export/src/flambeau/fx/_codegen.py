@@ -93,13 +93,13 @@ def path_expression(base: str, path: str) -> str:
 def last_uses(graph: Graph) -> dict[Node, list[Node]]:
     """Return a dictionary from each node to the nodes whose values it is the last to use."""
     seen: set[Node] = set()
-    found: dict[Node, list[Node]] = {}
+    released: dict[Node, list[Node]] = {}
     for user in reversed(graph.nodes):
         for node in user._input_nodes:
             if node not in seen:
                 seen.add(node)
-                found.setdefault(user, []).append(node)
-    return found
+                released.setdefault(user, []).append(node)
+    return released
 
 
 class CodeGen:

@@ -30,15 +30,15 @@ def find_proxy(*values: Any) -> Proxy | None:
     """Return the first proxy in nested tuples, lists, dictionaries and slices; None if they contain no proxy."""
     from .proxy import Proxy
 
-    found: list[Proxy] = []
+    proxies: list[Proxy] = []
 
     def collect(value: Any) -> Any:
         if isinstance(value, Proxy):
-            found.append(value)
+            proxies.append(value)
         return value
 
     map_aggregate(values, collect)
-    return found[-1] if found else None
+    return proxies[-1] if proxies else None
 
 
 class ProxyDispatchMode(TorchFunctionMode):

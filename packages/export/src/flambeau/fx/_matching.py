@@ -57,12 +57,12 @@ class SubgraphMatcher:
         """Return all matches of the pattern, in the order of the graph."""
         matches: list[InternalMatch] = []
         taken: set[Node] = set()
-        for found in self._from_anchor(0, graph, {}):
-            inner = {n for p, n in found.items() if p.op != "placeholder"}
-            if not inner & taken and self._contained(found):
+        for nodes_map in self._from_anchor(0, graph, {}):
+            inner = {n for p, n in nodes_map.items() if p.op != "placeholder"}
+            if not inner & taken and self._contained(nodes_map):
                 taken |= inner
-                inputs, results = [found.get(p) for p in self.inputs], [found[p] for p in self.results]
-                matches.append(InternalMatch(self.anchors, found, inputs, results))
+                inputs, results = [nodes_map.get(p) for p in self.inputs], [nodes_map[p] for p in self.results]
+                matches.append(InternalMatch(self.anchors, nodes_map, inputs, results))
         return matches
 
     def _from_anchor(self, position: int, graph: Graph, found: dict[Node, Any]) -> Iterator[dict[Node, Any]]:

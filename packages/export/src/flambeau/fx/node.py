@@ -203,17 +203,17 @@ class Node:
         """Replace the arguments, and update the users of the nodes in them."""
         for node in self._input_nodes:
             node.users.pop(self, None)
-        found: dict[Node, None] = {}
+        input_nodes: dict[Node, None] = {}
 
         def collect(value: Any) -> Any:
             if isinstance(value, Node):
-                found[value] = None
+                input_nodes[value] = None
             return value
 
         self._args = map_aggregate(tuple(args), collect)
         self._kwargs = map_aggregate(dict(kwargs), collect)
-        self._input_nodes = found
-        for node in found:
+        self._input_nodes = input_nodes
+        for node in input_nodes:
             node.users[self] = None
 
     @property

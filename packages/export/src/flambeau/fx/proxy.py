@@ -287,20 +287,20 @@ class Proxy:
     @classmethod
     def __torch_function__(cls, orig_method: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        found: dict[int, TracerBase] = {}
+        tracers: dict[int, TracerBase] = {}
 
         def collect(value: Any) -> Any:
             if isinstance(value, Proxy):
-                found[id(value.tracer)] = value.tracer
+                tracers[id(value.tracer)] = value.tracer
             return value
 
         map_aggregate((args, kwargs), collect)
-        if len(found) > 1:
+        if len(tracers) > 1:
             raise RuntimeError(
-                f"Found multiple different tracers {list(found.values())} while trying to trace operations "
+                f"Found multiple different tracers {list(tracers.values())} while trying to trace operations "
                 f"{orig_method}"
             )
-        tracer = next(iter(found.values()))
+        tracer = next(iter(tracers.values()))
         if (definition := getattr(orig_method, "definition", None)) is not None:  # for operators of flambeau.library
             return tracer.create_proxy("call_function", definition, args, kwargs, name=definition.__name__)
         if orig_method.__name__ in ("__get__", "__set__"):
@@ -447,8 +447,8 @@ def _is_assertion(frame: FrameType | None) -> bool:
     now = _instruction(frame)
     if frame is None or now is None:
         return False
-    code = (found for found in dis.get_instructions(frame.f_code) if found.offset >= now.offset)
-    ahead = [found for found in islice(code, 4) if found.opname != "NOT_TAKEN"]
+    code = (instruction for instruction in dis.get_instructions(frame.f_code) if instruction.offset >= now.offset)
+    ahead = [instruction for instruction in islice(code, 4) if instruction.opname != "NOT_TAKEN"]
     if now.opname in (
         "COMPARE_OP",
         "TO_BOOL",

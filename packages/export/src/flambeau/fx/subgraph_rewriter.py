@@ -62,7 +62,7 @@ def replace_pattern(gm: GraphModule, pattern: Program, replacement: Program) -> 
         return add
     """
     replaced = replace_pattern_with_filters(gm, pattern, replacement)
-    return [Match(found.anchor, found.nodes_map) for found in replaced]
+    return [Match(match.anchor, match.nodes_map) for match in replaced]
 
 
 def replace_pattern_with_filters(
@@ -128,8 +128,8 @@ def _replace(
     for node, value in list(match.nodes_map.items()):
         if node.op == "placeholder" and isinstance(value, Node):
             match.nodes_map[node] = changed.get(value, value)
-    given = [changed.get(value, value) if isinstance(value, Node) else value for value in match.placeholder_nodes]
-    values: dict[Node, Any] = dict(zip(inputs, given, strict=True))
+    arguments = [changed.get(value, value) if isinstance(value, Node) else value for value in match.placeholder_nodes]
+    values: dict[Node, Any] = dict(zip(inputs, arguments, strict=True))
     users = [user for node in match.returning_nodes for user in node.users]
     point = min(users) if users else max(match.returning_nodes).next
     with graph.inserting_before(point):
@@ -138,14 +138,14 @@ def _replace(
     assert len(results) == len(match.returning_nodes), (
         f"Returning nodes count mismatch: {len(match.returning_nodes)} vs {len(results)}"
     )
-    made = [value for node, value in values.items() if node not in inputs]
+    replacements = [value for node, value in values.items() if node not in inputs]
     for former, result in zip(match.returning_nodes, results, strict=True):
         former.replace_all_uses_with(result)
         changed[former] = result
     for node in reversed(pattern.nodes):
         if node.op not in ("placeholder", "output"):
             graph.erase_node(match.nodes_map[node])
-    return ReplacedPatterns(match.anchors[0], match.nodes_map, made)
+    return ReplacedPatterns(match.anchors[0], match.nodes_map, replacements)
 
 
 def _copy_attributes(gm: GraphModule, replacement: Module) -> None:

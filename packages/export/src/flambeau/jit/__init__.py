@@ -207,13 +207,13 @@ def trace(
     finally:
         _tracing -= 1
     name = type(func).__name__ if isinstance(func, Module) else getattr(func, "__name__", type(func).__name__)
-    made: ScriptModule | ScriptFunction = (
+    traced: ScriptModule | ScriptFunction = (
         ScriptModule(program, state, constants, name, func.training)
         if isinstance(func, Module)
         else ScriptFunction(program, constants, name)
     )
-    _check(made, func, args, kwargs, check_trace and repeats, check_inputs, check_tolerance)
-    return made
+    _check(traced, func, args, kwargs, check_trace and repeats, check_inputs, check_tolerance)
+    return traced
 
 
 def _arguments(given: Any) -> tuple[Any, ...]:

@@ -191,14 +191,14 @@ def compiled(
     Returns: the program, its constants by name, and True if repeated runs give the same result.
     """
     names = _names_of(function, len(args))
-    given: list[Tensor] = []
+    leaves_of_inputs: list[Tensor] = []
     inputs = [
-        (name, Signature.of(value, given, Tensor, "inputs").form)
+        (name, Signature.of(value, leaves_of_inputs, Tensor, "inputs").form)
         for name, value in [*zip(names, args, strict=True), *kwargs.items()]
     ]
     flat = [f"{name}{path}" for name, form in inputs for path in _paths(form)]
-    trace = Trace(dict(zip(flat, given, strict=True)), state)
-    for tensor, name in zip(given, flat, strict=True):
+    trace = Trace(dict(zip(flat, leaves_of_inputs, strict=True)), state)
+    for tensor, name in zip(leaves_of_inputs, flat, strict=True):
         trace.effect("check_input", [tensor, name, tensor.dim()])
     if prepare is not None:
         prepare(trace, {**dict(zip(names, args, strict=True)), **kwargs})
@@ -437,12 +437,12 @@ def read(file: IO[bytes], device: Any, extra_files: dict[str, Any] | None) -> Sc
     if device is not None:
         tensors = {n: t.to(device) for n, t in tensors.items()}
     program = Compiled(metadata["program"], [(n, form) for n, form in about["inputs"]], about["outputs"])
-    made = {n: Parameter(t, about["parameters"][n]) if n in about["parameters"] else t for n, t in tensors.items()}
-    constants = {n: made.pop(n) for n in about["constants"]}
-    made |= {path: made[first] for path, first in about["same"].items()}
+    state = {n: Parameter(t, about["parameters"][n]) if n in about["parameters"] else t for n, t in tensors.items()}
+    constants = {n: state.pop(n) for n in about["constants"]}
+    state |= {path: state[first] for path, first in about["same"].items()}
     if not about["module"]:
         return ScriptFunction(program, constants, about["name"])
-    return ScriptModule(program, made, constants, about["name"], about["training"])
+    return ScriptModule(program, state, constants, about["name"], about["training"])
 
 
 def outputs_differ(first: Any, second: Any, tolerance: float) -> bool:

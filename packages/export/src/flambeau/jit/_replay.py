@@ -43,12 +43,12 @@ def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequen
 @functools.lru_cache(4096)
 def tokens_of(line: str) -> list[str]:
     """Split a line of a program into tokens, without the comment."""
-    found = []
+    tokens = []
     for token in _TOKENS.findall(line):
         if token == "#":
             break
-        found.append(token)
-    return found
+        tokens.append(token)
+    return tokens
 
 
 def _run(tokens: list[str], values: dict[str, Any]) -> None:

@@ -190,9 +190,9 @@ def _where(trace: Trace, func: Any, **arguments: Any) -> Any:
 @rule("apply")
 def _record_function(trace: Trace, func: Any, **arguments: Any) -> Any:
     result = RULES["apply"](trace, func, **arguments)
-    given = [t for t in arguments.values() if isinstance(t, Tensor)]
-    if trace.varies(given) or any(t.requires_grad for t in given):
-        trace.effect("without_derivative", [given, "a custom function"])
+    inputs = [t for t in arguments.values() if isinstance(t, Tensor)]
+    if trace.varies(inputs) or any(t.requires_grad for t in inputs):
+        trace.effect("without_derivative", [inputs, "a custom function"])
     return result
 
 
@@ -200,7 +200,7 @@ def _record_function(trace: Trace, func: Any, **arguments: Any) -> Any:
 def _record_without_derivative(trace: Trace, func: Any, **arguments: Any) -> Any:
     """Record an operator whose derivative is written in Python. The program's backward pass raises an error."""
     result = func(**arguments)
-    given = [t for t in arguments["inputs"] if isinstance(t, Tensor)]
-    if trace.varies(given) or any(t.requires_grad for t in given):
-        trace.effect("without_derivative", [given, arguments["name"]])
+    inputs = [t for t in arguments["inputs"] if isinstance(t, Tensor)]
+    if trace.varies(inputs) or any(t.requires_grad for t in inputs):
+        trace.effect("without_derivative", [inputs, arguments["name"]])
     return result

@@ -327,7 +327,7 @@ class Trace(Recorder):
 
 def _relevant_arguments(func: Any, args: Any, kwargs: Any) -> list[Any]:
     """Return the arguments of an operator in order, without the parameters in `DROPPED`."""
-    kept = {key: value for key, value in bound(func, args, kwargs).items() if key not in DROPPED}
-    if kept.get("device") is not None:
-        kept["device"] = flambeau.device(kept["device"])
-    return [*kept.values()]
+    arguments = {key: value for key, value in bound(func, args, kwargs).items() if key not in DROPPED}
+    if arguments.get("device") is not None:
+        arguments["device"] = flambeau.device(arguments["device"])
+    return [*arguments.values()]

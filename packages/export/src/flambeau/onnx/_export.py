@@ -203,12 +203,12 @@ def _graph(model: Any, names: list[Name], wanted: Dimensions, trace: Trace, outp
 def _needed_calls(calls: list[Call], outputs: list[Value]) -> list[Call]:
     """Return the non-constant calls that the outputs depend on."""
     used = set(outputs)
-    found = []
+    needed = []
     for call in reversed(calls):
         if any(value in used and value.varies for value in call.results):
             used.update(leaves(call.arguments, Value))
-            found.append(call)
-    return found[::-1]
+            needed.append(call)
+    return needed[::-1]
 
 
 def _convert(graph: Graph, call: Call, model: Any) -> None:
@@ -280,14 +280,14 @@ def _model(
     used = {name for node in every_node(graph.nodes) for name in node.input} | set(chosen)
     initializers = [tensor for name, tensor in graph.initializers.items() if name in used]
     domains = sorted({node.domain for node in graph.nodes if node.domain})
-    made = helper.make_model(
+    model = helper.make_model(
         helper.make_graph(graph.nodes, "main_graph", inputs, results, initializers),
         opset_imports=[helper.make_opsetid("", graph.opset), *(helper.make_opsetid(name, 1) for name in domains)],
         producer_name="flambeau",
         producer_version=flambeau.__version__,
         ir_version=10,  # the version of opsets 20 to 22; runtimes reject versions that they do not know
     )
-    return in_opset(made, opset_version)
+    return in_opset(model, opset_version)
 
 
 def _shape_names(value: Value) -> list[int | str | None]:
@@ -296,11 +296,11 @@ def _shape_names(value: Value) -> list[int | str | None]:
 
 def _name_outputs(graph: Graph, outputs: list[Value], chosen: list[Name]) -> None:
     """Set the names of the outputs. Copy an output that no node computes or that appears twice."""
-    made = {name for node in graph.nodes for name in node.output}
+    computed = {name for node in graph.nodes for name in node.output}
     renamed: dict[Name, Name] = {}
     for value, name in zip(outputs, chosen, strict=True):
         current = graph.name(value)
-        if current in made and current not in renamed:
+        if current in computed and current not in renamed:
             renamed[current] = name
         else:
             graph.nodes.append(helper.make_node("Identity", [current], [name]))

@@ -101,10 +101,10 @@ class Graph:
         names = [self.name(x) if isinstance(x, Value) else x or "" for x in inputs]
         while names and not names[-1]:
             names.pop()
-        made = [self.new_name(self.operator or kind.lower()) for _ in range(outputs)]
+        results = [self.new_name(self.operator or kind.lower()) for _ in range(outputs)]
         attributes = {key: value for key, value in attributes.items() if value is not None}
-        self.nodes.append(helper.make_node(kind, names, made, name=f"{kind}_{len(self.nodes)}", **attributes))
-        return made
+        self.nodes.append(helper.make_node(kind, names, results, name=f"{kind}_{len(self.nodes)}", **attributes))
+        return results
 
     def loop(self, count: Name, body: Callable[[Name], Sequence[tuple[Name, Any, Sequence[int]]]]) -> list[Name]:
         """Add a Loop and return the names of its stacked results.

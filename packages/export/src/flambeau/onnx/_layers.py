@@ -45,11 +45,11 @@ def convolution(
         pads = [*(t // 2 for t in total), *(t - t // 2 for t in total)]
     else:
         pads = _each(padding, spatial) * 2
-    made = g.op(
+    result = g.op(
         "Conv", images, weight, bias,
         kernel_shape=list(kernel), strides=_each(stride, spatial), pads=pads, dilations=dilations, group=groups,
     )  # fmt: skip
-    return _remove_batch(g, made, alone)
+    return _remove_batch(g, result, alone)
 
 
 @converts("conv_transpose1d", "conv_transpose2d", "conv_transpose3d")

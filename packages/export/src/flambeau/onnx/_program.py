@@ -60,12 +60,12 @@ class ONNXProgram:
         """Compute the outputs for these inputs with ONNX Runtime."""
         if self._session is None:
             self.initialize_inference_session()
-        given = [tensor.detach().cpu().numpy() for tensor in leaves([args, kwargs], Tensor)]
+        arrays = [tensor.detach().cpu().numpy() for tensor in leaves([args, kwargs], Tensor)]
         names = [entry.name for entry in self._session.get_inputs()]
-        if len(given) != len(names):
+        if len(arrays) != len(names):
             listed = ", ".join(map(repr, names)) or "none"
-            raise ValueError(f"the program takes {len(names)} tensors ({listed}), got {len(given)}")
-        outputs = self._session.run(None, dict(zip(names, given, strict=True)))
+            raise ValueError(f"the program takes {len(names)} tensors ({listed}), got {len(arrays)}")
+        outputs = self._session.run(None, dict(zip(names, arrays, strict=True)))
         return tuple(flambeau.from_numpy(output) for output in outputs)
 
     def __repr__(self) -> str:

@@ -25,14 +25,14 @@ def recurrent_layer(
         raise NotImplementedError("recurrent layers with packed sequences cannot be exported: pass padded sequences")
     kind = mode.partition("_")[0]
     starts = [g.op("Unsqueeze", x, g.constant([0])) for x in (hidden, state) if x]
-    made = g.several(
+    outputs = g.several(
         1 + len(starts), kind, g.reshaped(input, [times, batch, input.tensor.shape[-1]]),
         _ordered(g, weight_ih, mode), _ordered(g, weight_hh, mode), _biases(g, bias_ih, bias_hh, mode), None, *starts,
         hidden_size=hidden.tensor.shape[-1], direction="reverse" if backwards else "forward",
         linear_before_reset=1 if kind == "GRU" else None, activations=["Relu"] if mode == "RNN_RELU" else None,
     )  # fmt: skip
-    rows = g.reshaped(made[0], g.result.shape)  # (times, 1, batch, width)
-    return [rows, *(g.op("Squeeze", part, g.constant([0])) for part in made[1:])]
+    rows = g.reshaped(outputs[0], g.result.shape)  # (times, 1, batch, width)
+    return [rows, *(g.op("Squeeze", part, g.constant([0])) for part in outputs[1:])]
 
 
 def _ordered(g: Graph, parameter: Value, mode: str) -> Name:

@@ -50,11 +50,11 @@ def meshgrid(g: Graph, tensors: Sequence[Value], indexing: str | None) -> list[N
     axes = list(range(len(tensors)))
     if indexing == "xy" and len(axes) > 1:
         axes[:2] = [1, 0]
-    made = []
+    grids = []
     for tensor, axis, result in zip(tensors, axes, g.results, strict=True):
         lined = g.op("Reshape", tensor, g.constant([-1 if d == axis else 1 for d in range(len(axes))]))
-        made.append(g.op("Expand", lined, g.sizes(result.shape)))
-    return made
+        grids.append(g.op("Expand", lined, g.sizes(result.shape)))
+    return grids
 
 
 @converts("repeat", "tile")
@@ -69,8 +69,8 @@ def repeat(g: Graph, input: Value, repeats: Any = (), dims: Any = ()) -> Name:
 
 @converts("cat")
 def cat(g: Graph, tensors: Sequence[Value], dim: int) -> Name:
-    kept = [t for t in tensors if t.ndim > 1 or t.shape != (0,)] or tensors[:1]
-    return g.op("Concat", *(g.cast(t, g.result.dtype) for t in kept), axis=dim)
+    parts = [t for t in tensors if t.ndim > 1 or t.shape != (0,)] or tensors[:1]
+    return g.op("Concat", *(g.cast(t, g.result.dtype) for t in parts), axis=dim)
 
 
 @converts("stack")

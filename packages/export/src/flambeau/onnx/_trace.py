@@ -233,14 +233,14 @@ def _by_positions(name: str, input: Tensor, key: Any = None, **_: Any) -> Tensor
 
 def _zeros_like_result(func: Any, args: Any, kwargs: Any) -> Tensor | None:
     """Return zeros with the shape of a call's floating-point result, None for other dtypes or if it needs elements."""
-    given = [replaced(x, Tensor, lambda t: t.to("meta")) for x in (args, kwargs)]
+    on_meta = [replaced(x, Tensor, lambda t: t.to("meta")) for x in (args, kwargs)]
     try:
-        shaped = func(*given[0], **given[1])
+        shaped = func(*on_meta[0], **on_meta[1])
     except (NotImplementedError, RuntimeError):
         return None  # the operator needs elements, or the call is invalid and the real call raises the error
     if not isinstance(shaped, Tensor) or not shaped.is_floating_point() or not shaped.is_contiguous():
         return None
-    if any(shaped is t for t in leaves(given, Tensor)):
+    if any(shaped is t for t in leaves(on_meta, Tensor)):
         return None
     return _zeros(shaped, next(t.device for t in leaves([args, kwargs], Tensor)))
 

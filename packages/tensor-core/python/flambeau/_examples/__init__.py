@@ -23,13 +23,13 @@ from importlib import resources
 @cache
 def examples() -> dict[str, str]:
     """Return the example of each operator by its name, such as ``"neg"`` or ``"linalg.det"``."""
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for file in resources.files(__name__).iterdir():
         if file.name.endswith(".txt"):
             for block in file.read_text(encoding="utf-8").strip().split("\n\n"):
                 names, _, text = block.partition("\n")
-                found |= dict.fromkeys(names.split(", "), text)
-    return found
+                texts |= dict.fromkeys(names.split(", "), text)
+    return texts
 
 
 def with_example(name: str, doc: str) -> str:

@@ -130,12 +130,12 @@ def _sizes(inputs: list[Labels], shapes: tuple[Sequence[int], ...]) -> dict[str,
     """Return the size of each subscript. Raise RuntimeError if operands do not match."""
     sizes: dict[str, int] = {}
     for position, (labels, shape) in enumerate(zip(inputs, shapes, strict=True)):
-        own: dict[str, int] = {}
+        of_operand: dict[str, int] = {}
         for c, n in zip(labels, shape, strict=True):
-            if own.setdefault(c, n) != n:
+            if of_operand.setdefault(c, n) != n:
                 raise RuntimeError(
                     f"einsum(): subscript {c} is repeated for operand {position} but the sizes don't match, "
-                    f"{n} != {own[c]}"
+                    f"{n} != {of_operand[c]}"
                 )
             known = sizes.get(c, 1)
             if n != known and n != 1 and known != 1:

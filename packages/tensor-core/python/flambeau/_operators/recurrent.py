@@ -164,12 +164,12 @@ def weights_of_layers(params: Sequence[Tensor], has_biases: bool, projected: boo
     each = 2 + 2 * has_biases + projected
     if len(params) % each:
         raise RuntimeError(f"expected {each} parameters for each layer and direction, got {len(params)} in total")
-    made: list[Weights] = []
+    layers: list[Weights] = []
     for first in range(0, len(params), each):
         w_ih, w_hh, *rest = params[first : first + each]
         b_ih, b_hh = rest[:2] if has_biases else (None, None)
-        made.append((w_ih, w_hh, b_ih, b_hh, rest[-1] if projected else None))
-    return made
+        layers.append((w_ih, w_hh, b_ih, b_hh, rest[-1] if projected else None))
+    return layers
 
 
 def _run_layers(mode: str, input: Tensor, *arguments: Any) -> State:

@@ -167,7 +167,7 @@ class GradScaler:
         else:
             if not self._found_inf:
                 raise AssertionError("No inf checks were recorded prior to update.")
-            self._adapt(scale, tracker, any(found.item() for found in self._found_inf.values()))
+            self._adapt(scale, tracker, any(found_inf.item() for found_inf in self._found_inf.values()))
         self._states.clear()
         self._found_inf.clear()
 

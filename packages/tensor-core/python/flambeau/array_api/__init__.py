@@ -192,8 +192,8 @@ def _link_functions() -> None:
     standard = f"https://data-apis.org/array-api/{__array_api_version__}"
     described = {getattr(linalg, name): f"extensions/generated/array_api.linalg.{name}" for name in linalg.__all__}
     described |= {getattr(fft, name): f"extensions/generated/array_api.fft.{name}" for name in fft.__all__}
-    own = {name: globals()[name] for name in __all__ if callable(globals()[name])}
-    described |= {value: f"API_specification/generated/array_api.{name}" for name, value in own.items()}
+    functions = {name: globals()[name] for name in __all__ if callable(globals()[name])}
+    described |= {value: f"API_specification/generated/array_api.{name}" for name, value in functions.items()}
     for value, page in described.items():
         value.__doc__ = f"{_cleandoc(value.__doc__)}\n\nSource: {standard}/{page}.html"
 

@@ -77,17 +77,17 @@ def get_capabilities() -> dict[str, Any]:
     >>> flambeau.cpu.get_capabilities()["num_logical_cores"] > 0
     True
     """
-    found: dict[str, Any] = {"architecture": platform.machine(), "num_logical_cores": os.cpu_count()}
+    capabilities: dict[str, Any] = {"architecture": platform.machine(), "num_logical_cores": os.cpu_count()}
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return found
+        return capabilities
     facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if "flags" in facts:
         flags = facts["flags"].split()
-        found |= {"cpu_name": facts.get("model name", "")}
-        found |= {name: own in flags for name, own in _INSTRUCTION_SETS.items()}
-    return found
+        capabilities |= {"cpu_name": facts.get("model name", "")}
+        capabilities |= {name: own in flags for name, own in _INSTRUCTION_SETS.items()}
+    return capabilities
 
 
 def is_available() -> bool:

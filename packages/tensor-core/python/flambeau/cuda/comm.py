@@ -73,13 +73,13 @@ def broadcast_coalesced(
     for tensor in tensors:
         if tensor.device != _device(indices[0]):
             raise RuntimeError(f"all tensors must be on devices[0]: {indices[0]}, but one is on {tensor.device}")
-    made = [list(tensors) for _ in indices]
+    copies = [list(tensors) for _ in indices]
     for positions in _batches(tensors, buffer_size):
         batch = [tensors[position] for position in positions]
         flat = _concatenate_flat(batch)
-        for index, own in zip(indices[1:], made[1:], strict=True):
+        for index, own in zip(indices[1:], copies[1:], strict=True):
             _copy_parts(flat.to(_device(index), non_blocking=True), own, positions)
-    return made
+    return copies
 
 
 def reduce_add(inputs: Sequence[Tensor], destination: Any = None) -> Tensor:

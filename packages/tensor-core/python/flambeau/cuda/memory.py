@@ -52,19 +52,19 @@ def memory_stats(device: Any = None) -> OrderedDict[str, Any]:
     if not is_available():
         return OrderedDict()
     counted = _statistics(device)
-    found: dict[str, int] = {}
+    stats: dict[str, int] = {}
     for name, (current, peak) in _CURRENT_AND_PEAK.items():
-        found[f"{name}.all.current"] = counted[current]
-        found[f"{name}.all.peak"] = counted[peak]
-    found["allocation.all.current"] = counted["allocations"] - counted["frees"]
-    found["allocation.all.allocated"] = counted["allocations"]
-    found["allocation.all.freed"] = counted["frees"]
-    found["segment.all.current"] = counted["segments"]
-    found["inactive_split_bytes.all.current"] = counted["reserved"] - counted["allocated"]
-    found["largest_free_block_bytes"] = counted["largest_free"]
-    found["num_alloc_retries"] = counted["retries"]
-    found["num_ooms"] = counted["out_of_memory"]
-    return OrderedDict(sorted(found.items()))
+        stats[f"{name}.all.current"] = counted[current]
+        stats[f"{name}.all.peak"] = counted[peak]
+    stats["allocation.all.current"] = counted["allocations"] - counted["frees"]
+    stats["allocation.all.allocated"] = counted["allocations"]
+    stats["allocation.all.freed"] = counted["frees"]
+    stats["segment.all.current"] = counted["segments"]
+    stats["inactive_split_bytes.all.current"] = counted["reserved"] - counted["allocated"]
+    stats["largest_free_block_bytes"] = counted["largest_free"]
+    stats["num_alloc_retries"] = counted["retries"]
+    stats["num_ooms"] = counted["out_of_memory"]
+    return OrderedDict(sorted(stats.items()))
 
 
 def memory_stats_as_nested_dict(device: Any = None) -> dict[str, Any]:

@@ -61,12 +61,12 @@ def _select_included(name: str, input: CooTensor, mask: CooTensor) -> CooTensor:
     In the dense part of a hybrid tensor, other elements become the identity of the reduction.
     """
     hybrid = mask.dense_dim() > 0
-    found = (mask._val.flatten(1).any(1) if hybrid else mask._val).nonzero().reshape(-1)
-    indices = mask._ind.index_select(1, found)
+    included = (mask._val.flatten(1).any(1) if hybrid else mask._val).nonzero().reshape(-1)
+    indices = mask._ind.index_select(1, included)
     values = looked_up(input, indices)
     if hybrid:
         identity: Any = _reduction_identity(name, values)
-        values = flambeau.where(mask._val.index_select(0, found), values, identity)
+        values = flambeau.where(mask._val.index_select(0, included), values, identity)
     return CooTensor.of(indices, values, input._size, True)
 
 
@@ -77,14 +77,14 @@ def _reduce_dims(coo: CooTensor, name: str, dims: tuple[int, ...], keepdim: bool
         if dim >= count:
             values = _reduce_dim(name, values, dim - count + 1, keepdim)
     size = [1 if dim in dims else length for dim, length in enumerate(coo._size) if keepdim or dim not in dims]
-    kept = [dim for dim in range(count) if dim not in dims]
-    if not kept:
+    remaining = [dim for dim in range(count) if dim not in dims]
+    if not remaining:
         return from_dense(_reduce_dim(name, values, 0, False).reshape(size))
-    if len(kept) == count:
+    if len(remaining) == count:
         return CooTensor.of(coo._ind, values, size, coo._coal)
-    sizes = [coo._size[dim] for dim in kept]
-    keys, groups = flambeau.unique(flat_keys(coo._ind[kept], sizes), return_inverse=True)
-    rows = dict(zip(kept, flambeau.unravel_index(keys, sizes), strict=True))
+    sizes = [coo._size[dim] for dim in remaining]
+    keys, groups = flambeau.unique(flat_keys(coo._ind[remaining], sizes), return_inverse=True)
+    rows = dict(zip(remaining, flambeau.unravel_index(keys, sizes), strict=True))
     indices = [rows.get(dim, flambeau.zeros_like(keys)) for dim in range(count) if keepdim or dim in rows]
     return CooTensor.of(flambeau.stack(indices), _reduce_groups(name, values, groups, keys.shape[0]), size, True)
 

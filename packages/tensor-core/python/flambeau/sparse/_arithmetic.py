@@ -184,14 +184,14 @@ def _sparse_elements(input: Any, other: Any) -> Tensor:
     sizes = first._size[: first.sparse_dim()]
     keys, others = flat_keys(first._ind, sizes), flat_keys(second._ind, sizes)
     if others.numel() == 0 or keys.numel() == 0:
-        found, at = keys[:0], keys[:0]
+        shared, at = keys[:0], keys[:0]
     else:
         insertion_point = flambeau.searchsorted(others, keys).clamp(max=others.shape[0] - 1)
-        found = (others.index_select(0, insertion_point) == keys).nonzero().reshape(-1)
-        at = insertion_point.index_select(0, found)
-    values = first._val.index_select(0, found) * second._val.index_select(0, at)
-    made = CooTensor.of(first._ind.index_select(1, found), values, first._size, True)
-    return to_layout_of(made, input)
+        shared = (others.index_select(0, insertion_point) == keys).nonzero().reshape(-1)
+        at = insertion_point.index_select(0, shared)
+    values = first._val.index_select(0, shared) * second._val.index_select(0, at)
+    product = CooTensor.of(first._ind.index_select(1, shared), values, first._size, True)
+    return to_layout_of(product, input)
 
 
 def _check_divisor(other: Any, what: str = "division") -> Any:

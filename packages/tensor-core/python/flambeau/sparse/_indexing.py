@@ -77,12 +77,12 @@ def select(tensor: Any, dim: int, index: int) -> Tensor:
     dim, sparse = wrapped_dim_and_kind(dim, coo)
     if not sparse:
         return CooTensor.of(coo._ind, coo._val.select(dim - coo.sparse_dim() + 1, index), size, coo._coal)
-    found = (coo._ind[dim] == index).nonzero().reshape(-1)
-    values = coo._val.index_select(0, found)
+    positions = (coo._ind[dim] == index).nonzero().reshape(-1)
+    values = coo._val.index_select(0, positions)
     if coo.sparse_dim() == 1:
         return values.sum(0, dtype=values.dtype) if values.dtype is not flambeau.bool else values.any(0)
     others = [axis for axis in range(coo.sparse_dim()) if axis != dim]
-    return CooTensor.of(coo._ind[others].index_select(1, found), values, size, coo._coal)
+    return CooTensor.of(coo._ind[others].index_select(1, positions), values, size, coo._coal)
 
 
 @implements("narrow_copy")
@@ -106,13 +106,13 @@ def narrow(tensor: Any, dim: int, start: Any, length: int) -> Tensor:
     size[dim] = length
     if not sparse:
         values = coo._val.narrow(dim - coo.sparse_dim() + 1, start, length)
-        made = CooTensor.of(coo._ind, values, size, coo._coal)
+        result = CooTensor.of(coo._ind, values, size, coo._coal)
     else:
-        found = ((coo._ind[dim] >= start) & (coo._ind[dim] < start + length)).nonzero().reshape(-1)
-        indices = coo._ind.index_select(1, found)
+        positions = ((coo._ind[dim] >= start) & (coo._ind[dim] < start + length)).nonzero().reshape(-1)
+        indices = coo._ind.index_select(1, positions)
         indices[dim] -= start
-        made = CooTensor.of(indices, coo._val.index_select(0, found), size, coo._coal)
-    return to_layout_of(made, tensor)
+        result = CooTensor.of(indices, coo._val.index_select(0, positions), size, coo._coal)
+    return to_layout_of(result, tensor)
 
 
 @implements("__getitem__")

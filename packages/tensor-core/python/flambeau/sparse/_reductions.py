@@ -37,14 +37,14 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
     dense = [axis - count + 1 for axis in dims if axis >= count]
     if dense:
         values = values.sum(dense, dtype=dtype, keepdim=keepdim)
-    kept = [axis for axis in range(count) if axis not in dims]
-    if not kept:
+    remaining = [axis for axis in range(count) if axis not in dims]
+    if not remaining:
         values = values.sum(0, dtype=dtype)
         return values.reshape((1,) * count + tuple(values.shape)) if keepdim else values
     if dtype is not None or not (values.is_floating_point() or values.is_complex()):
         values = values.to(dtype or flambeau.int64)
-    indices = coo._ind if len(kept) == count else coo._ind[kept]
-    coalesced = coo._coal and len(kept) == count
+    indices = coo._ind if len(remaining) == count else coo._ind[remaining]
+    coalesced = coo._coal and len(remaining) == count
     size = [1 if axis in dims else length for axis, length in enumerate(coo._size) if keepdim or axis not in dims]
     if keepdim:
         indices = flambeau.stack(

@@ -88,8 +88,8 @@ def permute(tensor: Any, *axes: Any, dims: Any = None) -> SparseTensor:
         if any(_kind_of_dimension(tensor, dim) != _kind_of_dimension(tensor, at) for at, dim in enumerate(order)):
             raise RuntimeError("permute: only dimensions of the same type (batch, sparse, dense) can be exchanged")
         return _permuted_compressed(tensor, order)
-    made = _permuted(tensor, order)
-    return made._coalesced_(tensor._coal and given == list(range(tensor.ndim)))  # as in PyTorch
+    result = _permuted(tensor, order)
+    return result._coalesced_(tensor._coal and given == list(range(tensor.ndim)))  # as in PyTorch
 
 
 def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
@@ -107,9 +107,9 @@ def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
         indices = flambeau.stack([indices[dim] for dim in order[:count]])
     if order[count:] != list(range(count, tensor.ndim)):
         values = values.permute(0, *(dim - count + 1 for dim in order[count:]))
-    made = CooTensor.of(indices, values, size, tensor._coal and not moved)
-    _reuse_pattern(tensor, made, moved)
-    return made
+    result = CooTensor.of(indices, values, size, tensor._coal and not moved)
+    _reuse_pattern(tensor, result, moved)
+    return result
 
 
 def _reuse_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) -> None:
@@ -254,8 +254,8 @@ def squeeze(tensor: Any, dim: Any = None) -> CooTensor:
     wanted = range(tensor.ndim) if dim is None else (dim,) if isinstance(dim, int) else tuple(dim)
     gone = {axis for axis in (dimension(d, tensor.ndim) for d in wanted) if tensor._size[axis] == 1}
     count = tensor.sparse_dim()
-    kept = [axis for axis in range(count) if axis not in gone]
-    indices = tensor._ind if len(kept) == count else tensor._ind[kept]
+    remaining = [axis for axis in range(count) if axis not in gone]
+    indices = tensor._ind if len(remaining) == count else tensor._ind[remaining]
     values = tensor._val
     for axis in sorted((axis for axis in gone if axis >= count), reverse=True):
         values = values.squeeze(axis - count + 1)

@@ -17,5 +17,5 @@ def active_fake_mode() -> FakeTensorMode | None:
 
 def detect_fake_mode(inputs: Any = None) -> FakeTensorMode | None:
     """Return the `FakeTensorMode` of the fake tensors in ``inputs``, or the active mode if ``inputs`` has none."""
-    found = (maybe_get_fake_mode(leaf) for leaf in _pytree.tree_leaves(inputs))
-    return next((mode for mode in found if mode is not None), active_fake_mode())
+    modes = (maybe_get_fake_mode(leaf) for leaf in _pytree.tree_leaves(inputs))
+    return next((mode for mode in modes if mode is not None), active_fake_mode())

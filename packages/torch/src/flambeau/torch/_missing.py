@@ -66,9 +66,9 @@ def nearest(owner: Any, path: str, name: str) -> tuple[str, ...]:
     """Return up to three suggestions: the same name in other modules, then similar names of ``owner``."""
     same = [other for other, module_name in _NATIVE_MODULES.items() if other != path and name in _names(module_name)]
     same = [f"{other}.{name}" for other in same] or [f"torch.Tensor.{name}"] * hasattr(flambeau.Tensor, name)
-    own = {other.lower(): other for other in dir(owner) if not other.startswith("_")}
-    alike = difflib.get_close_matches(name.lower(), own, n=3, cutoff=0.65)
-    return (*same, *(f"{path}.{own[other]}" for other in alike))[:3]
+    by_lower_case = {other.lower(): other for other in dir(owner) if not other.startswith("_")}
+    alike = difflib.get_close_matches(name.lower(), by_lower_case, n=3, cutoff=0.65)
+    return (*same, *(f"{path}.{by_lower_case[other]}" for other in alike))[:3]
 
 
 def _calling_frame() -> FrameType | None:

@@ -163,13 +163,13 @@ class _Frame:
 
     def _recompute(self, run: int) -> None:
         """Run the function again, and store the tensors that it saves for the backward pass ``run``."""
-        found: list[str] = []
+        recomputed: list[str] = []
 
         def pack(tensor: Tensor) -> Tensor:
-            if len(found) < len(self.slots) and (slot := self.slots[len(found)]()) is not None:
+            if len(recomputed) < len(self.slots) and (slot := self.slots[len(recomputed)]()) is not None:
                 slot.values[run] = tensor
-            found.append(_metadata(tensor))
-            if self.early_stop and len(found) == len(self.slots):
+            recomputed.append(_metadata(tensor))
+            if self.early_stop and len(recomputed) == len(self.slots):
                 raise _StopRecomputationError
             return tensor
 
@@ -180,7 +180,7 @@ class _Frame:
         ):
             self.run(*self.inputs())
         # If the function runs a backward pass, the recomputation starts before the forward pass is complete.
-        self._compare(found if self.complete else found[: len(self.metadata)])
+        self._compare(recomputed if self.complete else recomputed[: len(self.metadata)])
         if run >= 0:
             self.recomputed.add(run)
 

@@ -46,10 +46,10 @@ def gradients(call: Call) -> tuple[list[Any], Any]:
     """Compute gradients for the whole batch. If the leaves are not batched, run the engine once per element."""
     outputs, leaves, cotangents, follow, keep = call.values
     if all(call.is_batched(t) for t in leaves):
-        given = [None] * len(outputs) if cotangents is None else cotangents
+        grad_outputs = [None] * len(outputs) if cotangents is None else cotangents
         directions = [
             flambeau.ones_like(call.batch(t)) if g is None else call.batch(g)
-            for t, g in zip(outputs, given, strict=True)
+            for t, g in zip(outputs, grad_outputs, strict=True)
         ]
         found, depends = _engine.gradients(_values(call, outputs), [t.value for t in leaves], directions, follow, keep)
         return list(found), depends

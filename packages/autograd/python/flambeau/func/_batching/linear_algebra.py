@@ -84,10 +84,10 @@ def transforms(call: Call) -> Any:
 @composition("block_diag")
 def block_diag(tensors: Any) -> Tensor:
     """Return the block-diagonal matrix."""
-    given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
-    given = [t.reshape(1, -1) if t.ndim < 2 else t for t in given]
-    columns, before, rows = sum(t.shape[1] for t in given), 0, []
-    for t in given:
+    blocks = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    blocks = [t.reshape(1, -1) if t.ndim < 2 else t for t in blocks]
+    columns, before, rows = sum(t.shape[1] for t in blocks), 0, []
+    for t in blocks:
         behind = columns - before - t.shape[1]
         rows.append(flambeau.constant_pad_nd(t, (before, behind)))
         before += t.shape[1]

@@ -18,7 +18,7 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
         dims: number of spatial dimensions.
         tensors: number of arguments that can be batched.
     """
-    given = [call.batch(t) for t in call.values[:tensors]]
+    batches = [call.batch(t) for t in call.values[:tensors]]
     rest = call.values[tensors:]
     if any(isinstance(x, Tensor) and call.is_batched(x) for x in rest):
         raise UnbatchableError(
@@ -26,14 +26,14 @@ def folded(call: Call, dims: int, tensors: int = 1) -> Any:
         )
     rank = call.values[0].ndim
     if rank == dims + 1:
-        return call.run((*given, *rest))
+        return call.run((*batches, *rest))
     if rank != dims + 2:
         raise RuntimeError(
             f"{call.operator.__name__}: expected {dims + 1} or {dims + 2} dimensions, got shape "
             f"{list(call.values[0].shape)}"
         )
     count = call.values[0].shape[0]
-    result = call.run((*(t.reshape(call.size * count, *t.shape[2:]) for t in given), *rest))
+    result = call.run((*(t.reshape(call.size * count, *t.shape[2:]) for t in batches), *rest))
     return map_results(result, lambda t: t.reshape(call.size, count, *t.shape[1:]))
 
 
@@ -246,10 +246,10 @@ def attention(call: Call) -> Any:
     """Apply attention to a batch. Attention accepts any dimensions before the position and feature dimensions."""
     query, key, value, mask, is_causal, scale = call.values
     rank = max(t.ndim for t in (query, key, value))
-    given = [aligned(call.batch(t), rank) for t in (query, key, value)]
+    operands = [aligned(call.batch(t), rank) for t in (query, key, value)]
     if call.is_batched(mask):
         mask = aligned(mask.value, rank)
-    return call.run((*given, mask, is_causal, scale))
+    return call.run((*operands, mask, is_causal, scale))
 
 
 @composition("prelu")

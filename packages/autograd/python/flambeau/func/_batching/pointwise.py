@@ -69,10 +69,10 @@ def in_place(call: Call) -> Any:
 def converted(call: Call) -> Any:
     """Apply a conversion to a batch. Ignore a channels-last ``memory_format``, which applies to single elements."""
     names = call.operator.parameters
-    kept = (None, flambeau.contiguous_format, flambeau.preserve_format)
+    supported = (None, flambeau.contiguous_format, flambeau.preserve_format)
     return call.run(
         [
-            None if n == "memory_format" and v not in kept else v
+            None if n == "memory_format" and v not in supported else v
             for n, v in zip(names, call.value(call.values), strict=True)
         ]
     )

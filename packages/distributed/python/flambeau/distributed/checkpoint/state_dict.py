@@ -237,14 +237,14 @@ def _names_of_parameters(model: Module) -> dict[int, str]:
 def _below(model: Module, submodules: set[Module], names: Any, keeps_prefixes: bool) -> Any:
     """Return the entries of ``names``, a dictionary or list, that belong to the submodules."""
     paths = [_plain_name(model, f"{path}.") for path, module in model.named_modules() if module in submodules]
-    found = {}
+    entries = {}
     for name in names:
         for path in paths:
             if name.startswith(path):
-                found[name if keeps_prefixes else name.removeprefix(path)] = (
+                entries[name if keeps_prefixes else name.removeprefix(path)] = (
                     names[name] if isinstance(names, dict) else 0
                 )
-    return found
+    return entries
 
 
 def _listed(optimizers: Optimizers) -> list[Optimizer]:

@@ -27,27 +27,27 @@ def check_same_parameters(named: Sequence[tuple[str, Tensor]], group: ProcessGro
 
     Raises: RuntimeError, in all processes, that names the first different parameter.
     """
-    own: Described = [(name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in named]
+    described: Described = [(name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in named]
     everyone: list[Described] = [[] for _ in range(group.size())]
-    distributed.all_gather_object(everyone, own, group)
+    distributed.all_gather_object(everyone, described, group)
     for rank, other in zip(group.ranks[1:], everyone[1:], strict=True):
         _compare(group.ranks[0], everyone[0], rank, other)
 
 
-def _compare(first: int, expected: Described, rank: int, found: Described) -> None:
+def _compare(first: int, expected: Described, rank: int, actual: Described) -> None:
     """Raise RuntimeError if the parameters of ``rank`` do not match those of the process ``first``."""
-    if len(found) != len(expected):
-        names = sorted({name for name, *_ in found} ^ {name for name, *_ in expected})
+    if len(actual) != len(expected):
+        names = sorted({name for name, *_ in actual} ^ {name for name, *_ in expected})
         raise RuntimeError(
             _OTHER_NUMBER.format(
                 first=first,
                 one=len(expected),
                 rank=rank,
-                other=len(found),
+                other=len(actual),
                 names=", ".join(map(repr, names)) or "repeated names",
             )
         )
-    for number, (one, other) in enumerate(zip(expected, found, strict=True)):
+    for number, (one, other) in enumerate(zip(expected, actual, strict=True)):
         if one[1:] != other[1:]:
             there = {"first": first, "first_name": one[0], "first_shape": list(one[1]), "first_dtype": one[2]}
             here = {"rank": rank, "name": other[0], "shape": list(other[1]), "dtype": other[2]}

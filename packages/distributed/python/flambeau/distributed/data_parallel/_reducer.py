@@ -142,9 +142,9 @@ class Reducer:
         floats = first.device.type == "cpu" and first.dtype in (flambeau.float32, flambeau.float64)
         if not (self._may_skip_buffers and self.even and self.comm_hook is None and floats):
             return []
-        found = [parameter.grad for parameter in bucket.parameters if parameter.grad is not None]
-        dense = all(not each.is_sparse and each.dtype == first.dtype for each in found)
-        return found if dense and len(found) == len(bucket.parameters) else []
+        gradients = [parameter.grad for parameter in bucket.parameters if parameter.grad is not None]
+        dense = all(not each.is_sparse and each.dtype == first.dtype for each in gradients)
+        return gradients if dense and len(gradients) == len(bucket.parameters) else []
 
     def _send(self, bucket: Bucket) -> None:
         if self.comm_hook is not None:
@@ -209,15 +209,15 @@ def _result(future: Any) -> Tensor:
 
 def leaves_of(outputs: Iterable[Tensor]) -> set[Tensor]:
     """Return the leaves of the autograd graph of the outputs."""
-    given = [each for each in outputs if each.requires_grad]
-    found = {each for each in given if each.grad_fn is None}
-    waiting: list[Any] = [each.grad_fn for each in given if each.grad_fn is not None]
+    differentiable = [each for each in outputs if each.requires_grad]
+    leaves = {each for each in differentiable if each.grad_fn is None}
+    waiting: list[Any] = [each.grad_fn for each in differentiable if each.grad_fn is not None]
     seen = set(waiting)
     while waiting:
         node = waiting.pop()
         below = {each for each, _ in node.next_functions if each is not None} - seen
         if not node.next_functions and node.name() == "torch::autograd::AccumulateGrad":
-            found.add(node.variable)
+            leaves.add(node.variable)
         seen |= below
         waiting.extend(below)
-    return found
+    return leaves

@@ -108,8 +108,8 @@ class Translator:
         return [self._statement(each) for each in statements] or [ast.Pass()]
 
     def _statement(self, node: ast.stmt) -> ast.stmt:
-        made = self._translate_statement(node)
-        return ast.copy_location(made, node)
+        statement = self._translate_statement(node)
+        return ast.copy_location(statement, node)
 
     def _translate_statement(self, node: ast.stmt) -> ast.stmt:
         """Return the Python statement for a TorchScript statement. Raises an error if TorchScript lacks it."""
@@ -218,9 +218,9 @@ class Translator:
         """Translate the call of a name that is not a variable: a builtin or a type operation of TorchScript."""
         match name, args:
             case (("annotate" | "unchecked_cast"), [kind, value]):
-                made = self._value(value)
+                translated = self._value(value)
                 is_number = isinstance(kind, ast.Name) and kind.id in _NUMBER_TYPES
-                return self._helper(AS_NUMBER, made) if is_number and name == "annotate" else made
+                return self._helper(AS_NUMBER, translated) if is_number and name == "annotate" else translated
             case "uninitialized", [_]:
                 return ast.Constant(None)
             case "getattr", [owner, ast.Constant(value=str() as attribute)]:
@@ -249,8 +249,8 @@ def type_of(node: ast.expr, known: Callable[[str], Any]) -> Any:
         case ast.Tuple(elts=items) | ast.List(elts=items):
             return tuple(type_of(item, known) for item in items)
         case ast.Subscript(value=ast.Name(id=name), slice=inner) if name in _GENERIC:
-            made = type_of(inner, known)
-            return _GENERIC[name][made]
+            argument = type_of(inner, known)
+            return _GENERIC[name][argument]
         case ast.Attribute() if (path := path_of(node)) is not None:
             return known(".".join(path))
     raise rejected(node, f"the type '{ast.unparse(node)}'")
@@ -291,11 +291,11 @@ def _assigned(function: ast.FunctionDef) -> Iterator[str]:
 
 def compiled(functions: Mapping[str, ast.FunctionDef], file: str, variables: dict[str, Any]) -> dict[str, Any]:
     """Compile translated functions, and return them by name. They can only access ``variables``."""
-    made: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
     for name, function in functions.items():
         module = ast.fix_missing_locations(ast.Module([function], []))
-        own: dict[str, Any] = {}
+        namespace: dict[str, Any] = {}
         # exec() is safe, since the translator builds only allowed constructs
-        exec(compile(module, f"<{file}>", "exec", dont_inherit=True), variables, own)
-        made[name] = own[function.name]
-    return made
+        exec(compile(module, f"<{file}>", "exec", dont_inherit=True), variables, namespace)
+        by_name[name] = namespace[function.name]
+    return by_name

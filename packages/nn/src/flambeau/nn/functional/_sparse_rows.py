@@ -38,8 +38,8 @@ def embedding(input: Tensor, weight: Tensor, padding: int, scale_grad_by_freq: b
             raise RuntimeError(NO_FREQUENCIES.format(name="embedding_backward"))
         indices, rows = saved[0].reshape(-1).long(), grads[0].reshape(saved[0].numel(), table.shape[1])
         if padding >= 0:
-            kept = (indices != padding).nonzero().reshape(-1)
-            indices, rows = indices.index_select(0, kept), rows.index_select(0, kept)
+            positions = (indices != padding).nonzero().reshape(-1)
+            indices, rows = indices.index_select(0, positions), rows.index_select(0, positions)
         return (receiver.send(indices, rows),)
 
     result = flambeau.embedding(table, input, padding, scale_grad_by_freq)
@@ -74,9 +74,9 @@ def embedding_bag(
         indices, among = saved[0].reshape(-1)[: len(bags)].long(), bags
         weights = None if factors is None else factors.reshape(-1)[: len(bags)]
         if padding >= 0:
-            kept = (indices != padding).nonzero().reshape(-1)
-            indices, among = indices.index_select(0, kept), bags.index_select(0, kept)
-            weights = None if weights is None else weights.index_select(0, kept)
+            positions = (indices != padding).nonzero().reshape(-1)
+            indices, among = indices.index_select(0, positions), bags.index_select(0, positions)
+            weights = None if weights is None else weights.index_select(0, positions)
         gradient = grads[0]
         if mode == 1:
             counts = among.bincount(minlength=gradient.shape[0]).clamp(min=1)

@@ -35,9 +35,9 @@ def translated(module: Any, state: dict[str, Any]) -> dict[str, Any]:
     for table in _HOOK_TABLES:
         if state.get(table):
             raise RuntimeError(HAS_HOOKS.format(kind=type(module).__name__, table=table))
-    own = {name: value for name, value in state.items() if name not in (*_HOOK_TABLES, *_OF_HOOKS)}
+    attributes = {name: value for name, value in state.items() if name not in (*_HOOK_TABLES, *_OF_HOOKS)}
     for registry in _REGISTRIES:
-        own[registry] = dict(own[registry])
-        own.update(own[registry])
-    own["_non_persistent_buffers_set"] = set(own.get("_non_persistent_buffers_set", ()))
-    return own
+        attributes[registry] = dict(attributes[registry])
+        attributes.update(attributes[registry])
+    attributes["_non_persistent_buffers_set"] = set(attributes.get("_non_persistent_buffers_set", ()))
+    return attributes

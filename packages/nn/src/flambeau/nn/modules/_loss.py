@@ -20,8 +20,8 @@ class _Loss(Module):
 
     def __init__(self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean") -> None:
         super().__init__()
-        given: tuple[Any, ...] = (size_average, reduce)
-        if any(isinstance(each, Tensor) for each in given):
+        deprecated: tuple[Any, ...] = (size_average, reduce)
+        if any(isinstance(each, Tensor) for each in deprecated):
             name = type(self).__name__
             raise TypeError(f"{name}: got tensors instead of options; write nn.{name}()(input, target)")
         self.reduction = chosen(reduction, size_average, reduce)

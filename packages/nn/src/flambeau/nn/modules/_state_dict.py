@@ -211,10 +211,10 @@ class Stateful(Tree):
             before(*first, state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         assign = local_metadata.get("assign_to_params_buffers", False)
         own = dict(self._own_state())
-        given = {name: state_dict[prefix + name] for name in own if prefix + name in state_dict}
+        loaded = {name: state_dict[prefix + name] for name in own if prefix + name in state_dict}
         if strict:
-            missing_keys.extend(prefix + name for name in own if name not in given)
-        writes = _copy_actions(cast("Module", self), own, given, prefix, assign, error_msgs)
+            missing_keys.extend(prefix + name for name in own if name not in loaded)
+        writes = _copy_actions(cast("Module", self), own, loaded, prefix, assign, error_msgs)
         extra = prefix + EXTRA_STATE
         takes_extra = type(self).set_extra_state is not Stateful.set_extra_state
         if takes_extra and extra in state_dict:

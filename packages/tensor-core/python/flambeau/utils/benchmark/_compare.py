@@ -146,14 +146,14 @@ class _Numbers:
 
     def __init__(self, cells: _Row, scale: float, style: _Style) -> None:
         self._scale, self._style = scale, style
-        found = [cell for cell in cells if cell is not None]
-        digits = [math.ceil(math.log10(cell.median / scale)) for cell in found]
+        measured = [cell for cell in cells if cell is not None]
+        digits = [math.ceil(math.log10(cell.median / scale)) for cell in measured]
         decimals = 1
         if style.trimmed:
-            decimals = min(max(c.significant_figures - d, 0) for c, d in zip(found, digits, strict=True))
+            decimals = min(max(c.significant_figures - d, 0) for c, d in zip(measured, digits, strict=True))
         self._decimals = decimals
         self._width = max(digits) + decimals + (1 if decimals else 0)
-        self._mark = 7 if style.warnings and any(cell.has_warnings for cell in found) else 0
+        self._mark = 7 if style.warnings and any(cell.has_warnings for cell in measured) else 0
 
     def text(self, cell: Measurement | None) -> str:
         if cell is None:

@@ -162,7 +162,7 @@ class Timer:
         callback: Callable[[int, float], Any] | None,
         enough: Callable[[Measurement], bool],
     ) -> Measurement:
-        """Run blocks for at least ``least`` seconds and until ``enough`` is True, but at most for ``most`` seconds."""
+        """Run blocks for at least ``least`` seconds and until ``enough`` is True, but stop after ``most`` seconds."""
         times: list[float] = []
         with set_torch_threads(self._task_spec.num_threads):
             while True:

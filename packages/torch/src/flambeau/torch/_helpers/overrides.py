@@ -50,16 +50,16 @@ def _is_overridable(function: Any) -> bool:
 @functools.cache
 def _classified() -> tuple[dict[Any, list[Callable[..., Any]]], set[Callable[..., Any]]]:
     """Return the overridable functions by namespace, and all other functions."""
-    found: dict[Any, list[Callable[..., Any]]] = {}
+    functions: dict[Any, list[Callable[..., Any]]] = {}
     ignored: set[Callable[..., Any]] = set()
     for namespace in _namespaces():
         for function in _functions(namespace):
             of_object = getattr(function, "__name__", "") in _OF_OBJECTS
             if not of_object and (namespace is Tensor or _is_overridable(function)):
-                found.setdefault(namespace, []).append(function)
+                functions.setdefault(namespace, []).append(function)
             else:
                 ignored.add(function)
-    return found, ignored
+    return functions, ignored
 
 
 def get_overridable_functions() -> dict[Any, list[Callable[..., Any]]]:
@@ -69,8 +69,8 @@ def get_overridable_functions() -> dict[Any, list[Callable[..., Any]]]:
     >>> flambeau.exp in get_overridable_functions()[flambeau]
     True
     """
-    found = {namespace: list(functions) for namespace, functions in _classified()[0].items()}
-    return {sys.modules.get("torch", flambeau): found.pop(flambeau), **found}
+    by_namespace = {namespace: list(functions) for namespace, functions in _classified()[0].items()}
+    return {sys.modules.get("torch", flambeau): by_namespace.pop(flambeau), **by_namespace}
 
 
 def get_ignored_functions() -> set[Callable[..., Any]]:

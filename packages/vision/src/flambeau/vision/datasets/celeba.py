@@ -98,9 +98,9 @@ class CelebA(VisionDataset):
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         image = loaded_as_stored(self._folder / "img_align_celeba" / self.filename[index])
-        found = {"attr": self.attr, "identity": self.identity[:, 0], "bbox": self.bbox}
-        found["landmarks"] = self.landmarks_align
-        targets = tuple(found[kind][index] for kind in self.target_type)
+        columns = {"attr": self.attr, "identity": self.identity[:, 0], "bbox": self.bbox}
+        columns["landmarks"] = self.landmarks_align
+        targets = tuple(columns[kind][index] for kind in self.target_type)
         return self._transformed(image, targets if len(targets) > 1 else targets[0] if targets else None)
 
     def extra_repr(self) -> str:

@@ -115,11 +115,11 @@ class VOCDetection(_VOC):
         text = (node.text or "").strip()
         if not len(node):
             return {node.tag: text} if node.text else {}
-        found: dict[str, list[Any]] = {}
+        elements: dict[str, list[Any]] = {}
         for child in node:
             for name, value in VOCDetection.parse_voc_xml(child).items():
-                found.setdefault(name, []).append(value)
-        joined = {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+                elements.setdefault(name, []).append(value)
+        joined = {name: values[0] if len(values) == 1 else values for name, values in elements.items()}
         if node.tag == "annotation":
-            joined["object"] = found.get("object", [])
+            joined["object"] = elements.get("object", [])
         return {node.tag: joined}

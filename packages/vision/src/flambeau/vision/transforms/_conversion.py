@@ -133,12 +133,14 @@ def to_pil_image(pic: fb.Tensor | np.ndarray, mode: str | None = None) -> Image.
     channels = array.shape[2]
     if channels == 1:
         array = array[..., 0]
-        found = {"uint8": "L", "int16": "I;16", "uint16": "I;16", "int32": "I", "float32": "F"}.get(array.dtype.name)
-        if found is None:
+        default_mode = {"uint8": "L", "int16": "I;16", "uint16": "I;16", "int32": "I", "float32": "F"}.get(
+            array.dtype.name
+        )
+        if default_mode is None:
             raise TypeError(f"Input type {array.dtype} is not supported")
-        if mode is not None and mode != found and not (mode in ("1", "P") and found == "L"):
-            raise ValueError(f"Incorrect mode ({mode}) supplied for input type {array.dtype}. Should be {found}")
-        return Image.fromarray(array.view(np.uint16) if found == "I;16" else array)
+        if mode is not None and mode != default_mode and not (mode in ("1", "P") and default_mode == "L"):
+            raise ValueError(f"Incorrect mode ({mode}) supplied for input type {array.dtype}. Should be {default_mode}")
+        return Image.fromarray(array.view(np.uint16) if default_mode == "I;16" else array)
     if array.dtype != np.uint8:
         raise TypeError(f"Input type {array.dtype} is not supported")
     permitted = {2: ("LA",), 3: ("RGB", "YCbCr", "HSV"), 4: ("RGBA", "CMYK", "RGBX")}[channels]

@@ -80,8 +80,8 @@ def keypointrcnn_loss(
             f"H = {height} and W = {width}"
         )
     matched = zip(proposals, gt_keypoints, keypoint_matched_idxs, strict=True)
-    found = [keypoints_to_heatmap(points[index], boxes, height) for boxes, points, index in matched]
-    targets, valid = (fb.cat([each.flatten() for each in values]) for values in zip(*found, strict=True))
+    heatmaps = [keypoints_to_heatmap(points[index], boxes, height) for boxes, points, index in matched]
+    targets, valid = (fb.cat([each.flatten() for each in values]) for values in zip(*heatmaps, strict=True))
     counted = fb.where(valid)[0]
     if len(counted) == 0:
         return keypoint_logits.sum() * 0
@@ -101,6 +101,6 @@ def keypointrcnn_inference(x: fb.Tensor, boxes: Sequence[fb.Tensor]) -> tuple[li
     >>> [each.shape for each in points]
     [flambeau.Size([1, 17, 3]), flambeau.Size([1, 17, 3])]
     """
-    parts = x.split([len(own) for own in boxes], 0)
-    found = [heatmaps_to_keypoints(maps, own) for maps, own in zip(parts, boxes, strict=True)]
-    return [positions for positions, _ in found], [scores for _, scores in found]
+    parts = x.split([len(boxes_of_image) for boxes_of_image in boxes], 0)
+    keypoints = [heatmaps_to_keypoints(maps, boxes_of_image) for maps, boxes_of_image in zip(parts, boxes, strict=True)]
+    return [positions for positions, _ in keypoints], [scores for _, scores in keypoints]

@@ -69,7 +69,7 @@ class OneStageDetector(Detector):
         """Return the detections of each image. All feature maps have the same number of anchors per pixel."""
         per_level = [count * (len(anchors[0]) // sum(pixels)) for count in pixels]
         by_level = {name: value.split(per_level, dim=1) for name, value in outputs.items()}
-        return self.postprocess_detections(by_level, [own.split(per_level) for own in anchors], sizes)
+        return self.postprocess_detections(by_level, [of_image.split(per_level) for of_image in anchors], sizes)
 
     def postprocess_detections(
         self,
@@ -80,11 +80,11 @@ class OneStageDetector(Detector):
         """Return the detections of each image, from the outputs of the head and the anchors of each level."""
         detections = []
         for index, size in enumerate(image_shapes):
-            found = []
+            by_level = []
             for level, boxes in enumerate(anchors[index]):
                 outputs = {name: values[level][index] for name, values in head_outputs.items()}
-                found.append(self._detections_of_level(outputs, boxes, size))
-            boxes, scores, labels = (fb.cat(values) for values in zip(*found, strict=True))
+                by_level.append(self._detections_of_level(outputs, boxes, size))
+            boxes, scores, labels = (fb.cat(values) for values in zip(*by_level, strict=True))
             detections.append(self._best_detections(boxes, scores, labels))
         return detections
 

@@ -47,9 +47,9 @@ def _by_products(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tenso
     across = _cubic_weights(sizes[:, 0], width, maps.shape[3]).to(maps.dtype).transpose(1, 2)
     down = _cubic_weights(sizes[:, 1], height, maps.shape[2]).to(maps.dtype)
     rows = down[:, None] @ nn.functional.pad(maps, (_RADIUS,) * 4, mode="replicate")
-    found = [(rows[:, point] @ across).flatten(1).max(1) for point in range(maps.shape[1])]
-    flat_indices = fb.stack([flat_index for _, flat_index in found], 1)
-    return fb.stack([best for best, _ in found], 1), fb.stack([flat_indices % width, flat_indices // width], 2)
+    peaks = [(rows[:, point] @ across).flatten(1).max(1) for point in range(maps.shape[1])]
+    flat_indices = fb.stack([flat_index for _, flat_index in peaks], 1)
+    return fb.stack([best for best, _ in peaks], 1), fb.stack([flat_indices % width, flat_indices // width], 2)
 
 
 def _cubic_weights(lengths: fb.Tensor, count: int, size: int) -> fb.Tensor:

@@ -226,7 +226,7 @@ class RoIHeads(nn.Module):
             proposals, matched, labels, codes = self.select_training_samples(proposals, targets)
         pooled = self.box_head(self.box_roi_pool(features, proposals, image_shapes))
         class_logits, box_regression = self.box_predictor(pooled)
-        found: list[Detection] = []
+        detections: list[Detection] = []
         losses: dict[str, fb.Tensor] = {}
         if self.training:
             classification, regression = fastrcnn_loss(class_logits, box_regression, labels, codes)
@@ -236,15 +236,15 @@ class RoIHeads(nn.Module):
             truths = [numbers[indices] for numbers, indices in zip(matched, positive, strict=True)]
         else:
             results = self.postprocess_detections(class_logits, box_regression, proposals, image_shapes)
-            found = [
+            detections = [
                 {"boxes": own, "labels": label, "scores": score} for own, score, label in zip(*results, strict=True)
             ]
-            boxes, truths = [each["boxes"] for each in found], []
+            boxes, truths = [each["boxes"] for each in detections], []
         if self.has_mask():
-            self._masks((features, boxes, image_shapes), truths, targets or (), found, losses)
+            self._masks((features, boxes, image_shapes), truths, targets or (), detections, losses)
         if self.has_keypoint():
-            self._keypoints((features, boxes, image_shapes), truths, targets or (), found, losses)
-        return found, losses
+            self._keypoints((features, boxes, image_shapes), truths, targets or (), detections, losses)
+        return detections, losses
 
     def _check_dtypes(self, target: Target) -> None:
         boxes, labels = target["boxes"].dtype, target["labels"].dtype
@@ -270,7 +270,7 @@ class RoIHeads(nn.Module):
             masks, labels = ([target[key] for target in targets] for key in ("masks", "labels"))
             losses["loss_mask"] = maskrcnn_loss(logits, regions[1], masks, labels, truths)
             return
-        masks_of = maskrcnn_inference(logits, [own["labels"] for own in found])
+        masks_of = maskrcnn_inference(logits, [detection["labels"] for detection in found])
         for each, probabilities in zip(found, masks_of, strict=True):
             each["masks"] = probabilities
 

@@ -213,8 +213,8 @@ class SSD(OneStageDetector):
         detections = []
         for codes, scores, own, size in zip(outputs["bbox_regression"], probabilities, anchors, sizes, strict=True):
             boxes = clip_boxes_to_image(self.box_coder.decode_single(codes, own), size)
-            found = [self._select_of_class(boxes, scores[:, label], label) for label in range(1, scores.shape[1])]
-            detections.append(self._best_detections(*(fb.cat(values) for values in zip(*found, strict=True))))
+            by_class = [self._select_of_class(boxes, scores[:, label], label) for label in range(1, scores.shape[1])]
+            detections.append(self._best_detections(*(fb.cat(values) for values in zip(*by_class, strict=True))))
         return detections
 
     def _select_of_class(

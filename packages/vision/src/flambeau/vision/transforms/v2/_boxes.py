@@ -154,12 +154,12 @@ def _boxes_in(inputs: Any) -> BoundingBoxes:
 
     Raises: ValueError unless the sample contains exactly one ``BoundingBoxes``.
     """
-    found = [value for value in leaves(inputs) if kind_of(value) == "boxes"]
-    if not found:
+    all_boxes = [value for value in leaves(inputs) if kind_of(value) == "boxes"]
+    if not all_boxes:
         raise ValueError("No bounding boxes were found in the sample")
-    if len(found) > 1:
+    if len(all_boxes) > 1:
         raise ValueError("Found multiple bounding boxes instances in the sample")
-    boxes: BoundingBoxes = found[0]
+    boxes: BoundingBoxes = all_boxes[0]
     return boxes
 
 
