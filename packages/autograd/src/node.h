@@ -45,7 +45,7 @@ struct SavedTensor {
   // Index of the tensor among the outputs of the node that saves it, or -1. For an output, `tensor` is an alias without
   // a grad_fn.
   int output;
-  uint64_t geometry;
+  uint64_t geometry;  // hash of the shape and the dtype
   std::unique_ptr<PackedTensor> packed;
 };
 

@@ -286,7 +286,7 @@ def test_an_input_that_is_scaled_by_0_has_a_gradient_of_0():
 
 
 @pytest.mark.parametrize("layout", ["coo", "csr"])
-def test_a_leaf_that_is_changed_without_history_stays_a_leaf(layout):
+def test_a_leaf_that_is_changed_under_no_grad_stays_a_leaf(layout):
     s = sparse(fb.ones(5), layout).requires_grad_()
     s.sum().backward()
     with fb.no_grad():

@@ -35,11 +35,11 @@ def _function(name: str) -> Callable[..., Any] | None:
     if name == "where":
         return _where
     space, _, rest = name.partition("_")
-    found = getattr(flambeau, name, None)
-    if found is None and space == "special":
-        found = getattr(flambeau.special, rest, None)
-    found = _core._rows.get(name) if found is None else found
-    return None if found is None else _accept_numbers(found)
+    function = getattr(flambeau, name, None)
+    if function is None and space == "special":
+        function = getattr(flambeau.special, rest, None)
+    function = _core._rows.get(name) if function is None else function
+    return None if function is None else _accept_numbers(function)
 
 
 def _where(condition: Any, yes: Any, no: Any) -> Any:
@@ -50,7 +50,7 @@ def _where(condition: Any, yes: Any, no: Any) -> Any:
 
 
 def _accept_numbers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a function of tensors so that it also accepts only numbers. It then returns a number."""
+    """Wrap a function of tensors. If all arguments are numbers, the wrapper returns a number."""
 
     def call(*args: Any) -> Any:
         if any(isinstance(argument, Tensor) for argument in args):
@@ -92,12 +92,13 @@ def rule_of(name: str) -> Callable[[Differentiated], tuple[Any, ...] | None] | N
 
 @functools.cache
 def reads_result(name: str) -> bool:
-    """Return whether a derivative of the pointwise operator ``name`` reads the result."""
+    """Return True if a derivative of the pointwise operator ``name`` reads the result."""
     entry = _expressions().get(name)
     return entry is not None and any("result" in text for text in entry[0]["derivatives"])
 
 
 def _operands(call: Differentiated, arity: int) -> list[Any] | None:
+    """Return the operands of a call, with defaults for missing ones, or None if their number is not ``arity``."""
     values = list(call.args)
     if len(values) > arity:
         return None
@@ -119,11 +120,11 @@ def _differentiated(
     if gradient is None:
         return (None,) * len(call.tensors)
     values = _Scope(zip(_NAMES, operands, strict=False), grad=gradient, result=call.results[0])
-    found, at = [], 0
+    gradients, at = [], 0
     for position, operand in enumerate(operands):
         if not isinstance(operand, Tensor):
             continue
         code = codes[position]
         needed, at = call.needs[at], at + 1
-        found.append(None if code is None or not needed else eval(code, {}, values))
-    return tuple(found) if len(found) == len(call.tensors) else None
+        gradients.append(None if code is None or not needed else eval(code, {}, values))
+    return tuple(gradients) if len(gradients) == len(call.tensors) else None

@@ -218,13 +218,13 @@ def _resolve_out(called: Any, target: _Target, args: tuple[Any, ...], kwargs: di
     return Call(own.overload(called.__name__, called), args, kwargs, False, _identity)
 
 
-def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], given: tuple[Any, ...], named: dict[str, Any]) -> bool:
+def _is_plain(schema: FunctionSchema, args: tuple[Any, ...], bound: tuple[Any, ...], named: dict[str, Any]) -> bool:
     """Return True if every call with these argument types uses this schema and passes its arguments unchanged."""
-    if named or len(args) != len(given) or any(argument.required for argument in schema.positional[len(given) :]):
+    if named or len(args) != len(bound) or any(argument.required for argument in schema.positional[len(bound) :]):
         return False
     return all(
         a is b and argument.required and (isinstance(a, Tensor) or type(a) in _SCALAR_TYPES)
-        for a, b, argument in zip(args, given, schema.positional, strict=False)
+        for a, b, argument in zip(args, bound, schema.positional, strict=False)
     )
 
 

@@ -75,10 +75,10 @@ class Drawing:
 
     def save(self, path: str | Path) -> None:
         """Write an SVG file, or a DOT file if the name ends in .dot or .gv. Raise ValueError for other extensions."""
-        ending = Path(path).suffix
-        if ending not in (".svg", ".dot", ".gv"):
+        extension = Path(path).suffix
+        if extension not in (".svg", ".dot", ".gv"):
             raise ValueError(f"save(): the path must end in .svg, .dot or .gv, got {str(path)!r}")
-        Path(path).write_text(self.svg if ending == ".svg" else self.dot, encoding="utf-8")
+        Path(path).write_text(self.svg if extension == ".svg" else self.dot, encoding="utf-8")
 
     def __repr__(self) -> str:
         return f"<drawing of a graph of {len(self._boxes)} nodes and {len(self._edges)} edges>"

@@ -137,13 +137,13 @@ class _Captured:
             raise TypeError(f"make_graphed_callables: a callable must return only tensors, but returned {kinds}")
         return outputs, structure
 
-    def _differentiate(self, outputs: list[Tensor], given: list[Tensor]) -> list[Tensor | None]:
+    def _differentiate(self, outputs: list[Tensor], grad_outputs: list[Tensor]) -> list[Tensor | None]:
         """Return the gradient of each input, or None for an input that does not require grad."""
-        if not given:
+        if not grad_outputs:
             return []
         wanted = [each for each in self.inputs if each.requires_grad]
         differentiable = [o for o in outputs if o.requires_grad]
-        found = iter(grad(differentiable, wanted, given, allow_unused=self.allow_unused))
+        found = iter(grad(differentiable, wanted, grad_outputs, allow_unused=self.allow_unused))
         return [next(found) if each.requires_grad else None for each in self.inputs]
 
     def __call__(self, *arguments: Any) -> Any:

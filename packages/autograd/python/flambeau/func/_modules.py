@@ -47,16 +47,16 @@ def functional_call(
         return module(*arguments, **(kwargs or {}))
 
 
-def _merged(given: Any) -> Mapping[str, Tensor]:
-    if isinstance(given, Mapping):
-        return given
-    if not isinstance(given, Sequence) or not all(isinstance(d, Mapping) for d in given):
+def _merged(dicts: Any) -> Mapping[str, Tensor]:
+    if isinstance(dicts, Mapping):
+        return dicts
+    if not isinstance(dicts, Sequence) or not all(isinstance(d, Mapping) for d in dicts):
         raise ValueError(
             "Expected parameter_and_buffer_dicts to be a dict, or a list/tuple of dicts, "
-            f"but got {type(given).__name__}"
+            f"but got {type(dicts).__name__}"
         )
     merged: dict[str, Tensor] = {}
-    for d in given:
+    for d in dicts:
         if repeated := sorted(merged.keys() & d.keys()):
             raise ValueError(f"{repeated} appeared in multiple dictionaries; behavior of functional call is ambiguous")
         merged.update(d)
@@ -64,15 +64,15 @@ def _merged(given: Any) -> Mapping[str, Tensor]:
 
 
 @contextmanager
-def _reparametrized(module: Any, given: Mapping[str, Tensor], tie_weights: bool, strict: bool) -> Iterator[None]:
-    """Replace tensors of a module during the block. ``given`` receives the tensors that the module assigns."""
-    tensors = dict(given)
+def _reparametrized(module: Any, replacements: Mapping[str, Tensor], tie_weights: bool, strict: bool) -> Iterator[None]:
+    """Replace tensors of a module during the block. ``replacements`` receives the tensors that the module assigns."""
+    tensors = dict(replacements)
     if tie_weights or strict:
         originals = _registered(module)
         if tie_weights:
             _tie(tensors, originals)
         if strict:
-            _check_keys(given.keys() - originals.keys(), originals.keys() - tensors.keys())
+            _check_keys(replacements.keys() - originals.keys(), originals.keys() - tensors.keys())
     former: list[tuple[Any, str, Any, str]] = []
     try:
         for path, tensor in tensors.items():
@@ -82,8 +82,9 @@ def _reparametrized(module: Any, given: Mapping[str, Tensor], tie_weights: bool,
         yield
     finally:
         present = {path: _swap(holder, name, value) for holder, name, value, path in reversed(former)}
-        if isinstance(given, MutableMapping):
-            given.update({path: value for path, value in present.items() if path in given and value is not _ABSENT})
+        if isinstance(replacements, MutableMapping):
+            changed = {path: value for path, value in present.items() if path in replacements}
+            replacements.update({path: value for path, value in changed.items() if value is not _ABSENT})
 
 
 _ABSENT: Any = object()

@@ -224,9 +224,9 @@ class CustomOpDef:
         self._dispatch_rules[torch_dispatch_class] = fn
         return fn
 
-    def _kernel(self, given: list[Tensor]) -> Callable[..., Any]:
-        device = next((x.device.type for x in given), "cpu")
-        if any(x.is_meta for x in given):
+    def _kernel(self, tensors: list[Tensor]) -> Callable[..., Any]:
+        device = next((x.device.type for x in tensors), "cpu")
+        if any(x.is_meta for x in tensors):
             if self._fake is None and self._schema.endswith("-> ()"):
                 return _return_none
             if self._fake is None:

@@ -184,15 +184,15 @@ class _Frame:
         if run >= 0:
             self.recomputed.add(run)
 
-    def _compare(self, found: list[str]) -> None:
-        listing = "" if not self.debug else f"\nsaved in forward: {self.metadata}\nsaved in recomputation: {found}"
-        if len(found) != len(self.metadata):
-            raise CheckpointError(MISMATCH.format(forward=len(self.metadata), again=len(found), debug=listing))
+    def _compare(self, recomputed: list[str]) -> None:
+        listing = "" if not self.debug else f"\nsaved in forward: {self.metadata}\nsaved in recomputation: {recomputed}"
+        if len(recomputed) != len(self.metadata):
+            raise CheckpointError(MISMATCH.format(forward=len(self.metadata), again=len(recomputed), debug=listing))
         if self.check == "none":
             return
         lines = [
             f"tensor at position {i}:\nsaved metadata: {a}\nrecomputed metadata: {b}"
-            for i, (a, b) in enumerate(zip(self.metadata, found, strict=True))
+            for i, (a, b) in enumerate(zip(self.metadata, recomputed, strict=True))
             if a != b
         ]
         if lines:

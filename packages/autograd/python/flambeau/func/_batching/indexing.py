@@ -61,16 +61,16 @@ class _Positions:
             return None
         return list(range(1, 1 + self.dims)), list(range(1 + first, 1 + first + self.dims))
 
-    def arranged(self, given: Tensor, is_batched: bool, target: Tensor) -> Tensor:
-        """Return ``given``, expanded and permuted so that it can be written to ``target[self.keys()]``."""
+    def arranged(self, values: Tensor, is_batched: bool, target: Tensor) -> Tensor:
+        """Return ``values``, expanded and permuted so that it can be written to ``target[self.keys()]``."""
         selected = flambeau.broadcast_shapes(*(k.shape for k in self.indices))
         shape = [self.call.size, *selected, *target.shape[len(self.index_dims) + 1 :]]
         if is_batched:
-            given = given.reshape(self.call.size, *(1,) * (len(shape) - given.ndim), *given.shape[1:])
+            values = values.reshape(self.call.size, *(1,) * (len(shape) - values.ndim), *values.shape[1:])
         if moves := self.moves():
             resulting = flambeau.empty(1).expand(shape).movedim(*moves).shape
-            given = given.expand(resulting).movedim(*reversed(moves))
-        return given
+            values = values.expand(resulting).movedim(*reversed(moves))
+        return values
 
 
 @batching("__getitem__")

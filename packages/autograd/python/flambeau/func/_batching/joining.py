@@ -29,11 +29,11 @@ def stack(call: Call) -> Any:
     return call.run(([call.batch(t) for t in tensors], behind_batch(dim, tensors[0].ndim + 1)))
 
 
-def _tensors(given: Any) -> list[Tensor]:
+def _tensors(tensors: Any) -> list[Tensor]:
     """Return the tensors that were passed as ``*tensors``: one tensor, several tensors, or one sequence of tensors."""
-    if isinstance(given, Tensor):
-        return [given]
-    return list(given[0]) if len(given) == 1 and isinstance(given[0], (tuple, list)) else list(given)
+    if isinstance(tensors, Tensor):
+        return [tensors]
+    return list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else list(tensors)
 
 
 def _at_least(t: Tensor, rank: int) -> Tensor:

@@ -9,8 +9,8 @@ from flambeau.func._batching.pointwise import aligned
 from flambeau.func._rules import Call, batching, composition
 
 
-def _sizes(given: Any) -> tuple[int, ...]:
-    return tuple(given) if isinstance(given, (tuple, list)) else (given,)
+def _sizes(sizes: Any) -> tuple[int, ...]:
+    return tuple(sizes) if isinstance(sizes, (tuple, list)) else (sizes,)
 
 
 @batching("view", "reshape", "view_copy")
