@@ -216,16 +216,16 @@ class _Capture:
         return program
 
 
-def _state_of(function: Any, given: set[int]) -> tuple[Mapping[str, Tensor], Mapping[int, str]]:
+def _state_of(function: Any, excluded: set[int]) -> tuple[Mapping[str, Tensor], Mapping[int, str]]:
     """Return the parameters and buffers of a module by name, and the paths of its submodules by id.
 
-    Tensors with ids in ``given`` are left out. Both are empty if ``function`` is neither a module nor a method of one.
+    Tensors with ids in ``excluded`` are left out. Both are empty if ``function`` is no module and no method of one.
     """
     owner = function if isinstance(function, Module) else getattr(function, "__self__", None)
     if not isinstance(owner, Module):
         return {}, {}
     state = dict(owner.named_parameters(remove_duplicate=False)) | dict(owner.named_buffers(remove_duplicate=False))
-    return {n: t for n, t in state.items() if id(t) not in given}, {id(m): n for n, m in owner.named_modules()}
+    return {n: t for n, t in state.items() if id(t) not in excluded}, {id(m): n for n, m in owner.named_modules()}
 
 
 def _remove_traced_numbers(snapshot: Snapshot) -> None:

@@ -184,9 +184,9 @@ def measured(program: CapturedProgram, tensors: Sequence[Tensor]) -> list[Profil
         flambeau.set_rng_state(random_state)
 
 
-def _measure_segment(part: Part, given: Sequence[Tensor]) -> Profile:
+def _measure_segment(part: Part, tensors: Sequence[Tensor]) -> Profile:
     """Run a traced program with and without fusion, and return the profile of its kernels."""
-    inputs, state = tuple(map(_copy, given)), tuple(map(_copy, part.state))
+    inputs, state = tuple(map(_copy, tensors)), tuple(map(_copy, part.state))
     unfused = _core._parse_program(part.text, False)
     single, fused = (_fastest_steps(each, inputs, state) for each in (unfused, part.native))
     operators = _operators(part.text)
@@ -243,10 +243,10 @@ def _fastest_steps(native: Any, inputs: tuple[Tensor, ...], state: tuple[Tensor,
     ]
 
 
-def _operands(given: Iterable[tuple[int, Any, Any, int]]) -> tuple[Operand, ...]:
+def _operands(records: Iterable[tuple[int, Any, Any, int]]) -> tuple[Operand, ...]:
     return tuple(
         Operand(value, tuple(shape), str(dtype).rpartition(".")[2], prod(shape) * dtype.itemsize, memory)
-        for value, shape, dtype, memory in given
+        for value, shape, dtype, memory in records
     )
 
 

@@ -45,9 +45,9 @@ class Structure:
         out = list(self.leaves)
         for index, result in zip(self.tensors, results, strict=False):
             out[index] = result
-        objects: dict[int, Any] = {}
+        built: dict[int, Any] = {}
         for index in self.objects:
-            out[index] = self.leaves[index](results, objects)
+            out[index] = self.leaves[index](results, built)
         return pytree.tree_unflatten(out, self.spec)
 
 
@@ -98,15 +98,15 @@ class _ResultBuilder:
         if _varies(value):
             index = len(self.outputs)
             self.outputs.append(value)
-            return lambda results, made: results[index]
+            return lambda results, built: results[index]
         if type(value) is Sizes:
             sizes = [self.build(size) for size in value]
-            return lambda results, made: flambeau.Size([size(results, made) for size in sizes])
+            return lambda results, built: flambeau.Size([size(results, built) for size in sizes])
         if isinstance(value, slice) and _holds_numbers(value):
             parts = [self.build(part) for part in _parts(value)]
-            return lambda results, made: slice(*[part(results, made) for part in parts])
+            return lambda results, built: slice(*[part(results, built) for part in parts])
         if isinstance(value, CONSTANTS) or self._is_reachable(value):
-            return lambda results, made: value
+            return lambda results, built: value
         if id(value) in self._builds:
             return self._builds[id(value)]
         if id(value) in self._open:
@@ -118,10 +118,10 @@ class _ResultBuilder:
 
     @staticmethod
     def _build_once(key: int, build: _Build) -> _Build:
-        def once(results: Sequence[Any], made: dict[int, Any]) -> Any:
-            if key not in made:
-                made[key] = build(results, made)
-            return made[key]
+        def once(results: Sequence[Any], built: dict[int, Any]) -> Any:
+            if key not in built:
+                built[key] = build(results, built)
+            return built[key]
 
         return once
 
@@ -132,18 +132,18 @@ class _ResultBuilder:
             items = [(key, self.build(item)) for key, item in value.items()]
             factory = [value.default_factory] if isinstance(value, defaultdict) else []
 
-            def dictionary(results: Sequence[Any], made: dict[int, Any]) -> Any:
+            def dictionary(results: Sequence[Any], built: dict[int, Any]) -> Any:
                 out: dict[Any, Any] = cls(*factory)
-                out.update((key, item(results, made)) for key, item in items)
+                out.update((key, item(results, built)) for key, item in items)
                 return out
 
             return dictionary
         if cls in _CONTAINERS:
             parts = [self.build(item) for item in value]
-            return lambda results, made: cls(part(results, made) for part in parts)
+            return lambda results, built: cls(part(results, built) for part in parts)
         if isinstance(value, tuple) and hasattr(cls, "_fields"):
             parts = [self.build(item) for item in value]
-            return lambda results, made: cls(*[part(results, made) for part in parts])
+            return lambda results, built: cls(*[part(results, built) for part in parts])
         return None
 
     def _instance(self, value: Any) -> _Build:
@@ -153,9 +153,9 @@ class _ResultBuilder:
             raise TypeError(f"the function returns a {cls.__name__}, which is neither a tensor nor a constant")
         attributes = {name: self.build(item) for name, item in vars(value).items()}
 
-        def instance(results: Sequence[Any], made: dict[int, Any]) -> Any:
+        def instance(results: Sequence[Any], built: dict[int, Any]) -> Any:
             out = cls.__new__(cls)
-            vars(out).update({name: item(results, made) for name, item in attributes.items()})
+            vars(out).update({name: item(results, built) for name, item in attributes.items()})
             return out
 
         return instance

@@ -98,15 +98,15 @@ def _names(value: Any) -> list[str]:
     return [name for item in value for name in _names(item)] if isinstance(value, list) else []
 
 
-def _substitute(arg: Any, found: Mapping[str, Any]) -> Any:
+def _substitute(arg: Any, values: Mapping[str, Any]) -> Any:
     if type(arg) is Reference:
-        if arg.name not in found:
+        if arg.name not in values:
             raise RuntimeError(f"the program in the archive is damaged: it uses {arg.name!r} before it is computed")
-        return found[arg.name]
-    return [_substitute(item, found) for item in arg] if type(arg) is list else arg
+        return values[arg.name]
+    return [_substitute(item, values) for item in arg] if type(arg) is list else arg
 
 
-def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
+def _store(call: Call, result: Any, values: dict[str, Any]) -> None:
     """Assign the results of a call to the names in the graph."""
     references = call.results
     if len(references) == 1 and isinstance(references[0], list):
@@ -120,9 +120,9 @@ def _store(call: Call, result: Any, found: dict[str, Any]) -> None:
         raise RuntimeError(f"the program expects {len(references)} results of {call.target}, got {given}")
     for reference, value in zip(references, result, strict=True):
         if isinstance(reference, Reference):
-            found[reference.name] = value
+            values[reference.name] = value
         elif isinstance(reference, list):
-            found.update(zip((item.name for item in reference), value, strict=True))
+            values.update(zip((item.name for item in reference), value, strict=True))
 
 
 def _argument_text(value: Any) -> str:

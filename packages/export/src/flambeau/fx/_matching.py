@@ -65,43 +65,45 @@ class SubgraphMatcher:
                 matches.append(InternalMatch(self.anchors, nodes_map, inputs, results))
         return matches
 
-    def _from_anchor(self, position: int, graph: Graph, found: dict[Node, Any]) -> Iterator[dict[Node, Any]]:
-        """Yield ``found`` extended by each combination of matches for the anchors from ``position`` on."""
+    def _from_anchor(self, position: int, graph: Graph, nodes_map: dict[Node, Any]) -> Iterator[dict[Node, Any]]:
+        """Yield ``nodes_map`` extended by each combination of matches for the anchors from ``position`` on."""
         if position == len(self.anchors):
-            yield found
+            yield nodes_map
             return
         for node in graph.nodes:
-            trial = dict(found)
+            trial = dict(nodes_map)
             if self._matches(self.anchors[position], node, trial):
                 yield from self._from_anchor(position + 1, graph, trial)
 
-    def _contained(self, found: dict[Node, Any]) -> bool:
-        inner = {n for p, n in found.items() if p.op != "placeholder"}
-        returned = [found[p] for p in self.results]
+    def _contained(self, nodes_map: dict[Node, Any]) -> bool:
+        inner = {n for p, n in nodes_map.items() if p.op != "placeholder"}
+        returned = [nodes_map[p] for p in self.results]
         return all(user in inner for node in inner if node not in returned for user in node.users)
 
-    def _matches(self, pattern: Any, value: Any, found: dict[Node, Any]) -> bool:
-        """Return True if ``pattern``, a node or argument, matches ``value``. Add the matching nodes to ``found``."""
+    def _matches(self, pattern: Any, value: Any, nodes_map: dict[Node, Any]) -> bool:
+        """Return True if ``pattern``, a node or argument, matches ``value``. Add the nodes to ``nodes_map``."""
         if isinstance(pattern, (list, tuple)) and isinstance(value, (list, tuple)):
             return len(pattern) == len(value) and all(
-                self._matches(p, v, found) for p, v in zip(pattern, value, strict=True)
+                self._matches(p, v, nodes_map) for p, v in zip(pattern, value, strict=True)
             )
         if not isinstance(pattern, Node):
             literal = not isinstance(value, Node) and type(pattern) is type(value) and bool(pattern == value)
             return literal or (self.ignore_literals and not isinstance(value, Node))
-        if pattern in found:
-            known = found[pattern]
+        if pattern in nodes_map:
+            known = nodes_map[pattern]
             return known is value or (not isinstance(value, Node) and not isinstance(known, Node) and known == value)
         if pattern.op == "placeholder":
-            found[pattern] = value
+            nodes_map[pattern] = value
             return True
-        if not isinstance(value, Node) or pattern.op != value.op or any(value is other for other in found.values()):
+        if not isinstance(value, Node) or pattern.op != value.op or any(value is other for other in nodes_map.values()):
             return False
         same = _same_attribute(pattern, value) if pattern.op == "get_attr" else pattern.target == value.target
         if not same or list(pattern.kwargs) != list(value.kwargs):
             return False
-        found[pattern] = value
-        return self._matches([*pattern.args, *pattern.kwargs.values()], [*value.args, *value.kwargs.values()], found)
+        nodes_map[pattern] = value
+        return self._matches(
+            [*pattern.args, *pattern.kwargs.values()], [*value.args, *value.kwargs.values()], nodes_map
+        )
 
 
 def _same_attribute(pattern: Node, node: Node) -> bool:

@@ -159,14 +159,15 @@ class Tracer(TracerBase):
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Proxy]) -> Any:
         """Return the proxy or value that the program gets when it reads an attribute of a module."""
         if isinstance(attr_val, Parameter):
-            found = self._attribute(attr_val, self.root.named_parameters(), parameter_proxy_cache)
+            proxy = self._attribute(attr_val, self.root.named_parameters(), parameter_proxy_cache)
         elif self.proxy_buffer_attributes and isinstance(attr_val, Tensor):
-            found = self._attribute(attr_val, self.root.named_buffers(), parameter_proxy_cache)
+            proxy = self._attribute(attr_val, self.root.named_buffers(), parameter_proxy_cache)
         else:
             return attr_val
-        return attr_val if found is None else found
+        return attr_val if proxy is None else proxy
 
     def _attribute(self, value: Any, named: Any, cache: dict[str, Proxy]) -> Proxy | None:
+        """Return a cached proxy for ``value`` if it is one of the ``named`` tensors of the root, else None."""
         for name, tensor in named:
             if tensor is value:
                 if name not in cache:
@@ -194,9 +195,8 @@ class Tracer(TracerBase):
     def create_arg(self, a: Any) -> Argument:
         """Convert an argument as `TracerBase.create_arg` does.
 
-        Parameters, buffers and modules become attributes of the root.
-
-        Other tensors are added to the root as ``_tensor_constant0`` and so on.
+        Parameters, buffers and modules of the root become ``get_attr`` nodes, and so do other tensors, which are first
+        added to the root as ``_tensor_constant0`` and so on.
         """
         if isinstance(a, Parameter):
             return self._read(a, self.root.named_parameters(), "parameter is not a member of this module")
@@ -220,8 +220,9 @@ class Tracer(TracerBase):
         return super().create_arg(a)
 
     def _read(self, value: Any, named: Any, missing: str | None = None) -> Argument:
-        for name, found in named:
-            if found is value:
+        """Return a ``get_attr`` node for ``value``. If it is not in ``named``, return None or raise ``missing``."""
+        for name, member in named:
+            if member is value:
                 return self.create_node("get_attr", name, (), {})
         if missing is not None:
             raise NameError(missing)
@@ -315,8 +316,8 @@ class Tracer(TracerBase):
         """Return the proxy of a parameter or, for a concrete argument, its value with proxies for placeholders."""
         default: tuple[Any, ...] = ()
         if not name.startswith("*"):
-            given = signature.parameters[name].default
-            default = () if given is inspect.Parameter.empty else (given,)
+            declared = signature.parameters[name].default
+            default = () if declared is inspect.Parameter.empty else (declared,)
         if concrete is None or name not in concrete:
             return self.create_proxy("placeholder", name, default, {}, type_expr=_annotation(function, name))
         count = 0
@@ -361,13 +362,13 @@ def _assert_is_none(value: Any, text: str) -> None:
 
 def _annotation(function: Any, name: str) -> Any:
     """Return the annotation of a parameter. If it is a string, evaluate it in the function's globals if possible."""
-    found = function.__annotations__.get(name)
-    if isinstance(found, str):
+    annotation = function.__annotations__.get(name)
+    if isinstance(annotation, str):
         try:
-            return eval(found, function.__globals__)
+            return eval(annotation, function.__globals__)
         except Exception:  # for example a name that is imported only for type checkers
-            return found
-    return found
+            return annotation
+    return annotation
 
 
 def _with_positional_only(function: Any, count: int) -> FunctionType:
@@ -380,14 +381,14 @@ def _with_positional_only(function: Any, count: int) -> FunctionType:
     return changed
 
 
-def _collect_tensors(module: Module, prefix: str, found: dict[Any, str]) -> None:
+def _collect_tensors(module: Module, prefix: str, paths: dict[Any, str]) -> None:
     """Collect the paths of tensors that are plain attributes of modules."""
     for name, value in vars(module).items():
         registered = name in module._parameters or name in module._buffers
         if isinstance(value, Tensor) and not registered:
-            found[value] = f"{prefix}{name}"
+            paths[value] = f"{prefix}{name}"
     for name, child in module.named_children():
-        _collect_tensors(child, f"{prefix}{name}.", found)
+        _collect_tensors(child, f"{prefix}{name}.", paths)
 
 
 def symbolic_trace(

@@ -216,8 +216,8 @@ def trace(
     return traced
 
 
-def _arguments(given: Any) -> tuple[Any, ...]:
-    return tuple(given) if isinstance(given, tuple | list) else (given,)
+def _arguments(inputs: Any) -> tuple[Any, ...]:
+    return tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
 
 
 def _state_of(func: Any) -> dict[str, Tensor]:
@@ -227,15 +227,15 @@ def _state_of(func: Any) -> dict[str, Tensor]:
     return parameters | dict(func.named_buffers(remove_duplicate=False))
 
 
-def _check(made: Any, func: Any, args: Any, kwargs: Any, again: bool, check_inputs: Any, tolerance: float) -> None:
+def _check(traced: Any, func: Any, args: Any, kwargs: Any, again: bool, check_inputs: Any, tolerance: float) -> None:
     with flambeau.no_grad():
-        if again and outputs_differ(made(*args, **kwargs), func(*args, **kwargs), tolerance):
+        if again and outputs_differ(traced(*args, **kwargs), func(*args, **kwargs), tolerance):
             warn(
                 "the program and a second call of the function return different results: the function is not "
                 "deterministic"
             )
         for i, inputs in enumerate(check_inputs or ()):
-            if outputs_differ(made(*_arguments(inputs)), func(*_arguments(inputs)), tolerance):
+            if outputs_differ(traced(*_arguments(inputs)), func(*_arguments(inputs)), tolerance):
                 raise RuntimeError(f"the program and the function return different results for check_inputs[{i}]")
 
 

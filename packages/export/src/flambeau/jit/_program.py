@@ -37,17 +37,17 @@ class Signature:
         self.form = form
 
     @classmethod
-    def of(cls, structure: Any, found: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
-        """Return the signature of ``structure``. Append its leaves, the instances of ``accept``, to ``found``.
+    def of(cls, structure: Any, leaves: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
+        """Return the signature of ``structure``. Append its leaves, the instances of ``accept``, to ``leaves``.
 
         Raises: TypeError for other objects, with the description ``what`` in the message.
         """
 
         def form(value: Any) -> Any:
-            """Return the structure as a JSON value and append its leaves to ``found``."""
+            """Return the structure as a JSON value and append its leaves to ``leaves``."""
             if isinstance(value, accept):
-                found.append(value)
-                return len(found) - 1
+                leaves.append(value)
+                return len(leaves) - 1
             if isinstance(value, tuple):
                 return {"tuple": [form(item) for item in value]}
             if isinstance(value, list):
@@ -73,36 +73,38 @@ class Signature:
         self._unpack(self.form, structure, out, path or "input")
         return out
 
-    def _unpack(self, form: Any, given: Any, out: list[Any], path: str) -> None:
+    def _unpack(self, form: Any, value: Any, out: list[Any], path: str) -> None:
         """Append the tensors in an argument to ``out``. Raise TypeError if its structure is not the traced one."""
         if isinstance(form, int):
-            if not hasattr(given, "__torch_function__"):
-                raise TypeError(f"the program expects a tensor for {path}, got {type(given).__name__}")
-            out.append(given)
+            if not hasattr(value, "__torch_function__"):
+                raise TypeError(f"the program expects a tensor for {path}, got {type(value).__name__}")
+            out.append(value)
             return
         ((kind, items),) = form.items()
         if kind == "value":
-            if given != items:
-                raise TypeError(f"the program was traced with the constant {items!r} for {path}, got {given!r}")
+            if value != items:
+                raise TypeError(f"the program was traced with the constant {items!r} for {path}, got {value!r}")
         elif kind == "dict":
-            if not isinstance(given, Mapping) or set(given) != set(items):
-                found = _describe_argument(given)
-                raise TypeError(f"the program expects a dictionary with the keys {list(items)} for {path}, got {found}")
+            if not isinstance(value, Mapping) or set(value) != set(items):
+                description = _describe_argument(value)
+                raise TypeError(
+                    f"the program expects a dictionary with the keys {list(items)} for {path}, got {description}"
+                )
             for key, item in items.items():
-                self._unpack(item, given[key], out, f"{path}[{key!r}]")
+                self._unpack(item, value[key], out, f"{path}[{key!r}]")
         else:
-            if not isinstance(given, tuple | list) or len(given) != len(items):
-                found = _describe_argument(given)
-                raise TypeError(f"the program expects a {kind} of length {len(items)} for {path}, got {found}")
+            if not isinstance(value, tuple | list) or len(value) != len(items):
+                description = _describe_argument(value)
+                raise TypeError(f"the program expects a {kind} of length {len(items)} for {path}, got {description}")
             for i, item in enumerate(items):
-                self._unpack(item, given[i], out, f"{path}[{i}]")
+                self._unpack(item, value[i], out, f"{path}[{i}]")
 
 
-def _describe_argument(given: Any) -> str:
+def _describe_argument(value: Any) -> str:
     """Describe an argument in an error message."""
-    if isinstance(given, Mapping):
-        return f"a dictionary with the keys {list(given)}"
-    return f"{type(given).__name__} of length {len(given)}" if isinstance(given, tuple | list) else type(given).__name__
+    if isinstance(value, Mapping):
+        return f"a dictionary with the keys {list(value)}"
+    return f"{type(value).__name__} of length {len(value)}" if isinstance(value, tuple | list) else type(value).__name__
 
 
 def _quoted_names(names: Sequence[str]) -> str:
@@ -406,8 +408,10 @@ def write(
         safetensors.write(file, tensors, metadata)
 
 
-def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Remove tensors that occur under several names, except for the names in ``kept``.
+def _without_repeats(
+    named: Mapping[str, Tensor], required: Collection[str]
+) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Remove tensors that occur under several names, except for the names in ``required``.
 
     Returns: the remaining tensors by name, and a dictionary from each removed name to the first name of its tensor.
     """
@@ -416,7 +420,7 @@ def _without_repeats(named: Mapping[str, Tensor], kept: Collection[str]) -> tupl
     by_identity: dict[int, str] = {}
     for path, tensor in named.items():
         first = by_identity.setdefault(id(tensor), path)
-        if first != path and path not in kept:
+        if first != path and path not in required:
             same[path] = first
         else:
             tensors[path] = tensor

@@ -112,13 +112,13 @@ def sum_of_two(g: Graph, input: Any, other: Any, alpha: Any) -> Name:
 def quotient(g: Graph, input: Any, other: Any, rounding_mode: str | None) -> Name:
     dtype = g.result.dtype
     a, b = g.operand(input, dtype), g.operand(other, dtype)
-    made = g.op("Div", a, b)
+    ratio = g.op("Div", a, b)
     if rounding_mode is None or (rounding_mode == "trunc" and not dtype.is_floating_point):
-        return made
+        return ratio
     if rounding_mode == "floor" and dtype.is_floating_point:
-        return g.op("Floor", made)
+        return g.op("Floor", ratio)
     if rounding_mode == "trunc":
-        return g.op("Where", g.op("Less", made, g.constant(0, dtype=dtype)), g.op("Ceil", made), g.op("Floor", made))
+        return g.op("Where", g.op("Less", ratio, g.constant(0, dtype=dtype)), g.op("Ceil", ratio), g.op("Floor", ratio))
     return g.op("Div", g.op("Sub", a, g.op("Mod", a, b)), b)  # Mod has the sign of the divisor, so this is exact
 
 
@@ -148,11 +148,11 @@ def rounded(g: Graph, input: Value, decimals: int = 0) -> Name:
 @converts("clamp")
 def clamp(g: Graph, input: Value, min: Any, max: Any) -> Name:
     dtype = g.result.dtype
-    made = g.cast(input, dtype)
+    result = g.cast(input, dtype)
     if all(not isinstance(limit, Value) for limit in (min, max)):
-        return g.op("Clip", made, *(None if x is None else g.operand(x, dtype) for x in (min, max)))
-    made = made if min is None else g.op("Max", made, g.operand(min, dtype))
-    return made if max is None else g.op("Min", made, g.operand(max, dtype))
+        return g.op("Clip", result, *(None if x is None else g.operand(x, dtype) for x in (min, max)))
+    result = result if min is None else g.op("Max", result, g.operand(min, dtype))
+    return result if max is None else g.op("Min", result, g.operand(max, dtype))
 
 
 @converts("clamp_min")
@@ -193,10 +193,10 @@ def gelu(g: Graph, input: Value, approximate: str) -> Name:
 
     if approximate == "tanh":
         cube = g.op("Mul", g.op("Pow", input, number(3.0)), number(0.044715))
-        bent = g.op("Tanh", g.op("Mul", g.op("Add", input, cube), number(math.sqrt(2 / math.pi))))
+        curve = g.op("Tanh", g.op("Mul", g.op("Add", input, cube), number(math.sqrt(2 / math.pi))))
     else:
-        bent = g.op("Erf", g.op("Mul", input, number(math.sqrt(0.5))))
-    return g.op("Mul", input, g.op("Mul", g.op("Add", bent, number(1.0)), number(0.5)))
+        curve = g.op("Erf", g.op("Mul", input, number(math.sqrt(0.5))))
+    return g.op("Mul", input, g.op("Mul", g.op("Add", curve, number(1.0)), number(0.5)))
 
 
 @converts("leaky_relu")
@@ -206,8 +206,8 @@ def leaky_relu(g: Graph, input: Value, negative_slope: float) -> Name:
 
 @converts("elu")
 def elu(g: Graph, input: Value, alpha: float, scale: float = 1.0) -> Name:
-    made = g.op("Elu", input, alpha=float(alpha))
-    return made if scale == 1 else g.op("Mul", made, g.constant(scale, dtype=input.dtype))
+    result = g.op("Elu", input, alpha=float(alpha))
+    return result if scale == 1 else g.op("Mul", result, g.constant(scale, dtype=input.dtype))
 
 
 @converts("celu")
@@ -239,8 +239,8 @@ def prelu(g: Graph, input: Value, weight: Value) -> Name:
 
 @converts("bernoulli")
 def bernoulli(g: Graph, input: Value, p: Any = None, **_: Any) -> Name:
-    chance = g.name(input) if p is None else g.op("Expand", g.operand(p, input.dtype), g.sizes(g.result.shape))
-    return g.op("Bernoulli", chance)
+    probabilities = g.name(input) if p is None else g.op("Expand", g.operand(p, input.dtype), g.sizes(g.result.shape))
+    return g.op("Bernoulli", probabilities)
 
 
 # Conversions and copies

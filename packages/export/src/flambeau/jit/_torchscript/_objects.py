@@ -132,19 +132,19 @@ class RecursiveScriptModule(ScriptModule):
                 self.__dict__[name] = value
 
 
-def set_state(made: Any, state: Any) -> None:
+def set_state(target: Any, state: Any) -> None:
     """Set the attributes of an object from an archive, or call the ``__setstate__`` of its class."""
-    if "__setstate__" in made._class.methods:
-        made._class.methods["__setstate__"](made, state)
+    if "__setstate__" in target._class.methods:
+        target._class.methods["__setstate__"](target, state)
         return
     if not isinstance(state, Mapping) or not all(isinstance(name, str) for name in state):
         raise RuntimeError(
             f"the archive is damaged: expected a dictionary of attributes by name, got {type(state).__name__}"
         )
-    if isinstance(made, RecursiveScriptModule):
-        made._set(state)
+    if isinstance(target, RecursiveScriptModule):
+        target._set(state)
     else:
-        made._values.update(state)
+        target._values.update(state)
 
 
 def get_attribute(owner: Any, name: str) -> Any:

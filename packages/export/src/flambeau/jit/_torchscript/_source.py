@@ -71,26 +71,27 @@ class Translator:
 
         Raises: RuntimeError that names a construct that is not allowed.
         """
-        given = self._function.args
-        if given.vararg or given.kwarg or self._function.decorator_list:
+        parameters = self._function.args
+        if parameters.vararg or parameters.kwarg or self._function.decorator_list:
             raise rejected(self._function, "starred parameters or decorators")
         arguments = ast.arguments(
             posonlyargs=[],
-            args=[self._parameter(each) for each in (*given.posonlyargs, *given.args)],
-            kwonlyargs=[self._parameter(each) for each in given.kwonlyargs],
-            kw_defaults=[None if value is None else self._value(value) for value in given.kw_defaults],
-            defaults=[self._value(value) for value in given.defaults],
+            args=[self._parameter(each) for each in (*parameters.posonlyargs, *parameters.args)],
+            kwonlyargs=[self._parameter(each) for each in parameters.kwonlyargs],
+            kw_defaults=[None if value is None else self._value(value) for value in parameters.kw_defaults],
+            defaults=[self._value(value) for value in parameters.defaults],
         )
         body = self._block(self._function.body)
-        made = ast.FunctionDef(self._local(self._function, self._function.name), arguments, body, [])
-        return ast.fix_missing_locations(made)
+        function = ast.FunctionDef(self._checked_name(self._function, self._function.name), arguments, body, [])
+        return ast.fix_missing_locations(function)
 
     # Names
 
     def _parameter(self, parameter: ast.arg) -> ast.arg:
-        return ast.arg(self._local(parameter, parameter.arg))
+        return ast.arg(self._checked_name(parameter, parameter.arg))
 
-    def _local(self, node: ast.AST, name: str) -> str:
+    def _checked_name(self, node: ast.AST, name: str) -> str:
+        """Return the name of a variable or an attribute. Raise an error for a dunder name, except of a function."""
         if _DUNDER.fullmatch(name) and not isinstance(node, ast.FunctionDef):
             raise rejected(node, f"the name '{name}'")
         return name
@@ -115,7 +116,7 @@ class Translator:
         """Return the Python statement for a TorchScript statement. Raises an error if TorchScript lacks it."""
         match node:
             case ast.Assign(targets=[ast.Attribute(value=owner, attr=name)], value=value):
-                self._local(node, name)
+                self._checked_name(node, name)
                 return ast.Expr(self._helper(SET_ATTRIBUTE, self._value(owner), ast.Constant(name), self._value(value)))
             case ast.Assign(targets=[target], value=value):
                 return ast.Assign([self._target(target)], self._value(value))
@@ -134,7 +135,7 @@ class Translator:
                 item = ast.withitem(entered, None if target is None else self._target(target))
                 return ast.With([item], self._block(body))
             case ast.FunctionDef(name=name):  # nested functions are arguments of `fork`
-                self._local(ast.Pass(), name)
+                self._checked_name(ast.Pass(), name)
                 return Translator(node, self._known, self._constants, self._locals).translated()
             case ast.Return(value=value):
                 return ast.Return(None if value is None else self._value(value))
@@ -145,7 +146,7 @@ class Translator:
     def _target(self, node: ast.expr) -> ast.expr:
         match node:
             case ast.Name(id=name):
-                return ast.Name(self._local(node, name), ast.Store())
+                return ast.Name(self._checked_name(node, name), ast.Store())
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 return ast.Tuple([self._target(item) for item in items], ast.Store())
         raise rejected(node, f"an assignment to {type(node).__name__}")
@@ -153,8 +154,8 @@ class Translator:
     # Expressions
 
     def _value(self, node: ast.expr) -> ast.expr:
-        made = self._translate_expression(node)
-        return ast.copy_location(made, node)
+        translated = self._translate_expression(node)
+        return ast.copy_location(translated, node)
 
     def _values(self, nodes: list[ast.expr]) -> list[ast.expr]:
         return [self._value(node) for node in nodes]
@@ -184,7 +185,7 @@ class Translator:
 
     def _name(self, node: ast.AST, name: str) -> ast.expr:
         if name in self._locals:
-            return ast.Name(self._local(node, name), ast.Load())
+            return ast.Name(self._checked_name(node, name), ast.Load())
         if name in _NUMBERS:
             return self._constant(name, _NUMBERS[name])
         raise rejected(node, f"the unknown name '{name}'")
@@ -193,12 +194,12 @@ class Translator:
         path = path_of(node)
         if path is not None and path[0] not in self._locals:
             return self._constant(".".join(path), self._known(".".join(path)))
-        return self._helper(GET_ATTRIBUTE, self._value(node.value), ast.Constant(self._local(node, node.attr)))
+        return self._helper(GET_ATTRIBUTE, self._value(node.value), ast.Constant(self._checked_name(node, node.attr)))
 
     def _call(self, node: ast.Call) -> ast.expr:
         """Return the call for a builtin, a known function or class, a method, or a value that is callable."""
         args = list(node.args)
-        keywords = [ast.keyword(self._local(node, k.arg or "__"), self._value(k.value)) for k in node.keywords]
+        keywords = [ast.keyword(self._checked_name(node, k.arg or "__"), self._value(k.value)) for k in node.keywords]
         if any(isinstance(arg, ast.Starred) for arg in args) or any(k.arg is None for k in node.keywords):
             raise rejected(node, "starred arguments")
         if isinstance(node.func, ast.Name) and node.func.id not in self._locals:
@@ -224,7 +225,7 @@ class Translator:
             case "uninitialized", [_]:
                 return ast.Constant(None)
             case "getattr", [owner, ast.Constant(value=str() as attribute)]:
-                self._local(node, attribute)
+                self._checked_name(node, attribute)
                 return self._helper(GET_ATTRIBUTE, self._value(owner), ast.Constant(attribute))
             case "isinstance", [value, kind]:
                 return self._helper(HAS_TYPE, self._value(value), self._type(kind))

@@ -145,13 +145,15 @@ class FlopCounterMode:
             if name != "Global" and level < depth:
                 rows += self._rows(name, level, total)
                 subsumed |= sum(self.flop_counts[name].values()) >= total
-        if "Global" in self.flop_counts and not subsumed:
+        if "Global" in self.flop_counts and not subsumed:  # no module contains all operations
             rows = self._rows("Global", 0, total) + [[f" {row[0]}", *row[1:]] for row in rows]
         return table(["Module", "FLOP", "% Total"], rows or [["Global", "0", "0%"]], right=(1, 2))
 
     def _rows(self, name: str, level: int, total: int) -> list[list[str]]:
         counts = self.flop_counts[name]
-        power = min((len(str(total)) - 2) // 3, len(_SUFFIXES) - 1) if total > 9 else 0  # 1001M instead of 1.001B
+        power = (
+            min((len(str(total)) - 2) // 3, len(_SUFFIXES) - 1) if total > 9 else 0
+        )  # 1001M, not 1.001B, as in PyTorch
         named = [(name, sum(counts.values())), *((f" - {key}", count) for key, count in counts.items())]
         return [[" " * level + text, _with_suffix(count, power), _percentage(count, total)] for text, count in named]
 
