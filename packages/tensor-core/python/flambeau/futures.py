@@ -117,10 +117,10 @@ class Awaited(Future[T]):
                 _fill(self, lambda _: self._obtain(), self)
 
 
-def _fill(future: Future[Any], function: Callable[[Any], Any], given: Any) -> None:
+def _fill(future: Future[Any], function: Callable[[Any], Any], argument: Any) -> None:
     """Complete a future with the return value of a function or with the exception that it raises."""
     try:
-        result = function(given)
+        result = function(argument)
     except Exception as error:
         future.set_exception(error)
     else:

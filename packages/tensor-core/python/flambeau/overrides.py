@@ -156,6 +156,7 @@ class enable_reentrant_dispatch:
 
 
 def _override(value: Any) -> Any:
+    """Return the ``__torch_function__`` of a value's class, or None if it does not override the default."""
     if type(value) is Tensor:
         return None
     method = getattr(type(value), "__torch_function__", None)
@@ -210,14 +211,14 @@ def handle_torch_function(
     >>> double(Metres())
     'double of Metres'
     """
-    asked: list[Any] = []
+    overriding: list[Any] = []
     for value in relevant_args:
-        if _override(value) is None or any(type(value) is type(other) for other in asked):
+        if _override(value) is None or any(type(value) is type(other) for other in overriding):
             continue
-        before = [i for i, other in enumerate(asked) if isinstance(value, type(other))]
-        asked.insert(before[0] if before else len(asked), value)
-    types = tuple(type(value) for value in asked)
-    for value in asked:
+        before = [i for i, other in enumerate(overriding) if isinstance(value, type(other))]
+        overriding.insert(before[0] if before else len(overriding), value)
+    types = tuple(type(value) for value in overriding)
+    for value in overriding:
         result = _override(value)(public_api, types, args, kwargs)
         if result is not NotImplemented:
             return result

@@ -54,11 +54,11 @@ __all__ = [
     "set_default_mmap_options",
 ]
 
-STRUCTURE = "flambeau.structure"
+STRUCTURE = "flambeau.structure"  # key of the metadata of a safetensors file: the structure around the tensors
 DEFAULT_PROTOCOL = 2
 
 # Filename extensions of safetensors files.
-SAFETENSORS_ENDINGS = (".safetensors", ".st")
+SAFETENSORS_EXTENSIONS = (".safetensors", ".st")
 
 Format = Literal["pt", "safetensors"]
 
@@ -82,7 +82,7 @@ def save(
     file stays unchanged.
 
     ``"safetensors"`` stores tensors in dictionaries (keys: strings, numbers, None, tuples of these), lists and tuples,
-    numbers, strings, bools and None. Other safetensors readers see a dictionary of tensors unchanged. They see other
+    numbers, strings, booleans and None. Other safetensors readers see a dictionary of tensors unchanged. They see other
     structures as tensors that are named by their path, such as ``model.fc.weight``. Each tensor is stored contiguously
     with only its own elements and without ``requires_grad``. Subclasses of dict are stored as dict.
 
@@ -107,9 +107,9 @@ def save(
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
     _check_pickle_module("save", pickle_module)
-    chosen = _format_for(f, format)
+    chosen_format = _format_for(f, format)
     with _open_to_write(obj, f) as file:
-        if chosen == "safetensors":
+        if chosen_format == "safetensors":
             _save_safetensors(obj, file)
         elif not _use_new_zipfile_serialization:
             from ._serialization import legacy
@@ -249,7 +249,7 @@ def _format_for(f: Any, format: str | None) -> str:
             raise ValueError(f"save: format must be 'pt', 'safetensors' or None, got {format!r}")
         return format
     name = os.fspath(f) if isinstance(f, str | os.PathLike) else ""
-    return "safetensors" if name.endswith(SAFETENSORS_ENDINGS) else "pt"
+    return "safetensors" if name.endswith(SAFETENSORS_EXTENSIONS) else "pt"
 
 
 def _stem(f: Any) -> str:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from process import run
 
-pytestmark = pytest.mark.skipif("FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="the emulator's libraries are asked")
+pytestmark = pytest.mark.skipif(
+    "FLAMBEAU_CUDA_DRIVER" not in os.environ, reason="needs the emulator of CUDA and its libraries"
+)
 
 HERE = Path(__file__).parent
 BOTH = {
@@ -25,7 +27,7 @@ there = [t.cuda() for t in (x, w, b)]
 @pytest.mark.parametrize("file", ["test_products.py", "test_convolution.py", "test_attention.py"])
 def test_product_convolution_and_attention_tests_pass_with_the_libraries(file):
     if os.environ["FLAMBEAU_CUDNN"] != "none":
-        pytest.skip("this is the run with the libraries")
+        pytest.skip("this process already runs the tests with the libraries")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(HERE / file)]
     command += ["--emulated-gpu", "--emulated-libraries"]
     done = subprocess.run(command, cwd=HERE.parents[3], capture_output=True, text=True, timeout=600, check=False)
@@ -96,7 +98,9 @@ for dtype in (fb.float32, fb.float64, fb.float16, fb.bfloat16):
 """
     lines = run(TENSORS + code, **BOTH).split("\n")
     assert lines[0::3] == lines[1::3] == ["1 0 True"] * 4
-    assert lines[2::3] == ["1 1 True"] * 4  # a kernel fills a stand-in for the weight, whose size alone matters
+    assert (
+        lines[2::3] == ["1 1 True"] * 4
+    )  # a kernel fills a placeholder for the weight, of which only the size is used
 
 
 def test_cudnn_computes_convolutions_of_misaligned_tensors():
@@ -161,7 +165,7 @@ def test_cudnn_convolutions_do_not_copy_channels_last_operands():
 
 def test_calls_that_a_library_rejects_fall_back_to_kernels():
     code = """
-out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)  # no size of its own
+out = fb.conv_transpose2d(there[0].mT, there[1].mT[:3], stride=1, dilation=2, output_padding=1)
 print(counts("cudnnBackendExecute"), fb.equal(out.cpu(),
       fb.conv_transpose2d(x.mT, w.mT[:3], stride=1, dilation=2, output_padding=1)))
 for function, call in (("cudnnBackendExecute", 1), ("cudnnBackendCreateDescriptor", 3), ("cudnnBackendFinalize", 6)):

@@ -130,15 +130,15 @@ def add_safe_globals(safe_globals: Sequence[Any]) -> None:
     _user_globals.update(map(_named, safe_globals))
 
 
-def _named(given: Any) -> tuple[str, Any]:
-    if isinstance(given, tuple):
-        if len(given) != 2 or not isinstance(given[1], str):
-            raise ValueError(f"a safe global is an object or a pair of it and its full name, got {given!r}")
-        return given[1], given[0]
-    module, name = getattr(given, "__module__", None), getattr(given, "__qualname__", None)
+def _named(item: Any) -> tuple[str, Any]:
+    if isinstance(item, tuple):
+        if len(item) != 2 or not isinstance(item[1], str):
+            raise ValueError(f"a safe global is an object or a pair of it and its full name, got {item!r}")
+        return item[1], item[0]
+    module, name = getattr(item, "__module__", None), getattr(item, "__qualname__", None)
     if module is None or name is None:
-        raise TypeError(f"a safe global is a function, a class or a pair (object, 'module.name'), got {given!r}")
-    return f"{module}.{name}", given
+        raise TypeError(f"a safe global is a function, a class or a pair (object, 'module.name'), got {item!r}")
+    return f"{module}.{name}", item
 
 
 def get_safe_globals() -> list[Any]:

@@ -32,9 +32,10 @@ _REJECTED = (
 _MODULES_ADVICE = " It seems to hold a whole module; a file with its state_dict() loads without either."
 
 
-# Warning is included because an invalid escape in a string raises it when warnings are errors.
+# Errors that a damaged pickle causes. An invalid escape in a string raises Warning if warnings are errors.
 _DAMAGED = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RuntimeError, Warning)
-_LIKE_A_DTYPE = r"torch\.(q?u?int|float|complex|bits)[0-9a-z_]+|torch\.(storage\.|cuda\.)?\w+Storage"
+# Names of dtypes and storages, also of those that flambeau lacks.
+_DTYPE_NAMES = r"torch\.(q?u?int|float|complex|bits)[0-9a-z_]+|torch\.(storage\.|cuda\.)?\w+Storage"
 
 
 def run(
@@ -120,9 +121,11 @@ class Machine:
         return self.stack[-1]
 
     def popped(self, count: int) -> tuple[Any, ...]:
+        """Remove the top ``count`` values from the stack and return them, the top last."""
         return tuple(reversed([self.pop() for _ in range(count)]))
 
     def since_mark(self) -> list[Any]:
+        """Remove the values above the last mark, and the mark, from the stack. Return the values."""
         stack = self.stack
         start = len(stack)
         while start and stack[start - 1] is not MARK:
@@ -258,9 +261,10 @@ class Machine:
         self.stack.append(self.named(module, name))
 
     def named(self, module: str, name: str) -> Any:
+        """Return the object that a pickle names. Raise UnsafePickleError if the name is not in the table."""
         full = globals.full_name(module, name)
         entry = globals.find(full)
-        if entry is None and re.fullmatch(_LIKE_A_DTYPE, full):
+        if entry is None and re.fullmatch(_DTYPE_NAMES, full):
             raise ForeignFormatError(f"it refers to {full}, which flambeau does not have")
         if entry is None:
             advice = _MODULES_ADVICE if ".nn.modules" in module else ""
@@ -274,6 +278,7 @@ class Machine:
         self.stack.append(self.call(function, arguments))
 
     def call(self, function: Any, arguments: Any) -> Any:
+        """Return the result of a call. Raise UnsafePickleError if the table does not allow the call."""
         call = self.calls.get(id(function))
         if call is None:
             raise UnsafePickleError(f"the pickle in it calls {function!r}, which is not allowed")
@@ -301,6 +306,7 @@ class Machine:
         self.stack.append(self.new(*self.popped(3)))
 
     def new(self, kind: Any, arguments: Any, keywords: Any) -> Any:
+        """Return a new object of a class. Its state follows in a BUILD instruction."""
         if kind is Namespace:
             return Namespace()
         if globals.is_added(kind) and isinstance(kind, type):
@@ -309,23 +315,23 @@ class Machine:
 
     def do_build(self, _: None) -> None:
         state = self.pop()
-        made = self.top()
-        if globals.is_added(type(made)):
-            _set_state(made, state)
-        elif type(made) is OrderedDict or type(made) is Namespace:
-            made.__dict__.update(rebuild.names(state))
-        elif type(made).__module__.partition(".")[0] == "numpy":
-            self.set_array_state(made, state)
+        target = self.top()
+        if globals.is_added(type(target)):
+            _set_state(target, state)
+        elif type(target) is OrderedDict or type(target) is Namespace:
+            target.__dict__.update(rebuild.names(state))
+        elif type(target).__module__.partition(".")[0] == "numpy":
+            self.set_array_state(target, state)
         else:
-            raise UnsafePickleError(f"the pickle in it sets the state of {type(made).__name__}, which has no state")
+            raise UnsafePickleError(f"the pickle in it sets the state of {type(target).__name__}, which has no state")
 
-    def set_array_state(self, made: Any, state: Any) -> None:
+    def set_array_state(self, target: Any, state: Any) -> None:
         from . import arrays
 
-        if type(made) is arrays.np.ndarray:
-            arrays.set_array(made, state)
+        if type(target) is arrays.np.ndarray:
+            arrays.set_array(target, state)
         else:
-            arrays.set_dtype(made, state)
+            arrays.set_dtype(target, state)
 
     def do_binpersid(self, _: None) -> None:
         self.stack.append(self.persistent_load(self.pop()))
@@ -337,17 +343,17 @@ def _pairs(items: list[Any]) -> Iterable[tuple[Any, Any]]:
     return zip(items[::2], items[1::2], strict=True)
 
 
-def _set_state(made: Any, state: Any) -> None:
-    if hasattr(made, "__setstate__"):
-        made.__setstate__(state)
+def _set_state(target: Any, state: Any) -> None:
+    if hasattr(target, "__setstate__"):
+        target.__setstate__(state)
         return
     slots = None
     if isinstance(state, tuple) and len(state) == 2:
         state, slots = state
     if state:
-        made.__dict__.update(state)
+        target.__dict__.update(state)
     for name, value in (slots or {}).items():
-        setattr(made, name, value)
+        setattr(target, name, value)
 
 
 _PUSH = frozenset(

@@ -71,11 +71,11 @@ def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requi
     return _with_grad(made, requires_grad)
 
 
-def _with_grad(made: Tensor, requires_grad: Any) -> Tensor:
+def _with_grad(result: Tensor, requires_grad: Any) -> Tensor:
     """Make the tensor require grad if the file says so and flambeau-autograd is installed."""
     if requires_grad and (require := _extension_points.available("require_grad")) is not None:
-        require(made)
-    return made
+        require(result)
+    return result
 
 
 def _normalize_bools(storage: UntypedStorage) -> None:
@@ -85,11 +85,11 @@ def _normalize_bools(storage: UntypedStorage) -> None:
         numbers.copy_(numbers != 0)
 
 
-def _copy_resolved(stored: Tensor, made: Tensor, metadata: dict[str, Any]) -> None:
-    """Copy ``stored`` to ``made``, with the conjugation and negation that PyTorch stores as flags of a lazy view."""
+def _copy_resolved(stored: Tensor, target: Tensor, metadata: dict[str, Any]) -> None:
+    """Copy ``stored`` to ``target``, with the conjugation and negation that PyTorch stores as flags of a lazy view."""
     values = stored.conj() if metadata.get("conj") else stored
     with flambeau.no_grad():
-        made.copy_(-values if metadata.get("neg") else values)
+        target.copy_(-values if metadata.get("neg") else values)
 
 
 def tensor(storage: Any, offset: Any, size: Any, stride: Any) -> Tensor:
@@ -162,12 +162,12 @@ def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
     return _with_attributes(made, state)
 
 
-def _with_attributes(made: Tensor, state: Any) -> Tensor:
+def _with_attributes(result: Tensor, state: Any) -> Tensor:
     if isinstance(state, tuple) and len(state) == 2:  # the attributes of __dict__ and of __slots__
-        set_attributes(made, {**names(state[0] or {}), **names(state[1] or {})})
+        set_attributes(result, {**names(state[0] or {}), **names(state[1] or {})})
     elif state is not None:
-        made.__dict__.update(names(state))
-    return made
+        result.__dict__.update(names(state))
+    return result
 
 
 def names(state: Any) -> dict[str, Any]:

@@ -51,19 +51,19 @@ def memory_stats(device: Any = None) -> OrderedDict[str, Any]:
     """
     if not is_available():
         return OrderedDict()
-    counted = _statistics(device)
+    counters = _statistics(device)
     stats: dict[str, int] = {}
     for name, (current, peak) in _CURRENT_AND_PEAK.items():
-        stats[f"{name}.all.current"] = counted[current]
-        stats[f"{name}.all.peak"] = counted[peak]
-    stats["allocation.all.current"] = counted["allocations"] - counted["frees"]
-    stats["allocation.all.allocated"] = counted["allocations"]
-    stats["allocation.all.freed"] = counted["frees"]
-    stats["segment.all.current"] = counted["segments"]
-    stats["inactive_split_bytes.all.current"] = counted["reserved"] - counted["allocated"]
-    stats["largest_free_block_bytes"] = counted["largest_free"]
-    stats["num_alloc_retries"] = counted["retries"]
-    stats["num_ooms"] = counted["out_of_memory"]
+        stats[f"{name}.all.current"] = counters[current]
+        stats[f"{name}.all.peak"] = counters[peak]
+    stats["allocation.all.current"] = counters["allocations"] - counters["frees"]
+    stats["allocation.all.allocated"] = counters["allocations"]
+    stats["allocation.all.freed"] = counters["frees"]
+    stats["segment.all.current"] = counters["segments"]
+    stats["inactive_split_bytes.all.current"] = counters["reserved"] - counters["allocated"]
+    stats["largest_free_block_bytes"] = counters["largest_free"]
+    stats["num_alloc_retries"] = counters["retries"]
+    stats["num_ooms"] = counters["out_of_memory"]
     return OrderedDict(sorted(stats.items()))
 
 

@@ -162,10 +162,10 @@ def reduce_scatter(
     _collect("reduce_scatter", _tensors("inputs", inputs), _tensors("outputs", outputs), op, 0, streams, comms)
 
 
-def _tensors(name: str, given: Sequence[Tensor]) -> list[Tensor]:
-    if isinstance(given, Tensor) or not isinstance(given, Sequence):
-        raise TypeError(f"{name} should be a sequence of tensors, one for each GPU, not {type(given).__name__}")
-    for tensor in given:
+def _tensors(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
+    if isinstance(tensors, Tensor) or not isinstance(tensors, Sequence):
+        raise TypeError(f"{name} should be a sequence of tensors, one for each GPU, not {type(tensors).__name__}")
+    for tensor in tensors:
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{name} should hold tensors, but got {type(tensor).__name__}")
         if not tensor.is_cuda or not tensor.is_contiguous():
@@ -173,9 +173,9 @@ def _tensors(name: str, given: Sequence[Tensor]) -> list[Tensor]:
             raise RuntimeError(
                 f"{name} should be contiguous CUDA tensors, but one of shape {list(tensor.shape)} {state}"
             )
-    if not given:
+    if not tensors:
         raise ValueError(f"{name} should hold a tensor for each GPU, but is empty")
-    return list(given)
+    return list(tensors)
 
 
 def _root(inputs: Sequence[Tensor], root: int, comms: Sequence[Communicator] | None) -> int:

@@ -120,12 +120,13 @@ class Stream(_any_device.Stream):
 
 
 def _next_stream(device: int, priority: int) -> int:
+    """Return the handle of the pool's next stream, which is created on first use."""
     with _lock:
-        made, turn = _pools.setdefault((device, priority), ([], itertools.count()))
+        handles, turn = _pools.setdefault((device, priority), ([], itertools.count()))
         number = next(turn) % _POOL_SIZE
-        if number == len(made):
-            made.append(_core._cuda_create_stream(device, priority))
-        return made[number]
+        if number == len(handles):
+            handles.append(_core._cuda_create_stream(device, priority))
+        return handles[number]
 
 
 class ExternalStream(Stream):

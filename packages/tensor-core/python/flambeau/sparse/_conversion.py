@@ -101,39 +101,44 @@ def to_compressed(tensor: Any, layout: Any, blocksize: Any = None, dense_dim: in
     return compressed(kind, entries, tensor.shape, index_dtype)
 
 
-def _dense_dims(name: str, tensor: Any, given: int | None) -> int:
+def _dense_dims(name: str, tensor: Any, dense_dim: int | None) -> int:
     if not isinstance(tensor, SparseTensor):
-        return given or 0
-    if given not in (None, tensor.dense_dim()):
+        return dense_dim or 0
+    if dense_dim not in (None, tensor.dense_dim()):
         raise RuntimeError(
-            f"{name}: dense_dim={given} is not supported for a sparse tensor with {tensor.dense_dim()} dense dimensions"
+            f"{name}: dense_dim={dense_dim} is not supported for a sparse tensor with {tensor.dense_dim()} dense "
+            "dimensions"
         )
     return tensor.dense_dim()
 
 
-def _blocksize(name: str, tensor: Any, kind: type[CompressedTensor], given: Any, batch_dims: int) -> tuple[int, ...]:
-    """Return the block size for a layout: ``given`` or, by default, the block size of the tensor."""
+def _blocksize(
+    name: str, tensor: Any, kind: type[CompressedTensor], blocksize: Any, batch_dims: int
+) -> tuple[int, ...]:
+    """Return the block size for a layout: ``blocksize`` or, by default, the block size of the tensor."""
     if not kind.block_dims:
-        if given is not None:
-            raise RuntimeError(f"{name}: the layout has no blocks, but got blocksize={tuple(given)}")
+        if blocksize is not None:
+            raise RuntimeError(f"{name}: the layout has no blocks, but got blocksize={tuple(blocksize)}")
         return ()
-    given = (given, given) if isinstance(given, int) else given
-    block = tuple(given) if given is not None else tensor._blocksize if isinstance(tensor, CompressedTensor) else ()
+    blocksize = (blocksize, blocksize) if isinstance(blocksize, int) else blocksize
+    block = (
+        tuple(blocksize) if blocksize is not None else tensor._blocksize if isinstance(tensor, CompressedTensor) else ()
+    )
     if len(block) != 2 or min(block) < 1:
-        raise RuntimeError(f"{name}: requires a blocksize of two positive integers, got {given}")
+        raise RuntimeError(f"{name}: requires a blocksize of two positive integers, got {blocksize}")
     lengths = tuple(tensor.shape[batch_dims : batch_dims + 2])
     if lengths[0] % block[0] or lengths[1] % block[1]:
         raise RuntimeError(f"{name}: tensor sparse size {lengths} must be divisible by given blocksize {block}")
     return block
 
 
-def to_layout_of(made: CooTensor, tensor: SparseTensor) -> SparseTensor:
+def to_layout_of(result: CooTensor, tensor: SparseTensor) -> SparseTensor:
     """Convert a COO tensor to the layout, block size and dtype of indices of another tensor."""
     if not isinstance(tensor, CompressedTensor):
-        return made
-    kind, batch_dims = type(tensor), made.sparse_dim() - 2
-    block = _blocksize(f"to_{layout_name(kind.layout)}", made, kind, tensor._blocksize or None, batch_dims)
-    return compressed(kind, blocks_of(made.coalesce(), block), made._size, tensor._ptr.dtype)
+        return result
+    kind, batch_dims = type(tensor), result.sparse_dim() - 2
+    block = _blocksize(f"to_{layout_name(kind.layout)}", result, kind, tensor._blocksize or None, batch_dims)
+    return compressed(kind, blocks_of(result.coalesce(), block), result._size, tensor._ptr.dtype)
 
 
 @implements("to_sparse")

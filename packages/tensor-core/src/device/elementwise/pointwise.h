@@ -158,7 +158,7 @@ struct Loop {
     pack_at(a, offsets, std::make_integer_sequence<int, kInputs>());
   }
 
-  // Adds the offsets of a step of the loop over the dimensions to `offsets`, in bytes. Returns the position in the
+  // Adds the offsets of the element with the linear index `step`, in bytes, to `offsets`. Returns its position in the
   // innermost dimension.
   static uint32_t add_offsets(const StridedArguments& a, uint32_t step, int64_t* offsets) {
     uint32_t left = step, innermost = 0;

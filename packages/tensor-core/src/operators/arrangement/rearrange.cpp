@@ -1,4 +1,4 @@
-// Copies with elements in another order: flip, repeat, repeat_interleave and others.
+// Copies with rearranged elements: flips, repetitions, constant padding, and diagonals as matrices.
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
 #include "flambeau/memory_format.h"

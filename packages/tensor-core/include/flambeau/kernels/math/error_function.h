@@ -1,7 +1,7 @@
 // The error function, its complement and inverse, and the normal distribution. erf, erfc, ndtr and erfinv use separate
-// fits for each type, made with 40 digits. The other functions compute in double for both types, so that float32
-// results have only the final rounding error: Cephes (Moshier, 1989), Wichura 1988, Algorithm AS 241, Applied
-// Statistics 37.
+// fits for each type, which were computed with 40 digits. The other functions compute in double for both types, so that
+// float32 results have only the final rounding error. Their sources are Cephes (Moshier, 1989) and Wichura 1988,
+// Algorithm AS 241, Applied Statistics 37.
 #pragma once
 
 #include "flambeau/kernels/math/power.h"
@@ -174,7 +174,7 @@ FLAMBEAU_INLINE double erf(double x) {
 // 1e-8 in float32 and 1e-18 in float64.
 template <class V>
 inline constexpr V kErfcLimit = sizeof(V) == 4 ? V(10.06) : V(27.3);
-FLAMBEAU_INLINE float times_erfcx(float factor, float x) {  // erfcx times 1 + 2 x is a polynomial in (x - 4) / (x + 4)
+FLAMBEAU_INLINE float times_erfcx(float factor, float x) {  // (1 + 2 x) erfcx(x) is a polynomial in (x - 4) / (x + 4)
   constexpr float p[] = {8.905414562e-4f, 7.043560708e-3f,  -1.586937699e-2f, 3.642891421e-2f,
                          -6.66428970e-2f, 9.381486699e-2f,  -1.009905684e-1f, 6.80939699e-2f,
                          1.537738579e-2f, -1.396210786e-1f, 2.32995135e-1f};
@@ -198,6 +198,7 @@ FLAMBEAU_INLINE double times_erfcx(double factor, double x) {
                           5.6491694728842896,    5.6264393079922055,    3.4678246903318002,    1.0};
   return factor * horner(x, p) / horner(x, q);
 }
+// Returns x**2 - square, the rounding error of a square.
 #ifdef __FMA__
 template <class V>
 FLAMBEAU_INLINE V lost_of_square(V x, V square) {
