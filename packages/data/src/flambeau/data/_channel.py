@@ -33,9 +33,9 @@ class Channel:
     @staticmethod
     def pair() -> tuple[Channel, socket.socket]:
         """Create a connection. Return the loader's end, and the socket for the worker's end."""
-        own, other = socket.socketpair()
-        own.setblocking(False)
-        return Channel(own), other
+        loader_end, worker_end = socket.socketpair()
+        loader_end.setblocking(False)
+        return Channel(loader_end), worker_end
 
     def fileno(self) -> int:
         return self._socket.fileno()

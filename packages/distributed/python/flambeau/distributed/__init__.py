@@ -170,10 +170,10 @@ def __dir__() -> list[str]:
     return _public_names.public_names(globals(), __all__)
 
 
-def _joined_group(given: ProcessGroup | None) -> ProcessGroup | None:
+def _joined_group(group: ProcessGroup | None) -> ProcessGroup | None:
     """Return the group over which SyncBatchNorm computes its statistics, or None for a single process."""
-    found = _member(given) if is_initialized() else None
-    return None if found is None or found.size() == 1 else found
+    own_group = _member(group) if is_initialized() else None
+    return None if own_group is None or own_group.size() == 1 else own_group
 
 
 def _joined_batch_norm(*args: Any) -> Any:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ._server import BEAT, machine
 from .errors import DistStoreError
-from .stores import Store, looks, seconds
+from .stores import Store, attempts, seconds
 from .tcp_store import TCPStore
 
 if sys.platform != "win32":
@@ -319,7 +319,7 @@ def wait_for_ranks(store: Store, what: str, rank: int, size: int, watch: Watch |
     keys = [f"{what} {each}" for each in range(size)]
     if store.add(keys[rank], 1) > 1:
         raise DistStoreError(_RANK_TAKEN.format(rank=rank))
-    for _ in looks(seconds(store.timeout)):
+    for _ in attempts(seconds(store.timeout)):
         if store.check(keys):
             return
         if watch is not None and (reason := watch.reason(range(size))):

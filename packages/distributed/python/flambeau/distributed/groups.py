@@ -111,8 +111,8 @@ class ProcessGroup:
 class _Program:
     """State of this process: the processes of the program, and their groups."""
 
-    def __init__(self, found: RendezvousResult, backend: str | None, timeout: timedelta | float):
-        self.store, self.rank, self.size, self.watch = found
+    def __init__(self, rendezvous: RendezvousResult, backend: str | None, timeout: timedelta | float):
+        self.store, self.rank, self.size, self.watch = rendezvous
         self.groups: list[ProcessGroup] = []
         self.made = 0
         self.mpi: Any = None  # module mpi4py.MPI after MPI is started

@@ -21,7 +21,7 @@ __all__ = [
     "Store",
     "default_pg_timeout",
     "full_prefix",
-    "looks",
+    "attempts",
     "seconds",
     "underlying",
 ]
@@ -52,12 +52,12 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
     return found
 
 
-def looks(limit: float) -> Iterator[None]:
+def attempts(limit: float) -> Iterator[None]:
     """Yield at growing intervals, for polling, until ``limit`` seconds have passed, and once more at the end.
 
-    >>> from flambeau.distributed.stores import looks
+    >>> from flambeau.distributed.stores import attempts
     >>> answers = iter([False, True])
-    >>> any(next(answers) for _ in looks(60.0))  # asks twice
+    >>> any(next(answers) for _ in attempts(60.0))  # asks twice
     True
     """
     deadline, pause = time.monotonic() + limit, FIRST_PAUSE
@@ -171,7 +171,7 @@ class Store(ABC):
     def wait(self, keys: Sequence[str], timeout: timedelta | float | None = None) -> None:
         """Wait until all of ``keys`` exist. Raises: DistStoreError after the timeout."""
         limit = seconds(timeout if timeout is not None else self._timeout)
-        for _ in looks(limit):
+        for _ in attempts(limit):
             found = self._find(keys)
             if None not in found:
                 return

@@ -17,7 +17,7 @@ from typing import Any
 
 from ._server import ARRIVED
 from .errors import DistNetworkError, DistStoreError
-from .stores import Store, default_pg_timeout, looks, require_unix, seconds
+from .stores import Store, attempts, default_pg_timeout, require_unix, seconds
 
 __all__ = ["TCPStore"]
 
@@ -45,6 +45,7 @@ class TCPStore(Store):
         is_master: if True, this process serves the store.
         timeout: time limit for waiting for the server and for keys.
         wait_for_workers: if True, wait until all ``world_size`` processes are connected.
+        multi_tenant, use_libuv: accepted for compatibility with PyTorch, and ignored.
     Raises: DistNetworkError if no server answers or the port is in use, DistStoreError if processes are missing.
 
     >>> store = flambeau.distributed.TCPStore("localhost", 0, is_master=True)
@@ -92,38 +93,38 @@ class TCPStore(Store):
         except OSError as error:
             other = self.port + 1 if 0 < self.port < 65535 else 29500
             raise DistNetworkError(_PORT_IN_USE.format(port=self.port, error=error.strerror, other=other)) from error
-        lasting, owned = os.pipe()
+        read_end, write_end = os.pipe()  # the server ends when the last copy of the write end is closed
         with listener:
-            self.port, descriptors = listener.getsockname()[1], [listener.fileno(), lasting]
+            self.port, descriptors = listener.getsockname()[1], [listener.fileno(), read_end]
             program = [sys.executable, "-E", "-S", str(Path(__file__).with_name("_server.py")), *map(str, descriptors)]
             subprocess.run(program, pass_fds=descriptors, start_new_session=True, check=True)
-        os.close(lasting)
-        weakref.finalize(self, os.close, owned)
+        os.close(read_end)
+        weakref.finalize(self, os.close, write_end)
 
     def connect(self) -> socket.socket:
         """Connect to the server. Wait for the server if necessary."""
         limit = seconds(self._timeout)
         end = time.monotonic() + limit
-        for _ in looks(limit):
+        for _ in attempts(limit):
             try:
-                found = socket.create_connection((self.host, self.port), timeout=max(end - time.monotonic(), 0.1))
+                connection = socket.create_connection((self.host, self.port), timeout=max(end - time.monotonic(), 0.1))
             except socket.gaierror as error:
                 raise DistNetworkError(_UNKNOWN_HOST.format(host=self.host, error=error.strerror)) from error
             except OSError as error:
                 reason = error
             else:
-                found.settimeout(None)
-                found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return found
+                connection.settimeout(None)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                return connection
         raise DistNetworkError(_NO_RESPONSE.format(host=self.host, port=self.port, limit=limit)) from reason
 
     def _wait_for_all(self, world_size: int) -> None:
         self.add(ARRIVED, 1)
-        for _ in looks(seconds(self._timeout)):
-            here = self.add(ARRIVED, 0)
-            if here >= world_size:
+        for _ in attempts(seconds(self._timeout)):
+            count = self.add(ARRIVED, 0)
+            if count >= world_size:
                 return
-        raise DistStoreError(f"only {here} of {world_size} processes have connected to the store after {self.timeout}")
+        raise DistStoreError(f"only {count} of {world_size} processes have connected to the store after {self.timeout}")
 
     def _request(self, *request: Any) -> Any:
         with self._lock:

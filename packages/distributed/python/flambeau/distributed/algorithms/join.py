@@ -19,7 +19,7 @@ from flambeau.distributed.work import Work
 
 __all__ = ["Join", "JoinHook", "Joinable"]
 
-_SKEW = 1000
+_SKEW = 1000  # number of iterations after which a process that has joined warns
 _UNEVEN = (
     "Detected uneven input skew of greater than {skew}. This means that rank {rank} has at least {skew} fewer inputs "
     "than other currently-active ranks. This level of skew could lead to performance degradation during training."

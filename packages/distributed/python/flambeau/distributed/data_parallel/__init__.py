@@ -325,8 +325,8 @@ class _JoinedHook(JoinHook):
         model.reducer.divisor = model.process_group.size
 
 
-def _group(given: ProcessGroup | None) -> ProcessGroup:
-    found = member(given)
+def _group(group: ProcessGroup | None) -> ProcessGroup:
+    found = member(group)
     if found is None:
         raise ValueError("DistributedDataParallel: this process does not belong to process_group")
     return found
