@@ -63,24 +63,24 @@ def test_features_equal_the_outputs_of_layers(name: str) -> None:
     small = models.MaxVit((32, 32), 8, 2, [8, 8], [1, 1], 8, 0.0) if name == "maxvit_t" else None
     whole = small or getattr(models, name)(num_classes=3)
     whole.eval()
-    given: dict[str, fb.Tensor] = {}
+    outputs: dict[str, fb.Tensor] = {}
     names = [child for child, _ in whole.named_children() if child not in ("avgpool", "flatten", "blocks")]
     for child in names:
-        whole.get_submodule(child).register_forward_hook(lambda m, args, out, child=child: given.update({child: out}))
+        whole.get_submodule(child).register_forward_hook(lambda m, args, out, child=child: outputs.update({child: out}))
     x = fb.randn(1, 3, 32, 32)
     with fb.no_grad():
         whole(x)
-        expected = dict(given)
-        found = create_feature_extractor(whole, names, suppress_diff_warning=True)(x)
-    assert list(found) == names
+        expected = dict(outputs)
+        features = create_feature_extractor(whole, names, suppress_diff_warning=True)(x)
+    assert list(features) == names
     for child in names:
-        assert fb.allclose(found[child], expected[child], atol=1e-6), child
+        assert fb.allclose(features[child], expected[child], atol=1e-6), child
 
 
 def test_a_module_name_selects_its_last_node(model: nn.Module) -> None:
     x = fb.randn(1, 3, 32, 32)
-    found = create_feature_extractor(model, {"layer1": "one", "layer1.1.relu_1": "same"})(x)
-    assert fb.equal(found["one"], found["same"])
+    features = create_feature_extractor(model, {"layer1": "one", "layer1.1.relu_1": "same"})(x)
+    assert fb.equal(features["one"], features["same"])
 
 
 def test_unused_layers_are_removed(model: nn.Module) -> None:

@@ -8,27 +8,27 @@ from typing import Any
 from flambeau import Tensor, nn, typename
 
 
-def not_a_module(given: Any) -> str:
+def not_a_module(value: Any) -> str:
     """Return the error message for an object that is not a module, with a suggestion.
 
     >>> not_a_module(nn.functional.relu)
     'flambeau.nn.functional.relu is not a Module subclass; write nn.ReLU()'
     """
-    public = ".".join(part for part in typename(given).split(".") if not part.startswith("_"))
-    return f"{public} is not a Module subclass{_hint(given)}"
+    public = ".".join(part for part in typename(value).split(".") if not part.startswith("_"))
+    return f"{public} is not a Module subclass{_hint(value)}"
 
 
-def _hint(given: Any) -> str:
+def _hint(value: Any) -> str:
     """Return advice on what to pass instead of a list, a tensor, a class or a function."""
-    if isinstance(given, list):
+    if isinstance(value, list):
         return "; unpack the list, as in Sequential(*modules)"
-    if isinstance(given, Tensor):
+    if isinstance(value, Tensor):
         return "; pass the tensor when the module is called, or store a parameter in nn.ParameterList"
-    if isinstance(given, type) and issubclass(given, nn.Module):
-        return f"; write {layer_expression(given)}"
-    if not callable(given):
+    if isinstance(value, type) and issubclass(value, nn.Module):
+        return f"; write {layer_expression(value)}"
+    if not callable(value):
         return ""
-    name = str(getattr(given, "__name__", "")).replace("_", "")
+    name = str(getattr(value, "__name__", "")).replace("_", "")
     layer = next((layer for layer in nn.__all__ if layer.lower() == name), None)
     if layer is None:
         return "; call it in the forward() of a Module"

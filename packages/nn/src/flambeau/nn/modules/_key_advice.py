@@ -65,11 +65,11 @@ def problems(missing: list[str], unexpected: list[str], state: Mapping[str, Any]
     return lines
 
 
-def loading_hint(given: object) -> str:
-    """Return a hint on how to get a state dictionary from ``given``, if it is a module or the path of a file."""
-    if isinstance(given, str | os.PathLike):
-        return f"; load the file first: load_state_dict(flambeau.load({os.fspath(given)!r}))"
-    return "; write load_state_dict(other.state_dict())" if callable(getattr(given, "state_dict", None)) else ""
+def loading_hint(value: object) -> str:
+    """Return a hint on how to get a state dictionary from ``value``, if it is a module or the path of a file."""
+    if isinstance(value, str | os.PathLike):
+        return f"; load the file first: load_state_dict(flambeau.load({os.fspath(value)!r}))"
+    return "; write load_state_dict(other.state_dict())" if callable(getattr(value, "state_dict", None)) else ""
 
 
 def _check_nested(missing: list[str], state: Mapping[str, Any]) -> _LikelyMistake | None:

@@ -201,10 +201,10 @@ class PruningContainer(BasePruningMethod):
         return method.compute_mask(t, mask)
 
 
-def _prune_kept(method: BasePruningMethod, t: Tensor, mask: Tensor, kept: Tensor) -> Tensor:
-    """Apply a method to the elements for which ``kept`` is True, and return the combined mask."""
+def _prune_kept(method: BasePruningMethod, t: Tensor, mask: Tensor, remaining: Tensor) -> Tensor:
+    """Apply a method to the elements for which ``remaining`` is True, and return the combined mask."""
     result = mask.clone()
-    result[kept] = method.compute_mask(t[kept], ones_like(mask[kept]))
+    result[remaining] = method.compute_mask(t[remaining], ones_like(mask[remaining]))
     return result
 
 

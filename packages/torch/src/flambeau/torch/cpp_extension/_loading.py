@@ -28,11 +28,11 @@ def get_default_build_root() -> str:
     return os.environ.get("TORCH_EXTENSIONS_DIR") or str(Path(cache) / "flambeau" / "torch_extensions")
 
 
-def _build_folder(name: str, given: str | os.PathLike[str] | None) -> Path:
-    if given is not None:
-        folder = Path(given)
+def _build_folder(name: str, build_directory: str | os.PathLike[str] | None) -> Path:
+    if build_directory is not None:
+        folder = Path(build_directory)
         if not folder.is_dir():
-            raise OSError(f"build_directory is not an existing folder: {given}")
+            raise OSError(f"build_directory is not an existing folder: {build_directory}")
         return folder
     tag = f"py{sys.version_info.major}{sys.version_info.minor}{getattr(sys, 'abiflags', '')}_cpu_{flambeau.__version__}"
     folder = Path(get_default_build_root()) / tag / name

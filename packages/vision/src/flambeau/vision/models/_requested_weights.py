@@ -31,20 +31,20 @@ class RequestedWeights:
     published: WeightsEnum | None
     path: Any = None
 
-    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    def options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments for the builder: the given arguments, and the arguments that the weights require.
 
         Raises: ValueError if a given argument differs from the required value.
         """
         if self.published is None:
-            return dict(given)
+            return dict(options)
         wanted = dict(_published.recorded_value(self.published, "options") or {})
         if classes := self.published.meta.get("categories"):
             wanted["num_classes"] = len(classes)
         for name, value in wanted.items():
-            if given.get(name) not in (None, value):
-                raise ValueError(f"The parameter '{name}' expected value {value} but got {given[name]} instead.")
-        return {**(_published.recorded_value(self.published, "defaults") or {}), **given, **wanted}
+            if options.get(name) not in (None, value):
+                raise ValueError(f"The parameter '{name}' expected value {value} but got {options[name]} instead.")
+        return {**(_published.recorded_value(self.published, "defaults") or {}), **options, **wanted}
 
     def load_into(self, model: nn.Module, progress: bool = True) -> None:
         """Load the weights into a model."""

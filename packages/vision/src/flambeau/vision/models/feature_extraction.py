@@ -96,9 +96,9 @@ class NodePathTracer(LeafModuleAwareTracer):
         return name
 
 
-def _tracer_options(given: dict[str, Any] | None) -> dict[str, Any]:
+def _tracer_options(tracer_kwargs: dict[str, Any] | None) -> dict[str, Any]:
     """Return the options of a tracer that treats all functions and layers of ``vision.ops`` as leaves."""
-    options = dict(given or {})
+    options = dict(tracer_kwargs or {})
     layers = [kind for _, kind in inspect.getmembers(ops, inspect.isclass) if issubclass(kind, nn.Module)]
     modules: tuple[ModuleType, ...] = (math, ops)
     options["autowrap_modules"] = tuple(dict.fromkeys((*options.get("autowrap_modules", ()), *modules)))
