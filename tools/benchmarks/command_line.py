@@ -24,7 +24,7 @@ ALL_MET, NOT_ALL_MET, NOT_RUN = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the benchmark. Returns 0 if every target is met, 1 if not, 2 if nothing could be measured."""
+    """Run the benchmark. Return 0 if every target is met, 1 if not, 2 if nothing could be measured."""
     options = parser().parse_args(arguments)
     selected = select(options.only, options.device)
     if not selected:

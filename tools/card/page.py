@@ -27,10 +27,10 @@ def write(output: Path) -> Path:
     return path
 
 
-def summary(found: list[tuple[Stage, Result | None]]) -> list[str]:
+def summary(stages: list[tuple[Stage, Result | None]]) -> list[str]:
     """Return a table with a row for each stage, and the machines on which they ran."""
     rows = ["| stage | status | steps passed | time | |", "|---|---|---|---|---|"]
-    for stage, result in found:
+    for stage, result in stages:
         if result is None:
             rows.append(f"| {stage.name} | not run | | | |")
             continue
@@ -38,13 +38,13 @@ def summary(found: list[tuple[Stage, Result | None]]) -> list[str]:
         count = f"{passed} of {len(result['steps'])}" if result["steps"] else ""
         cells = [stage.name, result["status"], count, f"{result['seconds']:.0f} s", " ".join(result["missing"])]
         rows.append(f"| {' | '.join(map(cell, cells))} |")
-    return [*rows, "", *machines([result for _, result in found if result is not None])]
+    return [*rows, "", *machines([result for _, result in stages if result is not None])]
 
 
-def machines(found: list[Result]) -> list[str]:
+def machines(all_results: list[Result]) -> list[str]:
     """Return a paragraph for each machine, with the stages that ran there."""
     stages: dict[str, list[str]] = {}
-    for result in found:
+    for result in all_results:
         about = {name: value for name, value in result["machine"].items() if name != "date" and value}
         text = "; ".join(f"{name}: {value}" for name, value in about.items())
         stages.setdefault(text, []).append(f"{result['stage']} ({result['machine']['date']})")

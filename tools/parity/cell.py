@@ -45,12 +45,14 @@ def seeded(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def arguments(sample: Any, fresh: bool) -> list[Any]:
+    """Return the positional arguments of a sample, as copies if ``fresh`` is set."""
     args = [sample.input, *sample.args]
     return [clone(a) for a in args] if fresh else args
 
 
 @contextlib.contextmanager
 def record_failures(cell: Cell, sample: Any) -> Iterator[None]:
+    """Record an exception in the block as a failure of the cell, and suppress it."""
     try:
         yield
     except Exception as error:  # any exception counts as a failure of the cell
@@ -63,6 +65,8 @@ def error_text(error: Exception) -> str:
 
 
 def shown(sample: Any) -> str:
+    """Return the arguments of a sample as text, with shapes instead of tensors."""
+
     def show(value: Any) -> str:
         if isinstance(value, torch.Tensor):
             return f"{str(value.dtype).rpartition('.')[2]}{list(value.shape)}"

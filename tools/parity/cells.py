@@ -52,13 +52,13 @@ class Variant:
         if "forward_ad" in self.kinds and self.op.supports_forward_ad and self._has_gradient():
             yield from self._forward_ad()
         if "autocast" in self.kinds:
-            yield from self._beside_values("autocast", functools.partial(autocast_differs, self.call))
+            yield from self._difference_cell("autocast", functools.partial(autocast_differs, self.call))
         if "meta" in self.kinds:
-            yield from self._beside_values("meta", meta_differs)
+            yield from self._difference_cell("meta", meta_differs)
         if "cuda" in self.kinds:
-            yield from self._beside_values("cuda", self._cuda_differs)
+            yield from self._difference_cell("cuda", self._cuda_differs)
 
-    def _beside_values(self, kind: str, differs: Callable[[Any, Any], str | None]) -> Iterator[Cell]:
+    def _difference_cell(self, kind: str, differs: Callable[[Any, Any], str | None]) -> Iterator[Cell]:
         cell = Cell(title(self.op), self.dtype, kind)
         counterpart = rebind(self.call, self.op.name)
         for sample in self.samples():

@@ -47,11 +47,11 @@ def _present(gradients: Any) -> list[Any]:
     return [NONE if g is None else g.detach() for g in gradients]
 
 
-def without_zeros(wanted: list[Any], given: list[Any]) -> tuple[list[Any], list[Any]]:
+def without_zeros(expected: list[Any], actual: list[Any]) -> tuple[list[Any], list[Any]]:
     """Return both lists of gradients. If both gradients of a pair are None or zeros, replace them with a marker."""
     pairs = [
         (NONE, NONE) if _is_none_or_zero(a) and _is_none_or_zero(b) else (a, b)
-        for a, b in zip(wanted, given, strict=True)
+        for a, b in zip(expected, actual, strict=True)
     ]
     return [a for a, _ in pairs], [b for _, b in pairs]
 

@@ -54,7 +54,7 @@ def public_names() -> dict[str, set[str]]:
     return names
 
 
-def _add_imported(found: dict[str, set[str]], importer: str, node: ast.ImportFrom) -> None:
+def _add_imported(names_of: dict[str, set[str]], importer: str, node: ast.ImportFrom) -> None:
     origin = _origin(importer, node)
     if origin not in modules():
         return
@@ -63,8 +63,9 @@ def _add_imported(found: dict[str, set[str]], importer: str, node: ast.ImportFro
         names = set(_listed(modules()[origin]))
         for inner in modules()[origin].body:  # modules whose names ``origin`` itself re-exports
             if isinstance(inner, ast.ImportFrom):
-                _add_imported(found, origin, inner)
-    found.setdefault(origin, set()).update(names)
+                _add_imported(names_of, origin, inner)
+
+    names_of.setdefault(origin, set()).update(names)
 
 
 def _origin(importer: str, node: ast.ImportFrom) -> str:

@@ -135,23 +135,23 @@ def members(full: str, value: type) -> Iterator[Entry]:
         yield member_entry(f"{full}.{name}", name, member, found)
 
 
-def member_entry(full: str, name: str, member: Any, found: Any) -> Entry:
+def member_entry(full: str, name: str, member: Any, value: Any) -> Entry:
     """Return the entry of a member of a class."""
     if isinstance(
         member, property | functools.cached_property | types.GetSetDescriptorType | types.MemberDescriptorType
     ):
-        return Entry("property", full, "", docstrings.markdown(found, name), sources.location(name, found))
-    if inspect.isclass(found):
-        return Entry("class", full, signature(found), docstrings.markdown(found, name), sources.location(name, found))
-    if callable(found):
+        return Entry("property", full, "", docstrings.markdown(value, name), sources.location(name, value))
+    if inspect.isclass(value):
+        return Entry("class", full, signature(value), docstrings.markdown(value, name), sources.location(name, value))
+    if callable(value):
         kind = {classmethod: "classmethod", staticmethod: "staticmethod"}.get(type(member), "method")
-        return Entry(kind, full, signature(found), method_text(full, name, found), sources.location(name, found))
-    return Entry("attribute", full, "", constant(found), None)
+        return Entry(kind, full, signature(value), method_text(full, name, value), sources.location(name, value))
+    return Entry("attribute", full, "", constant(value), None)
 
 
-def method_text(full: str, name: str, found: Any) -> str:
+def method_text(full: str, name: str, method: Any) -> str:
     """Return the documentation of a method, or its summary and a link if it is also a function of ``flambeau``."""
-    text = docstrings.markdown(found, name)
+    text = docstrings.markdown(method, name)
     function = getattr(flambeau, name.removesuffix("_"), None)
     if full == f"flambeau.Tensor.{name}" and callable(function) and not inspect.isclass(function):
         where = "In-place form" if name.endswith("_") else "Method form"
