@@ -94,19 +94,19 @@ def _roots(name: str) -> list[str]:
 
 def _closure(roots: Iterable[str], without: set[str]) -> list[metadata.Distribution]:
     """Return the installed distributions reachable from ``roots`` through requirements that are not extras."""
-    waiting, found = list(roots), dict[str, metadata.Distribution]()
+    waiting, distributions = list(roots), dict[str, metadata.Distribution]()
     while waiting:
         name = _canonical(waiting.pop())
-        if name in found or name in without:
+        if name in distributions or name in without:
             continue
         try:
-            found[name] = metadata.distribution(name)
+            distributions[name] = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             continue  # a requirement of another platform
-        for requirement in found[name].requires or ():
+        for requirement in distributions[name].requires or ():
             if not re.search(r"\bextra\s*==", requirement):
                 waiting.append(re.split(r"[^\w.-]", requirement, maxsplit=1)[0])
-    return list(found.values())
+    return list(distributions.values())
 
 
 def _size(distribution: metadata.Distribution) -> int:

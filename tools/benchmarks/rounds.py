@@ -59,17 +59,17 @@ def _measure(
         for row in rows:
             if name in (None, row.baseline):
                 by_workload.setdefault(row.workload.key, []).append(row)
-        present = [key for key, found in by_workload.items() if not missing.issuperset(map(id, found))]
+        present = [key for key, comparisons in by_workload.items() if not missing.issuperset(map(id, comparisons))]
         for reading in readings(side, settings, present) if present else ():
-            found = by_workload[reading["key"]]
+            comparisons = by_workload[reading["key"]]
             if "missing" in reading:
-                for row in found:
+                for row in comparisons:
                     row.missing = row.missing or f"{side.label}: {reading['missing']}"
             elif name is None:
-                found[0].values[0].append(reading["value"])
+                comparisons[0].values[0].append(reading["value"])
                 marks[reading["key"]] = reading["fingerprint"]
             else:
-                _add(found[0], reading["value"], reading["fingerprint"], marks.get(reading["key"]))
+                _add(comparisons[0], reading["value"], reading["fingerprint"], marks.get(reading["key"]))
             progress(f"{side.label}, {reading['key']}")
         for _ in range(len(by_workload) - len(present)):
             progress(side.label)

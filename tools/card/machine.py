@@ -76,10 +76,10 @@ def without_pytorch(setting: Setting) -> list[str]:
     if missing := without_gpu(setting):
         return missing
     code = "import torch; print(torch.version.cuda, torch.cuda.is_available())"
-    found = printed([setting.python, "-c", code], setting.environment)
-    if found is None:
+    output = printed([setting.python, "-c", code], setting.environment)
+    if output is None:
         return ["PyTorch is not installed, so there is nothing to compare with."]
-    build, usable = found.split()
+    build, usable = output.split()
     if build == "None":
         return ["PyTorch is installed without CUDA: install its CUDA build to compare with it."]
     return [] if usable == "True" else [f"PyTorch for CUDA {build} cannot use the GPU."]

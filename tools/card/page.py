@@ -57,8 +57,8 @@ def section(stage: Stage, result: Result) -> list[str]:
     lines: list[str] = [f"Status: {result['status']}."] + result["missing"]
     if result["missing"] and not outcomes:
         return lines
-    own = stage.report(outcomes) if stage.report else []
-    return [*lines, "", *own, *([""] if own else []), *table(outcomes), *failures(outcomes)]
+    report = stage.report(outcomes) if stage.report else []
+    return [*lines, "", *report, *([""] if report else []), *table(outcomes), *failures(outcomes)]
 
 
 def table(outcomes: Mapping[str, Outcome]) -> list[str]:

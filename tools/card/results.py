@@ -20,10 +20,10 @@ def path_of(output: Path, stage: str) -> Path:
 def read(output: Path, stage: str) -> Result | None:
     """Return the result of a stage, or None if the stage has not run or the file is damaged."""
     try:
-        found: Result = json.loads(path_of(output, stage).read_text(encoding="utf-8"))
+        result: Result = json.loads(path_of(output, stage).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and isinstance(found.get("steps"), dict) else None
+    return result if isinstance(result, dict) and isinstance(result.get("steps"), dict) else None
 
 
 def write(output: Path, result: Result) -> None:

@@ -66,8 +66,8 @@ class Setting:
         done = subprocess.run(command, cwd=EMULATOR, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"the emulated GPU cannot be built: {done.stderr.strip()[-500:]}")
-        found: dict[str, str] = json.loads(done.stdout)
-        return found
+        environment: dict[str, str] = json.loads(done.stdout)
+        return environment
 
     def program(self, name: str, *arguments: str) -> list[str]:
         """Return the command that runs a module of `tools.card.programs`."""

@@ -31,13 +31,13 @@ def difference(expected: Any, got: Any, exact: Any = None, values: bool = True) 
     ``exact`` is the result in double precision. A result that differs from PyTorch's by more than PyTorch's tolerances
     is accepted if its error is at most twice the error of PyTorch's result.
     """
-    wanted, given = flat(expected), flat(got)
-    if len(wanted) != len(given):
-        return f"{len(given)} results instead of {len(wanted)}"
+    wanted, actual = flat(expected), flat(got)
+    if len(wanted) != len(actual):
+        return f"{len(actual)} results instead of {len(wanted)}"
     precise = flat(exact) if exact is not None else [None] * len(wanted)
     if len(precise) != len(wanted):
         precise = [None] * len(wanted)
-    for i, (a, b, c) in enumerate(zip(wanted, given, precise, strict=True)):
+    for i, (a, b, c) in enumerate(zip(wanted, actual, precise, strict=True)):
         where = f"result {i}: " if len(wanted) > 1 else ""
         if problem := _difference(a, b, c, values):
             return where + problem

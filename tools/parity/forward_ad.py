@@ -24,10 +24,10 @@ def tangents_differ(call: Any, counterpart: Any, sample: Any, values: bool) -> s
     if not wanted:
         raise LookupError
     process = rebind(sample.output_process_fn_grad)
-    given = _tangents(fb, forward_ad, counterpart, sample, _converted, tensor_to_flambeau, process)
-    if len(wanted) != len(given):
-        return f"{len(given)} results that can have tangents instead of {len(wanted)}"
-    for a, b in zip(wanted, given, strict=True):
+    actual = _tangents(fb, forward_ad, counterpart, sample, _converted, tensor_to_flambeau, process)
+    if len(wanted) != len(actual):
+        return f"{len(actual)} results that can have tangents instead of {len(wanted)}"
+    for a, b in zip(wanted, actual, strict=True):
         if problem := difference(a, b, values=values):
             return f"tangent: {problem}"
     return None

@@ -24,8 +24,8 @@ def autocast_differs(call: Any, counterpart: Any, sample: Any) -> str | None:
         raise LookupError from error
     arguments, options = _arguments(sample)
     with fb.autocast("cpu"):
-        given = _dtypes(counterpart(*arguments, **options))
-    return None if given == wanted else f"results of {given} instead of {wanted}"
+        actual = _dtypes(counterpart(*arguments, **options))
+    return None if actual == wanted else f"results of {actual} instead of {wanted}"
 
 
 def meta_differs(counterpart: Any, sample: Any) -> str | None:
@@ -38,14 +38,14 @@ def meta_differs(counterpart: Any, sample: Any) -> str | None:
     arguments, options = _arguments(sample)
     wanted = _geometry(counterpart(*arguments, **options))
     try:
-        given = _geometry(counterpart(*_on(arguments, "meta"), **_on(options, "meta")))
+        actual = _geometry(counterpart(*_on(arguments, "meta"), **_on(options, "meta")))
     except NotImplementedError as error:
         raise LookupError from error
     except RuntimeError as error:
         if "item() cannot be called on meta" in str(error):
             raise LookupError from error
         raise
-    return None if given == wanted else f"{given} on meta instead of {wanted}"
+    return None if actual == wanted else f"{actual} on meta instead of {wanted}"
 
 
 def cuda_differs(counterpart: Any, sample: Any, *, values: bool) -> str | None:

@@ -122,13 +122,13 @@ def compared(info: ModuleInfo, mode: str) -> Iterator[Cell]:
 
 def problems(info: ModuleInfo, sample: ModuleInput, training: bool) -> Iterator[tuple[str, str | None]]:
     """Run the checks of a sample. Yield the name of each check, and a message or None if both libraries agree."""
-    made = sample.constructor_input
-    theirs = seeded(info.module_cls, *made.args, **made.kwargs).to(torch.float64).train(training)
+    constructor = sample.constructor_input
+    theirs = seeded(info.module_cls, *constructor.args, **constructor.kwargs).to(torch.float64).train(training)
     first = sample.forward_input
     args, kwargs = clone(first.args), clone(first.kwargs)
     own_args, own_kwargs = to_flambeau(args, rebind, copy=True), to_flambeau(kwargs, rebind, copy=True)
     try:
-        ours = getattr(fb.nn, title(info))(*translated(made.args), **translated(made.kwargs))
+        ours = getattr(fb.nn, title(info))(*translated(constructor.args), **translated(constructor.kwargs))
         ours = ours.to(fb.float64).train(training)
         yield "repr", compared_text(repr(theirs), repr(ours))
         keys = [list(module.state_dict()) for module in (theirs, ours)]

@@ -85,15 +85,15 @@ def _copy_function(function: types.FunctionType) -> types.FunctionType:
         return _COPIES[function]
     scope: dict[str, Any] = {"__builtins__": function.__globals__["__builtins__"]}
     cells = tuple(types.CellType() for _ in function.__closure__ or ())
-    made = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
-    made.__kwdefaults__ = function.__kwdefaults__
-    _COPIES[function] = made  # stored before its contents are converted, because functions can call each other
+    copied = types.FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells)
+    copied.__kwdefaults__ = function.__kwdefaults__
+    _COPIES[function] = copied  # stored before its contents are converted, because functions can call each other
     for used in _names(function.__code__):
         if used in function.__globals__:
             scope[used] = _inner(function.__globals__[used])
     for cell, original in zip(cells, function.__closure__ or (), strict=True):
         cell.cell_contents = _inner(original.cell_contents)
-    return made
+    return copied
 
 
 def _names(code: types.CodeType) -> Iterator[str]:

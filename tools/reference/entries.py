@@ -58,8 +58,8 @@ def entry(full: str, name: str, value: Any) -> Entry:
     """Return the entry of an object with its members."""
     if inspect.isclass(value):
         text = "\n\n".join(filter(None, [docstrings.markdown(value, name), bases(value)]))
-        found = list(members(full, value))
-        return Entry("class", full, signature(value), text, sources.location(name, value), found)
+        class_members = list(members(full, value))
+        return Entry("class", full, signature(value), text, sources.location(name, value), class_members)
     if callable(value):
         text = "\n\n".join(filter(None, [docstrings.markdown(value, name), forms(full, name)]))
         return Entry("function", full, signature(value), text, sources.location(name, value))

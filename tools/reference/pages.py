@@ -72,10 +72,10 @@ def module_page(name: str, text: str, listed: list[Entry]) -> Page:
 
 def texts() -> Iterator[tuple[str, str]]:
     """Yield the path and the text of each page, the index first."""
-    found = pages()
+    all_pages = pages()
     index = ["# API reference", "Every public module, class, function and constant, by module."]
-    yield "index", "\n\n".join([*index, contents([page.path for page in found])]) + "\n"
-    for page in found:
+    yield "index", "\n\n".join([*index, contents([page.path for page in all_pages])]) + "\n"
+    for page in all_pages:
         yield page.path, text(page)
         for below in page.below:
             yield below.path, text(below)

@@ -18,12 +18,12 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder for wheels and source distributions")
     parser.add_argument("--work", type=Path, required=True, help="folder for build files")
     parser.add_argument("--previous", type=Path, help="folder with the wheels of the last release, to compare with")
-    given = parser.parse_args()
-    output, work = given.output.resolve(), given.work.resolve()
+    options = parser.parse_args()
+    output, work = options.output.resolve(), options.work.resolve()
     output.mkdir(parents=True, exist_ok=True)
-    platforms = given.platform or [HOST]
-    build(given.packages, platforms, work, output)
-    check(given.packages, output, given.previous, can_run=HOST in platforms)
+    platforms = options.platform or [HOST]
+    build(options.packages, platforms, work, output)
+    check(options.packages, output, options.previous, can_run=HOST in platforms)
 
 
 if __name__ == "__main__":

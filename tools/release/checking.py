@@ -141,11 +141,11 @@ def exported(wheel: Path) -> set[str]:
         return {symbol for library in macos.libraries(wheel).values() for symbol in library.exported}
     if wheel.name.endswith("-win_amd64.whl"):
         return windows.exported(wheel)
-    found: set[str] = set()
+    names: set[str] = set()
     with zipfile.ZipFile(wheel) as archive:
         for name in libraries(archive):
-            found.update(re.findall(r" DEFAULT\s+\d+ (\S+)$", dynamic_symbols(archive, name), re.MULTILINE))
-    return found
+            names.update(re.findall(r" DEFAULT\s+\d+ (\S+)$", dynamic_symbols(archive, name), re.MULTILINE))
+    return names
 
 
 def compared(wheel: Path, previous: Path | None) -> str:

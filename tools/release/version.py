@@ -35,13 +35,13 @@ def main() -> None:
     """Set the version that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tools.release.version", description=__doc__)
     parser.add_argument("version")
-    given = parser.parse_args()
-    if not re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", given.version):
+    options = parser.parse_args()
+    if not re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?", options.version):
         raise SystemExit(
-            f"version should be three numbers such as 0.2.0, or a pre-release such as 0.2.0rc1, got {given.version}"
+            f"version should be three numbers such as 0.2.0, or a pre-release such as 0.2.0rc1, got {options.version}"
         )
-    print("\n".join(replace(current(), given.version)))
-    print(f"Now describe {given.version} in {HISTORY}, and run `nox -s release`.")
+    print("\n".join(replace(current(), options.version)))
+    print(f"Now describe {options.version} in {HISTORY}, and run `nox -s release`.")
 
 
 if __name__ == "__main__":

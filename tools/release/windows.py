@@ -120,13 +120,13 @@ def needed(content: bytes) -> list[str]:
 
 def exported(wheel: Path) -> set[str]:
     """Return the symbols that the DLLs in a wheel export."""
-    found: set[str] = set()
+    names: set[str] = set()
     for content in libraries(wheel).values():
         image = pefile.PE(data=content, fast_load=True)
         image.parse_data_directories([pefile.DIRECTORY_ENTRY["IMAGE_DIRECTORY_ENTRY_EXPORT"]])
         symbols = getattr(image, "DIRECTORY_ENTRY_EXPORT", None)
-        found.update(each.name.decode() for each in (symbols.symbols if symbols else ()))
-    return found
+        names.update(each.name.decode() for each in (symbols.symbols if symbols else ()))
+    return names
 
 
 def libraries(wheel: Path) -> dict[str, bytes]:

@@ -28,12 +28,12 @@ TEMPLATE = """<!doctype html>
 
 def linked_files(app: Sphinx) -> set[str]:
     """Return the files and folders to which pages link, and the files in these folders."""
-    found = set((Path(app.srcdir) / "linked_files.txt").read_text(encoding="utf-8").split())
+    linked = set((Path(app.srcdir) / "linked_files.txt").read_text(encoding="utf-8").split())
     for metadata in app.env.metadata.values():
-        found |= metadata.get("api_sources", set())
-    folders = {name for name in found if (ROOT / name).is_dir()}
+        linked |= metadata.get("api_sources", set())
+    folders = {name for name in linked if (ROOT / name).is_dir()}
     files = [path for name in folders for path in children(ROOT / name) if path.is_file()]
-    return found | {path.relative_to(ROOT).as_posix() for path in files}
+    return linked | {path.relative_to(ROOT).as_posix() for path in files}
 
 
 def children(folder: Path) -> list[Path]:

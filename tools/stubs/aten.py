@@ -97,8 +97,8 @@ def headers() -> dict[Path, str]:
 def text(includer: str, definitions: list[str]) -> str:
     """Return a header with the definitions, except for names that the including header ``includer`` already defines."""
     own = own_names((HEADERS / includer).read_text())
-    kept = sorted({line for line in definitions if name_defined(line).removesuffix("_out") not in own})
-    return "\n".join([HEADER_COMMENT + "// clang-format off", *kept, "// clang-format on\n"])
+    remaining = sorted({line for line in definitions if name_defined(line).removesuffix("_out") not in own})
+    return "\n".join([HEADER_COMMENT + "// clang-format off", *remaining, "// clang-format on\n"])
 
 
 def own_names(header: str) -> set[str]:
@@ -109,9 +109,9 @@ def own_names(header: str) -> set[str]:
 
 def name_defined(line: str) -> str:
     """Return the name of the function that a line defines."""
-    found = re.search(r"\b(\w+)\(", line)
-    assert found
-    return found[1]
+    match = re.search(r"\b(\w+)\(", line)
+    assert match
+    return match[1]
 
 
 def default_of(value: ast.expr | None) -> str | None:
@@ -153,11 +153,11 @@ def parameters(entry: dict[str, Any]) -> tuple[list[Parameter], list[str]] | Non
         return None
     kinds = {name.lstrip("*"): kind for name, _, kind in (each.partition(": ") for each in typed)}
     missing = [None] * (len(arguments.args) - len(arguments.defaults))
-    given = list(zip(arguments.args, [*missing, *arguments.defaults], strict=True))
-    given += [(arguments.vararg, None)] if arguments.vararg else []
-    given += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
+    listed = list(zip(arguments.args, [*missing, *arguments.defaults], strict=True))
+    listed += [(arguments.vararg, None)] if arguments.vararg else []
+    listed += list(zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True))
     result = []
-    for argument, default in given:
+    for argument, default in listed:
         kind = kinds[argument.arg]
         optional = isinstance(default, ast.Constant) and default.value is None
         cpp = cpp_type(kind, optional)
@@ -178,23 +178,23 @@ def result_of(entry: dict[str, Any]) -> str | None:
 
 def functions_of_row(row: dict[str, Any], name: str) -> Iterator[str]:
     """Yield the C++ code of a pointwise operator's function, its in-place form and the form with ``out``."""
-    own = operands(row)
-    names = ", ".join(each.name for each in own)
-    yield f'inline Tensor {name}({joined(own)}) FLAMBEAU_OF_ROW("{row["name"]}", {names})'
+    row_operands = operands(row)
+    names = ", ".join(each.name for each in row_operands)
+    yield f'inline Tensor {name}({joined(row_operands)}) FLAMBEAU_OF_ROW("{row["name"]}", {names})'
     if not name.startswith("special_"):
-        first = ["Tensor& self", *map(str, own[1:])]
+        first = ["Tensor& self", *map(str, row_operands[1:])]
         yield f'inline Tensor& {name}_({", ".join(first)}) FLAMBEAU_ROW_IN_PLACE("{row["name"]}", self, {names})'
-    yield f"inline Tensor& {name}_out(Tensor& out, {joined(own)}) FLAMBEAU_OUT(at::{name}({names}))"
+    yield f"inline Tensor& {name}_out(Tensor& out, {joined(row_operands)}) FLAMBEAU_OUT(at::{name}({names}))"
 
 
 def methods_of_row(row: dict[str, Any], name: str) -> Iterator[str]:
     """Yield the C++ code of a pointwise operator's method and in-place method."""
     if name.startswith("special_"):
         return
-    own = operands(row)[1:]
-    names = ", ".join(["*this", *(each.name for each in own)])
-    yield f'  Tensor {name}({joined(own)}) const FLAMBEAU_OF_ROW("{row["name"]}", {names})'
-    yield f'  Tensor& {name}_({joined(own)}) const FLAMBEAU_ROW_IN_PLACE("{row["name"]}", changed(), {names})'
+    row_operands = operands(row)[1:]
+    names = ", ".join(["*this", *(each.name for each in row_operands)])
+    yield f'  Tensor {name}({joined(row_operands)}) const FLAMBEAU_OF_ROW("{row["name"]}", {names})'
+    yield f'  Tensor& {name}_({joined(row_operands)}) const FLAMBEAU_ROW_IN_PLACE("{row["name"]}", changed(), {names})'
 
 
 def operands(row: dict[str, Any]) -> list[Parameter]:
@@ -294,8 +294,8 @@ def factories(entry: dict[str, Any], name: str, own: list[Parameter]) -> Iterato
             elif each.name not in OPTIONS:
                 values.append(each.default or "c10::nullopt")
         start, end = ("", " const") if method else ("inline ", "")
-        made = f"FLAMBEAU_MAKE({form(entry)}, {', '.join(values)})"
-        yield f"{start}Tensor {name}({', '.join(declared)}){end} {made}"
+        expression = f"FLAMBEAU_MAKE({form(entry)}, {', '.join(values)})"
+        yield f"{start}Tensor {name}({', '.join(declared)}){end} {expression}"
 
 
 def form(entry: dict[str, Any]) -> str:

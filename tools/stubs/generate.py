@@ -156,12 +156,12 @@ def typed(entry: dict[str, Any]) -> list[str]:
     parsed = ast.parse(f"def {entry['signature']}: ...").body[0]
     assert isinstance(parsed, ast.FunctionDef)
     arguments = parsed.args
-    own = TYPES["function"].get(entry.get("attribute", entry["name"]), {})
-    own = {**own, **converted(entry, arguments), **annotations(entry)}
+    types = TYPES["function"].get(entry.get("attribute", entry["name"]), {})
+    types = {**types, **converted(entry, arguments), **annotations(entry)}
 
     def with_type(argument: ast.arg, default: ast.expr | None) -> str:
         said = stub_annotation(ast.unparse(argument.annotation)) if argument.annotation else None
-        kind = said or own.get(argument.arg) or TYPES["parameter"].get(argument.arg)
+        kind = said or types.get(argument.arg) or TYPES["parameter"].get(argument.arg)
         if kind is None:
             raise KeyError(UNKNOWN_TYPE.format(signature=entry["signature"], parameter=argument.arg))
         if isinstance(default, ast.Constant) and default.value is None and not may_be_none(kind):
@@ -172,7 +172,7 @@ def typed(entry: dict[str, Any]) -> list[str]:
     parameters = [with_type(each, None) for each in arguments.args[:required]]
     parameters += map(with_type, arguments.args[required:], arguments.defaults)
     if arguments.vararg:
-        parameters.append(f"*{arguments.vararg.arg}: {own.get(arguments.vararg.arg, '_Dims')}")
+        parameters.append(f"*{arguments.vararg.arg}: {types.get(arguments.vararg.arg, '_Dims')}")
     elif arguments.kwonlyargs:
         parameters.append("*")
     return [*parameters, *map(with_type, arguments.kwonlyargs, arguments.kw_defaults)]

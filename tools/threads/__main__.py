@@ -51,11 +51,11 @@ def training(model: nn.Module) -> Workload:
 
     def step() -> None:
         inputs = SHARED[:64, :32]
-        own = copy.deepcopy(model)
-        optimizer = optim.AdamW(own.parameters())
+        copied = copy.deepcopy(model)
+        optimizer = optim.AdamW(copied.parameters())
         for _ in range(3):
             optimizer.zero_grad()
-            F.cross_entropy(own(inputs), fb.arange(64) % 4).backward()
+            F.cross_entropy(copied(inputs), fb.arange(64) % 4).backward()
             optimizer.step()
         model(inputs).sum().backward()
 

@@ -63,13 +63,13 @@ def dcgan(library: Library) -> Code:
 
     def training_step() -> Any:
         rules[1].zero_grad()
-        made = generator(noise)
+        generated = generator(noise)
         on_real = loss(critic(images), real)
         on_real.backward()
-        loss(critic(made.detach()), fake).backward()
+        loss(critic(generated.detach()), fake).backward()
         rules[1].step()
         rules[0].zero_grad()
-        deceived = loss(critic(made), real)
+        deceived = loss(critic(generated), real)
         deceived.backward()
         rules[0].step()
         return on_real

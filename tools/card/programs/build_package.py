@@ -34,10 +34,10 @@ def with_setuptools(package: Path, folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(package, folder, ignore=shutil.ignore_patterns("tests", "build", "__pycache__"))
     settings = (folder / "pyproject.toml").read_text(encoding="utf-8")
-    kept = re.sub(r"(?ms)^\[(build-system|tool\.hatch[^\]]*)\]\n.*?(?=^\[|\Z)", "", settings)
-    kept = re.sub(r"(?m)^license(-files)? = .*\n", "", kept)  # setuptools before 77 does not know this form
+    remaining = re.sub(r"(?ms)^\[(build-system|tool\.hatch[^\]]*)\]\n.*?(?=^\[|\Z)", "", settings)
+    remaining = re.sub(r"(?m)^license(-files)? = .*\n", "", remaining)  # setuptools before 77 does not know this form
     (folder / "src").mkdir(exist_ok=True)  # the metapackage has no code
-    (folder / "pyproject.toml").write_text(f"{WITH_SETUPTOOLS}\n{kept}", encoding="utf-8")
+    (folder / "pyproject.toml").write_text(f"{WITH_SETUPTOOLS}\n{remaining}", encoding="utf-8")
     return folder
 
 

@@ -75,20 +75,20 @@ def streams() -> str:
 def graphs() -> str:
     """Capture many graphs, replay them alternately and delete them."""
     count, replays = (3, 5) if SMALL else (100, 50)
-    x, made = fb.zeros(1000, device="cuda"), []
+    x, captured = fb.zeros(1000, device="cuda"), []
     for number in range(count):
         graph = cuda.CUDAGraph()
         with cuda.graph(graph):
             out = (x + number).square().sum()
-        made.append((graph, number, out))
+        captured.append((graph, number, out))
     for value in range(replays):
         x.fill_(value)
-        for graph, number, out in made:
+        for graph, number, out in captured:
             graph.replay()
             if value % 10 == 0:
                 require(out.item() == 1000.0 * (value + number) ** 2, f"graph {number} computed {out.item()}")
     cuda.synchronize()
-    made.clear()
+    captured.clear()
     return f"{count} graphs, {count * replays} replays"
 
 
@@ -168,9 +168,9 @@ def random_calls() -> str:
     """Make the same random calls on both devices and compare the results."""
     for seed in range(CALLS):
         expected = random_call(random.Random(seed), "cpu")
-        found = random_call(random.Random(seed), "cuda").cpu()
-        equal = found.shape == expected.shape and found.dtype == expected.dtype
-        close = equal and np.allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-4, equal_nan=True)
+        result = random_call(random.Random(seed), "cuda").cpu()
+        equal = result.shape == expected.shape and result.dtype == expected.dtype
+        close = equal and np.allclose(result.numpy(), expected.numpy(), rtol=1e-4, atol=1e-4, equal_nan=True)
         require(bool(close), f"call {seed} returned different results on the GPU and on the CPU")
     return f"{CALLS} calls"
 

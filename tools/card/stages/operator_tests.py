@@ -45,8 +45,8 @@ def outcome(record: Path, ended: Ended) -> Outcome:
     failed = record.with_suffix(".failed").read_text(encoding="utf-8").splitlines()
     counts = {"passed": len(tests) - skipped - len(failed), "failed": len(failed), "skipped": skipped}
     note = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
-    found = failure(ended, note) if failed or ended.status == 1 else by_exit_status(ended) | {"status": "passed"}
-    return {**found, "note": note, **counts, "failures": failed}
+    status = failure(ended, note) if failed or ended.status == 1 else by_exit_status(ended) | {"status": "passed"}
+    return {**status, "note": note, **counts, "failures": failed}
 
 
 def report(outcomes: Mapping[str, Outcome]) -> list[str]:

@@ -110,6 +110,6 @@ def function_named(name: str) -> Callable[..., Any] | None:
     function = FUNCTIONS.get(short)
     if function is None:
         return None
-    made = _in_place(function) if short.endswith("_") else functools.partial(function)
-    made.__name__, made.__module__ = name, "flambeau"
-    return made
+    function_of_lists = _in_place(function) if short.endswith("_") else functools.partial(function)
+    function_of_lists.__name__, function_of_lists.__module__ = name, "flambeau"
+    return function_of_lists

@@ -119,9 +119,9 @@ class set_grad_enabled(_SetGradEnabled, _Decorator):
 
 def _unset(mode: bool) -> set_grad_enabled:
     """Create a ``set_grad_enabled`` object without changing the current mode."""
-    made = set_grad_enabled(mode)
-    made.__exit__(None, None, None)
-    return made
+    guard = set_grad_enabled(mode)
+    guard.__exit__(None, None, None)
+    return guard
 
 
 class inference_mode(_InferenceMode, _Decorator):

@@ -65,10 +65,10 @@ def _rebuild(
 def _rebuild_subclass(
     kind: type[TensorT], tensor: Tensor, requires_grad: bool, attributes: dict[str, Any] | None
 ) -> TensorT:
-    made = Tensor._make_subclass(kind, tensor, requires_grad)
+    result = Tensor._make_subclass(kind, tensor, requires_grad)
     if attributes:
-        set_attributes(made, attributes)
-    return made
+        set_attributes(result, attributes)
+    return result
 
 
 def slots_of(tensor: Tensor) -> dict[str, Any]:
@@ -102,8 +102,8 @@ def plain(tensor: Tensor) -> Tensor:
 
     with DisableTorchFunctionSubclass():
         same = tensor.detach()
-        made: Tensor = Tensor._make_subclass(Tensor, same, tensor.requires_grad)
-        return made
+        result: Tensor = Tensor._make_subclass(Tensor, same, tensor.requires_grad)
+        return result
 
 
 def __reduce_ex__(self: Tensor, protocol: int) -> tuple[Any, ...]:  # noqa: N807

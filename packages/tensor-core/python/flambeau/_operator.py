@@ -57,8 +57,8 @@ def operator(
             alias = f"Alias of {definition.__name__}.\n\n{doc}"
             _core._define(definition, name, module, parameters, name + text, alias, flags)
         signature = definition.__name__ + text
-        made: Definition = _core._define(definition, definition.__name__, module, parameters, signature, doc, flags)
-        return made
+        defined: Definition = _core._define(definition, definition.__name__, module, parameters, signature, doc, flags)
+        return defined
 
     return define
 

@@ -67,9 +67,9 @@ def _bound(operator: Any, text: str) -> dict[str, Any]:
         "b": lambda *shape: random.random(shape) < 0.5,
         "np": np,
     }
-    given = eval(f"bound({text})", {"bound": operator.__signature__.bind, **makers})
-    given.apply_defaults()
-    values = {name: given.arguments[name] for name in operator.parameters}
+    binding = eval(f"bound({text})", {"bound": operator.__signature__.bind, **makers})
+    binding.apply_defaults()
+    values = {name: binding.arguments[name] for name in operator.parameters}
     for name, parameter in operator.__signature__.parameters.items():
         if parameter.kind is parameter.VAR_POSITIONAL:
             (values[name],) = values[name]  # a sample passes one tuple for a starred parameter

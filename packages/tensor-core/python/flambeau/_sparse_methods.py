@@ -62,8 +62,8 @@ def to_dense(self: Tensor, dtype: Any = None, *, masked_grad: bool | None = None
     """
     if self.layout is _core.strided:
         return self if dtype is None else self.to(dtype)
-    made: Tensor = _sparse_method("to_dense")(self, dtype, masked_grad=masked_grad)
-    return made
+    result: Tensor = _sparse_method("to_dense")(self, dtype, masked_grad=masked_grad)
+    return result
 
 
 def sparse_dim(self: Tensor) -> int:

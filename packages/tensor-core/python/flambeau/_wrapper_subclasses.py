@@ -52,10 +52,10 @@ def make(
         strides = _channels_last(shape) if memory_format is _core.channels_last else _contiguous(shape)
     heeded = _core._overrides_heeded(False)
     try:
-        made = _core._wrapper(
+        wrapper = _core._wrapper(
             cls, shape, tuple(int(each) for each in strides), storage_offset or 0, dtype or _core.get_default_dtype()
         )
-        _core._show_device(made, _core.device("cpu" if device is None else device))
-        return made.requires_grad_(True) if requires_grad else made
+        _core._show_device(wrapper, _core.device("cpu" if device is None else device))
+        return wrapper.requires_grad_(True) if requires_grad else wrapper
     finally:
         _core._overrides_heeded(heeded)

@@ -141,17 +141,17 @@ def collect_all(futures: Sequence[Future[Any]]) -> Future[list[Future[Any]]]:
     >>> [future.value() for future in everything.wait()]
     [0, 1]
     """
-    given = list(futures)
-    for future in given:
+    listed = list(futures)
+    for future in listed:
         if not isinstance(future, Future):
             raise TypeError(f"collect_all: expected futures, got {type(future).__name__}")
 
     def obtain() -> list[Future[Any]]:
-        for future in given:
+        for future in listed:
             future.wait()
-        return given
+        return listed
 
-    return Awaited(lambda: all(future.done() for future in given), obtain)
+    return Awaited(lambda: all(future.done() for future in listed), obtain)
 
 
 def wait_all(futures: Sequence[Future[Any]]) -> list[Any]:

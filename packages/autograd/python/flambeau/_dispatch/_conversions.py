@@ -133,10 +133,10 @@ def _factory_decomposition(name: str) -> Callable[..., Any]:
     def make(*args: Any, **kwargs: Any) -> Any:
         enabled = _core._dispatch_enabled(False)
         try:
-            made = function(*args, **kwargs)
+            tensor = function(*args, **kwargs)
         finally:
             _core._dispatch_enabled(enabled)
-        return run("lift_fresh", "default", made)
+        return run("lift_fresh", "default", tensor)
 
     return make
 

@@ -65,8 +65,8 @@ def _swap_last_dims(x: Tensor) -> Tensor:
 def _matrices_and_sum(call: Differentiated) -> Gradients:
     (g,) = call.gradients
     beta, alpha = call.kwargs.get("beta", 1), call.kwargs.get("alpha", 1)
-    own = call._replace(args=call.args[1:], needs=call.needs[1:])
-    products = tuple(p if p is None or alpha == 1 else p * alpha for p in _matrices(own) or ())
+    matrix_call = call._replace(args=call.args[1:], needs=call.needs[1:])
+    products = tuple(p if p is None or alpha == 1 else p * alpha for p in _matrices(matrix_call) or ())
     return (g if beta == 1 else g * beta) if call.needs[0] else None, *products
 
 
@@ -299,5 +299,5 @@ def _convolved(call: Differentiated) -> Gradients:
     input, weight, bias, *settings = call.args
     sizes = None if bias is None else list(bias.shape)
     needs = [*call.needs, False][:3]
-    found = run("convolution_backward", "default", call.gradients[0], input, weight, sizes, *settings, needs)
-    return tuple(found)[: len(call.tensors)]
+    gradients = run("convolution_backward", "default", call.gradients[0], input, weight, sizes, *settings, needs)
+    return tuple(gradients)[: len(call.tensors)]

@@ -83,13 +83,13 @@ def gradients(call: Differentiated) -> tuple[Any, ...]:
     from . import _derivative_rules, _pointwise_derivatives, _vjp  # noqa: F401  registers the rules
 
     name = call.overload._opname.removesuffix("_")
-    found = None
+    results = None
     if call.overload.namespace == "aten":
         function = RULES.get(name) or _pointwise_derivatives.rule_of(name)
-        found = None if function is None else function(call)
-    if found is None:
+        results = None if function is None else function(call)
+    if results is None:
         return _vjp.gradients(call)
-    return tuple(_real_if(tensor, gradient) for tensor, gradient in zip(call.tensors, found, strict=False))
+    return tuple(_real_if(tensor, gradient) for tensor, gradient in zip(call.tensors, results, strict=False))
 
 
 def _real_if(tensor: Tensor, gradient: Any) -> Any:

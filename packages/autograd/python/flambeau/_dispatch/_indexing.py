@@ -73,8 +73,8 @@ def _sliced(view: Tensor, dim: int, item: slice) -> Any:
     start, end, step = item.indices(size)
     if start == 0 and end == size and step == 1:
         return view
-    given = 9223372036854775807 if item.stop is None else int(item.stop)
-    args = (view, dim, 0 if item.start is None else int(item.start), given)
+    stop = 9223372036854775807 if item.stop is None else int(item.stop)
+    args = (view, dim, 0 if item.start is None else int(item.start), stop)
     return _run("slice", "Tensor", *args) if step == 1 else _run("slice", "Tensor", *args, step)
 
 

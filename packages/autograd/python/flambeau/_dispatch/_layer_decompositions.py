@@ -104,8 +104,8 @@ def _dropout(input: Tensor, p: float = 0.5, train: bool = True, **options: Any) 
         return input
     if p == 1:
         return input * 0.0
-    kept = flambeau.empty_like(input).bernoulli_(1 - p).div_(1 - p)
-    return input * kept
+    scale = flambeau.empty_like(input).bernoulli_(1 - p).div_(1 - p)
+    return input * scale
 
 
 @decomposition("layer_norm")

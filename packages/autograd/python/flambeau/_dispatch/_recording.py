@@ -103,7 +103,7 @@ def _record_call(
     inputs = tuple(leaves[i] for i in positions)
     values: list[Any] = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     results = result if isinstance(result, (tuple, list)) else (result,)
-    made = tuple(_detach_if_input(each, inputs) for each in results) if changed is None else results
+    detached = tuple(_detach_if_input(each, inputs) for each in results) if changed is None else results
     count = len(inputs)
 
     def derivative(gradients: tuple[Any, ...], saved: tuple[Any, ...], needs: tuple[bool, ...]) -> tuple[Any, ...]:
@@ -116,17 +116,17 @@ def _record_call(
         call = _derivatives.Differentiated(overload, given, named, again, gradients, needs, saved[:count])
         return _derivatives.gradients(call)
 
-    kinds = [_TENSOR_PLACEHOLDER if isinstance(each, Tensor) else each for each in made]
-    tensors = tuple(each for each in made if isinstance(each, Tensor))
+    kinds = [_TENSOR_PLACEHOLDER if isinstance(each, Tensor) else each for each in detached]
+    tensors = tuple(each for each in detached if isinstance(each, Tensor))
     if not tensors:
         return result
     kind = "in_place" if changed is not None else _kind(overload)
     own_inputs = inputs if changed is None else (changed, *inputs[1:])
-    kept = tensors if _derivatives.reads_results(overload) else ()
-    _core._recorded(_node_name(overload), tensors, own_inputs, (*inputs, *kept), derivative, kind)
+    saved_results = tensors if _derivatives.reads_results(overload) else ()
+    _core._recorded(_node_name(overload), tensors, own_inputs, (*inputs, *saved_results), derivative, kind)
     if isinstance(result, list):
-        return list(made)
-    return tuple(made) if isinstance(result, tuple) else made[0]
+        return list(detached)
+    return tuple(detached) if isinstance(result, tuple) else detached[0]
 
 
 _TENSOR_PLACEHOLDER = object()  # stands for a tensor among the results

@@ -161,9 +161,9 @@ def resolve(called: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if kwargs.get("requires_grad") is True and target.schemas:
         rest = {key: value for key, value in kwargs.items() if key != "requires_grad"}
         return called(*args, **rest).requires_grad_()
-    found = _bind_schema(target, args, kwargs)
-    if found is not None:
-        schema, given, named = found
+    binding = _bind_schema(target, args, kwargs)
+    if binding is not None:
+        schema, given, named = binding
         overload = getattr(target.packet, schema.overload_name or "default")
         finish = _result_converter(called, schema)
         return Call(overload, given, named, finish is _identity and _is_plain(schema, args, given, named), finish)

@@ -39,14 +39,14 @@ class VectorJacobianProduct(OpOverload):
             results = [each for each in _pytree.tree_leaves(self.of(*given, **named)) if isinstance(each, Tensor)]
         pairs = [(r, g) for r, g in zip(results, gradients, strict=True) if g is not None and r.requires_grad]
         sources = [each for each in inputs if each is not None]
-        found = iter(
+        remaining = iter(
             flambeau.autograd.grad(
                 [r for r, _ in pairs], sources, [g for _, g in pairs], create_graph=higher, allow_unused=True
             )
             if pairs
             else [None] * len(sources)
         )
-        return [None if each is None else next(found) for each in inputs]
+        return [None if each is None else next(remaining) for each in inputs]
 
     @staticmethod
     def _differentiated(leaf: Tensor, higher: bool) -> Tensor:

@@ -178,10 +178,10 @@ class FakeTensorMode(TorchDispatchMode):
         return self.fake_tensor_converter.from_real_tensor(self, tensor)
 
     def _wrap_meta(self, meta: Tensor, device: Any, constant: Tensor | None = None) -> FakeTensor:
-        made = FakeTensor(self, _plain(meta), device, constant)
+        fake = FakeTensor(self, _plain(meta), device, constant)
         if constant is not None:
-            self._known.setdefault(constant.untyped_storage().data_ptr(), []).append(weakref.ref(made))
-        return made
+            self._known.setdefault(constant.untyped_storage().data_ptr(), []).append(weakref.ref(fake))
+        return fake
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -302,17 +302,17 @@ class FakeTensorMode(TorchDispatchMode):
         """Return the device of an operator's results. Raises: RuntimeError for arguments on different devices."""
         if kwargs.get("device") is not None:
             return _with_index(kwargs["device"])
-        found = None
+        first = None
         for tensor in tensors_of((*args, *kwargs.values())):
             movable = tensor.dim() == 0 and tensor.device.type == "cpu"  # allowed with any other device
-            if found is None or (found[1] and not movable):
-                found = tensor.device, movable
-            elif tensor.device != found[0] and not movable and not func.name().startswith("aten::index"):
+            if first is None or (first[1] and not movable):
+                first = tensor.device, movable
+            elif tensor.device != first[0] and not movable and not func.name().startswith("aten::index"):
                 raise RuntimeError(
-                    f"Unhandled FakeTensor Device Propagation for {func}, found two different devices {found[0]}, "
+                    f"Unhandled FakeTensor Device Propagation for {func}, found two different devices {first[0]}, "
                     f"{tensor.device}"
                 )
-        return _core._get_default_device() if found is None else found[0]
+        return _core._get_default_device() if first is None else first[0]
 
 
 def _without_elements(tensor: Tensor) -> Tensor:
@@ -355,15 +355,15 @@ class FakeTensorConverter:
         reference = self.tensor_memo.get(t)
         if reference is not None and (known := reference()) is not None:
             return known
-        made = fake_mode._wrap_meta(_without_elements(t), device)
+        fake = fake_mode._wrap_meta(_without_elements(t), device)
         if t.requires_grad:
-            made.requires_grad_()
+            fake.requires_grad_()
         if t.is_leaf and t.grad is not None:
-            made.grad = self._cached_fake(fake_mode, t.grad, t.grad.device)
+            fake.grad = self._cached_fake(fake_mode, t.grad, t.grad.device)
         if type(t).__name__ == "Parameter":
-            made._is_param = True  # type: ignore[attr-defined]
-        self.tensor_memo[t] = weakref.ref(made)
-        return made
+            fake._is_param = True  # type: ignore[attr-defined]
+        self.tensor_memo[t] = weakref.ref(fake)
+        return fake
 
 
 class FakeCopyMode(TorchFunctionMode):

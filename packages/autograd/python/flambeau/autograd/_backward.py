@@ -155,21 +155,21 @@ def grad(
     keep = create_graph if retain_graph is None else bool(retain_graph)
     given, sources = sources, _values_of(sources)
     if (level := _vmap_level_of(seeds)) and not is_grads_batched:
-        found = _gradients_in_vmap(level, results, sources, seeds, keep, create_graph)
+        gradients = _gradients_in_vmap(level, results, sources, seeds, keep, create_graph)
     elif is_grads_batched:
-        found = _batched_gradients(results, sources, seeds, keep, create_graph)
+        gradients = _batched_gradients(results, sources, seeds, keep, create_graph)
     else:
-        found = _engine.run(results, seeds, keep, create_graph, sources, False)
+        gradients = _engine.run(results, seeds, keep, create_graph, sources, False)
     if materialize_grads:
         return tuple(
             flambeau.zeros_like(t, requires_grad=create_graph) if g is None else _to_layout_of(t, g)
-            for g, t in zip(found, given, strict=True)
+            for g, t in zip(gradients, given, strict=True)
         )
     if not allow_unused:
-        for index, g in enumerate(found):
+        for index, g in enumerate(gradients):
             if g is None:
                 raise RuntimeError(UNUSED_INPUT.format(index=index, shape=list(_shape(given[index]))))
-    return found if sources is given else tuple(_to_layout_of(t, g) for g, t in zip(found, given, strict=True))
+    return gradients if sources is given else tuple(_to_layout_of(t, g) for g, t in zip(gradients, given, strict=True))
 
 
 def _is_sparse(source: Any) -> bool:
@@ -197,8 +197,8 @@ def _to_layout_of(source: Any, gradient: Tensor | None) -> Tensor | None:
     """Convert a gradient to the layout of its source."""
     if gradient is None or not _is_sparse(source):
         return gradient
-    made: Tensor = source._as_gradient(gradient)
-    return made
+    converted: Tensor = source._as_gradient(gradient)
+    return converted
 
 
 def _vmap_level_of(seeds: list[Tensor | None]) -> int:
@@ -230,8 +230,8 @@ def _gradients_in_vmap(
             mapped: Any = seed
             seed = mapped.value if _placeholders.is_batched_at(seed, level) else seed.expand(size, *seed.shape)
         stacked.append(seed)
-    found = _batched_gradients(results, sources, stacked, keep, create_graph)
-    return tuple(_placeholders.wrapped(each, level) for each in found)
+    gradients = _batched_gradients(results, sources, stacked, keep, create_graph)
+    return tuple(_placeholders.wrapped(each, level) for each in gradients)
 
 
 def _batched_gradients(

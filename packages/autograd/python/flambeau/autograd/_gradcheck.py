@@ -232,13 +232,13 @@ def _compare_slow(problem: Problem, backward: bool, forward: bool) -> None:
             shape = (parts(t).size, len(units))
             wanted = np.array([column[k] for column in numerical]).reshape(shape[::-1]).T
             if backward:
-                found = np.array([row[position] for row in rows[k]]).reshape(shape)
+                numeric = np.array([row[position] for row in rows[k]]).reshape(shape)
                 if t.is_complex():  # real and imaginary parts alternate
-                    _require_close(problem, found[1::2], wanted[1::2], problem.atol, "", k, i, start=IMAGINARY)
-                _require_close(problem, found, wanted, problem.atol, "", k, i)
+                    _require_close(problem, numeric[1::2], wanted[1::2], problem.atol, "", k, i, start=IMAGINARY)
+                _require_close(problem, numeric, wanted, problem.atol, "", k, i)
             if forward:
-                found = np.array([column[k] for column in tangents]).reshape(shape[::-1]).T
-                _require_close(problem, found, wanted, problem.atol, FORWARD, k, i)
+                numeric = np.array([column[k] for column in tangents]).reshape(shape[::-1]).T
+                _require_close(problem, numeric, wanted, problem.atol, FORWARD, k, i)
 
 
 def _compare_fast(problem: Problem, backward: bool, forward: bool) -> None:

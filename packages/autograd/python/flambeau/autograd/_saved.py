@@ -60,8 +60,8 @@ class save_on_cpu(saved_tensors_hooks):
         pin_memory = pin_memory and flambeau.cuda.is_available()
 
         def pack(tensor: Tensor) -> tuple[Any, Tensor]:
-            kept = tensor.cpu().pin_memory() if pin_memory else tensor.cpu()
-            return tensor.device, kept.clone() if kept is tensor else kept
+            copy = tensor.cpu().pin_memory() if pin_memory else tensor.cpu()
+            return tensor.device, copy.clone() if copy is tensor else copy
 
         def unpack(packed: tuple[Any, Tensor]) -> Tensor:
             return packed[1].to(packed[0], non_blocking=pin_memory)

@@ -47,8 +47,8 @@ def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
     if not (overrides.has_torch_function_unary(t) or _is_dispatched(t)):
         return _engine.leaf(t if create_graph else t.detach())
     # Keep the subclass, because the function may use its methods and attributes.
-    given = t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_()
-    return given, given
+    leaf = t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_()
+    return leaf, leaf
 
 
 class _Problem:
@@ -174,8 +174,8 @@ def vjp(
     with enable_grad():
         problem = _Problem("vjp", func, inputs, create_graph, strict)
         vectors = _directions(v, problem.result, problem.outputs, "vjp", RETURNS_ONE)
-        found = problem.gradients(problem.outputs, vectors, create_graph)
-        product = problem.filled(found, "The output", strict)
+        gradients = problem.gradients(problem.outputs, vectors, create_graph)
+        product = problem.filled(gradients, "The output", strict)
     return problem.values(), _like(inputs, product)
 
 
@@ -442,22 +442,24 @@ def _forward_jacobian_by_operators(
 def _check_rows(problem: _Problem) -> None:
     for i, t in enumerate(problem.outputs):
         ones = flambeau.ones_like(t.detach())
-        found = grad(t, problem.leaves, ones, retain_graph=True, create_graph=problem.create_graph, allow_unused=True)
-        problem.filled(found, f"Output {i}", strict=True)
+        gradients = grad(
+            t, problem.leaves, ones, retain_graph=True, create_graph=problem.create_graph, allow_unused=True
+        )
+        problem.filled(gradients, f"Output {i}", strict=True)
 
 
 def _forward_jacobian(func: Function, inputs: Tensors, create_graph: bool) -> Any:
     values = _tuple(inputs, "inputs", "jacobian")
-    given = values if create_graph else tuple(t.detach() for t in values)
+    points = values if create_graph else tuple(t.detach() for t in values)
     if _is_dispatched(*values):
-        return _forward_jacobian_by_operators(func, inputs, given, create_graph)
+        return _forward_jacobian_by_operators(func, inputs, points, create_graph)
 
     def checked(*args: Tensor) -> Any:
         result = func(*args)
         _tuple(result, "outputs of the user-provided function", "jacobian")
         return result
 
-    columns = flambeau.func.jacfwd(checked, argnums=tuple(range(len(given))))(*given)
+    columns = flambeau.func.jacfwd(checked, argnums=tuple(range(len(points))))(*points)
     if isinstance(inputs, tuple):
         return columns
     return tuple(row[0] for row in columns) if isinstance(columns[0], tuple) else columns[0]
@@ -509,8 +511,8 @@ def hessian(
     def gradient(*args: Tensor) -> Any:
         problem = _Problem("hessian", func, args, True, strict)
         output = problem.scalar("hessian")
-        found = problem.gradients([output], [flambeau.ones_like(output.detach())], True)
-        return _like(inputs, problem.filled(found, "The output", strict))
+        gradients = problem.gradients([output], [flambeau.ones_like(output.detach())], True)
+        return _like(inputs, problem.filled(gradients, "The output", strict))
 
     return jacobian(gradient, inputs, create_graph, strict, vectorize, outer_jacobian_strategy)
 
@@ -524,8 +526,8 @@ def _hessian_product(
         output = problem.scalar(name)
         gradients = problem.gradients([output], [flambeau.ones_like(output.detach())], True)
         first = problem.filled(gradients, "The output", strict)
-        found = problem.gradients(first, vectors, create_graph)
-        product = problem.filled(found, "The jacobian", strict)
+        second = problem.gradients(first, vectors, create_graph)
+        product = problem.filled(second, "The jacobian", strict)
     return problem.values(), _like(inputs, product)
 
 

@@ -37,8 +37,8 @@ def choose(name: str, args: tuple[Any, ...], argnums: Argnums) -> SelectedArgume
         leaves, spec, replaced[position] = leaves_of(name, argument)
         return SelectedArguments(leaves, spec, tuple(replaced))
     positions = _positions(name, argnums, len(args))
-    leaves, spec, given = leaves_of(name, tuple(args[p] for p in positions))
-    for position, tree in zip(positions, given, strict=True):
+    leaves, spec, chosen = leaves_of(name, tuple(args[p] for p in positions))
+    for position, tree in zip(positions, chosen, strict=True):
         replaced[position] = tree
     return SelectedArguments(leaves, spec, tuple(replaced))
 

@@ -39,8 +39,8 @@ def for_operator(callable_: Any, name: str) -> Handler:
 
 def _out_of_place_form(name: str) -> Any:
     """Return the out-of-place operator ``name``, or None if it does not exist."""
-    found = getattr(flambeau, name, None) or getattr(Tensor, name, None)
-    return found if hasattr(found, "parameters") else None
+    function = getattr(flambeau, name, None) or getattr(Tensor, name, None)
+    return function if hasattr(function, "parameters") else None
 
 
 def _split_arguments(definition: Any, names: tuple[str, ...], values: tuple[Any, ...], starred: bool) -> Any:
@@ -49,8 +49,8 @@ def _split_arguments(definition: Any, names: tuple[str, ...], values: tuple[Any,
     rest = dict(zip(names[code.co_argcount :], values[code.co_argcount :], strict=True))
     spread: tuple[Any, ...] = ()
     if starred:
-        given = rest.pop(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
-        spread = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+        variable = rest.pop(code.co_varnames[code.co_argcount + code.co_kwonlyargcount])
+        spread = tuple(variable) if isinstance(variable, (tuple, list)) else (variable,)
     return definition(*positional, *spread, **rest)
 
 

@@ -164,8 +164,8 @@ def _out_of_place(func: Any) -> Callable[..., Any]:
     packet = getattr(flambeau.ops.aten, name, None) if func.namespace == "aten" else None
     if packet is None or not hasattr(packet, func._overloadname):
         raise NotImplementedError(f"functionalize: {func} changes tensors in place and has no out-of-place form")
-    found: Callable[..., Any] = getattr(packet, func._overloadname)
-    return found
+    overload: Callable[..., Any] = getattr(packet, func._overloadname)
+    return overload
 
 
 def functionalize(func: Callable[P, T], *, remove: str = "mutations") -> Callable[P, T]:

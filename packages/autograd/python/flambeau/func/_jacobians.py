@@ -49,10 +49,10 @@ def jacrev(
 
     @functools.wraps(func)
     def jacobian(*args: P.args, **kwargs: P.kwargs) -> Any:
-        leaves, spec, given = choose("jacrev", args, argnums)
+        leaves, spec, traced_args = choose("jacrev", args, argnums)
         outer = _set_grad_enabled(True)
         try:
-            output, aux = call(*given, **kwargs), None
+            output, aux = call(*traced_args, **kwargs), None
             if has_aux:
                 output, aux = with_aux("jacrev(f)(*args)", output)
             outputs, output_spec = tree_flatten(output)

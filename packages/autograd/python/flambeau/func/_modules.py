@@ -41,9 +41,9 @@ def functional_call(
     >>> fb.func.functional_call(layer, {"weight": fb.ones(1, 2), "bias": fb.zeros(1)}, fb.tensor([1.0, 2.0]))
     tensor([3.])
     """
-    given = _merged(parameter_and_buffer_dicts)
+    tensors = _merged(parameter_and_buffer_dicts)
     arguments = () if args is None else args if isinstance(args, tuple) else (args,)
-    with _reparametrized(module, given, tie_weights, strict):
+    with _reparametrized(module, tensors, tie_weights, strict):
         return module(*arguments, **(kwargs or {}))
 
 

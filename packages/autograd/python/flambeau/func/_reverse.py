@@ -141,10 +141,10 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> tuple
     >>> vjp_fn(flambeau.tensor([1.0, 2.0]))
     (tensor([1., 2.]),)
     """
-    leaves, spec, given = leaves_of("vjp", primals)
+    leaves, spec, traced_args = leaves_of("vjp", primals)
     outer = _set_grad_enabled(True)
     try:
-        output = func(*given)
+        output = func(*traced_args)
     finally:
         _set_grad_enabled(outer)
     aux = None

@@ -104,13 +104,13 @@ def _process_batched_inputs(
             "vmap over a function with no inputs. The latter is unsupported."
         )
     leaves, spec = tree_flatten(args)
-    given = _broadcast_to_and_flatten(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec)
-    if given is None:
+    flat_in_dims = _broadcast_to_and_flatten(tuple(in_dims) if isinstance(in_dims, list) else in_dims, spec)
+    if flat_in_dims is None:
         raise ValueError(
             where + "in_dims is not compatible with the structure of `inputs`. in_dims has structure "
             f"{_structure(in_dims)} but inputs has structure {_structure(args)}."
         )
-    dims = [_checked_dim(where, dim, leaf) for dim, leaf in zip(given, leaves, strict=True)]
+    dims = [_checked_dim(where, dim, leaf) for dim, leaf in zip(flat_in_dims, leaves, strict=True)]
     return _validate_and_get_batch_size(dims, leaves), dims, leaves, spec
 
 

@@ -129,7 +129,7 @@ def _complete(
     """Convert arguments to the types of a schema and fill in defaults. Return None if an argument does not fit."""
     positional: list[Any] = []
     named: dict[str, Any] = {}
-    kept = 0
+    needed = 0
     for argument in schema.arguments:
         if argument.name in values:
             value = values[argument.name]
@@ -147,10 +147,10 @@ def _complete(
         is_default = not argument.required and _is_default(argument, fitted)
         if not argument.kwarg_only:
             positional.append(fitted)
-            kept = kept if is_default else len(positional)
+            needed = needed if is_default else len(positional)
         elif not is_default:
             named[argument.name] = fitted
-    return tuple(positional[:kept]), named
+    return tuple(positional[:needed]), named
 
 
 def _is_default(argument: Argument, value: Any) -> bool:

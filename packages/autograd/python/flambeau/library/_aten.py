@@ -67,9 +67,9 @@ def _operator(name: str) -> Callable[..., Any] | None:
         return None
     if (layers := _extension_points.available("aten_layers")) is not None and (layer := layers(name)) is not None:
         return layer  # type: ignore[no-any-return]
-    found = vars(flambeau).get(name)  # this does not load lazy attributes of flambeau, which are never operators
-    if isinstance(found, OPERATOR_TYPES):
-        return found
+    function = vars(flambeau).get(name)  # this does not load lazy attributes of flambeau, which are never operators
+    if isinstance(function, OPERATOR_TYPES):
+        return function
     return getattr(Tensor, name, None) if name.endswith("_") and not name.startswith("_") else None
 
 
@@ -79,10 +79,10 @@ def resolve(name: str) -> Callable[..., Any]:
     Raises: NotImplementedError if flambeau does not have the operator.
     """
     match = re.fullmatch(r"aten::(\w+)(\.\w+)?", name)
-    found = None if match is None or hasattr(Aten, match[1]) else getattr(aten, match[1], None)
-    if found is None:
+    overload = None if match is None or hasattr(Aten, match[1]) else getattr(aten, match[1], None)
+    if overload is None:
         raise NotImplementedError(f"flambeau has no operator {name}")
-    function: Callable[..., Any] = found._function
+    function: Callable[..., Any] = overload._function
     return function
 
 

@@ -16,12 +16,12 @@ _USUAL_RESULT = " -> Tensor"  # result type of the lines that do not contain one
 
 @functools.cache
 def _lines() -> dict[str, list[str]]:
-    found = defaultdict(list)
+    by_name = defaultdict(list)
     packed = (Path(__file__).parent / "aten_schemas.txt.gz").read_bytes()
     text = zlib.decompress(packed, wbits=31).decode()  # 31: with a header of gzip
     for line in text.splitlines():
-        found[re.split(r"[.(]", line.removeprefix(_COMPOSITE), maxsplit=1)[0]].append(line)
-    return dict(found)
+        by_name[re.split(r"[.(]", line.removeprefix(_COMPOSITE), maxsplit=1)[0]].append(line)
+    return dict(by_name)
 
 
 def has(name: str) -> bool:

@@ -151,10 +151,10 @@ class CustomOpDef:
         arguments = dict(zip(self._signature.parameters, (*args, *named.values()), strict=True))
         for name in self._tensors:
             if not isinstance(arguments[name], Tensor):
-                found = type(arguments[name]).__name__
+                type_name = type(arguments[name]).__name__
                 raise RuntimeError(
                     f"{self._qualname}() Expected a value of type 'Tensor' for argument '{name}' but instead found "
-                    f"type '{found}'. Declaration: {self._schema}"
+                    f"type '{type_name}'. Declaration: {self._schema}"
                 )
         if self._mutated:
             return self._run_mutating(args, named, arguments)
@@ -402,8 +402,10 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
         def backward(ctx: Any, *gradients: Any) -> tuple[Any, ...]:
             if op._backward is None:
                 raise RuntimeError(NO_FORMULA.format(op=op._qualname.replace("::", ".")))
-            given = op._backward(ctx, list(gradients)) if op._gives_list else op._backward(ctx, *gradients)
-            return tuple(_gradients_of_leaves(op._qualname, nested, given if isinstance(given, tuple) else (given,)))
+            results = op._backward(ctx, list(gradients)) if op._gives_list else op._backward(ctx, *gradients)
+            return tuple(
+                _gradients_of_leaves(op._qualname, nested, results if isinstance(results, tuple) else (results,))
+            )
 
         @staticmethod
         def vmap(info: Any, in_dims: Any, *leaves: Any) -> Any:

@@ -40,8 +40,8 @@ class CustomPacket(OpOverloadPacket):
         definition = None if overload.startswith("__") else self._definitions.get(overload)
         if definition is None:
             return super().__getattr__(overload)  # raises AttributeError
-        found = vars(self)[overload] = definition._opoverload
-        return found
+        op = vars(self)[overload] = definition._opoverload
+        return op
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the only overload, or the first one whose schema matches the arguments.

@@ -104,11 +104,11 @@ def declare(schema: str) -> DeclaredOp:
         raise RuntimeError(
             f"Tried to register an operator ({schema}) with the same name and overload name multiple times."
         )
-    made = DeclaredOp(parsed)
-    register(made)
-    for key, function in _waiting_kernels.pop(made._qualname, ()):
-        made.implement(key, function)
-    return made
+    op = DeclaredOp(parsed)
+    register(op)
+    for key, function in _waiting_kernels.pop(op._qualname, ()):
+        op.implement(key, function)
+    return op
 
 
 def implement(name: str, key: str, function: Callable[..., Any]) -> None:

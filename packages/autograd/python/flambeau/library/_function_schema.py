@@ -148,12 +148,12 @@ def _argument(text: str, keyword_only: bool, named: bool = True) -> Argument:
     type_, _, name = (bare, "", "") if nameless else bare.rpartition(" ")
     if named and not name:
         raise ValueError(f"expected a type and a name, got {text!r}")
-    found = _ALIAS.search(declaration)
+    annotation = _ALIAS.search(declaration)
     alias = None
-    if found is not None:
-        before = frozenset(found[1].split("|"))
-        after = frozenset(found[3].split("|")) if found[3] else before
-        alias = AliasInfo(before, found[2] is not None, after)
+    if annotation is not None:
+        before = frozenset(annotation[1].split("|"))
+        after = frozenset(annotation[3].split("|")) if annotation[3] else before
+        alias = AliasInfo(before, annotation[2] is not None, after)
     return Argument(name, type_.strip(), _value(default) if equals else None, keyword_only, alias, not equals)
 
 

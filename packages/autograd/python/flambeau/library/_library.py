@@ -110,9 +110,9 @@ class Library:
             )
         if self.kind == "IMPL":
             raise RuntimeError("define() cannot be called on a Library of the kind 'IMPL'; use 'DEF' or 'FRAGMENT'")
-        made = declare(f"{self.ns}::{schema}")
-        self._defined.append(made._qualname)
-        return made._qualname.partition("::")[2]
+        op = declare(f"{self.ns}::{schema}")
+        self._defined.append(op._qualname)
+        return op._qualname.partition("::")[2]
 
     def impl(
         self, op_name: Any, fn: Callable[..., Any], dispatch_key: str = "", *, with_keyset: bool = False, **_: Any
@@ -198,9 +198,9 @@ def define(
             "define(qualname, schema, ...): expected schema to look like e.g. '(Tensor x) -> Tensor' but got "
             f"{schema!r}"
         )
-    made = declare(qualname + schema)
+    op = declare(qualname + schema)
     if lib is not None:
-        lib._defined.append(made._qualname)
+        lib._defined.append(op._qualname)
     return None
 
 

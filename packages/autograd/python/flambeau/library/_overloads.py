@@ -133,11 +133,11 @@ class OpOverloadPacket:
         if overload.startswith("__") or not (overload in self._schemas or self._others(overload)):
             message = f"The underlying op of '{self}' has no overload name '{overload}'"
             raise AttributeError(message, name=overload, obj=self)
-        made = OpOverload(self, overload, self._schemas.get(overload), self._function)
-        made.composite = self._composite(overload)
+        op = OpOverload(self, overload, self._schemas.get(overload), self._function)
+        op.composite = self._composite(overload)
         # Store the overload as an attribute: programs use it as a dictionary key, so it must remain the same object.
-        self.__dict__[overload] = made
-        return made
+        self.__dict__[overload] = op
+        return op
 
     @property
     def op(self) -> Function:

@@ -151,13 +151,13 @@ def transform_subclass(
     stride = t.stride() if outer_stride is None else outer_stride
     names, context = t.__tensor_flatten__()
     inner = {name: callback(name, getattr(t, name)) for name in names}
-    made = type(t).__tensor_unflatten__(inner, context, size, stride)
-    if made.shape != size:
+    rebuilt = type(t).__tensor_unflatten__(inner, context, size, stride)
+    if rebuilt.shape != size:
         raise RuntimeError(
             f"Expected return value from {type(t)}__tensor_unflatten__() to have shape equal to {size}, but got: "
-            f"{made.shape}"
+            f"{rebuilt.shape}"
         )
-    return made
+    return rebuilt
 
 
 def return_and_correct_aliasing(func: Any, args: Any, kwargs: Any, out: Any) -> Any:

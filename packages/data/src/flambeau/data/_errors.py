@@ -64,15 +64,15 @@ def _find(module: str, name: str) -> type[BaseException] | None:
     A class that is defined in a function is found among the subclasses of BaseException.
     """
     try:
-        found: Any = importlib.import_module(module)
+        value: Any = importlib.import_module(module)
         for part in name.split("."):
-            found = getattr(found, part)
+            value = getattr(value, part)
     except (ImportError, AttributeError):
         matching = (
             kind for kind in _subclasses(BaseException) if (kind.__module__, kind.__qualname__) == (module, name)
         )
         return next(matching, None)
-    return found if isinstance(found, type) and issubclass(found, BaseException) else None
+    return value if isinstance(value, type) and issubclass(value, BaseException) else None
 
 
 def _subclasses(kind: type[BaseException]) -> Iterator[type[BaseException]]:

@@ -93,8 +93,8 @@ def _read_many(dataset: Any, indices: Sequence[Any], seed: _seeds.SeedSample) ->
         error.add_note(f"while reading the samples at indices {_shortened(indices)} of the dataset")
         raise
     if len(samples) != len(keys):
-        found = f"{len(samples)} samples for {len(keys)} indices"
-        raise ValueError(f"{type(dataset).__name__}.__getitems__ must return a sample for each index, got {found}")
+        counts = f"{len(samples)} samples for {len(keys)} indices"
+        raise ValueError(f"{type(dataset).__name__}.__getitems__ must return a sample for each index, got {counts}")
     return samples
 
 

@@ -105,8 +105,8 @@ def check(state: Any, generators: list[Any], length: int | None) -> None:
             f"the state was saved by a DataLoader with {_batches(state['length'])}, but this one has {_batches(length)}"
         )
     if len(state["generators"]) != len(generators):
-        found = f"{len(state['generators'])} generators, but this one has {len(generators)}"
-        raise ValueError(f"the state was saved by a DataLoader with {found}")
+        counts = f"{len(state['generators'])} generators, but this one has {len(generators)}"
+        raise ValueError(f"the state was saved by a DataLoader with {counts}")
 
 
 def _batches(length: int | None) -> str:
@@ -117,8 +117,8 @@ def _plain(saved: tuple[Any, Any, Any]) -> list[Any]:
     """Convert saved states to Python's built-in types, which any file format can store."""
     python, (name, words, position, has_gauss, gauss), tensors = saved
     version, numbers, gauss_next = python
-    own = None if tensors is None else list(tensors)
-    return [[version, list(numbers), gauss_next], [name, words.tolist(), position, has_gauss, gauss], own]
+    tensor_words = None if tensors is None else list(tensors)
+    return [[version, list(numbers), gauss_next], [name, words.tolist(), position, has_gauss, gauss], tensor_words]
 
 
 def _from_plain(plain: Any) -> tuple[Any, Any, Any]:

@@ -153,8 +153,8 @@ def _collate(batch: Samples, path: str, functions: FunctionMap) -> Any:
         return [_tensors.from_array(column) if isinstance(column, np.ndarray) else column for column in batch.columns]
     first = batch[0]
     if (function := _function_for(type(first), functions)) is not None:
-        own = _WITH_PATH.get(function)
-        return function(batch, collate_fn_map=functions) if own is None else own(batch, path)
+        with_path = _WITH_PATH.get(function)
+        return function(batch, collate_fn_map=functions) if with_path is None else with_path(batch, path)
     if isinstance(first, Mapping):
         return _collate_mappings(batch, path, functions)
     if dataclasses.is_dataclass(first):

@@ -301,6 +301,6 @@ def _sizes(lengths: Sequence[float], total: int) -> list[int]:
             sizes[extra % len(sizes)] += 1
         return sizes
     if sum(lengths) != total:
-        given = f"{list(lengths)}, which sum to {sum(lengths)}"
-        raise ValueError(f"lengths must sum to the length of the dataset, {total}, got {given}")
+        passed = f"{list(lengths)}, which sum to {sum(lengths)}"
+        raise ValueError(f"lengths must sum to the length of the dataset, {total}, got {passed}")
     return [int(length) for length in lengths]

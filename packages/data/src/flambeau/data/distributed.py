@@ -58,8 +58,8 @@ class DistributedSampler(Sampler[int]):
         if num_replicas is None or rank is None:
             if (size_and_rank := process_rank()) is None:
                 raise RuntimeError(_NEEDS_BOTH)
-            size, own = size_and_rank
-            num_replicas, rank = size if num_replicas is None else num_replicas, own if rank is None else rank
+            size, own_rank = size_and_rank
+            num_replicas, rank = size if num_replicas is None else num_replicas, own_rank if rank is None else rank
         check_positive("num_replicas", num_replicas)
         if not 0 <= rank < num_replicas:
             raise ValueError(f"Invalid rank {rank}, rank should be in the interval [0, {num_replicas - 1}]")

@@ -74,9 +74,9 @@ def backends_by_device(backend: str | None) -> dict[str, str]:
     name = backend.lower()
     if name in _DEVICES:
         return {_DEVICES[name]: name}
-    found = dict(part.split(":", 1) for part in name.split(",") if ":" in part)
-    if not found or any(_DEVICES.get(each) != device for device, each in found.items()):
+    backends = dict(part.split(":", 1) for part in name.split(",") if ":" in part)
+    if not backends or any(_DEVICES.get(each) != device for device, each in backends.items()):
         raise ValueError(
             f"backend should be 'gloo', 'mpi', 'nccl' or a list such as 'cpu:gloo,cuda:nccl', got {backend!r}"
         )
-    return found
+    return backends

@@ -15,8 +15,8 @@ __all__ = ["copy_received", "receive_buffer", "send_buffer", "stack_rows", "tran
 
 def transport_for(group: ProcessGroup, tensor: Tensor) -> tuple[Transport, str]:
     """Return the transport of ``group`` for a tensor, and the device on which the transport needs tensors."""
-    found = group.transport(tensor.device)
-    return (group.on_the_host(), "cpu") if found is None else (found, str(tensor.device))
+    transport = group.transport(tensor.device)
+    return (group.on_the_host(), "cpu") if transport is None else (transport, str(tensor.device))
 
 
 def send_buffer(tensor: Tensor, device: str) -> Tensor:

@@ -93,13 +93,13 @@ def among_members(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        found = member(args[position] if len(args) > position else kwargs.get("group"))
-        if found is None:
+        own_group = member(args[position] if len(args) > position else kwargs.get("group"))
+        if own_group is None:
             text = f"Running {name} on global rank {get_rank()} which does not belong to the given group."
             return warnings.warn(text, stacklevel=2)
         if len(args) > position:
-            return function(*args[:position], found, *args[position + 1 :], **kwargs)
-        return function(*args, **{**kwargs, "group": found})
+            return function(*args[:position], own_group, *args[position + 1 :], **kwargs)
+        return function(*args, **{**kwargs, "group": own_group})
 
     return call  # type: ignore[return-value]
 
@@ -188,9 +188,9 @@ def check_same_call(group: ProcessGroup, call: str, *arguments: Any) -> None:
     shown = [f"{list(each.shape)} of {each.dtype}" if isinstance(each, Tensor) else str(each) for each in arguments]
     text = f"{call}({', '.join(shown)})".encode()[:_DESCRIBED].ljust(_DESCRIBED)
     transport = next(iter(group.transports.values()))
-    own = flambeau.tensor(list(text), dtype=flambeau.uint8, device=transport.device)
-    everyone = own.new_empty(group.size() * _DESCRIBED)
-    transport.all_gather(everyone, own).wait()
+    encoded = flambeau.tensor(list(text), dtype=flambeau.uint8, device=transport.device)
+    everyone = encoded.new_empty(group.size() * _DESCRIBED)
+    transport.all_gather(everyone, encoded).wait()
     calls = [bytes(each.tolist()).decode().rstrip() for each in everyone.view(-1, _DESCRIBED)]
     if len(set(calls)) > 1:
         ranks = zip(group.ranks, calls, strict=True)

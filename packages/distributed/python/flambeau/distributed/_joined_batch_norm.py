@@ -56,12 +56,12 @@ def _statistics(input: Tensor, group: ProcessGroup) -> tuple[Tensor, Tensor, flo
     """
     wide, channels = _to_accumulation_dtype(input), input.shape[1]
     count = input.numel() // max(channels, 1)
-    own = wide.new_zeros(2 * channels + 1)
+    own_sums = wide.new_zeros(2 * channels + 1)
     if count:
         variance, mean = flambeau.var_mean(wide, _reduced_dims(wide), correction=0)
-        own[:channels], own[channels:-1], own[-1] = mean, variance, float(count)
-    everyone = own.new_empty((group.size(), own.numel()))
-    distributed.all_gather_into_tensor(everyone, own, group)
+        own_sums[:channels], own_sums[channels:-1], own_sums[-1] = mean, variance, float(count)
+    everyone = own_sums.new_empty((group.size(), own_sums.numel()))
+    distributed.all_gather_into_tensor(everyone, own_sums, group)
     means, variances, counts = everyone[:, :channels], everyone[:, channels:-1], everyone[:, -1:]
     total = float(counts.sum().item())
     shares = counts / max(total, 1.0)

@@ -77,13 +77,17 @@ def _cached(key: Any, make: Callable[[], T]) -> T:
     """Return an MPI operation or datatype from the cache; create it with ``make`` on first use."""
     if key not in _cache:
         _cache[key] = make()
-    made: T = _cache[key]
-    return made
+    value: T = _cache[key]
+    return value
 
 
 def _datatype(dtype: flambeau.dtype) -> Any:
-    found = _DATATYPES.get(dtype)
-    return found if found is not None else _cached(dtype, lambda: MPI.BYTE.Create_contiguous(dtype.itemsize).Commit())
+    datatype = _DATATYPES.get(dtype)
+    return (
+        datatype
+        if datatype is not None
+        else _cached(dtype, lambda: MPI.BYTE.Create_contiguous(dtype.itemsize).Commit())
+    )
 
 
 def _operation(op: ReduceOp, dtype: flambeau.dtype) -> Any:

@@ -126,9 +126,9 @@ def _imported(by_mpiexec: bool = True) -> Any:
 
 def server_of(store: Store, rank: int) -> TCPStore:
     """Return a `TCPStore` that reaches the program's server: ``store``, or a `TCPStore` that rank 0 starts."""
-    found = underlying(store)
-    if isinstance(found, TCPStore):
-        return found
+    server = underlying(store)
+    if isinstance(server, TCPStore):
+        return server
     if store not in _servers:
         if rank == 0:
             _servers[store] = TCPStore(_reachable_host_name(), 0, is_master=True)
@@ -204,9 +204,9 @@ def _wait_for(request: Any) -> None:
 def shared_store() -> Store:
     """Return a store that rank 0 serves for all processes that ``mpiexec`` started. All of them must call this."""
     everyone = _imported().COMM_WORLD
-    kept = TCPStore(_reachable_host_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
-    host, port = everyone.bcast(None if kept is None else (kept.host, kept.port), 0)
-    return TCPStore(host, port) if kept is None else kept
+    server = TCPStore(_reachable_host_name(), 0, is_master=True) if everyone.Get_rank() == 0 else None
+    host, port = everyone.bcast(None if server is None else (server.host, server.port), 0)
+    return TCPStore(host, port) if server is None else server
 
 
 def on_one_machine() -> bool:

@@ -182,18 +182,18 @@ class NCCLTransport(Transport):
         return work
 
     def all_reduce(self, tensor: Tensor, op: ReduceOp, shapes: Sequence[Sequence[int]] = ()) -> Work:
-        number, given = _reduction("all_reduce", op, tensor)
+        number, operand = _reduction("all_reduce", op, tensor)
 
         def queue(communicator: _Communicator) -> None:
-            nccl.all_reduce([given], op=number, streams=communicator.streams, comms=communicator.communicators)
+            nccl.all_reduce([operand], op=number, streams=communicator.streams, comms=communicator.communicators)
 
         return self._begin("all_reduce", [tensor], [], queue)
 
     def reduce(self, tensor: Tensor, root: int, op: ReduceOp) -> Work:
-        number, given = _reduction("reduce", op, tensor)
+        number, operand = _reduction("reduce", op, tensor)
 
         def queue(communicator: _Communicator) -> None:
-            nccl.reduce([given], root=root, op=number, streams=communicator.streams, comms=communicator.communicators)
+            nccl.reduce([operand], root=root, op=number, streams=communicator.streams, comms=communicator.communicators)
 
         return self._begin("reduce", [tensor], [], queue)
 
@@ -211,12 +211,12 @@ class NCCLTransport(Transport):
         return self._begin("all_gather", [output], [tensor], queue)
 
     def reduce_scatter(self, output: Tensor, tensor: Tensor, op: ReduceOp) -> Work:
-        number, given = _reduction("reduce_scatter", op, tensor)
+        number, operand = _reduction("reduce_scatter", op, tensor)
         _, got = _reduction("reduce_scatter", op, output)
 
         def queue(communicator: _Communicator) -> None:
             nccl.reduce_scatter(
-                [given], [got], op=number, streams=communicator.streams, comms=communicator.communicators
+                [operand], [got], op=number, streams=communicator.streams, comms=communicator.communicators
             )
 
         return self._begin("reduce_scatter", [output], [tensor], queue)
@@ -232,9 +232,9 @@ class NCCLTransport(Transport):
         return self._begin("scatter", [output], inputs, partial(_exchange, sent, [(root, output)]))
 
     def all_to_all(self, output: Tensor, tensor: Tensor, received: Sequence[int], sent: Sequence[int]) -> Work:
-        given = list(enumerate(tensor.view(-1).split(list(sent))))
+        sent_parts = list(enumerate(tensor.view(-1).split(list(sent))))
         got = list(enumerate(output.view(-1).split(list(received))))
-        return self._begin("all_to_all", [output], [tensor], partial(_exchange, given, got))
+        return self._begin("all_to_all", [output], [tensor], partial(_exchange, sent_parts, got))
 
     def send(self, tensor: Tensor, to: int, tag: int) -> Work:
         return self._message(_Message(tensor, to, True, self._queued("send", [])))

@@ -75,14 +75,14 @@ def _tcp_store(host: str, port: int, rank: int, timeout: timedelta | float) -> S
 
 
 def _address() -> str:
-    found = os.environ.get("MASTER_ADDR")
-    if not found:
+    address = os.environ.get("MASTER_ADDR")
+    if not address:
         raise ValueError(
             _MISSING_SETTING.format(
                 what="the machine of rank 0", names="the environment variable MASTER_ADDR", argument=""
             )
         )
-    return found
+    return address
 
 
 def _from_environment(given: int, name: str, what: str, argument: str) -> int:

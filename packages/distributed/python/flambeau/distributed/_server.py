@@ -88,13 +88,13 @@ class Ranks:
 
     def respond(self, line: str) -> str:
         """Return the answer to a PMI command."""
-        given = dict(word.split("=", 1) for word in line.split())
-        command = given["cmd"]
+        fields = dict(word.split("=", 1) for word in line.split())
+        command = fields["cmd"]
         if command == "barrier_in":
             self.barrier.wait()
         elif command == "put":
-            self.values[given["key"]] = given["value"]
-        elif command == "get" and given["key"] not in self.values:
+            self.values[fields["key"]] = fields["value"]
+        elif command == "get" and fields["key"] not in self.values:
             return "cmd=get_result rc=-1 msg=key_not_found"
         answers = {
             "init": "response_to_init pmi_version=1 pmi_subversion=1 rc=0",
@@ -103,7 +103,7 @@ class Ranks:
             "get_my_kvsname": f"my_kvsname kvsname={self.name}",
             "get_universe_size": f"universe_size size={self.size}",
             "put": "put_result rc=0 msg=success",
-            "get": f"get_result rc=0 msg=success value={self.values.get(given.get('key', ''))}",
+            "get": f"get_result rc=0 msg=success value={self.values.get(fields.get('key', ''))}",
             "barrier_in": "barrier_out",
             "finalize": "finalize_ack",
         }

@@ -159,26 +159,26 @@ def _on_one_machine(communicator: Any) -> bool:
 
 def _readable(communicator: Any) -> bool:
     """Return True if all ranks may read each other's private memory. Some systems forbid it."""
-    own = flambeau.ones(1)
-    others = communicator.allgather((os.getpid(), own.data_ptr()))
-    found = all(_native.may_read(*other) for other in others)
-    return bool(min(communicator.allgather(found)))
+    sample = flambeau.ones(1)
+    others = communicator.allgather((os.getpid(), sample.data_ptr()))
+    readable = all(_native.may_read(*other) for other in others)
+    return bool(min(communicator.allgather(readable)))
 
 
 def _mapped(communicator: Any, size: int) -> mmap.mmap | None:
     """Map the same ``size`` bytes of a file in all ranks and unlink the file. Return None in all ranks if one fails."""
     path = communicator.bcast(_create_file(size) if communicator.Get_rank() == 0 else None, 0)
-    found = None
+    mapping = None
     with contextlib.suppress(OSError):  # no /dev/shm, or not enough memory: MPI is used instead
         descriptor = os.open(path, os.O_RDWR)
         try:
-            found = mmap.mmap(descriptor, size)
+            mapping = mmap.mmap(descriptor, size)
         finally:
             os.close(descriptor)
-    everywhere = min(communicator.allgather(found is not None))
+    everywhere = min(communicator.allgather(mapping is not None))
     if communicator.Get_rank() == 0 and path:
         os.unlink(path)
-    return found if everywhere else None
+    return mapping if everywhere else None
 
 
 def _create_file(size: int) -> str:

@@ -65,21 +65,21 @@ def all_reduce_coalesced(
     >>> totals
     [tensor([1., 1.]), tensor([3.])]
     """
-    given = check_list("all_reduce_coalesced", "tensors", tensors, len(tensors), None)
-    if not given:
+    checked = check_list("all_reduce_coalesced", "tensors", tensors, len(tensors), None)
+    if not checked:
         raise ValueError("all_reduce_coalesced: tensors should not be empty")
-    first = given[0]
+    first = checked[0]
     check_operation("all_reduce_coalesced", op, first.dtype)
-    if any((each.dtype, each.device) != (first.dtype, first.device) for each in given):
-        found = ", ".join(sorted({f"{each.dtype} on {each.device}" for each in given}))
-        raise ValueError(f"all_reduce_coalesced: tensors should have the same dtype and device, got {found}")
-    check_same_call(group, "all_reduce_coalesced", op.name, *given)
+    if any((each.dtype, each.device) != (first.dtype, first.device) for each in checked):
+        kinds = ", ".join(sorted({f"{each.dtype} on {each.device}" for each in checked}))
+        raise ValueError(f"all_reduce_coalesced: tensors should have the same dtype and device, got {kinds}")
+    check_same_call(group, "all_reduce_coalesced", op.name, *checked)
     transport, device = transport_for(group, first)
-    sent = [send_buffer(each, device) for each in given]
+    sent = [send_buffer(each, device) for each in checked]
     work = transport.all_reduce_coalesced(sent, op)
-    for each, one in zip(given, sent, strict=True):
+    for each, one in zip(checked, sent, strict=True):
         copy_received(work, each, one)
-    return wait_unless_async(work, async_op, given)
+    return wait_unless_async(work, async_op, checked)
 
 
 @among_members

@@ -116,8 +116,8 @@ class DeviceMesh:
         groups = [self.get_group(dim) for dim in dims]
         assert self._coordinate is not None  # otherwise get_group raises an error
         where = tuple(slice(None) if dim in dims else at for dim, at in enumerate(self._coordinate))
-        kept = sorted(dims)
-        ranks = self.mesh[where].permute([kept.index(dim) for dim in dims])
+        remaining = sorted(dims)
+        ranks = self.mesh[where].permute([remaining.index(dim) for dim in dims])
         return DeviceMesh(self.device_type, ranks, mesh_dim_names=names, _groups=groups)
 
     def __eq__(self, other: object) -> bool:

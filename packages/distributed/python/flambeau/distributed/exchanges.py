@@ -257,8 +257,8 @@ def all_to_all(
     outputs = check_list("all_to_all", "output_tensor_list", output_tensor_list, group.size(), None)
     inputs = check_list("all_to_all", "input_tensor_list", input_tensor_list, group.size(), None)
     if len(dtypes := {each.dtype for each in outputs + inputs}) > 1:
-        found = ", ".join(sorted(map(str, dtypes)))
-        raise ValueError(f"all_to_all: tensors should have the same dtype, got {found}")
+        listed = ", ".join(sorted(map(str, dtypes)))
+        raise ValueError(f"all_to_all: tensors should have the same dtype, got {listed}")
     check_same_call(group, "all_to_all", inputs[0].dtype)
     transport, device = transport_for(group, inputs[0])
     sent, received = [each.numel() for each in inputs], [each.numel() for each in outputs]

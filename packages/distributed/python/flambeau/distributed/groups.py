@@ -224,12 +224,12 @@ def init_process_group(
     seconds(limit)
     if device_id is not None:
         flambeau.cuda.set_device(device_id)
-    found = complete_rendezvous(init_method, store, rank, world_size, limit)
+    rendezvous = complete_rendezvous(init_method, store, rank, world_size, limit)
     try:
-        _program = _Program(found, backend, limit)
+        _program = _Program(rendezvous, backend, limit)
     except BaseException as error:
-        if found.watch is not None:
-            found.watch.fail("init_process_group", error)
+        if rendezvous.watch is not None:
+            rendezvous.watch.fail("init_process_group", error)
         raise
 
 
@@ -308,8 +308,8 @@ def get_rank(group: ProcessGroup | None = None) -> int:
     (0, -1)
     >>> distributed.destroy_process_group()
     """
-    found = member(group)
-    return -1 if found is None else found.rank()
+    own_group = member(group)
+    return -1 if own_group is None else own_group.rank()
 
 
 def get_world_size(group: ProcessGroup | None = None) -> int:
@@ -321,8 +321,8 @@ def get_world_size(group: ProcessGroup | None = None) -> int:
     1
     >>> distributed.destroy_process_group()
     """
-    found = member(group)
-    return -1 if found is None else found.size()
+    own_group = member(group)
+    return -1 if own_group is None else own_group.size()
 
 
 def get_backend(group: ProcessGroup | None = None) -> Backend:
@@ -334,10 +334,10 @@ def get_backend(group: ProcessGroup | None = None) -> Backend:
     'gloo'
     >>> distributed.destroy_process_group()
     """
-    found = member(group)
-    if found is None:
+    own_group = member(group)
+    if own_group is None:
         raise ValueError("Invalid process group specified: this process does not belong to it")
-    return Backend(found.name())
+    return Backend(own_group.name())
 
 
 def get_node_local_rank(fallback_rank: int | None = None) -> int:
@@ -363,8 +363,8 @@ def get_process_group_ranks(group: ProcessGroup | None) -> list[int]:
     [0]
     >>> distributed.destroy_process_group()
     """
-    found = member(group)
-    return [] if found is None else list(found.ranks)
+    own_group = member(group)
+    return [] if own_group is None else list(own_group.ranks)
 
 
 def get_global_rank(group: ProcessGroup, group_rank: int) -> int:
@@ -432,11 +432,11 @@ def new_group(
         backend = whole.name()
     limit = whole.timeout if timeout is None else timeout
     seconds(limit)
-    made = program.group(chosen, backend, limit)
-    if made is None:
+    created = program.group(chosen, backend, limit)
+    if created is None:
         return GroupMember.NON_GROUP_MEMBER
-    made.group_desc = group_desc or "undefined"
-    return made
+    created.group_desc = group_desc or "undefined"
+    return created
 
 
 def new_subgroups_by_enumeration(
@@ -503,12 +503,12 @@ def destroy_process_group(group: ProcessGroup | None = None) -> None:
     False
     """
     global _program
-    found = member(group)
-    if found is None:
+    own_group = member(group)
+    if own_group is None:
         return
     program = _require_program()
-    if found is not program.whole:
-        program.remove([found])
+    if own_group is not program.whole:
+        program.remove([own_group])
     else:
         program.remove(program.groups[::-1])
         program.leave()

@@ -96,12 +96,12 @@ def _begin_to_receive(
 
 
 def _peer_rank(group: ProcessGroup, call: str, name: str, rank: int | None, group_rank: int | None) -> int:
-    found = resolve_group_rank(call, name, group, rank, group_rank)
-    if found == group.rank():
+    peer = resolve_group_rank(call, name, group, rank, group_rank)
+    if peer == group.rank():
         raise ValueError(
             f"{call}: {name} should be the rank of another process, got {get_rank()}, the rank of this process"
         )
-    return found
+    return peer
 
 
 class P2POp:
@@ -146,14 +146,14 @@ def batch_isend_irecv(p2p_op_list: Sequence[P2POp]) -> list[Work]:
     ...     for work in dist.batch_isend_irecv(messages):
     ...         work.wait()
     """
-    given = list(p2p_op_list)
-    if not given or not all(isinstance(each, P2POp) for each in given):
+    operations = list(p2p_op_list)
+    if not operations or not all(isinstance(each, P2POp) for each in operations):
         raise ValueError("batch_isend_irecv: p2p_op_list should be a list of at least one P2POp")
-    groups_and_tensors = [(member(each.group), each.tensor) for each in given]
+    groups_and_tensors = [(member(each.group), each.tensor) for each in operations]
     with ExitStack() as block:
         for transport in dict.fromkeys(
             transport_for(group, tensor)[0] for group, tensor in groups_and_tensors if group is not None
         ):
             block.enter_context(transport.batched_messages())
-        works = [each.op(each.tensor, each.peer, each.group, each.tag, each.group_peer) for each in given]
+        works = [each.op(each.tensor, each.peer, each.group, each.tag, each.group_peer) for each in operations]
     return [work for work in works if work is not None]

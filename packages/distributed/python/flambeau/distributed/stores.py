@@ -19,9 +19,9 @@ __all__ = [
     "HashStore",
     "PrefixStore",
     "Store",
+    "attempts",
     "default_pg_timeout",
     "full_prefix",
-    "attempts",
     "seconds",
     "underlying",
 ]
@@ -46,10 +46,10 @@ def seconds(timeout: timedelta | float | None, otherwise: timedelta | float = de
         timeout = otherwise
     if not isinstance(timeout, (timedelta, int, float)) or isinstance(timeout, bool):
         raise TypeError(f"timeout should be a datetime.timedelta, got {type(timeout).__name__}")
-    found = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-    if not found > 0:
+    limit = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+    if not limit > 0:
         raise ValueError(f"timeout should be positive, got {timeout}")
-    return found
+    return limit
 
 
 def attempts(limit: float) -> Iterator[None]:
@@ -223,12 +223,12 @@ class HashStore(Store):
 
 def change_in(values: dict[str, bytes], key: str, change: Callable[[bytes | None], bytes | None]) -> bytes | None:
     """Replace a key's value in a dictionary with the result of ``change``."""
-    made = change(values.get(key))
-    if made is None:
+    new = change(values.get(key))
+    if new is None:
         values.pop(key, None)
     else:
-        values[key] = made
-    return made
+        values[key] = new
+    return new
 
 
 # Key of a number that encodes how many processes have opened the file and how many have left it.

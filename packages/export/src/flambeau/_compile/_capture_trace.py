@@ -241,8 +241,8 @@ class CaptureTrace(PausingTrace):
         return super().in_place(func, name, args, kwargs)
 
     def written_out(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
-        given = leaves([args, {key: value for key, value in kwargs.items() if key != "out"}], Tensor)
-        dtypes = {tensor.dtype for tensor in given if tensor.is_floating_point()}
+        operands = leaves([args, {key: value for key, value in kwargs.items() if key != "out"}], Tensor)
+        dtypes = {tensor.dtype for tensor in operands if tensor.is_floating_point()}
         outs = [out for out in leaves(kwargs["out"], Tensor) if out.is_floating_point()]
         if dtypes and any({out.dtype} != dtypes for out in outs):  # the operator computes in the dtype of `out`
             self.give_up(f"programs do not support {name}() with out= of another dtype")

@@ -159,15 +159,15 @@ class PausingTrace(Trace):
         return result
 
     def _call_checked(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
-        given = leaves([args, kwargs], Tensor)
-        versions, was_open, self.open = [version_of(tensor) for tensor in given], self.open, False
+        tensors = leaves([args, kwargs], Tensor)
+        versions, was_open, self.open = [version_of(tensor) for tensor in tensors], self.open, False
         try:
             result = _plain_call(function, args, kwargs)
         except Exception as error:
             return Raised(error)
         finally:
             self.open = was_open
-        if self.open and [version_of(tensor) for tensor in given] != versions:
+        if self.open and [version_of(tensor) for tensor in tensors] != versions:
             self.give_up(f"{getattr(function, '__qualname__', function)} changes an argument in place")
         return result
 

@@ -164,11 +164,11 @@ def _next(node: Node, values: dict[str, Any]) -> Node | None:
     pause = node.pause
     if pause is None or pause.has_effects or not node.run(values):
         return None
-    key, given = result_key(pause.call({name: node.value(values, name) for name in pause.used}))
+    key, results = result_key(pause.call({name: node.value(values, name) for name in pause.used}))
     if key not in node.children:
         return None
     names, child = node.children[key]
-    values.update(zip(names, given, strict=True))
+    values.update(zip(names, results, strict=True))
     return child
 
 
@@ -255,14 +255,14 @@ def _blocks(steps: Sequence[Kernel], kernels: Sequence[Kernel]) -> list[Block]:
     positions = {id(kernel): i for i, kernel in enumerate(kernels)}
     alive: dict[int, Block] = {}  # by address
     users: dict[int, set[int]] = {}  # values that still use a block, by address
-    given: set[int] = set()  # memory of arguments and parameters
+    outside: set[int] = set()  # memory of arguments and parameters
     blocks: list[Block] = []
     at = 0
     for step in steps:
         at = positions.get(id(step), at)
-        given |= {operand.memory for operand in step.reads if operand.memory not in alive}
+        outside |= {operand.memory for operand in step.reads if operand.memory not in alive}
         for operand in step.writes:
-            if operand.memory in given and operand.memory not in alive:
+            if operand.memory in outside and operand.memory not in alive:
                 continue  # a view of an argument or parameter
             if operand.memory not in alive:
                 alive[operand.memory] = Block(at, len(kernels) - 1, operand)

@@ -64,9 +64,11 @@ def structure_of(result: Any, is_reachable: Callable[[Any], bool]) -> tuple[Stru
     leaves: list[Any] = []
     objects = []
     for i, leaf in enumerate(found):
-        made = i not in tensors and (_holds_numbers(leaf) or not (isinstance(leaf, CONSTANTS) or is_reachable(leaf)))
-        objects += [i] * made
-        leaves.append(maker.build(leaf) if made else None if i in tensors else plain(leaf))
+        is_built = i not in tensors and (
+            _holds_numbers(leaf) or not (isinstance(leaf, CONSTANTS) or is_reachable(leaf))
+        )
+        objects += [i] * is_built
+        leaves.append(maker.build(leaf) if is_built else None if i in tensors else plain(leaf))
     single = isinstance(result, Tensor)
     return Structure(None if single else spec, tuple(leaves), tuple(tensors), tuple(objects)), maker.outputs
 
@@ -173,11 +175,11 @@ def plain_result(result: Any, is_reachable: Callable[[Any], bool]) -> Any:
 
     Objects that the call created are changed in place.
     """
-    found = pytree.tree_leaves(result)
-    for leaf in found:
+    leaves = pytree.tree_leaves(result)
+    for leaf in leaves:
         if not isinstance(leaf, (Tensor, *CONSTANTS)):
             _make_plain(leaf, is_reachable, set())
-    return pytree.tree_map(plain_value, result) if any(type(x) in (*TRACED, Sizes) for x in found) else result
+    return pytree.tree_map(plain_value, result) if any(type(x) in (*TRACED, Sizes) for x in leaves) else result
 
 
 def _make_plain(value: Any, is_reachable: Callable[[Any], bool], seen: set[int]) -> None:

@@ -331,11 +331,11 @@ class Tree(CapturedProgram):
                 result = pause.call({name: node.value(values, name) for name in pause.used})
                 if pause.has_effects:
                     performed.append((pause.function, result))
-            key, given = result_key(result)
+            key, results = result_key(result)
             if key not in node.children or (pause.has_effects and self.snapshot.first_change() is not None):
                 break
             names, node = node.children[key]
-            values.update(zip(names, given, strict=True))
+            values.update(zip(names, results, strict=True))
         if generator is not None:
             flambeau.set_rng_state(generator)
         return NoMatch("a value that Python reads leads to another branch", performed)

@@ -220,9 +220,9 @@ def step_optimizer(
         trace.note_change("the step creates the state of the optimizer")
         return
     numbers = [training.number(group, name, position) for name, position in options]
-    given = None if training.are_gradients(params, grads) else [*grads]
+    separate = None if training.are_gradients(params, grads) else [*grads]
     flat = [tensor for entry in states for tensor in entry]
-    training.record_effect("step_optimizer", [rule, numbers, [*params], given, flat], written=[params, flat])
+    training.record_effect("step_optimizer", [rule, numbers, [*params], separate, flat], written=[params, flat])
     if uses:
         training.begun.append(
             Call("require_state", trace.encoded([rule, numbers, uses]), source_location(), lasting=True)

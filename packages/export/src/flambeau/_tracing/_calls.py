@@ -164,9 +164,9 @@ def bound(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str,
     if parameters is None:
         return {str(i): a for i, a in enumerate(args)} | kwargs
     args, kwargs = _unpack_keyword(parameters, args, kwargs)
-    given = parameters.bind(*args, **kwargs)
-    given.apply_defaults()
-    arguments = dict(given.arguments)
+    binding = parameters.bind(*args, **kwargs)
+    binding.apply_defaults()
+    arguments = dict(binding.arguments)
     if arguments.get("out") is None:
         arguments.pop("out", None)
     for name, parameter in parameters.parameters.items():

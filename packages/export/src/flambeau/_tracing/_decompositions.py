@@ -295,8 +295,8 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
 @decomposes
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> tuple[Tensor, Tensor]:
     values, positions = input.topk(k, dim, largest=False)
-    found = values.narrow(dim, k - 1, 1), positions.narrow(dim, k - 1, 1)
-    return found if keepdim else (found[0].squeeze(dim), found[1].squeeze(dim))
+    results = values.narrow(dim, k - 1, 1), positions.narrow(dim, k - 1, 1)
+    return results if keepdim else (results[0].squeeze(dim), results[1].squeeze(dim))
 
 
 @decomposes

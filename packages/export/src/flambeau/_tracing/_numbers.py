@@ -242,8 +242,8 @@ class Sizes(tuple[Any, ...]):
         return Sizes(tuple(other) + tuple(self))
 
     def __getitem__(self, key: Any) -> Any:
-        found = tuple.__getitem__(self, key)
-        return Sizes(found) if isinstance(key, slice) else found
+        selected = tuple.__getitem__(self, key)
+        return Sizes(selected) if isinstance(key, slice) else selected
 
     def __repr__(self) -> str:
         sizes = [size.trace.shown(size) if isinstance(size, Number) else size for size in self]

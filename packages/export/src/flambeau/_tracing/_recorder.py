@@ -213,8 +213,8 @@ def _record_function(recorder: Recorder, func: Any, **arguments: Any) -> Any:
     values = list(arguments.values())
     with recorder:
         result = func.__wrapped__(*values)
-    given = leaves(values, Tensor)
+    inputs = leaves(values, Tensor)
     for output in leaves(result, Tensor):
-        if same := [t for t in given if output is not t and output.is_set_to(t)]:  # forward returned an argument
+        if same := [t for t in inputs if output is not t and output.is_set_to(t)]:  # forward returned an argument
             recorder.alias(output, same[0])
     return result

@@ -110,14 +110,14 @@ def export(
     demands = _SizeRequirements(dynamic_shapes)
     kwargs = dict(kwargs or {})
     with _restored_afterwards(mod, (args, kwargs)):
-        made: jit.ScriptModule = jit.trace(
+        traced: jit.ScriptModule = jit.trace(
             mod, args, check_trace=False, example_kwarg_inputs=kwargs, _prepare=demands.note
         )
-    demands.check(made.code)
+    demands.check(traced.code)
     for path, module in mod.named_modules(remove_duplicate=False):
         if module._non_persistent_buffers_set:
-            made.get_submodule(path)._non_persistent_buffers_set |= module._non_persistent_buffers_set
-    return ExportedProgram(made, (args, kwargs), demands.ranges)
+            traced.get_submodule(path)._non_persistent_buffers_set |= module._non_persistent_buffers_set
+    return ExportedProgram(traced, (args, kwargs), demands.ranges)
 
 
 @contextlib.contextmanager

@@ -76,8 +76,8 @@ class ExportedModule(Module):
         if kind == "tensor_constant":
             self._constants.append(name)
         if kind == "tensor_constant" or not persistent:
-            owner, _, own = name.rpartition(".")
-            self.get_submodule(owner)._non_persistent_buffers_set.add(own)
+            owner, _, last = name.rpartition(".")
+            self.get_submodule(owner)._non_persistent_buffers_set.add(last)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Run the program."""

@@ -70,11 +70,11 @@ class Recorder(ProxyTorchDispatchMode):
 
     def size(self, value: int, target: Any, args: Sequence[Any]) -> _Size:
         """Add a node that computes a size, and return the size."""
-        made = _Size(value)
-        made.node = self.graph.call_function(target, tuple(self.nodes_in(list(args))))
-        made.node.meta["val"] = value
-        self.sizes.append(made.node)
-        return made
+        traced_size = _Size(value)
+        traced_size.node = self.graph.call_function(target, tuple(self.nodes_in(list(args))))
+        traced_size.node.meta["val"] = value
+        self.sizes.append(traced_size.node)
+        return traced_size
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if func in self.decomposition_table:
@@ -190,9 +190,9 @@ def _called(name: str, arguments: list[Any], recorder: Recorder) -> Any:
     if name == "repeated" and isinstance(arguments[1], _Size):
         raise NotImplementedError("the graph of a recurrent layer needs a static sequence length")
     if "::" in name:
-        namespace, _, own = name.partition("::")
+        namespace, _, short = name.partition("::")
         result = call(name, arguments)
-        recorder.add(getattr(getattr(flambeau.ops, namespace), own).default, arguments, {}, result)
+        recorder.add(getattr(getattr(flambeau.ops, namespace), short).default, arguments, {}, result)
         return result
     if name not in OWN and (found := _overload(name, arguments)) is not None:
         overload, args, kwargs = found

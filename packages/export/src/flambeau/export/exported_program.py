@@ -151,8 +151,8 @@ class ExportedProgram:
         return specs
 
     def _tensor(self, name: str) -> Tensor:
-        owner, _, own = name.rpartition(".")
-        tensor: Tensor = getattr(self._module.get_submodule(owner), own)
+        owner, _, last = name.rpartition(".")
+        tensor: Tensor = getattr(self._module.get_submodule(owner), last)
         return tensor
 
     @property

@@ -142,10 +142,10 @@ def _object_at(module: str, path: str) -> Any:
             importlib.import_module(module)
         except ImportError:
             return None
-    found: Any = sys.modules[module]
+    value: Any = sys.modules[module]
     for part in path.split("."):
-        found = getattr(found, part, None)
-    return found
+        value = getattr(value, part, None)
+    return value
 
 
 def _get_qualified_name(func: Callable[..., Any]) -> str:

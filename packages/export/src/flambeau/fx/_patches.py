@@ -133,9 +133,9 @@ def _wrapper(function: Callable[..., Any]) -> Callable[..., Any]:
         proxy = find_proxy(args, kwargs)
         if proxy is None:
             return function(*args, **kwargs)
-        made = proxy.tracer.create_proxy("call_function", function, args, kwargs)
-        made.node.meta["is_wrapped"] = True
-        return made
+        result = proxy.tracer.create_proxy("call_function", function, args, kwargs)
+        result.node.meta["is_wrapped"] = True
+        return result
 
     wrapper._fx_wrapper = True  # type: ignore[attr-defined]
     return wrapper

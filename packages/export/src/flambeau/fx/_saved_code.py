@@ -50,8 +50,8 @@ def write_folder(module: GraphModule, folder: Path, name: str) -> None:
             lines.append(f"self.register_buffer('{key}', {library}.empty({list(buffer.shape)}, dtype={buffer.dtype}))")
     for key, parameter in module._parameters.items():
         if parameter is not None:
-            made = f"{library}.empty({list(parameter.shape)}, dtype={parameter.dtype})"
-            lines.append(f"setattr(self, '{key}', {library}.nn.Parameter({made}))")
+            tensor_code = f"{library}.empty({list(parameter.shape)}, dtype={parameter.dtype})"
+            lines.append(f"setattr(self, '{key}', {library}.nn.Parameter({tensor_code}))")
     lines.append(f"self.load_state_dict({library}.load(r'{folder}/state_dict.pt'))")
     imports = "\n".join(known.import_str for known in known_names().values())
     source = _HEAD.format(imports=imports, library=library, name=name) + "".join(f"        {line}\n" for line in lines)

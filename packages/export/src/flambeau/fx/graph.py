@@ -251,10 +251,10 @@ class Graph:
 
     def __deepcopy__(self, memo: dict[Any, Any] | None = None) -> Graph:
         copied = Graph(tracer_cls=self._tracer_cls, tracer_extras=self._tracer_extras)
-        found = copied.graph_copy(self, {}, return_output_node=True)
+        copied_output = copied.graph_copy(self, {}, return_output_node=True)
         copied._codegen = copy.deepcopy(self._codegen)
-        if found is not None:
-            result, node = found
+        if copied_output is not None:
+            result, node = copied_output
             copied.output(result, type_expr=node.type).meta = copy.copy(node.meta)
         return copied
 
@@ -311,16 +311,16 @@ class Graph:
                 self._check_path(node)
 
     def _check_path(self, node: Node) -> None:
-        found: Any = self.owning_module
+        value: Any = self.owning_module
         path = str(node.target).split(".")
         for position, part in enumerate(path):
-            found = getattr(found, part, None)
+            value = getattr(value, part, None)
             above = ".".join(path[:position])
-            if found is None:
+            if value is None:
                 raise RuntimeError(
                     f"Node {node} target {node.target} references nonexistent attribute {part} of {above}"
                 )
-            if node.op == "call_module" and not isinstance(found, Module):
+            if node.op == "call_module" and not isinstance(value, Module):
                 raise RuntimeError(
                     f"Node {node} target {node.target} {part} of {above} does not reference an nn.Module"
                 )

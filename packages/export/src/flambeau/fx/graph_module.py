@@ -149,13 +149,13 @@ class GraphModule(Module):
         *above, name = target.split(".")
         owner: Module = self
         for part in above:
-            found = getattr(owner, part, None)
-            if found is None:
-                found = Module()
-                setattr(owner, part, found)
-            if not isinstance(found, Module):
+            child = getattr(owner, part, None)
+            if child is None:
+                child = Module()
+                setattr(owner, part, child)
+            if not isinstance(child, Module):
                 return False
-            owner = found
+            owner = child
         owner.add_module(name, m)
         return True
 
@@ -187,17 +187,17 @@ class GraphModule(Module):
     # Copies and files
 
     def __deepcopy__(self, memo: dict[int, Any]) -> GraphModule:
-        made = type(self).__new__(type(self))
-        memo[id(self)] = made
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
         state = copy.deepcopy({name: value for name, value in vars(self).items() if name != "_graph"}, memo)
         graph = copy.deepcopy(self._graph)
-        GraphModule.__init__(made, _CodeOnlyModule(state), graph, type(self).__name__)
+        GraphModule.__init__(copied, _CodeOnlyModule(state), graph, type(self).__name__)
         for name, value in state.items():
-            if name not in vars(made):
-                object.__setattr__(made, name, value)
-        made._hooks, made.meta = state.get("_hooks"), state.get("meta", {})
-        made._tracer_cls, made._tracer_extras = self._tracer_cls, self._tracer_extras
-        return made
+            if name not in vars(copied):
+                object.__setattr__(copied, name, value)
+        copied._hooks, copied.meta = state.get("_hooks"), state.get("meta", {})
+        copied._tracer_cls, copied._tracer_extras = self._tracer_cls, self._tracer_extras
+        return copied
 
     def __copy__(self) -> GraphModule:
         made = GraphModule(self, self.graph, type(self).__name__)
@@ -287,25 +287,25 @@ def reduce_graph_module(body: dict[str, Any], import_block: str) -> Module:
     root = _CodeOnlyModule(body)
     graph = KeepModules().trace(root, **body.get("_tracer_extras", {}))
     graph._tracer_cls = tracer_cls
-    made = GraphModule(root, graph, body.get("_graphmodule_cls_name", "GraphModule"))
+    module = GraphModule(root, graph, body.get("_graphmodule_cls_name", "GraphModule"))
     for name, value in body.items():
-        if not hasattr(made, name):
-            setattr(made, name, value)
-    made.meta = body.get("meta", {})
-    return made
+        if not hasattr(module, name):
+            setattr(module, name, value)
+    module.meta = body.get("meta", {})
+    return module
 
 
 def _share(source: Any, target: Any, path: str) -> None:
     """Copy a reference to the attribute at a dotted path from ``source`` to ``target``. Create missing parents."""
     *above, name = path.split(".")
     for part in above:
-        found, own = getattr(source, part), getattr(target, part, None)
-        if found is own:
+        shared, child = getattr(source, part), getattr(target, part, None)
+        if shared is child:
             return
-        if own is None:
-            own = Module()
-            setattr(target, part, own)
-        source, target = found, own
+        if child is None:
+            child = Module()
+            setattr(target, part, child)
+        source, target = shared, child
     _assign(target, name, getattr(source, name))
 
 
@@ -319,11 +319,11 @@ def _at(owner: Any, path: str) -> Any:
 def _assign(owner: Any, path: str, value: Any) -> None:
     *above, name = path.split(".")
     for part in above:
-        found = getattr(owner, part, None)
-        if found is None:
-            found = Module()
-            setattr(owner, part, found)
-        owner = found
+        child = getattr(owner, part, None)
+        if child is None:
+            child = Module()
+            setattr(owner, part, child)
+        owner = child
     if isinstance(value, Tensor) and not isinstance(value, Parameter):
         owner.register_buffer(name, value)
     else:

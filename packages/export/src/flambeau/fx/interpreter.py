@@ -133,13 +133,13 @@ class Interpreter:
 
     def fetch_attr(self, target: str) -> Any:
         """Return the attribute at a dotted path of the module. Raises RuntimeError if it does not exist."""
-        found: Any = self.module
+        value: Any = self.module
         path = target.split(".")
         for position, part in enumerate(path):
-            if not hasattr(found, part):
+            if not hasattr(value, part):
                 raise RuntimeError(f"Node referenced nonexistent target {'.'.join(path[: position + 1])}")
-            found = getattr(found, part)
-        return found
+            value = getattr(value, part)
+        return value
 
     def fetch_args_kwargs_from_env(self, n: Node) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the arguments of a node as values."""

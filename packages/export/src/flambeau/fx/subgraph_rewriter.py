@@ -98,11 +98,11 @@ def replace_pattern_with_filters(
     assert replacement is not None or replacement_callback is not None, (
         "Must provide either a replacement GraphModule or a replacement callback"
     )
-    given = None if replacement is None else _graph_of(replacement)
+    fixed = None if replacement is None else _graph_of(replacement)
     changed: dict[Node, Any] = {}
     replaced = []
     for match in matches:
-        new = replacement_callback(match, original, searched) if replacement_callback is not None else given
+        new = replacement_callback(match, original, searched) if replacement_callback is not None else fixed
         assert new is not None
         replaced.append(_replace(original, searched, match, new, changed))
     gm.recompile()
@@ -155,14 +155,14 @@ def _copy_attributes(gm: GraphModule, replacement: Module) -> None:
         path = str(node.target)
         if node.op not in ("call_module", "get_attr") or _at(gm, path) is not None:
             continue
-        found = _at(replacement, path)
-        if found is None:
+        attribute = _at(replacement, path)
+        if attribute is None:
             raise RuntimeError(
                 f"Attempted to create a {node.op} node during subgraph rewriting with target {path}, but the "
                 "referenced attribute does not exist in the replacement GraphModule"
             )
-        if isinstance(found, Module):
-            gm.add_submodule(path, copy.deepcopy(found))
+        if isinstance(attribute, Module):
+            gm.add_submodule(path, copy.deepcopy(attribute))
         else:
-            setattr(gm, path, copy.deepcopy(found))
+            setattr(gm, path, copy.deepcopy(attribute))
     gm.graph.lint()

@@ -37,17 +37,17 @@ class Signature:
         self.form = form
 
     @classmethod
-    def of(cls, structure: Any, leaves: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
-        """Return the signature of ``structure``. Append its leaves, the instances of ``accept``, to ``leaves``.
+    def of(cls, structure: Any, leaf_values: list[Any], accept: type | tuple[type, ...], what: str) -> Signature:
+        """Return the signature of ``structure``. Append its leaves, the instances of ``accept``, to ``leaf_values``.
 
         Raises: TypeError for other objects, with the description ``what`` in the message.
         """
 
         def form(value: Any) -> Any:
-            """Return the structure as a JSON value and append its leaves to ``leaves``."""
+            """Return the structure as a JSON value and append its leaves to ``leaf_values``."""
             if isinstance(value, accept):
-                leaves.append(value)
-                return len(leaves) - 1
+                leaf_values.append(value)
+                return len(leaf_values) - 1
             if isinstance(value, tuple):
                 return {"tuple": [form(item) for item in value]}
             if isinstance(value, list):

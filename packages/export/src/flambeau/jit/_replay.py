@@ -28,11 +28,11 @@ def replay(text: str, inputs: Sequence[Any], state: Sequence[Any], names: Sequen
         state, names: parameters, buffers and constants, and their names without the leading ``@`` of the text.
     """
     values: dict[str, Any] = {f"@{name}": tensor for name, tensor in zip(names, state, strict=True)}
-    given = iter(inputs)
+    remaining_inputs = iter(inputs)
     for line in text.splitlines():
         tokens = tokens_of(line)
         if tokens[0] == "input":
-            values[tokens[1]] = next(given)
+            values[tokens[1]] = next(remaining_inputs)
         elif tokens[0] == "return":
             return tuple(argument_list(tokens[1:], values))
         else:

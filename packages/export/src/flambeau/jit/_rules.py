@@ -135,20 +135,20 @@ def _record_creation(trace: Trace, func: Any, **arguments: Any) -> Any:
     positional = [arguments.pop(key) for key in list(arguments)[: 2 if name == "new_tensor" else 1]]
     result = run(func, positional, arguments)
     data = positional[-1]
-    given = leaves(data, Tensor)
-    if isinstance(data, list | tuple) and trace.varies(given) and all(isinstance(t, Tensor) for t in data):
+    tensors = leaves(data, Tensor)
+    if isinstance(data, list | tuple) and trace.varies(tensors) and all(isinstance(t, Tensor) for t in data):
         with trace:
             return flambeau.stack([t.detach().to(result) for t in data])
-    if len(given) == 1 and trace.varies(given):
+    if len(tensors) == 1 and trace.varies(tensors):
         with trace:
-            same = given[0] if name in ("as_tensor", "asarray") else given[0].detach()
-            return same.to(result.dtype, copy=result is not given[0])
+            same = tensors[0] if name in ("as_tensor", "asarray") else tensors[0].detach()
+            return same.to(result.dtype, copy=result is not tensors[0])
     listed = data if isinstance(data, list | tuple) else [data]
     if numbers and not result.requires_grad and all(isinstance(x, int | float) for x in listed):
         with trace:
             items = [flambeau.full([], x, dtype=result.dtype, device=result.device) for x in listed]
             return flambeau.stack(items) if isinstance(data, list | tuple) else items[0]
-    if numbers or trace.varies(given):
+    if numbers or trace.varies(tensors):
         trace.warn_of_constant(name)
     return trace.note("clone", [result.detach().clone(), None], result)
 

@@ -97,16 +97,16 @@ def _trace_checked(obj: Any, inputs: Sequence[Any]) -> ScriptModule | ScriptFunc
 
     with warnings.catch_warnings():
         warnings.simplefilter("error", TracerWarning)
-        made: ScriptModule | ScriptFunction = trace(obj, inputs[0], check_inputs=inputs[1:])
+        traced: ScriptModule | ScriptFunction = trace(obj, inputs[0], check_inputs=inputs[1:])
     if isinstance(obj, Module) and obj.training:
         with in_mode(obj, training=False):
-            same = trace(obj, inputs[0], check_trace=False).code == made.code
+            same = trace(obj, inputs[0], check_trace=False).code == traced.code
         if not same:
             raise RuntimeError("its program depends on the training mode; call .eval() first")
-    condition = next((line.strip() for line in made.code.splitlines() if line.startswith("require_")), None)
+    condition = next((line.strip() for line in traced.code.splitlines() if line.startswith("require_")), None)
     if condition is not None:
         raise RuntimeError(f"its program is valid only for some inputs, because of {condition}")
-    return made
+    return traced
 
 
 def _unwrap_attributes(model: Module) -> None:

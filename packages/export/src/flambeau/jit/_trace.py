@@ -283,9 +283,9 @@ class Trace(Recorder):
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         """Call an operator and record it, unless its results are arguments or contain no tensors."""
         result = run(func, args, kwargs)
-        given = leaves([args, kwargs], Tensor)
-        if not leaves(result, Tensor) or (any(result is t for t in given) and name != "contiguous"):
-            self._read_metadata = self._read_metadata or self.varies(given)
+        operands = leaves([args, kwargs], Tensor)
+        if not leaves(result, Tensor) or (any(result is t for t in operands) and name != "contiguous"):
+            self._read_metadata = self._read_metadata or self.varies(operands)
             return result  # for example a Python object, or dropout(x) in evaluation mode
         if type(func) not in OPERATOR_TYPES:  # attributes, and methods that are not operators
             if self.varies(args):

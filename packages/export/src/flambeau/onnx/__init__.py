@@ -123,17 +123,17 @@ def export(
         raise NotImplementedError("export_params=False is not supported: the file always contains the parameters")
     opset = OPSET if opset_version is None else opset_version
     check_opset(opset)
-    given = args if isinstance(args, tuple) else (args,)
+    positional = args if isinstance(args, tuple) else (args,)
     keywords = dict(kwargs or {})
-    if given and isinstance(given[-1], dict) and not keywords:  # PyTorch's older convention
-        given, keywords = given[:-1], given[-1]
+    if positional and isinstance(positional[-1], dict) and not keywords:  # PyTorch's older convention
+        positional, keywords = positional[:-1], positional[-1]
     dimensions = dynamic_axes if dynamic_axes is not None else dynamic_shapes
     _running += 1
     try:
         with in_mode(model, None if training == TrainingMode.PRESERVE else training == TrainingMode.TRAINING):
-            program = exported(model, given, keywords, input_names, output_names, dimensions, opset)
+            program = exported(model, positional, keywords, input_names, output_names, dimensions, opset)
             if verify:
-                verified(program, model, given, keywords)
+                verified(program, model, positional, keywords)
     finally:
         _running -= 1
     if verbose:

@@ -76,19 +76,19 @@ def _axes_of(wanted: Any, position: int, names: set[str]) -> dict[int, str | Non
     if wanted is not None and not isinstance(wanted, Mapping | list | tuple):
         raise TypeError(f"dynamic dimensions must be a dictionary with the names of inputs as keys, got {wanted!r}")
     if isinstance(wanted, Mapping):
-        given = next((wanted[name] for name in names if name in wanted), None)
+        axes = next((wanted[name] for name in names if name in wanted), None)
     else:
-        given = wanted[position] if wanted is not None and position < len(wanted) else None
-    if given is None:
+        axes = wanted[position] if wanted is not None and position < len(wanted) else None
+    if axes is None:
         return {}
-    if isinstance(given, Mapping):
-        return {axis: _name(dimension) for axis, dimension in given.items() if dimension is not None}
-    if not isinstance(given, list | tuple):
+    if isinstance(axes, Mapping):
+        return {axis: _name(dimension) for axis, dimension in axes.items() if dimension is not None}
+    if not isinstance(axes, list | tuple):
         raise TypeError(
             f"the dynamic dimensions of an input must be a list of axes, or a dictionary of their names as in "
-            f'{{"x": {{0: "batch"}}}}, got {given!r}'
+            f'{{"x": {{0: "batch"}}}}, got {axes!r}'
         )
-    listed = list(given)
+    listed = list(axes)
     if all(isinstance(axis, int) for axis in listed):
         return dict.fromkeys(listed)
     return {axis: _name(dimension) for axis, dimension in enumerate(listed) if dimension is not None}

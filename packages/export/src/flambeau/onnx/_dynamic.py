@@ -33,10 +33,10 @@ class DynamicInt(int):
     @classmethod
     def of(cls, value: int, kind: str, *operands: Any) -> DynamicInt:
         """Return ``value`` as an int that records its computation."""
-        made = cls(value)
-        made.kind, made.operands = kind, operands
-        made.has_remainder = kind == "mod" or any(getattr(x, "has_remainder", False) for x in operands)
-        return made
+        size = cls(value)
+        size.kind, size.operands = kind, operands
+        size.has_remainder = kind == "mod" or any(getattr(x, "has_remainder", False) for x in operands)
+        return size
 
     def __neg__(self) -> DynamicInt:
         return DynamicInt.of(-int(self), "mul", self, -1)

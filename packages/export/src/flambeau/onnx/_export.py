@@ -134,8 +134,11 @@ def _traced(
 
     ``number`` is the index of this run. The model is restored afterwards.
     """
-    given = iter(inputs)
-    args, kwargs = replaced(args, Tensor, lambda _: next(given)), replaced(kwargs, Tensor, lambda _: next(given))
+    remaining = iter(inputs)
+    args, kwargs = (
+        replaced(args, Tensor, lambda _: next(remaining)),
+        replaced(kwargs, Tensor, lambda _: next(remaining)),
+    )
     trace = Trace(inputs, number, shapes_only)
     with flambeau.no_grad(), flambeau.random.fork_rng(devices=[]):
         try:
@@ -217,11 +220,11 @@ def _convert(graph: Graph, call: Call, model: Any) -> None:
     assert converter is not None  # checked in _graph
     arguments = {name: value for name, value in call.arguments.items() if name not in _IGNORED_ARGUMENTS}
     try:
-        made = converter(graph, **arguments)
+        outputs = converter(graph, **arguments)
     except (NotImplementedError, RuntimeError) as error:
         error.add_note(f"in {call.name}, called by {_where(call, model)}")
         raise
-    for value, name in zip(call.results, [made] if isinstance(made, str) else made, strict=True):
+    for value, name in zip(call.results, [outputs] if isinstance(outputs, str) else outputs, strict=True):
         graph.bind(value, name)
 
 

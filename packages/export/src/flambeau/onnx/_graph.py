@@ -118,7 +118,7 @@ class Graph:
         number, condition = self.new_name("iteration"), self.new_name("condition")
         results = body(number)
         goes_on = self.op("Identity", condition)
-        made = helper.make_graph(
+        body_graph = helper.make_graph(
             self.nodes,
             self.new_name("body"),
             [
@@ -131,7 +131,7 @@ class Graph:
             ],
         )
         self.nodes, self._sizes = outer, sizes  # sizes computed in the body are not visible outside
-        return self.several(len(results), "Loop", count, self.constant(True), body=made)
+        return self.several(len(results), "Loop", count, self.constant(True), body=body_graph)
 
     def new_name(self, stem: str) -> Name:
         return f"{stem.strip('_')}_{next(self._counter)}"
@@ -167,9 +167,9 @@ class Graph:
 
     def cast(self, value: Any, to: Any, dtype: Any = None) -> Name:
         """Cast a value, or a name with its ``dtype``, to another dtype."""
-        given = value.dtype if isinstance(value, Value) else dtype
+        source = value.dtype if isinstance(value, Value) else dtype
         name = self.name(value) if isinstance(value, Value) else value
-        return name if given == to else self.op("Cast", name, to=ELEMENT_TYPES[to])
+        return name if source == to else self.op("Cast", name, to=ELEMENT_TYPES[to])
 
     def operand(self, x: Any, dtype: Any) -> Name:
         """Convert a value, a Python number or a size to a name with this dtype."""

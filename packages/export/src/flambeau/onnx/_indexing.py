@@ -82,12 +82,12 @@ def _gathered(g: Graph, input: Value, name: Name, keys: list[Any]) -> Name:
     if first:
         others = [d for d in range(input.ndim) if d not in indexed_dims]
         name = g.op("Transpose", name, perm=[*indexed_dims, *others])
-    made = g.op("GatherND", name, index)
+    gathered = g.op("GatherND", name, index)
     if not first:
-        return made
+        return gathered
     moved = list(range(len(shape), len(shape) + first))
     after = list(range(len(shape) + first, len(shape) + input.ndim - count))
-    return g.op("Transpose", made, perm=[*moved, *range(len(shape)), *after])
+    return g.op("Transpose", gathered, perm=[*moved, *range(len(shape)), *after])
 
 
 @converts("nonzero")
@@ -179,8 +179,12 @@ def _scattered(g: Graph, input: Value, dim: int, index: Value, source: Any, redu
 def index_copy(g: Graph, input: Value, dim: int, index: Value, source: Value) -> Name:
     order = [dim % input.ndim, *(d for d in range(input.ndim) if d != dim % input.ndim)]
     moved = [g.op("Transpose", x, perm=order) if dim % input.ndim else g.name(x) for x in (input, source)]
-    made = g.op("ScatterND", moved[0], g.op("Unsqueeze", index, g.constant([-1])), moved[1])
-    return g.op("Transpose", made, perm=[order.index(d) for d in range(input.ndim)]) if dim % input.ndim else made
+    scattered = g.op("ScatterND", moved[0], g.op("Unsqueeze", index, g.constant([-1])), moved[1])
+    return (
+        g.op("Transpose", scattered, perm=[order.index(d) for d in range(input.ndim)])
+        if dim % input.ndim
+        else scattered
+    )
 
 
 @converts("index_add")

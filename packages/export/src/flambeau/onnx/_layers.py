@@ -59,12 +59,12 @@ def transposed_convolution(
 ) -> Name:  # fmt: skip
     spatial = weight.ndim - 2
     images, alone = _add_batch(g, input, spatial)
-    made = g.op(
+    result = g.op(
         "ConvTranspose", images, weight, bias,
         kernel_shape=list(weight.tensor.shape[2:]), strides=_each(stride, spatial), pads=_each(padding, spatial) * 2,
         dilations=_each(dilation, spatial), group=groups, output_padding=_each(output_padding, spatial),
     )  # fmt: skip
-    return _remove_batch(g, made, alone)
+    return _remove_batch(g, result, alone)
 
 
 @converts("convolution")

@@ -21,8 +21,8 @@ def needs_rounding(traces: Sequence[Trace], samples: Samples) -> bool:
             return True
     for values in zip(*(trace.values for trace in traces), strict=False):
         for sizes in zip(*(value.tensor.shape for value in values), strict=False):
-            found = samples.through(sizes)
-            if found is None or (isinstance(found, Size) and found.denominator > 1):
+            size = samples.through(sizes)
+            if size is None or (isinstance(size, Size) and size.denominator > 1):
                 return True
     return False
 

@@ -58,8 +58,8 @@ def position(g: Graph, input: Value, dim: int | None, keepdim: bool) -> Name:
     kind = "ArgMax" if g.operator == "argmax" else "ArgMin"
     if dim is not None:
         return g.op(kind, input, axis=dim, keepdims=int(keepdim))
-    found = g.op(kind, g.op("Reshape", input, g.constant([-1])), axis=0, keepdims=0)
-    return g.reshaped(found, g.result.shape) if keepdim else found
+    index = g.op(kind, g.op("Reshape", input, g.constant([-1])), axis=0, keepdims=0)
+    return g.reshaped(index, g.result.shape) if keepdim else index
 
 
 @converts("cumsum")
@@ -102,8 +102,8 @@ def linear(g: Graph, input: Value, weight: Value, bias: Value | None) -> Name:
     if input.ndim == 2:
         return g.op("Gemm", input, weight, bias, transB=1)
     transposed = g.op("Transpose", weight, perm=[1, 0]) if weight.ndim == 2 else g.name(weight)
-    made = g.op("MatMul", input, transposed)
-    return made if bias is None else g.op("Add", made, bias)
+    product = g.op("MatMul", input, transposed)
+    return product if bias is None else g.op("Add", product, bias)
 
 
 @converts("det")

@@ -154,8 +154,8 @@ def _negative_remainder(g: Graph, number: int, size: Size) -> Name:
 def triangle(g: Graph, input: Value, diagonal: int) -> Name:
     as_ints = input.dtype == flambeau.bool
     name = g.cast(input, flambeau.int64) if as_ints else g.name(input)
-    made = g.op("Trilu", name, g.operand(diagonal, flambeau.int64), upper=int(g.operator == "triu"))
-    return g.cast(made, flambeau.bool, flambeau.int64) if as_ints else made
+    result = g.op("Trilu", name, g.operand(diagonal, flambeau.int64), upper=int(g.operator == "triu"))
+    return g.cast(result, flambeau.bool, flambeau.int64) if as_ints else result
 
 
 @converts("diagonal")

@@ -129,10 +129,10 @@ class Samples:
             parts = [s for s in self._doubled if set(s) <= set(names)]
             weight = sum((-1) ** (len(names) - len(s)) * seen[self._doubled.index(s)] for s in parts)
             self._add(terms, names, Fraction(weight))
-        found = Size({names: c for names, c in sorted(terms.items()) if c})
+        size = Size({names: c for names, c in sorted(terms.items()) if c})
         checked = zip(self.traced, seen, strict=True)
-        if all(floor(found.at(sizes)) == value for sizes, value in checked):
-            return found
+        if all(floor(size.at(sizes)) == value for sizes, value in checked):
+            return size
         same = next((name for name, sizes in self.measured.items() if list(sizes) == list(seen)), None)
         return None if same is None else Size({(same,): Fraction(1)})
 

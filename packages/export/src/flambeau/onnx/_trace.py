@@ -142,8 +142,8 @@ class Trace(Recorder):
         if name in COUNTED and self.varies([args, kwargs]):
             self.counted = True
             result = self._counts.resized(result)
-        given = leaves([args, kwargs], Tensor)
-        if all(any(t is g for g in given) for t in leaves(result, Tensor)):
+        operands = leaves([args, kwargs], Tensor)
+        if all(any(t is g for g in operands) for t in leaves(result, Tensor)):
             return result  # for example contiguous() of a contiguous tensor
         again = functools.partial(_repeat_call, func, args, kwargs)
         call = Call(
@@ -174,14 +174,14 @@ class Trace(Recorder):
 
     def _record(self, call: Call, result: Any, again: Callable[..., Any]) -> Any:
         """Record a call. ``again`` recomputes the results with another tensor in place of an argument."""
-        given = leaves(call.arguments, Tensor)
+        operands = leaves(call.arguments, Tensor)
         call.arguments = {key: replaced(argument, Tensor, self.value) for key, argument in call.arguments.items()}
         varies = any(value.varies for value in leaves(call.arguments, Value))
         self.calls.append(call)
         for i, tensor in enumerate(leaves(result, Tensor)):
             call.results.append(self._new(tensor, varies, call=call))
             if not self.memory.contains(tensor):
-                base = next((t for t in given if shares_memory(t, tensor)), None)
+                base = next((t for t in operands if shares_memory(t, tensor)), None)
                 view = None if base is None else View(base, functools.partial(again, base, i))
                 self.memory.set(tensor, call.results[i], view)
         return result
@@ -263,16 +263,16 @@ def _zeros(like: Tensor, device: Any) -> Tensor:
 def _out_of_place(name: str) -> Callable[..., Any]:
     """Return the out-of-place function of an in-place operator."""
     holders = (Tensor, flambeau, functional)
-    found = IN_PLACE.get(name) or next((f for h in holders if (f := getattr(h, name[:-1], None)) is not None), None)
-    if found is None:
+    function = IN_PLACE.get(name) or next((f for h in holders if (f := getattr(h, name[:-1], None)) is not None), None)
+    if function is None:
         raise NotImplementedError(
             f"flambeau.onnx cannot export the in-place operator {name}: there is no out-of-place form of it"
         )
-    return found
+    return function
 
 
 def _repeat_call(func: Any, args: Any, kwargs: Any, base: Tensor, position: int, other: Tensor) -> Tensor:
     """Repeat a call with ``other`` in place of the argument ``base``, and return its result number ``position``."""
     replace = functools.partial(replaced, kind=Tensor, by=lambda t: other if t is base else t)
-    made: Tensor = leaves(func(*replace(args), **replace(kwargs)), Tensor)[position]
-    return made
+    result: Tensor = leaves(func(*replace(args), **replace(kwargs)), Tensor)[position]
+    return result

@@ -24,9 +24,9 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
     """
     with flambeau.no_grad(), flambeau.random.fork_rng(devices=[]):
         _compare(program, model, args, kwargs, "the example")
-        given = with_other_elements([args, kwargs])
+        other_inputs = with_other_elements([args, kwargs])
         try:
-            model(*given[0], **given[1])
+            model(*other_inputs[0], **other_inputs[1])
         except Exception as error:
             warnings.warn(
                 "verify: the model does not run with another input of the same shapes, so the file was compared only "
@@ -34,7 +34,7 @@ def verified(program: ONNXProgram, model: Callable[..., Any], args: tuple[Any, .
                 stacklevel=4,
             )
             return
-        _compare(program, model, given[0], given[1], "another input of the same shapes")
+        _compare(program, model, other_inputs[0], other_inputs[1], "another input of the same shapes")
 
 
 def with_other_elements(structure: Any) -> Any:

@@ -187,11 +187,11 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     each = outputs // groups
     middle = tuple(side // 2 for side in window)
     with no_grad():
-        made = tensor.new_zeros(tensor.shape)
+        values = tensor.new_zeros(tensor.shape)
         for group in range(groups):
             for channel in range(min(each, inputs)):
-                made[(group * each + channel, channel, *middle)] = 1.0
-        return tensor.copy_(made)
+                values[(group * each + channel, channel, *middle)] = 1.0
+        return tensor.copy_(values)
 
 
 def trunc_normal_(

@@ -34,16 +34,16 @@ def gradient(
     """
     if edge_order not in (1, 2):
         raise RuntimeError(f"gradient only supports edge_order=1 and edge_order=2, got {edge_order}")
-    given = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
+    listed = list(range(input.dim())) if dim is None else [dim] if isinstance(dim, int) else list(dim)
     dims = []
-    for d in given:
+    for d in listed:
         if not -input.dim() <= d < input.dim():
             raise IndexError(
                 f"Dimension out of range (expected to be in range of [{-input.dim()}, {input.dim() - 1}], but got {d})"
             )
         dims.append(d % input.dim())
     if len(set(dims)) < len(dims):
-        raise RuntimeError(f"dim {given} appears multiple times in the list of dims")
+        raise RuntimeError(f"dim {listed} appears multiple times in the list of dims")
     spacings = _spacings(spacing, dims, input, dim)
     if not input.is_floating_point() and not input.is_complex():
         input = input.to(_core.get_default_dtype())

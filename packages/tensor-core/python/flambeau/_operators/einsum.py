@@ -117,13 +117,13 @@ def _split(part: str, dims: int | None, dots: Labels) -> Labels:
             raise RuntimeError(f"einsum(): invalid subscript given {c!r}, subscripts must be in [a-zA-Z]")
     if dims is None:
         return (*before, *dots, *after) if ellipsis else tuple(before)
-    own = dims - len(before) - len(after)
-    if own < 0 or (own and not ellipsis):
+    ellipsis_dims = dims - len(before) - len(after)
+    if ellipsis_dims < 0 or (ellipsis_dims and not ellipsis):
         raise RuntimeError(
             f"einsum(): the number of subscripts in the equation ({len(before) + len(after)}) does not match the "
             f"number of dimensions ({dims}) for operand {part!r}"
         )
-    return (*before, *dots[len(dots) - own :], *after) if ellipsis else tuple(before)
+    return (*before, *dots[len(dots) - ellipsis_dims :], *after) if ellipsis else tuple(before)
 
 
 def _sizes(inputs: list[Labels], shapes: tuple[Sequence[int], ...]) -> dict[str, int]:

@@ -39,8 +39,8 @@ def _cell(
         rows = _cell(mode, input.unsqueeze(0), tuple(part.unsqueeze(0) for part in state), w_ih, w_hh, b_ih, b_hh)
         return tuple(part.squeeze(0) for part in rows)
     cell = state[1] if len(state) > 1 else None
-    made = _core._recurrent_layer(mode, input, (len(input),), False, hx, w_ih, w_hh, b_ih, b_hh, None, cell)
-    return _in_dtype(made[1:], state[-1].dtype) if mode in ("GRU", "LSTM") else made[1:]
+    outputs = _core._recurrent_layer(mode, input, (len(input),), False, hx, w_ih, w_hh, b_ih, b_hh, None, cell)
+    return _in_dtype(outputs[1:], state[-1].dtype) if mode in ("GRU", "LSTM") else outputs[1:]
 
 
 @operator()

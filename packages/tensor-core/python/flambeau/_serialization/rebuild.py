@@ -62,13 +62,13 @@ def _tensor(storage: Any, dtype: Any, offset: Any, size: Any, stride: Any, requi
         raise FormatError(f"damaged: a tensor has {dtype!r} instead of a dtype")
     if storage.device.type == "meta":
         return tensor_on_meta(dtype, size, stride, requires_grad)
-    made = flambeau.empty(0, dtype=dtype).set_(storage, offset, size, stride)
+    result = flambeau.empty(0, dtype=dtype).set_(storage, offset, size, stride)
     if dtype is flambeau.bool:
         _run_after_reading(partial(_normalize_bools, storage))
     if isinstance(metadata, dict) and (metadata.get("conj") or metadata.get("neg")):
-        stored, made = made, flambeau.empty_like(made)
-        _run_after_reading(partial(_copy_resolved, stored, made, metadata))
-    return _with_grad(made, requires_grad)
+        stored, result = result, flambeau.empty_like(result)
+        _run_after_reading(partial(_copy_resolved, stored, result, metadata))
+    return _with_grad(result, requires_grad)
 
 
 def _with_grad(result: Tensor, requires_grad: Any) -> Tensor:
@@ -130,8 +130,8 @@ def parameter(data: Any, requires_grad: Any, hooks: Any = None) -> Tensor:
     if not isinstance(data, Tensor):
         raise FormatError(f"damaged: a Parameter has {type(data).__name__} instead of a tensor")
     kind = parameter_type()
-    made: Tensor = data if kind is Tensor else kind(data, bool(requires_grad))
-    return made
+    result: Tensor = data if kind is Tensor else kind(data, bool(requires_grad))
+    return result
 
 
 def parameter_with_state(data: Any, requires_grad: Any, hooks: Any, state: Any) -> Tensor:
@@ -154,12 +154,12 @@ def from_type(rebuild: Any, kind: Any, args: Any, state: Any) -> Tensor:
 
     The caller has verified that ``rebuild`` and ``kind`` are allowed.
     """
-    made = rebuild(*args)
-    if not isinstance(made, Tensor):
-        raise FormatError(f"damaged: it has {type(made).__name__} instead of a tensor")
-    if kind is not Tensor and type(made) is not kind:
-        made = Tensor._make_subclass(kind, made, made.requires_grad)
-    return _with_attributes(made, state)
+    result = rebuild(*args)
+    if not isinstance(result, Tensor):
+        raise FormatError(f"damaged: it has {type(result).__name__} instead of a tensor")
+    if kind is not Tensor and type(result) is not kind:
+        result = Tensor._make_subclass(kind, result, result.requires_grad)
+    return _with_attributes(result, state)
 
 
 def _with_attributes(result: Tensor, state: Any) -> Tensor:
@@ -197,8 +197,8 @@ def layout(name: Any) -> flambeau.layout:
     known = {f"torch.{kind}": kind for kind in kinds}
     if name not in known:
         raise ForeignFormatError(f"it holds tensors of the layout {name!r}, which flambeau does not have")
-    found: flambeau.layout = getattr(flambeau, known[name])
-    return found
+    value: flambeau.layout = getattr(flambeau, known[name])
+    return value
 
 
 def encoded(text: Any, encoding: Any) -> bytes:
@@ -262,10 +262,10 @@ def sparse(layout: Any, parts: Any) -> Tensor:
     tensors, sizes = (parts[:2], parts[2]) if layout is flambeau.sparse_coo else (parts[:3], parts[-1])
     if not (all(type(part) is Tensor for part in tensors) and isinstance(sizes, Size)):
         raise FormatError("damaged: the parts of a sparse tensor are not tensors")
-    made = _sparse(layout, parts, verified=_deferred_actions.get() is None)
+    result = _sparse(layout, parts, verified=_deferred_actions.get() is None)
     if _deferred_actions.get() is not None:
         _run_after_reading(partial(_sparse, layout, parts, verified=True))
-    return made
+    return result
 
 
 def _sparse(layout: Any, parts: Any, verified: bool) -> Tensor:

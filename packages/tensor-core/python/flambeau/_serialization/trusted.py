@@ -38,11 +38,11 @@ def _counterpart(module: str, name: str) -> Any:
     parts = ["flambeau", *module.split(".")[1:]]
     while parts:
         try:
-            found = importlib.import_module(".".join(parts))
+            owner = importlib.import_module(".".join(parts))
         except ImportError:
-            found = None
-        if hasattr(found, name):
-            return getattr(found, name)
+            owner = None
+        if hasattr(owner, name):
+            return getattr(owner, name)
         parts.pop()
     raise FormatError(
         f"it refers to {module}.{name}, which flambeau does not have; save a state_dict() with PyTorch instead"

@@ -101,8 +101,8 @@ def promote_all(arrays: Any) -> list[Tensor]:
 
 def axes(axis: int | tuple[int, ...] | None, ndim: int) -> tuple[int, ...]:
     """Return non-negative axes; None means all. Raise IndexError if one is out of bounds, ValueError if repeated."""
-    given = range(ndim) if axis is None else (axis,) if not isinstance(axis, tuple) else axis
-    result = tuple(normal(a, ndim) for a in given)
+    listed = range(ndim) if axis is None else (axis,) if not isinstance(axis, tuple) else axis
+    result = tuple(normal(a, ndim) for a in listed)
     if len(set(result)) < len(result):
         raise ValueError(f"repeated axis in {axis}")
     return result

@@ -127,11 +127,11 @@ def reduce_add_coalesced(
         buffer_size: largest number of bytes that are summed together.
     Returns: a tuple of the sums, on ``destination``.
     """
-    made = list(inputs[0])
-    for positions in _batches(made, buffer_size):
+    sums = list(inputs[0])
+    for positions in _batches(sums, buffer_size):
         flats = [_concatenate_flat([tensors[position] for position in positions]) for tensors in inputs]
-        _copy_parts(reduce_add(flats, destination), made, positions)
-    return tuple(made)
+        _copy_parts(reduce_add(flats, destination), sums, positions)
+    return tuple(sums)
 
 
 def scatter(
@@ -190,18 +190,18 @@ def gather(tensors: Iterable[Tensor], dim: int = 0, destination: Any = None, *, 
     Returns: the concatenated tensor.
     Raises: RuntimeError if both ``out`` and ``destination`` are given, or if the shapes do not match.
     """
-    given = list(tensors)
+    listed = list(tensors)
     if out is not None:
         if destination is not None:
             raise RuntimeError(
                 f"'destination' must not be specified when 'out' is specified, but got destination={destination}"
             )
-        parts = out.split([each.shape[dim] for each in given], dim)
-        for part, each in zip(parts, given, strict=True):
+        parts = out.split([each.shape[dim] for each in listed], dim)
+        for part, each in zip(parts, listed, strict=True):
             part.copy_(each, non_blocking=part.is_cuda)
         return out
     target = _destination(destination)
-    return flambeau.cat([each.to(target, non_blocking=target.type == "cuda") for each in given], dim)
+    return flambeau.cat([each.to(target, non_blocking=target.type == "cuda") for each in listed], dim)
 
 
 def _destination(named: Any) -> flambeau.device:

@@ -110,8 +110,8 @@ def all_reduce(
     >>> x = flambeau.ones(3, device="cuda")
     >>> flambeau.cuda.nccl.all_reduce([x])  # a group of one GPU
     """
-    given = _tensors("inputs", inputs)
-    _collect("all_reduce", given, given if outputs is None else _tensors("outputs", outputs), op, 0, streams, comms)
+    tensors = _tensors("inputs", inputs)
+    _collect("all_reduce", tensors, tensors if outputs is None else _tensors("outputs", outputs), op, 0, streams, comms)
 
 
 def reduce(
@@ -123,11 +123,11 @@ def reduce(
     comms: Sequence[Communicator] | None = None,
 ) -> None:
     """Reduce the tensors elementwise. The GPU of rank ``root`` receives the result in ``output`` or in its input."""
-    given = _tensors("inputs", inputs)
-    made = list(given)
+    tensors = _tensors("inputs", inputs)
+    outputs_by_rank = list(tensors)
     if output is not None:
-        made[_root(given, root, comms)] = output
-    _collect("reduce", given, made, op, _root(given, root, comms), streams, comms)
+        outputs_by_rank[_root(tensors, root, comms)] = output
+    _collect("reduce", tensors, outputs_by_rank, op, _root(tensors, root, comms), streams, comms)
 
 
 def broadcast(
@@ -137,8 +137,8 @@ def broadcast(
     comms: Sequence[Communicator] | None = None,
 ) -> None:
     """Copy the tensor of rank ``root`` to all other ranks."""
-    given = _tensors("inputs", inputs)
-    _collect("broadcast", given, given, SUM, _root(given, root, comms), streams, comms)
+    tensors = _tensors("inputs", inputs)
+    _collect("broadcast", tensors, tensors, SUM, _root(tensors, root, comms), streams, comms)
 
 
 def all_gather(

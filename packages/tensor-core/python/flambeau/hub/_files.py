@@ -91,7 +91,7 @@ def load_state_dict_from_url(
     path = os.path.join(folder, name)
     if not os.path.exists(path):
         print(f'Downloading: "{url}" to {path}')
-        found = HASH_REGEX.search(name) if check_hash else None
-        download_url_to_file(url, path, found and found[1], progress)
+        hash_match = HASH_REGEX.search(name) if check_hash else None
+        download_url_to_file(url, path, hash_match and hash_match[1], progress)
     state: dict[str, Any] = flambeau.load(path, map_location, weights_only=weights_only)
     return state

@@ -115,10 +115,10 @@ def _fetch_pages(address: str) -> Iterator[Any]:
     page = 1
     while True:
         with urlopen(Request(f"{address}?per_page=100&page={page}", headers=headers)) as response:
-            found = json.load(response)
-        if not found:
+            entries = json.load(response)
+        if not entries:
             return
-        yield from found
+        yield from entries
         page += 1
 
 

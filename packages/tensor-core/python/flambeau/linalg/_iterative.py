@@ -22,8 +22,8 @@ def _orthonormal(S: Tensor, BS: Tensor) -> tuple[Tensor, Tensor]:
     )
     S, BS = S * scale, BS * scale
     values, vectors = _core.linalg_eigh(symmetric_part(adjoint(S) @ BS))
-    kept = values > values[-1] * finfo(S.dtype).eps * 10
-    transform = vectors[:, kept] * values[kept].rsqrt()
+    significant = values > values[-1] * finfo(S.dtype).eps * 10
+    transform = vectors[:, significant] * values[significant].rsqrt()
     return S @ transform, BS @ transform
 
 

@@ -18,16 +18,16 @@ from ._masks import _canonical_dim, _reduction_identity
 
 def input_mask(input: Any, mask: Any) -> Tensor:
     """Return a mask with the dtype bool and the shape and layout of a sparse tensor."""
-    made = _mask_for(to_coo(input), mask)
-    return made if isinstance(input, CooTensor) else to_sparse(made, layout=input.layout)
+    result = _mask_for(to_coo(input), mask)
+    return result if isinstance(input, CooTensor) else to_sparse(result, layout=input.layout)
 
 
 def _mask_for(input: CooTensor, mask: Any) -> CooTensor:
     if mask.layout is flambeau.strided:
         return from_dense(flambeau.broadcast_to(mask, input.shape).to(flambeau.bool), input.sparse_dim())
-    made = broadcast_to(to_coo(mask), input._size).coalesce()
-    made = made._like(made._val.to(flambeau.bool))
-    return made if made.sparse_dim() == input.sparse_dim() else from_dense(made.to_dense(), input.sparse_dim())
+    result = broadcast_to(to_coo(mask), input._size).coalesce()
+    result = result._like(result._val.to(flambeau.bool))
+    return result if result.sparse_dim() == input.sparse_dim() else from_dense(result.to_dense(), input.sparse_dim())
 
 
 def reduced(name: str, input: Any, dim: Any, keepdim: bool, dtype: Any, mask: Any) -> Tensor:
@@ -49,10 +49,10 @@ def reduced(name: str, input: Any, dim: Any, keepdim: bool, dtype: Any, mask: An
         total, count = (
             _reduce_dims(each, "sum", dims, keepdim) for each in (coo, coo._like(flambeau.ones_like(coo._val)))
         )
-        made = total._like(total._val / count._val)
+        result = total._like(total._val / count._val)
     else:
-        made = _reduce_dims(coo, name, dims, keepdim)
-    return made if kind == "sparse_coo" else to_sparse(made, layout=input.layout)
+        result = _reduce_dims(coo, name, dims, keepdim)
+    return result if kind == "sparse_coo" else to_sparse(result, layout=input.layout)
 
 
 def _select_included(name: str, input: CooTensor, mask: CooTensor) -> CooTensor:

@@ -109,14 +109,14 @@ def _sparse_sum(input: Any, other: Any, alpha: Any) -> Tensor:
     dtype = flambeau.promote_types(first.dtype, second.dtype)
     augend, addend = first._val.to(dtype), (second._val if alpha == 1 else second._val * alpha).to(dtype)
     if first._ind is second._ind:
-        made = first._like(augend + addend)
+        total = first._like(augend + addend)
     elif first.sparse_dim() != second.sparse_dim():
-        made = _add_to_empty(first._like(augend), second._like(addend))
+        total = _add_to_empty(first._like(augend), second._like(addend))
     else:
         values = flambeau.cat((augend, addend))
-        made = CooTensor.of(flambeau.cat((first._ind, second._ind), 1), values, first._size, False)
-        made = made.coalesce() if first._coal and second._coal else made
-    return to_layout_of(made, input)
+        total = CooTensor.of(flambeau.cat((first._ind, second._ind), 1), values, first._size, False)
+        total = total.coalesce() if first._coal and second._coal else total
+    return to_layout_of(total, input)
 
 
 def _add_to_empty(first: CooTensor, second: CooTensor) -> CooTensor:
@@ -155,10 +155,10 @@ def mul(input: Any, other: Any) -> Any:
         return _sparse_elements(input, other)
     coo = broadcast_to(to_coo(input), flambeau.broadcast_shapes(input._size, other.shape))
     there = other.expand(coo._size)[tuple(coo._ind)] if coo.sparse_dim() else other
-    made = coo._like(coo._val * there)
-    if isinstance(input, CooTensor) or made._size != input._size:
-        return made
-    return with_values(input, made._val)
+    product = coo._like(coo._val * there)
+    if isinstance(input, CooTensor) or product._size != input._size:
+        return product
+    return with_values(input, product._val)
 
 
 def _multiply_by_scalar(input: Any, other: Any) -> Tensor:

@@ -90,8 +90,8 @@ class CompressedTensor(SparseTensor):
         return self._val.flatten(0, self._batch_dims + self.block_dims)
 
     def _element_indices(self) -> Tensor:
-        found: Tensor = from_cache(self, "element indices", _find_element_indices)
-        return found
+        indices: Tensor = from_cache(self, "element indices", _find_element_indices)
+        return indices
 
 
 class RowCompressedTensor(CompressedTensor):

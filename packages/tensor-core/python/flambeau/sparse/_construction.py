@@ -14,20 +14,20 @@ from flambeau.sparse._tensor import SparseTensor
 
 
 def _values(values: Any, dtype: Any, device: Any, requires_grad: bool, pin_memory: bool) -> Tensor:
-    made = flambeau.as_tensor(values, dtype=dtype, device=device)
-    if isinstance(made, SparseTensor):
-        raise TypeError(f"values must be a strided tensor, got the layout {made.layout}")
+    result = flambeau.as_tensor(values, dtype=dtype, device=device)
+    if isinstance(result, SparseTensor):
+        raise TypeError(f"values must be a strided tensor, got the layout {result.layout}")
     if pin_memory:
-        made = made.pin_memory()
+        result = result.pin_memory()
     if requires_grad:
-        return made.detach().requires_grad_()
+        return result.detach().requires_grad_()
     # Return an alias, so that the tensor keeps its shape if the program changes the shape of ``values`` in place.
-    return made.view_as(made) if made.requires_grad and flambeau.is_grad_enabled() else made.detach()
+    return result.view_as(result) if result.requires_grad and flambeau.is_grad_enabled() else result.detach()
 
 
 def _indices(indices: Any, device: Any) -> Tensor:
-    made = flambeau.as_tensor(indices, device=device).detach()
-    return made if made.dtype is flambeau.int64 else made.to(flambeau.int64)
+    result = flambeau.as_tensor(indices, device=device).detach()
+    return result if result.dtype is flambeau.int64 else result.to(flambeau.int64)
 
 
 def _size(size: Any) -> tuple[int, ...]:
@@ -158,11 +158,11 @@ def sparse_compressed_tensor(
     offsets, indices = _offsets(compressed_indices, stored.device), _offsets(plain_indices, stored.device)
     if size is None:
         size = _compressed_invariants.estimated_size(kind.of(offsets, indices, stored, ()))
-    made = kind.of(offsets, indices, stored, _size(size))
-    _compressed_invariants.check_parts(made)
+    result = kind.of(offsets, indices, stored, _size(size))
+    _compressed_invariants.check_parts(result)
     if check_invariants is not False:
-        _compressed_invariants.check_indices(made, order=_invariants.check_enabled(check_invariants))
-    return made
+        _compressed_invariants.check_indices(result, order=_invariants.check_enabled(check_invariants))
+    return result
 
 
 def _offsets(indices: Any, device: Any) -> Tensor:

@@ -233,8 +233,8 @@ def detach(tensor: SparseTensor) -> SparseTensor:
 def _move_parts(tensor: SparseTensor, move: Any) -> SparseTensor:
     """Apply ``move`` to the indices and values."""
     if isinstance(tensor, CooTensor):
-        made = CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
-        return made._coalesced_(tensor._coal)
+        moved = CooTensor.of(move(tensor._ind), move(tensor._val), tensor._size, tensor._coal)
+        return moved._coalesced_(tensor._coal)
     assert isinstance(tensor, CompressedTensor)
     return tensor.of(move(tensor._ptr), move(tensor._idx), move(tensor._val), tensor._size)
 

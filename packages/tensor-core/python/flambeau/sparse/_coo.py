@@ -127,10 +127,10 @@ class Merging:
 def from_cache(tensor: SparseTensor, name: str, find: Any) -> Any:
     """Return ``find(tensor)``, cached until the indices are changed in place."""
     versions = tensor._versions()
-    kept = tensor._known.get(name)
-    if kept is None or kept[0] != versions:
-        kept = tensor._known[name] = versions, find(tensor)
-    return kept[1]
+    entry = tensor._known.get(name)
+    if entry is None or entry[0] != versions:
+        entry = tensor._known[name] = versions, find(tensor)
+    return entry[1]
 
 
 def version_of(indices: Tensor) -> int:
@@ -186,6 +186,6 @@ def looked_up(tensor: CooTensor, indices: Tensor) -> Tensor:
     sizes = merged._size[: merged.sparse_dim()]
     keys, wanted = flat_keys(merged._ind, sizes), flat_keys(indices, sizes)
     insertion_point = flambeau.searchsorted(keys, wanted)
-    found = flambeau.cat((keys, keys.new_full((1,), -1))).index_select(0, insertion_point) == wanted
+    is_present = flambeau.cat((keys, keys.new_full((1,), -1))).index_select(0, insertion_point) == wanted
     values = flambeau.cat((merged._val, merged._val.new_zeros((1, *merged._val.shape[1:]))))
-    return values.index_select(0, insertion_point.where(found, keys.shape[0]))
+    return values.index_select(0, insertion_point.where(is_present, keys.shape[0]))

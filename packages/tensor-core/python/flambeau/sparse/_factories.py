@@ -46,8 +46,8 @@ def _zeros(size: Any, dtype: Any, device: Any, layout: Any, requires_grad: bool)
             f"{_core._library_name()}.empty: Only batched sparse compressed (non-block) tensors are supported, but got "
             f"size {list(sizes)}"
         )
-    made = to_sparse(flambeau.sparse_coo_tensor(sizes, dtype=dtype, device=device), layout=layout)
-    return made.requires_grad_() if requires_grad else made
+    result = to_sparse(flambeau.sparse_coo_tensor(sizes, dtype=dtype, device=device), layout=layout)
+    return result.requires_grad_() if requires_grad else result
 
 
 @implements("zeros.out", "empty.out")
@@ -79,11 +79,11 @@ def asarray(
     obj: SparseTensor, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Convert like `as_tensor`. ``copy=True`` always copies, ``copy=False`` raises ValueError if a copy is needed."""
-    made: Any = as_tensor(obj, dtype, device)
-    if copy is False and made is not obj:
+    result: Any = as_tensor(obj, dtype, device)
+    if copy is False and result is not obj:
         raise ValueError(f"asarray(): can't alias a sparse tensor of {obj.dtype} on {obj.device}")
-    made = clone(made) if copy and made is obj else made
-    return made.detach().requires_grad_() if requires_grad else made  # type: ignore[no-any-return]
+    result = clone(result) if copy and result is obj else result
+    return result.detach().requires_grad_() if requires_grad else result  # type: ignore[no-any-return]
 
 
 @implements("tensor")
@@ -97,8 +97,8 @@ def copied(
 ) -> Tensor:
     """Copy a tensor without its autograd graph."""
     plain: Any = data.detach()
-    made: Any = asarray(plain, dtype=dtype, device=device, copy=True, requires_grad=requires_grad)
-    return made.pin_memory() if pin_memory else made  # type: ignore[no-any-return]
+    result: Any = asarray(plain, dtype=dtype, device=device, copy=True, requires_grad=requires_grad)
+    return result.pin_memory() if pin_memory else result  # type: ignore[no-any-return]
 
 
 @implements("new_tensor")

@@ -37,8 +37,8 @@ def index_select(tensor: Any, dim: int, index: Tensor) -> Tensor:
     source = order.index_select(0, element)
     indices = coo._ind.index_select(1, source)
     indices[dim] = target
-    made = CooTensor.of(indices, coo._val.index_select(0, source), size, coo._coal and dim == 0)
-    return to_layout_of(made, tensor)
+    result = CooTensor.of(indices, coo._val.index_select(0, source), size, coo._coal and dim == 0)
+    return to_layout_of(result, tensor)
 
 
 @implements("select_copy")
@@ -188,12 +188,12 @@ def sparse_mask(tensor: Any, mask: Any) -> Any:
         )
     coo = to_coo(mask)
     if isinstance(tensor, SparseTensor):
-        given = to_coo(tensor)
-        if given.sparse_dim() != coo.sparse_dim():
+        values = to_coo(tensor)
+        if values.sparse_dim() != coo.sparse_dim():
             raise RuntimeError(
-                f"sparse_mask(): self has {given.sparse_dim()} sparse dimensions, but the mask has {coo.sparse_dim()}"
+                f"sparse_mask(): self has {values.sparse_dim()} sparse dimensions, but the mask has {coo.sparse_dim()}"
             )
-        masked = coo._like(looked_up(given, coo._ind))
+        masked = coo._like(looked_up(values, coo._ind))
     else:
         masked = coo._like(tensor[tuple(coo._ind)] if coo.sparse_dim() else tensor.expand(coo._nnz(), *tensor.shape))
     return with_values(mask, masked._val) if isinstance(mask, CompressedTensor) else masked

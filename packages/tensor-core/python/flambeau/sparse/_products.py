@@ -60,8 +60,8 @@ class Pattern:
 
 def pattern_of(matrix: SparseTensor) -> Pattern:
     """Return the pattern of a matrix, or of a batch of matrices as the blocks of one block-diagonal matrix."""
-    found: Pattern = from_cache(matrix, "pattern", _find_pattern)
-    return found
+    pattern: Pattern = from_cache(matrix, "pattern", _find_pattern)
+    return pattern
 
 
 def _find_pattern(matrix: Any) -> Pattern:
@@ -188,16 +188,16 @@ def _max_or_min_products(pattern: Pattern, values: Tensor, dense: Tensor, reduce
     If several products equal the result, the first one receives the gradient.
     """
     terms = dense.index_select(0, pattern.column) * values[:, None]
-    found = terms.detach()
+    products = terms.detach()
     blank = flambeau.zeros((pattern.size[0], dense.shape[1]), dtype=terms.dtype, device=terms.device)
-    result = blank.index_reduce(0, pattern.row, found, reduce, include_self=False)
+    result = blank.index_reduce(0, pattern.row, products, reduce, include_self=False)
     if not terms.requires_grad:
         return result
-    count = found.shape[0]
+    count = products.shape[0]
     expected = result.index_select(0, pattern.row)
-    is_extreme = (found == expected) | (found.isnan() & expected.isnan())
-    numbers = flambeau.arange(count, device=found.device)[:, None]
-    first = flambeau.full(blank.shape, count, device=found.device)  # index of the first product that is the extreme
+    is_extreme = (products == expected) | (products.isnan() & expected.isnan())
+    numbers = flambeau.arange(count, device=products.device)[:, None]
+    first = flambeau.full(blank.shape, count, device=products.device)  # index of the first product that is the extreme
     first = first.index_reduce(0, pattern.row, numbers.where(is_extreme, count), "amin")
     return flambeau.cat((terms, blank[:1])).gather(0, first)  # rows without elements read the added zeros
 
@@ -210,10 +210,10 @@ def _sparse_product(left: SparseTensor, right: SparseTensor) -> SparseTensor:
     source, target = elements_of_rows(second._ptr, column)
     indices = flambeau.stack((row.index_select(0, source), second._idx.index_select(0, target)))
     values = first._val.index_select(0, source) * second._val.index_select(0, target)
-    made = CooTensor.of(indices, values, (left._size[0], right._size[1]), False).coalesce()
+    product = CooTensor.of(indices, values, (left._size[0], right._size[1]), False).coalesce()
     if not (isinstance(left, CompressedTensor) and isinstance(right, CompressedTensor)):
-        return made
-    return compressed(CsrTensor, made, made._size, left._ptr.dtype)
+        return product
+    return compressed(CsrTensor, product, product._size, left._ptr.dtype)
 
 
 @implements("mv")

@@ -27,10 +27,10 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
         return total.reshape((1,) * input.ndim) if keepdim else total
     if isinstance(input, CompressedTensor) and not keepdim:
         raise RuntimeError("reduction operations on CSR tensors with keepdim=False is unsupported")
-    given = (dim,) if isinstance(dim, int) else tuple(dim)
-    dims = {dimension(axis, input.ndim) for axis in given}
-    if len(dims) != len(given):
-        raise RuntimeError(f"sum: a dimension appears multiple times in {list(given)}")
+    listed = (dim,) if isinstance(dim, int) else tuple(dim)
+    dims = {dimension(axis, input.ndim) for axis in listed}
+    if len(dims) != len(listed):
+        raise RuntimeError(f"sum: a dimension appears multiple times in {list(listed)}")
     coo = to_coo(input)
     count = coo.sparse_dim()
     values = coo._val
@@ -50,8 +50,8 @@ def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
         indices = flambeau.stack(
             [coo._ind[axis] if axis not in dims else flambeau.zeros_like(coo._ind[axis]) for axis in range(count)]
         )
-    made = CooTensor.of(indices, values, size, coalesced).coalesce()
-    return to_layout_of(made, input)
+    result = CooTensor.of(indices, values, size, coalesced).coalesce()
+    return to_layout_of(result, input)
 
 
 @implements("_sparse_softmax", "softmax")
@@ -74,12 +74,12 @@ def _normalised(input: Any, dim: int, dtype: Any, logarithm: bool) -> Tensor:
     dim, count = dimension(dim, coo.ndim), coo.sparse_dim()
     if dim >= count:
         function = flambeau.log_softmax if logarithm else flambeau.softmax
-        made = coo._like(function(values, dim - count + 1))
+        result = coo._like(function(values, dim - count + 1))
     elif values.numel() == 0:
-        made = coo._like(values)
+        result = coo._like(values)
     else:
-        made = coo._like(_over_groups(values, *_groups(coo, dim), logarithm))
-    return to_layout_of(made, input)
+        result = coo._like(_over_groups(values, *_groups(coo, dim), logarithm))
+    return to_layout_of(result, input)
 
 
 def _groups(coo: CooTensor, dim: int) -> tuple[Tensor, int]:

@@ -74,9 +74,9 @@ def _permuted_compressed(tensor: CompressedTensor, order: list[int]) -> Compress
 @implements("permute")
 def permute(tensor: Any, *axes: Any, dims: Any = None) -> SparseTensor:
     """Permute the dimensions. Sparse dimensions must stay before dense dimensions."""
-    given = axes if dims is None else dims
-    given = list(given[0] if len(given) == 1 and not isinstance(given[0], int) else given)
-    order = [dimension(dim, tensor.ndim) for dim in given]
+    listed = axes if dims is None else dims
+    listed = list(listed[0] if len(listed) == 1 and not isinstance(listed[0], int) else listed)
+    order = [dimension(dim, tensor.ndim) for dim in listed]
     if len(order) != tensor.ndim:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
@@ -89,7 +89,7 @@ def permute(tensor: Any, *axes: Any, dims: Any = None) -> SparseTensor:
             raise RuntimeError("permute: only dimensions of the same type (batch, sparse, dense) can be exchanged")
         return _permuted_compressed(tensor, order)
     result = _permuted(tensor, order)
-    return result._coalesced_(tensor._coal and given == list(range(tensor.ndim)))  # as in PyTorch
+    return result._coalesced_(tensor._coal and listed == list(range(tensor.ndim)))  # as in PyTorch
 
 
 def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
@@ -114,9 +114,9 @@ def _permuted(tensor: CooTensor, order: list[int]) -> CooTensor:
 
 def _reuse_pattern(tensor: CooTensor, transposed: CooTensor, moved: bool) -> None:
     """Reuse the cached pattern of a matrix for its transpose. ``moved`` is True if the dimensions were swapped."""
-    kept = tensor._known.get("pattern")
-    if moved and tensor.ndim == 2 and kept is not None and kept[0] == tensor._versions():
-        transposed._known["pattern"] = transposed._versions(), kept[1].transposed
+    cached = tensor._known.get("pattern")
+    if moved and tensor.ndim == 2 and cached is not None and cached[0] == tensor._versions():
+        transposed._known["pattern"] = transposed._versions(), cached[1].transposed
 
 
 @implements("movedim", "moveaxis")
@@ -278,17 +278,19 @@ def broadcast_to(tensor: CooTensor, size: Any) -> CooTensor:
     repeated = [dim for dim in range(count) if dim < new or tensor._size[dim - new] != size[dim]]
     if not repeated:
         return CooTensor.of(tensor._ind, values, size, tensor._coal)
-    kept = [dim for dim in range(count) if dim not in repeated]
+    remaining = [dim for dim in range(count) if dim not in repeated]
     lengths = [size[dim] for dim in repeated]
     grid = flambeau.arange(math.prod(lengths), device=values.device)
     entries = flambeau.arange(tensor._nnz(), device=values.device)
-    if not kept or max(repeated) < min(kept):  # repeat the list of entries, otherwise each entry, to keep their order
+    if not remaining or max(repeated) < min(
+        remaining
+    ):  # repeat the list of entries, otherwise each entry, to keep their order
         grid, entries = grid.repeat_interleave(entries.shape[0]), entries.repeat(grid.shape[0])
         ordered = True
     else:
         grid, entries = grid.repeat(entries.shape[0]), entries.repeat_interleave(grid.shape[0])
-        ordered = max(kept) < min(repeated)
+        ordered = max(remaining) < min(repeated)
     rows = dict(zip(repeated, flambeau.unravel_index(grid, lengths), strict=True))
-    rows.update((dim, tensor._ind[dim - new].index_select(0, entries)) for dim in kept)
+    rows.update((dim, tensor._ind[dim - new].index_select(0, entries)) for dim in remaining)
     indices = flambeau.stack([rows[dim] for dim in range(count)])
     return CooTensor.of(indices, values.index_select(0, entries), size, tensor._coal and ordered)

@@ -134,8 +134,8 @@ def _output(*command: str) -> str | None:
 
 def _reported(program: str, pattern: str) -> str | None:
     """Return the version that ``pattern`` finds in the output of ``program --version``, or None."""
-    found = re.search(pattern, _output(program, "--version") or "")
-    return found[1] if found else None
+    match = re.search(pattern, _output(program, "--version") or "")
+    return match[1] if match else None
 
 
 def _system() -> str:
@@ -162,8 +162,8 @@ def _processor() -> str:
     if output := _output("lscpu"):
         return output
     known = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.*)", known.read_text()) if known.exists() else None
-    return found[1] if found else platform.processor()
+    match = re.search(r"model name\s*:\s*(.*)", known.read_text()) if known.exists() else None
+    return match[1] if match else platform.processor()
 
 
 def _installed() -> str:

@@ -63,9 +63,9 @@ def _let_children_import() -> None:
 
 
 def _print_report() -> None:
-    found = _missing.missing()
-    print("flambeau has every name that the program used." if not found else "Missing in flambeau:", file=sys.stderr)
-    for entry in found:
+    names = _missing.missing()
+    print("flambeau has every name that the program used." if not names else "Missing in flambeau:", file=sys.stderr)
+    for entry in names:
         nearest = f" (similar: {', '.join(entry.nearest)})" if entry.nearest else ""
         print(f"  {entry.name}  {entry.location}{nearest}", file=sys.stderr)
 

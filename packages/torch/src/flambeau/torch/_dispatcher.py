@@ -76,12 +76,14 @@ def _dispatch_has_kernel_for_dispatch_key(name: str, key: Any) -> bool:
 
     For flambeau's own operators, the result depends only on whether the operator is composite.
     """
-    found = _overload(name)
+    overload = _overload(name)
     key = str(key).rpartition(".")[2]
     definition = registry.get(name)
     if definition is None:
         return (
-            bool(found.has_kernel_for_dispatch_key(key)) if key == "CompositeImplicitAutograd" else not found.composite
+            bool(overload.has_kernel_for_dispatch_key(key))
+            if key == "CompositeImplicitAutograd"
+            else not overload.composite
         )
     kinds = {"CPU": "cpu", "CUDA": "cuda"}
     if key == "Meta":

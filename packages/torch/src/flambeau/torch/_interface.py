@@ -78,12 +78,12 @@ def submodule_with(package: str, name: str) -> str | None:
 @functools.cache
 def _publishers() -> dict[tuple[str, str], list[str]]:
     """Return a dictionary from pairs of defining module and name to the modules that re-export the name."""
-    found = defaultdict(list)
+    modules = defaultdict(list)
     for module in _lines():
         for name, entry in names_of(module).items():
             if entry.home != module:
-                found[entry.home, name].append(module)
-    return found
+                modules[entry.home, name].append(module)
+    return modules
 
 
 def other_modules(module: str, name: str) -> list[str]:

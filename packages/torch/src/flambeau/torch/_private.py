@@ -125,7 +125,7 @@ _fft, _linalg, _special = map(_PrefixedFunctions, ("fft", "linalg", "special"))
 def __getattr__(name: str) -> Any:
     """Return a name of `_convolutions`, `_dispatcher` or `_engine`, which are imported on first use."""
     for module in () if name.startswith("__") else ("_convolutions", "_dispatcher", "_engine"):
-        own = importlib.import_module(f"flambeau.torch.{module}")
-        if name in own.__all__:
-            return getattr(own, name)
+        owner = importlib.import_module(f"flambeau.torch.{module}")
+        if name in owner.__all__:
+            return getattr(owner, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)

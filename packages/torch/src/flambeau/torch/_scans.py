@@ -29,8 +29,8 @@ def associative_scan(
     leaves, spec = _pytree.tree_flatten(xs)
     sizes = {leaf.shape[dim] for leaf in leaves}
     if len(sizes) != 1:
-        found = f"sizes {sorted(sizes)}" if sizes else "no tensors"
-        raise ValueError(f"associative_scan: all tensors must have the same size in dimension {dim}, got {found}")
+        passed = f"sizes {sorted(sizes)}" if sizes else "no tensors"
+        raise ValueError(f"associative_scan: all tensors must have the same size in dimension {dim}, got {passed}")
 
     def combine(left: list[Tensor], right: list[Tensor]) -> list[Tensor]:
         trees = (_pytree.tree_unflatten([leaf.movedim(0, dim) for leaf in part], spec) for part in (left, right))

@@ -39,8 +39,8 @@ class _Reentrant(Function):
         """Run the function again with autograd and the same random numbers, then propagate the gradients."""
         if not is_checkpoint_valid():
             raise RuntimeError(SELECTIVE)
-        given = zip(ctx.saved_tensors, ctx.others, strict=True)
-        inputs = detach_variable(tuple(other if tensor is None else tensor for tensor, other in given))
+        pairs_of_inputs = zip(ctx.saved_tensors, ctx.others, strict=True)
+        inputs = detach_variable(tuple(other if tensor is None else tensor for tensor, other in pairs_of_inputs))
         drawing = nullcontext() if ctx.position is None else _repeated_random_numbers(ctx.position)
         with flambeau.enable_grad(), drawing, ctx.autocast_again():
             outputs = ctx.function(*inputs)

@@ -29,12 +29,12 @@ def leaf(t: Tensor) -> tuple[Tensor, Tensor]:
 
 def _leaf(t: Any, level: int) -> tuple[Tensor, Tensor]:
     if level == 0:
-        kept, given = _engine.leaf(t)
-        return kept, given
+        leaf_tensor, argument = _engine.leaf(t)
+        return leaf_tensor, argument
     _running_maps(level - 1)
     value = t.value if is_batched_at(t, level) else t.unsqueeze(0).expand(maps.running[level - 1].size, *t.shape)
-    kept, given = _leaf(value, level - 1)
-    return _placeholder(kept, level), _placeholder(given, level)
+    leaf_tensor, argument = _leaf(value, level - 1)
+    return _placeholder(leaf_tensor, level), _placeholder(argument, level)
 
 
 def _values(call: Call, tensors: Any) -> list[Any]:

@@ -75,8 +75,8 @@ def _permuted(call: Call, x: Any) -> Any:
     """Apply an operator with the parameter ``dims`` to a batch. The batch dimension stays first."""
     values = list(call.value(call.values))
     at = call.operator.parameters.index("dims")
-    given = values[at] if isinstance(values[at], (tuple, list)) else (values[at],)
-    dims = shifted(given, x.ndim)
+    order = values[at] if isinstance(values[at], (tuple, list)) else (values[at],)
+    dims = shifted(order, x.ndim)
     values[at] = [0, *dims] if call.operator.__name__.startswith("permute") else dims
     return call.run(values)
 

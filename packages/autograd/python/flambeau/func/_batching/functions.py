@@ -154,5 +154,5 @@ def _vmap_with_none(info: VmapInfo, function: Any, in_dims: Any, *args: Any) -> 
         present[:] = [r is not None for r in results]
         return tuple(r for r in results if r is not None)
 
-    found = iter(vmap(without_none, in_dims=in_dims, randomness=info.randomness)(*args))
-    return [next(found) if there else None for there in present]
+    values = iter(vmap(without_none, in_dims=in_dims, randomness=info.randomness)(*args))
+    return [next(values) if there else None for there in present]

@@ -61,8 +61,8 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 @composition("index_fill")
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """Fill slices along a dimension."""
-    given = value if isinstance(value, Tensor) else flambeau.as_tensor(value)
-    return _index_write(input, dim, index, given.to(input.dtype), False)
+    filling = value if isinstance(value, Tensor) else flambeau.as_tensor(value)
+    return _index_write(input, dim, index, filling.to(input.dtype), False)
 
 
 def _index_write(input: Tensor, dim: int, index: Tensor, source: Tensor, accumulate: bool) -> Tensor:

@@ -207,30 +207,30 @@ def _write_view(call: Call, view: Tensor, value: Any) -> None:
     if not isinstance(value, Tensor):
         view[...] = value
         return
-    given = call.value(value)
-    while call.is_batched(value) and given.ndim > view.ndim and given.shape[1] == 1:
-        given = given.squeeze(1)
+    source = call.value(value)
+    while call.is_batched(value) and source.ndim > view.ndim and source.shape[1] == 1:
+        source = source.squeeze(1)
     if call.is_batched(value):
-        given = given.reshape(call.size, *(1,) * (view.ndim - given.ndim), *given.shape[1:])
-    view[...] = given
+        source = source.reshape(call.size, *(1,) * (view.ndim - source.ndim), *source.shape[1:])
+    view[...] = source
 
 
 def _write_mask(call: Call, x: Any, mask: Any, value: Any) -> None:
     chosen = mask.value.reshape(*mask.value.shape, *(1,) * (x.ndim - mask.ndim))
     if isinstance(value, Tensor) and value.ndim > 0:
         raise UnbatchableError(MASK.format(size=call.size))
-    given = call.value(value)
+    source = call.value(value)
     if call.is_batched(value):
-        given = given.reshape(call.size, *(1,) * x.ndim)
-    x.value.copy_(flambeau.where(chosen, given, x.value))
+        source = source.reshape(call.size, *(1,) * x.ndim)
+    x.value.copy_(flambeau.where(chosen, source, x.value))
 
 
 def _write_indices(call: Call, x: Any, items: tuple[Any, ...], value: Any) -> None:
     basic, indices = _split_key(call, items)
     positions = _Positions(call, indices)
     view = x.value[(slice(None), *basic)].movedim(*positions.order)
-    given = call.value(value) if isinstance(value, Tensor) else flambeau.as_tensor(value, dtype=x.dtype)
-    view[positions.keys()] = positions.arranged(given, call.is_batched(value), view).to(x.dtype)
+    source = call.value(value) if isinstance(value, Tensor) else flambeau.as_tensor(value, dtype=x.dtype)
+    view[positions.keys()] = positions.arranged(source, call.is_batched(value), view).to(x.dtype)
 
 
 @batching("index_put")
@@ -243,8 +243,8 @@ def index_put(call: Call) -> Tensor:
         raise UnbatchableError(MASK.format(size=call.size))
     positions = _Positions(call, indices)
     target = call.batch(x).movedim(*positions.order)
-    given = positions.arranged(call.value(values), call.is_batched(values), target)
-    written = flambeau.index_put(target, positions.keys(), given, accumulate)
+    source = positions.arranged(call.value(values), call.is_batched(values), target)
+    written = flambeau.index_put(target, positions.keys(), source, accumulate)
     return written.movedim(*reversed(positions.order))
 
 

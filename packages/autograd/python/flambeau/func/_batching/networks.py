@@ -160,11 +160,11 @@ def _per_channel(t: Any, rank: int) -> Any:
 def group_norm(call: Call) -> Any:
     """Apply ``group_norm`` to a batch, folded into the examples. Apply a batched weight or bias to the result."""
     x, groups, weight, bias, eps, cudnn = call.values
-    own = any(call.is_batched(t) for t in (weight, bias))
+    separate = any(call.is_batched(t) for t in (weight, bias))
     value = call.batch(x).flatten(0, 1)
-    result = call.run((value, groups, *((None, None) if own else (weight, bias)), eps, cudnn))
+    result = call.run((value, groups, *((None, None) if separate else (weight, bias)), eps, cudnn))
     result = result.reshape(call.size, *x.shape)
-    if not own:
+    if not separate:
         return result
     shape = (1, -1, *(1,) * (x.ndim - 2))
     for t, apply in ((weight, flambeau.mul), (bias, flambeau.add)):

@@ -10,13 +10,13 @@ from flambeau.func._rules import composition
 @composition("searchsorted")
 def searchsorted(sorted_sequence: Tensor, input: Any, out_int32: bool, right: bool, side: Any, sorter: Any) -> Tensor:
     """Return the positions of values in sorted sequences. A 1-D sequence is used for all values of a batch element."""
-    given = input if isinstance(input, Tensor) else flambeau.as_tensor(input, dtype=sorted_sequence.dtype)
+    values = input if isinstance(input, Tensor) else flambeau.as_tensor(input, dtype=sorted_sequence.dtype)
     if sorted_sequence.ndim == 1:
         sequence, order = sorted_sequence.unsqueeze(0), None if sorter is None else sorter.unsqueeze(0)
-        rows = given.reshape(1, -1)
+        rows = values.reshape(1, -1)
     else:
-        sequence, rows, order = sorted_sequence, given, sorter
-    return _search(sequence, rows, out_int32, right, side, order).reshape(given.shape)
+        sequence, rows, order = sorted_sequence, values, sorter
+    return _search(sequence, rows, out_int32, right, side, order).reshape(values.shape)
 
 
 def _search(sequence: Tensor, rows: Tensor, out_int32: bool, right: bool, side: Any, order: Any) -> Tensor:
@@ -38,6 +38,6 @@ def bucketize(input: Any, boundaries: Tensor, out_int32: bool, right: bool) -> T
 def isin(elements: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False) -> Tensor:
     """Test if each element is in ``test_elements``."""
     among = test_elements.reshape(-1) if isinstance(test_elements, Tensor) else flambeau.as_tensor([test_elements])
-    given = elements if isinstance(elements, Tensor) else flambeau.as_tensor(elements)
-    found = (given.unsqueeze(-1) == among).any(-1)
-    return found.logical_not() if invert else found
+    tensor = elements if isinstance(elements, Tensor) else flambeau.as_tensor(elements)
+    matches = (tensor.unsqueeze(-1) == among).any(-1)
+    return matches.logical_not() if invert else matches

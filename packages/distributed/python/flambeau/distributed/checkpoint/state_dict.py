@@ -121,10 +121,12 @@ def get_optimizer_state_dict(
     state: dict[str, Any] = {}
     groups: list[dict[str, Any]] = []
     for optimizer in _listed(optimizers):
-        given = optimizer.state_dict()
+        state_dict = optimizer.state_dict()
         order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
-        state |= {order[number]: value for number, value in given["state"].items()}
-        groups += [group | {"params": [order[number] for number in group["params"]]} for group in given["param_groups"]]
+        state |= {order[number]: value for number, value in state_dict["state"].items()}
+        groups += [
+            group | {"params": [order[number] for number in group["params"]]} for group in state_dict["param_groups"]
+        ]
     if submodules is not None:
         state = _below(model, submodules, state, True)
         groups = [group | {"params": [*_below(model, submodules, group["params"], True)]} for group in groups]

@@ -206,8 +206,8 @@ class DistributedDataParallel(Module, Joinable):
         """
         if not callable(hook):
             raise TypeError("Communication hook must be callable.")
-        given = inspect.signature(hook).parameters.get("bucket")
-        if given is not None and not _accepts_bucket(given.annotation):
+        parameter = inspect.signature(hook).parameters.get("bucket")
+        if parameter is not None and not _accepts_bucket(parameter.annotation):
             raise ValueError("Communication hook: bucket annotation should be dist.GradBucket.")
         if self.reducer.comm_hook is not None:
             raise RuntimeError("register_comm_hook or register_builtin_comm_hook can only be called once.")
@@ -326,10 +326,10 @@ class _JoinedHook(JoinHook):
 
 
 def _group(group: ProcessGroup | None) -> ProcessGroup:
-    found = member(group)
-    if found is None:
+    own_group = member(group)
+    if own_group is None:
         raise ValueError("DistributedDataParallel: this process does not belong to process_group")
-    return found
+    return own_group
 
 
 def _reject(**options: Any) -> None:

@@ -201,10 +201,10 @@ def _wait(work: Work | None, buffer: Tensor | None) -> Tensor | None:
 def _result(future: Any) -> Tensor:
     """Return the tensor of a hook's future."""
     value = future.wait()
-    found = value[0] if isinstance(value, (list, tuple)) else value
-    if not isinstance(found, Tensor):
-        raise TypeError(f"the future of a communication hook should hold a tensor, got {type(found).__name__}")
-    return found
+    tensor = value[0] if isinstance(value, (list, tuple)) else value
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"the future of a communication hook should hold a tensor, got {type(tensor).__name__}")
+    return tensor
 
 
 def leaves_of(outputs: Iterable[Tensor]) -> set[Tensor]:

@@ -36,10 +36,10 @@ def _linear(call: str, op: ReduceOp) -> ReduceOp:
 
 def _root(group: Any, rank: int) -> tuple[bool, int]:
     """Return True if ``rank`` is the global rank of this process, else False, and the size of the group."""
-    found = member(group)
-    if found is None:
+    own_group = member(group)
+    if own_group is None:
         raise ValueError("Invalid process group specified: this process does not belong to it")
-    return get_group_rank(found, rank) == found.rank(), found.size()
+    return get_group_rank(own_group, rank) == own_group.rank(), own_group.size()
 
 
 def _alike(tensor: Tensor) -> Tensor:

@@ -62,10 +62,10 @@ class ZeroRedundancyOptimizer(Optimizer, Joinable):
     ) -> None:
         if overlap_with_ddp:
             raise NotImplementedError("ZeroRedundancyOptimizer does not have overlap_with_ddp.")
-        found = member(process_group)
-        if found is None:
+        own_group = member(process_group)
+        if own_group is None:
             raise ValueError("ZeroRedundancyOptimizer: this process does not belong to process_group")
-        self.process_group, self.rank, self.world_size = found, found.rank(), found.size()
+        self.process_group, self.rank, self.world_size = own_group, own_group.rank(), own_group.size()
         self.parameters_as_bucket_view = parameters_as_bucket_view
         self._shares: list[list[list[Tensor]]] = [[] for _ in range(self.world_size)]  # shards by rank and group
         self._saved: list[dict[str, Any]] = []  # states of all ranks after `consolidate_state_dict`

@@ -156,13 +156,13 @@ def make_fx(
                 mode.track(leaf, node)
             else:
                 node.meta["val"] = leaf
-        given = _pytree.tree_unflatten(leaves, structure)
+        traced_args = _pytree.tree_unflatten(leaves, structure)
         if fake is None:
             with mode:
-                result = f(*given)
+                result = f(*traced_args)
         else:
             with fake, mode:
-                result = f(*given)
+                result = f(*traced_args)
         mode.graph.output(_pytree.tree_map_only(Tensor, mode.node_of, result))
         module = GraphModule(_root(f, mode), mode.graph)
         module.recompile()

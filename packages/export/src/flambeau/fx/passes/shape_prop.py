@@ -69,15 +69,15 @@ class ShapeProp(Interpreter):
             result = super().run_node(n)
         except Exception as error:
             raise RuntimeError(f"ShapeProp error for: node={n.format_node()} with meta={n.meta}") from error
-        found = False
+        has_tensor = False
 
         def noted(value: Any) -> Any:
-            nonlocal found
-            found = found or isinstance(value, Tensor)
+            nonlocal has_tensor
+            has_tensor = has_tensor or isinstance(value, Tensor)
             return _extract_tensor_metadata(value) if isinstance(value, Tensor) else value
 
         meta = map_aggregate(result, noted)
-        if found:
+        if has_tensor:
             n.meta["tensor_meta"] = meta
         n.meta["type"] = type(result)
         return result

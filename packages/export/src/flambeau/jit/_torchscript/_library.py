@@ -69,20 +69,20 @@ class Library:
         if (node.bases and base not in _BASES) or len(node.bases) > 1 or node.keywords or node.decorator_list:
             raise rejected(node, f"an unknown base or a decorator for the class '{node.name}'")
         body = _ClassBody(node)
-        made: Any
+        cls: Any
         if base == "Enum":
             enumeration: Any = enum.Enum
-            made = enumeration(node.name, body.values)
-            self._enums |= {f"{name}.{member.name}": member for member in made}
+            cls = enumeration(node.name, body.values)
+            self._enums |= {f"{name}.{member.name}": member for member in cls}
         elif base == "NamedTuple":
-            made = named_tuple(node.name, body.attributes, list(body.values.values()))
+            cls = named_tuple(node.name, body.attributes, list(body.values.values()))
         else:
-            made = ScriptClass(name, base, body.attributes, body.constants)
-            made.parameters, made.buffers = frozenset(body.parameters), frozenset(body.buffers)
-        self.found[name] = made
+            cls = ScriptClass(name, base, body.attributes, body.constants)
+            cls.parameters, cls.buffers = frozenset(body.parameters), frozenset(body.buffers)
+        self.found[name] = cls
         translated = {} if "Interface" in base else body.methods
         sources = {each: ast.get_source_segment(text, method) or "" for each, method in translated.items()}
-        return file, name, made, translated, sources
+        return file, name, cls, translated, sources
 
     def _define(
         self, file: str, name: str, kind: Any, methods: dict[str, ast.FunctionDef], sources: dict[str, str]

@@ -138,8 +138,8 @@ def method(name: str) -> Callable[..., Any]:
 
     def call(value: Any, *args: Any) -> Any:
         if type(value) not in (str, list, dict) or not hasattr(value, name):
-            found = f"a value of type '{type(value).__name__}'"
-            raise RuntimeError(f"the archive's code calls the method {name!r} of {found}, which is not allowed")
+            owner = f"a value of type '{type(value).__name__}'"
+            raise RuntimeError(f"the archive's code calls the method {name!r} of {owner}, which is not allowed")
         return getattr(value, name)(*args)
 
     return call

@@ -33,11 +33,11 @@ def read(file: IO[bytes], map_location: Any = None, extra_files: dict[str, Any] 
         locations = Locations(map_location)
         constants = _unpickled(values, "constants", locations, None)
         library = Library(archive, constants if isinstance(constants, tuple) else (), _version(archive))
-        made = _unpickled(values, "data", locations, library)
-        if not isinstance(made, RecursiveScriptModule):
-            raise FormatError(f"its data.pkl holds {type(made).__name__}, not a module")
+        module = _unpickled(values, "data", locations, library)
+        if not isinstance(module, RecursiveScriptModule):
+            raise FormatError(f"its data.pkl holds {type(module).__name__}, not a module")
         archive.fill(extra_files)
-        return made
+        return module
 
 
 def _version(archive: Archive) -> int:

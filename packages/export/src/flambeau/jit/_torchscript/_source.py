@@ -282,8 +282,8 @@ _TYPES, _GENERIC = _types()
 
 def _assigned(function: ast.FunctionDef) -> Iterator[str]:
     """Yield the names of a function's parameters and variables."""
-    given = function.args
-    yield from (each.arg for each in (*given.posonlyargs, *given.args, *given.kwonlyargs))
+    arguments = function.args
+    yield from (each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs))
     yield from (each.name for each in function.body if isinstance(each, ast.FunctionDef))
     for node in ast.walk(function):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):

@@ -170,11 +170,11 @@ class BlockMask:
         >>> create_block_mask(lambda b, h, q, kv: q >= kv, 2, 4, 256, 256, device="cpu")[0, 1:3].shape
         (1, 2, 256, 256)
         """
-        given = index if isinstance(index, tuple) else (index,)
-        padded = (*given, slice(None), slice(None), slice(None))[:3]
-        kept = tuple(slice(i, i + 1 or None) if isinstance(i, int) else i for i in padded)
-        partial = self.kv_num_blocks[kept], self.kv_indices[kept]
-        full = _map_pair((self.full_kv_num_blocks, self.full_kv_indices), lambda tensor: tensor[kept])
+        items = index if isinstance(index, tuple) else (index,)
+        padded = (*items, slice(None), slice(None), slice(None))[:3]
+        ranges = tuple(slice(i, i + 1 or None) if isinstance(i, int) else i for i in padded)
+        partial = self.kv_num_blocks[ranges], self.kv_indices[ranges]
+        full = _map_pair((self.full_kv_num_blocks, self.full_kv_indices), lambda tensor: tensor[ranges])
         by_columns = self.q_num_blocks is not None
         return BlockMask.from_kv_blocks(*partial, *full, self.BLOCK_SIZE, _sliced, self.seq_lengths, by_columns)
 

@@ -273,10 +273,10 @@ def _mask_of_row(
     whole = None if full is None else full.index_select(-1, blocks)[:, :, None]
     if whole is not None and bool(whole.all()):
         return None
-    asked = partial.index_select(-1, blocks)[:, :, None]
+    selected = partial.index_select(-1, blocks)[:, :, None]
     # A mask that is broadcast over batches or heads is evaluated for the first one only.
     first = (index_grids[0][: partial.shape[0]], index_grids[1][: partial.shape[1]])
-    seen = vmap_over_indices(mask_mod, scores=False)(*first, *index_grids[2:]) & asked
+    seen = vmap_over_indices(mask_mod, scores=False)(*first, *index_grids[2:]) & selected
     return seen if whole is None else seen | whole
 
 

@@ -297,5 +297,5 @@ def operator(name: str) -> Callable[..., Any] | None:
     """Return the operator with the given name, or None."""
     if name in _OPERATORS:
         return _OPERATORS[name]
-    found = vars(_of_torch).get(name)
-    return found if inspect.isfunction(found) and not name.startswith("_") else None
+    function = vars(_of_torch).get(name)
+    return function if inspect.isfunction(function) and not name.startswith("_") else None

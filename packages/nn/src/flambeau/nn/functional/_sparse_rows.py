@@ -84,10 +84,12 @@ def embedding_bag(
         rows = gradient.index_select(0, among)
         return (receiver.send(indices, rows if weights is None else rows * weights[:, None]),)
 
-    made = recorded("EmbeddingBag", result.detach(), inputs=(weight,), saved=(input,), derivative=derivative)
+    connected = recorded("EmbeddingBag", result.detach(), inputs=(weight,), saved=(input,), derivative=derivative)
     if per_sample_weights is not None and per_sample_weights.requires_grad:
-        return made + (result - result.detach())  # the added term is 0, but passes a gradient to per_sample_weights
-    return made
+        return connected + (
+            result - result.detach()
+        )  # the added term is 0, but passes a gradient to per_sample_weights
+    return connected
 
 
 def _bags(input: Tensor, offsets: Tensor | None, include_last_offset: bool, count: int) -> Tensor:

@@ -14,10 +14,12 @@ def name_constructor(cls: type) -> None:
     shared = vars(owner)["__init__"]
     if owner is cls or not owner.__name__.startswith("_") or not owner.__module__.startswith(__package__):
         return
-    own = FunctionType(shared.__code__, shared.__globals__, shared.__name__, shared.__defaults__, shared.__closure__)
-    own.__kwdefaults__ = shared.__kwdefaults__
-    own.__annotations__ = shared.__annotations__
-    own.__doc__ = shared.__doc__
-    own.__qualname__ = f"{cls.__qualname__}.__init__"
-    own.__module__ = shared.__module__
-    cls.__init__ = own  # type: ignore[misc]
+    constructor = FunctionType(
+        shared.__code__, shared.__globals__, shared.__name__, shared.__defaults__, shared.__closure__
+    )
+    constructor.__kwdefaults__ = shared.__kwdefaults__
+    constructor.__annotations__ = shared.__annotations__
+    constructor.__doc__ = shared.__doc__
+    constructor.__qualname__ = f"{cls.__qualname__}.__init__"
+    constructor.__module__ = shared.__module__
+    cls.__init__ = constructor  # type: ignore[misc]

@@ -50,15 +50,15 @@ class _Numbered(Module):
 
     def _fill(self, modules: Iterable[Module]) -> None:
         """Replace all submodules with ``modules``, numbered from 0."""
-        given: list[Any] = list(modules)
-        for module in given:
+        listed: list[Any] = list(modules)
+        for module in listed:
             if not isinstance(module, Module):
                 from ._hints import not_a_module
 
                 raise TypeError(not_a_module(module))
         for name in list(self._modules):
             delattr(self, name)
-        for position, module in enumerate(given):
+        for position, module in enumerate(listed):
             self.add_module(str(position), module)
 
     @overload
@@ -92,12 +92,12 @@ class _Numbered(Module):
 
     def extend(self, modules: Iterable[Module]) -> Self:
         """Add modules at the end."""
-        given: Any = modules
-        if not isinstance(given, Iterable):
+        iterable: Any = modules
+        if not isinstance(iterable, Iterable):
             name = type(self).__name__
-            hint = f"; write {name}([module])" if isinstance(given, Module) else ""
-            raise TypeError(f"{name}.extend should be called with an iterable, but got {_kind(given)}{hint}")
-        for module in list(given):
+            hint = f"; write {name}([module])" if isinstance(iterable, Module) else ""
+            raise TypeError(f"{name}.extend should be called with an iterable, but got {_kind(iterable)}{hint}")
+        for module in list(iterable):
             self.append(module)
         return self
 

@@ -39,8 +39,8 @@ class _EmbeddingBase(Module):
                 f"Shape of weight does not match num_embeddings and embedding_dim: got {list(weight.shape)}, expected "
                 f"{list(shape)}"
             )
-        made = empty(shape, device=device, dtype=dtype) if weight is None else weight
-        self.weight = Parameter(made, requires_grad)
+        values = empty(shape, device=device, dtype=dtype) if weight is None else weight
+        self.weight = Parameter(values, requires_grad)
         if weight is None:
             self.reset_parameters()
 

@@ -38,10 +38,10 @@ def scatter(inputs: Any, target_gpus: Sequence[Any], dim: int = 0) -> Sequence[A
     if not inputs or not isinstance(inputs, (tuple, list, dict)):
         return [inputs for _ in target_gpus]
     each = [scatter(item, target_gpus, dim) for item in (inputs.items() if isinstance(inputs, dict) else inputs)]
-    made: Callable[[Any], Any] = type(inputs)
+    rebuild: Callable[[Any], Any] = type(inputs)
     if _is_namedtuple(inputs):
-        made = type(inputs)._make  # type: ignore[union-attr]
-    return [made(parts) for parts in zip(*each, strict=False)]
+        rebuild = type(inputs)._make  # type: ignore[union-attr]
+    return [rebuild(parts) for parts in zip(*each, strict=False)]
 
 
 def scatter_kwargs(

@@ -70,9 +70,9 @@ def call_for_per_sample_grads(
             args, kwargs = tree_map(lambda x: x.unsqueeze(dim) if isinstance(x, Tensor) else x, (args, kwargs))
             return tree_map(lambda y: y.squeeze(dim), func.functional_call(module, parameters, args, kwargs))
 
-        given = args, kwargs
-        in_dims = (0, *tree_map(lambda x: dim if isinstance(x, Tensor) else None, given))
-        return func.vmap(call_one, in_dims=in_dims, out_dims=dim, randomness="different")(parameters, *given)
+        call_arguments = args, kwargs
+        in_dims = (0, *tree_map(lambda x: dim if isinstance(x, Tensor) else None, call_arguments))
+        return func.vmap(call_one, in_dims=in_dims, out_dims=dim, randomness="different")(parameters, *call_arguments)
 
     return call
 

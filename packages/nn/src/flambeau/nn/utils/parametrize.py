@@ -261,11 +261,11 @@ def _check_inverse(inverse: Any, value: Tensor, name: str) -> None:
     if not isinstance(inverse, Tensor):
         raise ValueError(f"parametrization.right_inverse must return a tensor. Got: {type(inverse).__name__}")
     for what in ("dtype", "shape"):
-        expected, given = getattr(value, what), getattr(inverse, what)
-        if expected != given:
+        expected, actual = getattr(value, what), getattr(inverse, what)
+        if expected != actual:
             raise ValueError(
                 f"The tensor returned by parametrization.right_inverse must have the same {what} as module.{name}, "
-                f"{expected}, unless `unsafe` is True; got {given}"
+                f"{expected}, unless `unsafe` is True; got {actual}"
             )
 
 

@@ -195,9 +195,9 @@ class PruningContainer(BasePruningMethod):
             return _prune_kept(method, t, mask, mask == 1)
         if method.PRUNING_TYPE == "structured":
             dim = method.dim % t.ndim  # type: ignore[attr-defined]
-            kept = mask.movedim(dim, 0).flatten(1).sum(1).nonzero().squeeze(1)
-            part = method.compute_mask(t.index_select(dim, kept), ones_like(mask.index_select(dim, kept)))
-            return mask * mask.index_copy(dim, kept, part)
+            remaining = mask.movedim(dim, 0).flatten(1).sum(1).nonzero().squeeze(1)
+            part = method.compute_mask(t.index_select(dim, remaining), ones_like(mask.index_select(dim, remaining)))
+            return mask * mask.index_copy(dim, remaining, part)
         return method.compute_mask(t, mask)
 
 

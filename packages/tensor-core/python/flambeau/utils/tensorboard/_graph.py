@@ -17,8 +17,8 @@ from flambeau import Tensor
 
 def graph_of(model: Any, arguments: Any) -> GraphDef:
     """Return the graph of ``model(*arguments)``. Raises: RuntimeError if no output requires grad."""
-    given = arguments if isinstance(arguments, (tuple, list)) else () if arguments is None else (arguments,)
-    inputs = [_as_graph_input(value) for value in given]
+    listed = arguments if isinstance(arguments, (tuple, list)) else () if arguments is None else (arguments,)
+    inputs = [_as_graph_input(value) for value in listed]
     layers = _Layers(model)
     training = [module for module in model.modules() if module.training]
     model.eval()

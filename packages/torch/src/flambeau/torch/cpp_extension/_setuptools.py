@@ -71,8 +71,8 @@ class BuildExtension(build_ext):  # type: ignore[misc]
             if any(str(source).endswith((".cu", ".cuh")) for source in extension.sources):
                 raise OSError(_toolchain.NO_CUDA)
             extension.define_macros = [*extension.define_macros, *_toolchain.macros_of(extension.name)]
-            given = extension.extra_compile_args
-            flags = list(given.get("cxx", ())) if isinstance(given, dict) else list(given or ())
+            compile_args = extension.extra_compile_args
+            flags = list(compile_args.get("cxx", ())) if isinstance(compile_args, dict) else list(compile_args or ())
             extension.extra_compile_args = _toolchain.with_standard(flags)
         if self.use_ninja:
             self.compiler.compile = self._compile_in_parallel

@@ -84,9 +84,9 @@ def compiler_command() -> list[str]:
 
 def with_standard(flags: Iterable[str]) -> list[str]:
     """Return compiler flags that select C++20, which flambeau's headers require, or a later standard in ``flags``."""
-    found = list(flags)
-    newer = [flag for flag in found if re.fullmatch(r"-std=(?:c|gnu)\+\+2\w", flag)]
-    others = [flag for flag in found if not flag.startswith("-std=")]
+    all_flags = list(flags)
+    newer = [flag for flag in all_flags if re.fullmatch(r"-std=(?:c|gnu)\+\+2\w", flag)]
+    others = [flag for flag in all_flags if not flag.startswith("-std=")]
     return [*others, newer[-1] if newer else STANDARD]
 
 
@@ -116,8 +116,8 @@ def check_compiler_is_gcc(compiler: str) -> bool:
     words = shlex.split(compiler)
     if not words or shutil.which(words[0]) is None:
         return False
-    found = subprocess.run([*words, "--version"], capture_output=True, text=True, check=False).stdout
-    return "Free Software Foundation" in found
+    output = subprocess.run([*words, "--version"], capture_output=True, text=True, check=False).stdout
+    return "Free Software Foundation" in output
 
 
 def check_compiler_ok_for_platform(compiler: str) -> bool:
@@ -131,5 +131,5 @@ def get_compiler_abi_compatibility_and_version(compiler: str) -> tuple[bool, tup
     if not check_compiler_ok_for_platform(compiler):
         return False, (0,)
     command = [*shlex.split(compiler), "-dumpfullversion", "-dumpversion"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    return True, tuple(map(int, re.findall(r"\d+", found)[:3])) or (0,)
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return True, tuple(map(int, re.findall(r"\d+", output)[:3])) or (0,)

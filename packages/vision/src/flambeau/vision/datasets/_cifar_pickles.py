@@ -75,10 +75,10 @@ def read_pickle(path: Path) -> dict[str, Any]:
     Raises: ValueError that names the file, if the file is damaged or contains any other object.
     """
     try:
-        found = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
-        if not isinstance(found, dict):
-            raise TypeError(f"it holds a {type(found).__name__}, not a dictionary")
-        return {_as_text(key): value.value() if isinstance(value, _Array) else value for key, value in found.items()}
+        content = _Unpickler(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        if not isinstance(content, dict):
+            raise TypeError(f"it holds a {type(content).__name__}, not a dictionary")
+        return {_as_text(key): value.value() if isinstance(value, _Array) else value for key, value in content.items()}
     except _DAMAGED as error:
         raise ValueError(f"{path} is not one of CIFAR's files or is damaged: {error or type(error).__name__}") from None
 

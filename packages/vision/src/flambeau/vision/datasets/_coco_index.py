@@ -15,10 +15,10 @@ Numbers = int | Iterable[int]
 def read_annotations(path: str | Path) -> Any:
     """Read annotations with pycocotools if it is installed, otherwise as a :class:`CocoIndex`."""
     try:
-        found = importlib.import_module("pycocotools.coco").COCO
+        index_type = importlib.import_module("pycocotools.coco").COCO
     except ModuleNotFoundError:
-        found = CocoIndex
-    return found(str(path))
+        index_type = CocoIndex
+    return index_type(str(path))
 
 
 class CocoIndex:

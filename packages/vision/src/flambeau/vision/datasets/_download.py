@@ -47,10 +47,10 @@ def download(urls: Sequence[str], path: Path, md5: str | None, timeout: float = 
 def _fetch_checked(url: str, part: Path, md5: str | None, timeout: float) -> None:
     resumed = part.exists()
     fetch(url, part, timeout=timeout, title=part.stem)
-    found = calculate_md5(part)
-    if md5 in (found, None):
+    actual = calculate_md5(part)
+    if md5 in (actual, None):
         return
     part.unlink()
     if not resumed:
-        raise OSError(f"the file is corrupt (expected MD5 {md5}, found {found}) and was removed")
+        raise OSError(f"the file is corrupt (expected MD5 {md5}, found {actual}) and was removed")
     _fetch_checked(url, part, md5, timeout)  # the partial file may be damaged: restart

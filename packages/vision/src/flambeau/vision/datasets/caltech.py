@@ -74,8 +74,8 @@ class Caltech101(_Caltech):
         download: bool = False,
     ) -> None:
         super().__init__(str(Path(root) / "caltech101"), transform=transform, target_transform=target_transform)
-        asked = [target_type] if isinstance(target_type, str) else target_type
-        self.target_type = [verify_str_arg(each, "target_type", ("category", "annotation")) for each in asked]
+        kinds = [target_type] if isinstance(target_type, str) else target_type
+        self.target_type = [verify_str_arg(each, "target_type", ("category", "annotation")) for each in kinds]
         images = Path(self.root) / self._images
         if download and not images.exists():
             self._fetch()

@@ -71,9 +71,9 @@ class CelebA(VisionDataset):
     ) -> None:
         super().__init__(root, transform=transform, target_transform=target_transform)
         self.split = verify_str_arg(split.lower() if isinstance(split, str) else split, "split", _SPLITS)
-        asked = [target_type] if isinstance(target_type, str) else list(target_type)
-        self.target_type = [verify_str_arg(each, "target_type", _TARGETS) for each in asked]
-        if not asked and target_transform is not None:
+        kinds = [target_type] if isinstance(target_type, str) else list(target_type)
+        self.target_type = [verify_str_arg(each, "target_type", _TARGETS) for each in kinds]
+        if not kinds and target_transform is not None:
             raise RuntimeError("target_transform is specified but target_type is empty")
         folder = self._folder = Path(self.root) / self.base_folder
         names = ["img_align_celeba", *(file.file for file in _FILES[1:])]

@@ -113,8 +113,8 @@ class Cityscapes(VisionDataset):
         splits = _SPLITS[verify_str_arg(mode, "mode", _SPLITS)]
         self.split = verify_str_arg(split, f"split if mode is '{mode}'", splits)
         self.mode = "gtFine" if mode == "fine" else "gtCoarse"
-        asked = [target_type] if isinstance(target_type, str) else list(target_type)
-        self.target_type = [verify_str_arg(each, "target_type", _SUFFIXES) for each in asked]
+        kinds = [target_type] if isinstance(target_type, str) else list(target_type)
+        self.target_type = [verify_str_arg(each, "target_type", _SUFFIXES) for each in kinds]
         self.images_dir = str(Path(self.root) / "leftImg8bit" / split)
         self.targets_dir = str(Path(self.root) / self.mode / split)
         if missing_paths([self.images_dir, self.targets_dir]):

@@ -61,11 +61,11 @@ class Flickr30k(_Flickr):
     """
 
     def _read(self) -> dict[str, list[str]]:
-        found = defaultdict(list)
+        sentences = defaultdict(list)
         for line in lines_of(self.ann_file):
             name, _, sentence = line.partition("\t")
-            found[name.rpartition("#")[0]].append(sentence)
-        return dict(found)
+            sentences[name.rpartition("#")[0]].append(sentence)
+        return dict(sentences)
 
 
 class Flickr8k(_Flickr):

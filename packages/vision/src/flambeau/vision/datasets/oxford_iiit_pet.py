@@ -57,8 +57,8 @@ class OxfordIIITPet(VisionDataset):
         download: bool = False,
     ) -> None:
         self._split = verify_str_arg(split, "split", ("trainval", "test"))
-        asked = [target_types] if isinstance(target_types, str) else target_types
-        self._target_types = [verify_str_arg(each, "target_types", _TARGETS) for each in asked]
+        kinds = [target_types] if isinstance(target_types, str) else target_types
+        self._target_types = [verify_str_arg(each, "target_types", _TARGETS) for each in kinds]
         super().__init__(root, transforms, transform, target_transform)
         folder = Path(self.root) / "oxford-iiit-pet"
         images, annotations = folder / "images", folder / "annotations"

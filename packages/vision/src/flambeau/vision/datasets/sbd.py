@@ -71,10 +71,10 @@ class SBDataset(VisionDataset):
             shutil.move(folder / "benchmark_RELEASE" / "dataset" / name, folder)
 
     def _target(self, path: str) -> Image.Image | np.ndarray:
-        found = read_mat(path)["GTcls"][0]
+        record = read_mat(path)["GTcls"][0]
         if self.mode == "segmentation":
-            return Image.fromarray(found["Segmentation"][0])
-        edges = found["Boundaries"][0]
+            return Image.fromarray(record["Segmentation"][0])
+        edges = record["Boundaries"][0]
         return np.stack([edges[number][0].toarray() for number in range(self.num_classes)])
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:

@@ -74,22 +74,22 @@ def register_on_backbone(
         ) -> M:
             if stages is None and trainable_backbone_layers is not None:
                 raise TypeError(f"{name}() got an unexpected keyword argument 'trainable_backbone_layers'")
-            asked = requested_weights(name, weights, pretrained)
-            if asked is not None:
-                options = asked.options({**options, "num_classes": num_classes})
+            requested = requested_weights(name, weights, pretrained)
+            if requested is not None:
+                options = requested.options({**options, "num_classes": num_classes})
                 num_classes = options.pop("num_classes")
                 weights_backbone = None
             elif pretrained_backbone is not None:
                 weights_backbone = (default or True) if pretrained_backbone else None
-            trained = asked is not None or weights_backbone not in (None, False)
+            trained = requested is not None or weights_backbone not in (None, False)
             network = make_network(weights_backbone, trained, progress)
             if stages is not None:
                 trainable = _validate_trainable_layers(trained, trainable_backbone_layers, stages, learning)
                 options["trainable_layers"] = trainable
             model = builder(network, num_classes or classes, **options)
-            if asked is not None:
-                asked.load_into(model, progress)
-                _set_eps(model, asked.frozen_norm_eps)
+            if requested is not None:
+                requested.load_into(model, progress)
+                _set_eps(model, requested.frozen_norm_eps)
             return model
 
         if stages is None:  # only the builders of segmentation models have no trainable_backbone_layers

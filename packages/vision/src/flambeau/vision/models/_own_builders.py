@@ -50,11 +50,11 @@ def handle_legacy_interface(**weights: tuple[str, Any]) -> Callable[[Callable[..
                 )
             options.update(zip(names, args, strict=False))
             for name, (older, usual) in weights.items():
-                asked = options.pop(older) if older in options else options.get(name)
-                if isinstance(asked, bool):
-                    options[name] = _default_weights(builder.__name__, usual, options) if asked else None
-                elif asked is not None:
-                    options[name] = asked
+                requested = options.pop(older) if older in options else options.get(name)
+                if isinstance(requested, bool):
+                    options[name] = _default_weights(builder.__name__, usual, options) if requested else None
+                elif requested is not None:
+                    options[name] = requested
             return builder(**options)
 
         return build

@@ -36,11 +36,11 @@ def register_model(builder: Callable[..., M], size: str = "224, 224") -> Callabl
 
     @functools.wraps(builder)
     def build(weights: Any = None, progress: bool = True, *, pretrained: bool = False, **options: Any) -> M:
-        asked = requested_weights(builder.__name__, weights, pretrained)
-        if asked is None:
+        requested = requested_weights(builder.__name__, weights, pretrained)
+        if requested is None:
             return builder(**options)
-        model = builder(**asked.options(options))
-        asked.load_into(model, progress)
+        model = builder(**requested.options(options))
+        requested.load_into(model, progress)
         return model
 
     build.__doc__ = _builder_docs.of_classifier(builder, size)

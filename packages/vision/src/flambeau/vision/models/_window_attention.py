@@ -203,8 +203,8 @@ def _separation(like: fb.Tensor, sizes: Sizes, window: Sizes, shift: Sizes) -> f
     for dimension, (size, by) in enumerate(zip(sizes, shift, strict=True), start=1):
         wrapped = (fb.arange(size, device=like.device) >= size - by).long()
         part = 2 * part + wrapped.view([-1 if each == dimension else 1 for each in range(part.ndim)])
-    own = windows(part, window)[0, :, :, 0]
-    return (own[:, None, :, None] != own[:, None, None, :]).to(like.dtype) * -100.0
+    region = windows(part, window)[0, :, :, 0]
+    return (region[:, None, :, None] != region[:, None, None, :]).to(like.dtype) * -100.0
 
 
 class ShiftedWindowAttentionV2(ShiftedWindowAttention):

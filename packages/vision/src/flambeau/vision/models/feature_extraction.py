@@ -194,9 +194,9 @@ class DualGraphModule(fx.GraphModule):
         root = nn.Module()
         state = {name: value for name, value in vars(self).items() if not name.endswith("graph")}
         vars(root).update(copy.deepcopy(state, memo))
-        made = DualGraphModule(root, *graphs, type(self).__name__)
-        memo[id(self)] = made
-        return made.train(self.training)
+        copied = DualGraphModule(root, *graphs, type(self).__name__)
+        memo[id(self)] = copied
+        return copied.train(self.training)
 
 
 def _named(nodes: list[str] | dict[str, str]) -> dict[str, str]:
@@ -214,12 +214,12 @@ def _return(tracer: NodePathTracer, graph: fx.Graph, wanted: dict[str, str]) -> 
             raise ValueError(_MISSING_NODE.format(query))
     graph.erase_node(graph.output_node())
     nodes = list(graph.nodes)
-    left, found = dict(wanted), {}
+    left, results = dict(wanted), {}
     for node in reversed(nodes):
         name = tracer.node_to_qualname.get(node, "")
         for query in [query for query in left if name == query or name.startswith(f"{query}.")]:
-            found[left.pop(query)] = node
-    graph.output(dict(reversed(found.items())))
+            results[left.pop(query)] = node
+    graph.output(dict(reversed(results.items())))
     graph.eliminate_dead_code()
 
 

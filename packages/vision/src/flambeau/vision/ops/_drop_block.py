@@ -28,9 +28,9 @@ def _drop_blocks(
     noise = input.new_empty((*input.shape[:2], *middles)).bernoulli_(p * pixels / (block**dimensions * positions))
     noise = nn.functional.pad(noise, [block // 2] * (2 * dimensions), value=0)
     pool = nn.functional.max_pool2d if dimensions == 2 else nn.functional.max_pool3d
-    kept = 1 - pool(noise, kernel_size=block, stride=1, padding=block // 2)
-    scale = kept.numel() / (eps + kept.sum())
-    return input.mul_(kept).mul_(scale) if inplace else input * kept * scale
+    mask = 1 - pool(noise, kernel_size=block, stride=1, padding=block // 2)
+    scale = mask.numel() / (eps + mask.sum())
+    return input.mul_(mask).mul_(scale) if inplace else input * mask * scale
 
 
 @wrap

@@ -269,8 +269,8 @@ def stochastic_depth(input: fb.Tensor, p: float, mode: str, training: bool = Tru
     if not training or p == 0.0:
         return input
     shape = [1 if mode == "batch" else len(input), *([1] * (input.ndim - 1))]
-    kept = fb.empty(shape, dtype=input.dtype, device=input.device).bernoulli_(1.0 - p)
-    return input * (kept / (1.0 - p) if p < 1.0 else kept)
+    mask = fb.empty(shape, dtype=input.dtype, device=input.device).bernoulli_(1.0 - p)
+    return input * (mask / (1.0 - p) if p < 1.0 else mask)
 
 
 class StochasticDepth(nn.Module):

@@ -248,11 +248,11 @@ def _by_products(input: fb.Tensor, numbers: np.ndarray, rows: _Reading, columns:
     down, across = (_dense(reading, size) for reading, size in zip((rows, columns), input.shape[2:], strict=True))
     parts, positions = [], []
     for number in np.unique(numbers):
-        own = np.flatnonzero(numbers == number)
-        along_y, along_x = fb.from_numpy(down[own]).to(input), fb.from_numpy(across[own]).to(input)
+        of_image = np.flatnonzero(numbers == number)
+        along_y, along_x = fb.from_numpy(down[of_image]).to(input), fb.from_numpy(across[of_image]).to(input)
         lines = fb.tensordot(along_y, input[int(number)], ([2], [1]))  # (K, bins, C, W)
         parts.append(fb.einsum("kicw,kjw->kcij", lines, along_x))
-        positions.append(own)
+        positions.append(of_image)
     return fb.cat(parts)[fb.from_numpy(np.argsort(np.concatenate(positions)))]
 
 

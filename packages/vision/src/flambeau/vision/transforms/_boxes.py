@@ -42,16 +42,16 @@ def for_kinds(of_boxes: Callable[..., Any]) -> Callable[[Callable[..., Any]], Ca
             kind = getattr(type(img), "sample_kind", None)
             if kind is None:
                 return function(img, *args, **kwargs)
-            given = signature.bind(img, *args, **kwargs)
-            given.apply_defaults()
+            binding = signature.bind(img, *args, **kwargs)
+            binding.apply_defaults()
             if kind == "boxes":
-                return of_boxes(*given.args, **given.kwargs)
+                return of_boxes(*binding.args, **binding.kwargs)
             if kind == "mask" and resamples:
-                given.arguments["interpolation"] = InterpolationMode.NEAREST
+                binding.arguments["interpolation"] = InterpolationMode.NEAREST
             plain = img.as_subclass(fb.Tensor)
             lines = kind == "mask" and plain.ndim == 2
-            given.arguments["img"] = plain[None] if lines else plain
-            result = function(*given.args, **given.kwargs)
+            binding.arguments["img"] = plain[None] if lines else plain
+            result = function(*binding.args, **binding.kwargs)
             return type(img).wrap(result[0] if lines else result, img)
 
         return call

@@ -161,9 +161,9 @@ def _streets(dataset: Any) -> Target:
 
 def _instances(numbers: fb.Tensor) -> dict[str, Any]:
     """Return the mask and label of each object. ``numbers`` has a label, or ``1000 * label + instance``, per pixel."""
-    found = numbers.as_subclass(fb.Tensor)
-    each = found.unique()
-    masks = fb.stack([found == number for number in each])
+    segments = numbers.as_subclass(fb.Tensor)
+    each = segments.unique()
+    masks = fb.stack([segments == number for number in each])
     return {"masks": Mask(masks), "labels": fb.where(each >= 1000, each // 1000, each)}
 
 

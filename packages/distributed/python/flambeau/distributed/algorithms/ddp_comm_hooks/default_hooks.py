@@ -24,11 +24,11 @@ Hook = Callable[[Any, GradBucket], Future[Tensor]]
 
 def _average(group: ProcessGroup | None, tensor: Tensor) -> Future[Tensor]:
     """Average a tensor over the processes in place."""
-    found = member(group)
-    if found is None:
+    own_group = member(group)
+    if own_group is None:
         raise ValueError("communication hook: this process does not belong to the process group of the hook")
-    tensor.div_(found.size())  # before the sum, which may overflow
-    work = distributed.all_reduce(tensor, group=found, async_op=True)
+    tensor.div_(own_group.size())  # before the sum, which may overflow
+    work = distributed.all_reduce(tensor, group=own_group, async_op=True)
     assert work is not None  # because this process belongs to the group
     return work.get_future().then(lambda done: done.value()[0])
 

@@ -22,8 +22,8 @@ def bicubic_peaks(maps: fb.Tensor, sizes: fb.Tensor) -> tuple[fb.Tensor, fb.Tens
     """
     scores, cells = maps.new_zeros(maps.shape[:2]), sizes.new_zeros((*maps.shape[:2], 2))
     for index, (width, height) in enumerate(sizes.tolist()):
-        own = maps[index][:, None]
-        resized = nn.functional.interpolate(own, size=(height, width), mode="bicubic", align_corners=False)
+        image_maps = maps[index][:, None]
+        resized = nn.functional.interpolate(image_maps, size=(height, width), mode="bicubic", align_corners=False)
         best, flat_index = resized.flatten(1).max(1)
         scores[index] = best
         cells[index] = fb.stack([flat_index % width, flat_index // width], 1)

@@ -183,21 +183,21 @@ class RegionProposalNetwork(nn.Module):
         """
         objectness = objectness.detach().reshape(len(proposals), -1)
         best, levels, start = [], [], 0
-        for level, own in enumerate(objectness.split(list(num_anchors_per_level), 1)):
-            indices = best_first(own, self.pre_nms_top_n())[1]
+        for level, boxes_of_image in enumerate(objectness.split(list(num_anchors_per_level), 1)):
+            indices = best_first(boxes_of_image, self.pre_nms_top_n())[1]
             best.append(indices + start)
             levels.append(fb.full_like(indices[0], level))
-            start += own.shape[1]
+            start += boxes_of_image.shape[1]
         chosen, level_of = fb.cat(best, 1), fb.cat(levels)
         probabilities = objectness.gather(1, chosen).sigmoid()
         boxes, scores = [], []
         for image, size in enumerate(image_shapes):
-            own = clip_boxes_to_image(proposals[image][chosen[image]], size)
-            large = remove_small_boxes(own, self.min_size)
+            boxes_of_image = clip_boxes_to_image(proposals[image][chosen[image]], size)
+            large = remove_small_boxes(boxes_of_image, self.min_size)
             kept = large[probabilities[image][large] >= self.score_thresh]
-            own, score = own[kept], probabilities[image][kept]
-            kept = batched_nms(own, score, level_of[kept], self.nms_thresh)[: self.post_nms_top_n()]
-            boxes.append(own[kept])
+            boxes_of_image, score = boxes_of_image[kept], probabilities[image][kept]
+            kept = batched_nms(boxes_of_image, score, level_of[kept], self.nms_thresh)[: self.post_nms_top_n()]
+            boxes.append(boxes_of_image[kept])
             scores.append(score[kept])
         return boxes, scores
 

@@ -42,10 +42,10 @@ class TemporalSeparableConv(nn.Sequential):
         self, in_planes: int, out_planes: int, kernel_size: int, stride: int, padding: int, norm_layer: Norm
     ) -> None:
         size, step, pad = kernel_size, stride, padding
-        made = partial(Conv3dNormActivation, norm_layer=norm_layer, bias=False)
+        convolution = partial(Conv3dNormActivation, norm_layer=norm_layer, bias=False)
         super().__init__(
-            made(in_planes, out_planes, (1, size, size), (1, step, step), (0, pad, pad)),
-            made(out_planes, out_planes, (size, 1, 1), (step, 1, 1), (pad, 0, 0)),
+            convolution(in_planes, out_planes, (1, size, size), (1, step, step), (0, pad, pad)),
+            convolution(out_planes, out_planes, (size, 1, 1), (step, 1, 1), (pad, 0, 0)),
         )
 
 
