@@ -56,6 +56,8 @@ def wrap_dataset_for_transforms_v2(dataset: DatasetT, target_keys: Keys = None) 
 
 
 class _Wrapped:
+    """Base class that converts the targets of a dataset's samples and then applies its transforms."""
+
     def __init__(self, dataset: Any, target_keys: Keys) -> None:
         self._target = _target_of(dataset, target_keys)
         self._target_keys = target_keys
@@ -86,6 +88,7 @@ class _Wrapped:
 
 
 def _target_of(dataset: Any, target_keys: Keys) -> Target:
+    """Return the function that converts the targets of a dataset."""
     for kind in type(dataset).__mro__:
         if kind in _CHOOSING:
             available, usual, make = _CHOOSING[kind]
@@ -100,8 +103,8 @@ def _target_of(dataset: Any, target_keys: Keys) -> Target:
     raise TypeError(f"No wrapper exists for dataset class {type(dataset).__name__}. Please wrap the output yourself.")
 
 
-def _chosen(asked: Keys, available: Collection[str], usual: Collection[str]) -> set[str]:
-    keys = set(available) if asked == "all" else set(usual if asked is None else asked)
+def _chosen(target_keys: Keys, available: Collection[str], usual: Collection[str]) -> set[str]:
+    keys = set(available) if target_keys == "all" else set(usual if target_keys is None else target_keys)
     if extra := keys - set(available):
         raise ValueError(f"Target keys {sorted(extra)} are not available, only {sorted(available)}")
     return keys
@@ -111,7 +114,7 @@ def _unchanged(dataset: Any) -> Target:
     return lambda index, image, target: target
 
 
-def _masked(dataset: Any) -> Target:
+def _segmentation(dataset: Any) -> Target:
     if getattr(dataset, "mode", None) == "boundaries":
         raise RuntimeError("SBDataset with mode='boundaries' is not supported by this wrapper")
     return lambda index, image, target: Mask(target)
@@ -122,9 +125,9 @@ def _category_only(dataset: Any) -> Target:
     return _unchanged(dataset)
 
 
-def _reject(dataset: Any, asked: Sequence[str], unsupported: Sequence[str]) -> None:
+def _reject(dataset: Any, target_types: Sequence[str], unsupported: Sequence[str]) -> None:
     for kind in unsupported:
-        if kind in asked:
+        if kind in target_types:
             name = type(dataset).__name__
             raise RuntimeError(f"{name} with target_type=[{kind!r}, ...] is not supported by this wrapper")
 
@@ -136,24 +139,24 @@ def _by_kind(kinds: Sequence[str], makers: Mapping[str, Callable[[Any, Any], Any
         if not kinds:
             return target
         several = target if len(kinds) > 1 else (target,)
-        made = tuple(
+        converted = tuple(
             makers[kind](image, each) if kind in makers else each for kind, each in zip(kinds, several, strict=True)
         )
-        return made if len(made) > 1 else made[0]
+        return converted if len(converted) > 1 else converted[0]
 
     return make
 
 
-def _faces(dataset: Any) -> Target:
+def _celeba(dataset: Any) -> Target:
     _reject(dataset, dataset.target_type, ("attr", "landmarks"))
     return _by_kind(dataset.target_type, {"bbox": lambda image, box: _corners(box, image)})
 
 
-def _pets(dataset: Any) -> Target:
+def _oxford_pets(dataset: Any) -> Target:
     return _by_kind(dataset._target_types, {"segmentation": lambda image, mask: Mask(mask)})
 
 
-def _streets(dataset: Any) -> Target:
+def _cityscapes(dataset: Any) -> Target:
     _reject(dataset, dataset.target_type, ("polygon", "color"))
     makers = {"instance": lambda image, mask: _instances(Mask(mask)), "semantic": lambda image, mask: Mask(mask)}
     return _by_kind(dataset.target_type, makers)
@@ -211,13 +214,13 @@ def _coco_mask(segmentation: Any, image: Any) -> fb.Tensor:
 def _voc(dataset: Any, keys: set[str]) -> Target:
     def make(index: int, image: Any, target: Any) -> dict[str, Any]:
         listed = _listed(target["annotation"]["object"])
-        made = dict(target) if "annotation" in keys else {}
+        result = dict(target) if "annotation" in keys else {}
         if "boxes" in keys:
             sides = ("xmin", "ymin", "xmax", "ymax")
-            made["boxes"] = _boxes([[int(box[side]) for side in sides] for box in listed["bndbox"]], image)
+            result["boxes"] = _boxes([[int(box[side]) for side in sides] for box in listed["bndbox"]], image)
         if "labels" in keys:
-            made["labels"] = fb.tensor([_VOC_CLASSES.index(name) for name in listed["name"]])
-        return made
+            result["labels"] = fb.tensor([_VOC_CLASSES.index(name) for name in listed["name"]])
+        return result
 
     return make
 
@@ -236,7 +239,7 @@ def _kitti(dataset: Any, keys: set[str]) -> Target:
     return make
 
 
-def _crowds(dataset: Any, keys: set[str]) -> Target:
+def _wider_face(dataset: Any, keys: set[str]) -> Target:
     def make(index: int, image: Any, target: Any) -> Any:
         if target is None:
             return None
@@ -258,11 +261,11 @@ _FIXED: dict[type, Callable[[Any], Target]] = {
     **dict.fromkeys((datasets.CIFAR10, datasets.MNIST, datasets.DatasetFolder, datasets.Caltech256), _unchanged),
     **dict.fromkeys((datasets.GTSRB, datasets.Imagenette, datasets.CocoCaptions), _unchanged),
     datasets.Caltech101: _category_only,
-    datasets.VOCSegmentation: _masked,
-    datasets.SBDataset: _masked,
-    datasets.CelebA: _faces,
-    datasets.OxfordIIITPet: _pets,
-    datasets.Cityscapes: _streets,
+    datasets.VOCSegmentation: _segmentation,
+    datasets.SBDataset: _segmentation,
+    datasets.CelebA: _celeba,
+    datasets.OxfordIIITPet: _oxford_pets,
+    datasets.Cityscapes: _cityscapes,
 }
 _COCO_KEYS = ["segmentation", "area", "iscrowd", "image_id", "bbox", "category_id", "boxes", "masks", "labels"]
 _KITTI_KEYS = [
@@ -283,5 +286,5 @@ _CHOOSING: dict[type, tuple[Collection[str], Collection[str], Callable[[Any, set
     datasets.CocoDetection: (_COCO_KEYS, ("image_id", "boxes", "labels"), _coco),
     datasets.VOCDetection: (("annotation", "boxes", "labels"), ("boxes", "labels"), _voc),
     datasets.Kitti: (_KITTI_KEYS, ("boxes", "labels"), _kitti),
-    datasets.WIDERFace: (_FACE_KEYS, _FACE_KEYS, _crowds),
+    datasets.WIDERFace: (_FACE_KEYS, _FACE_KEYS, _wider_face),
 }
