@@ -198,7 +198,7 @@ def public_operators() -> dict[str, Any]:
 
 
 def is_published_above(entry: dict[str, Any]) -> bool:
-    """Return whether the operator is private here and another package publishes it."""
+    """Return True if the operator is private here and another package publishes it."""
     return entry["module"] == _core.__name__
 
 
@@ -218,7 +218,7 @@ def qualified(entry: dict[str, Any]) -> str:
 
 
 def is_python(operator: Any) -> bool:
-    """Return whether an operator is a Python function that calls other operators."""
+    """Return True if an operator is a Python function that calls other operators."""
     return getattr(operator, "__wrapped__", None) is not None
 
 

@@ -35,7 +35,7 @@ def names(module: ModuleType) -> list[str]:
 
 
 def is_documented_here(value: Any) -> bool:
-    """Return whether a value is a function, class or operator of this library."""
+    """Return True if a value is a function, class or operator of this library."""
     home = getattr(value, "__module__", None) or "flambeau"
     return callable(value) and not isinstance(value, ModuleType) and str(home).partition(".")[0] == "flambeau"
 
@@ -58,7 +58,7 @@ def public() -> dict[str, Any]:
 
 
 def refers_to_another(name: str, text: str) -> bool:
-    """Return whether an object is an in-place form, or its docstring refers to an object with an example.
+    """Return True if an object is an in-place form, or its docstring refers to an object with an example.
 
     The docstring contains "See `X`.", where X is relative to one of the modules that contain the object.
     """

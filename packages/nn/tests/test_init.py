@@ -15,7 +15,7 @@ FAN_IN, FAN_OUT = 40 * 6, 60 * 6
 
 
 def is_uniform(values, bound):
-    """Return whether a Kolmogorov-Smirnov test accepts that a sample comes from U(-bound, bound)."""
+    """Return True if a Kolmogorov-Smirnov test accepts that a sample comes from U(-bound, bound)."""
     return scipy.stats.kstest((values.ravel() + bound) / (2 * bound), "uniform").pvalue > 1e-3
 
 

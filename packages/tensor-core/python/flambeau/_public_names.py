@@ -21,6 +21,6 @@ def public_names(namespace: Mapping[str, Any], further: Iterable[str] = ()) -> l
 
 
 def _is_own(value: Any) -> bool:
-    """Return whether a value is not a module, class or function of another package."""
+    """Return True if a value is not a module, class or function of another package."""
     home = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
     return not isinstance(home, str) or _naming.own_name(home).partition(".")[0] == "flambeau"

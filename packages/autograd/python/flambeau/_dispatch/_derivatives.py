@@ -69,7 +69,7 @@ def rule(*names: str, reads_results: bool = False) -> Callable[[Rule], Rule]:
 
 
 def reads_results(overload: OpOverload) -> bool:
-    """Return whether the derivative of an overload reads the results. If so, they must be saved."""
+    """Return True if the derivative of an overload reads the results, which must then be saved."""
     from . import _derivative_rules, _pointwise_derivatives  # noqa: F401  registers the rules
 
     name = overload._opname.removesuffix("_")

@@ -399,7 +399,7 @@ class FakeCopyMode(TorchFunctionMode):
 
 
 def is_fake(x: object) -> bool:
-    """Return whether ``x`` is a `FakeTensor` or a wrapper with ``__tensor_flatten__`` that contains a `FakeTensor`."""
+    """Return True if ``x`` is a `FakeTensor` or a wrapper with ``__tensor_flatten__`` that contains a `FakeTensor`."""
     if isinstance(x, FakeTensor):
         return True
     if isinstance(x, Tensor) and hasattr(x, "__tensor_flatten__"):

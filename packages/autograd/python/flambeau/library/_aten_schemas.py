@@ -25,7 +25,7 @@ def _lines() -> dict[str, list[str]]:
 
 
 def has(name: str) -> bool:
-    """Return whether an operator has schemas."""
+    """Return True if an operator has schemas."""
     return name in _lines()
 
 
@@ -44,6 +44,6 @@ def schemas_of(name: str) -> dict[str, FunctionSchema]:
 
 @functools.cache
 def is_composite(name: str, overload: str) -> bool:
-    """Return whether PyTorch implements an overload with other operators (CompositeImplicitAutograd)."""
+    """Return True if PyTorch implements an overload with other operators (CompositeImplicitAutograd)."""
     start = f"{_COMPOSITE}{name}.{overload}(" if overload else f"{_COMPOSITE}{name}("
     return any(line.startswith(start) for line in _lines().get(name, ()))

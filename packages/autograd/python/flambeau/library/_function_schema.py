@@ -43,7 +43,7 @@ class Argument:
     required: bool = True
 
     def has_default_value(self) -> bool:
-        """Return whether the argument is optional in a call."""
+        """Return True if the argument is optional in a call."""
         return not self.required
 
     @property

@@ -73,7 +73,7 @@ class OpOverload(_core._Forwarding):
         return f"{self.namespace}::{self._opname}{suffix}"
 
     def has_kernel_for_dispatch_key(self, key: Any) -> bool:
-        """Return whether ``key`` is CompositeImplicitAutograd and PyTorch has a kernel for it. Other keys: False."""
+        """Return True if ``key`` is CompositeImplicitAutograd and PyTorch has a kernel for it, else False."""
         return str(key).rpartition(".")[2] == "CompositeImplicitAutograd" and self.composite
 
     def decompose(self, *args: Any, **kwargs: Any) -> Any:
@@ -101,7 +101,7 @@ class OpOverload(_core._Forwarding):
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _found, (self.namespace, self._opname, self._overloadname)
+        return _operator_named, (self.namespace, self._opname, self._overloadname)
 
 
 class OpOverloadPacket:
@@ -169,10 +169,11 @@ class OpOverloadPacket:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _found, (self.namespace, self.__name__, None)
+        return _operator_named, (self.namespace, self.__name__, None)
 
 
-def _found(namespace: str, name: str, overload: str | None) -> Any:
+def _operator_named(namespace: str, name: str, overload: str | None) -> Any:
+    """Return a packet, or one of its overloads. Copies and pickles of operators call this function."""
     packet = getattr(getattr(flambeau.ops, namespace), name)
     return packet if overload is None else getattr(packet, overload)
 

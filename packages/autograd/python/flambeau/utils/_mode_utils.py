@@ -24,5 +24,5 @@ def no_dispatch() -> Iterator[None]:
 
 
 def all_same_mode(modes: Sequence[object]) -> bool:
-    """Return whether all modes are the same object."""
+    """Return True if all modes are the same object."""
     return all(mode is modes[0] for mode in modes)

@@ -91,7 +91,7 @@ def _get_current_dispatch_mode_stack() -> list[TorchDispatchMode]:
 
 
 def is_in_torch_dispatch_mode(include_infra_modes: bool = True) -> bool:
-    """Return whether a mode is entered in this thread."""
+    """Return True if a mode is entered in this thread."""
     return bool(_core._dispatch_modes())
 
 
@@ -126,7 +126,7 @@ def _pop_mode(key: Any = None) -> TorchDispatchMode:
 
 
 def is_traceable_wrapper_subclass(t: object) -> bool:
-    """Return whether ``t`` is a tensor of a subclass with ``__tensor_flatten__`` and ``__tensor_unflatten__``."""
+    """Return True if ``t`` is a tensor of a subclass with ``__tensor_flatten__`` and ``__tensor_unflatten__``."""
     return (
         isinstance(t, Tensor)
         and type(t) is not Tensor
@@ -136,7 +136,7 @@ def is_traceable_wrapper_subclass(t: object) -> bool:
 
 
 def is_traceable_wrapper_subclass_type(t: type) -> bool:
-    """Return whether a class is a subclass of Tensor with ``__tensor_flatten__``."""
+    """Return True if a class is a subclass of Tensor with ``__tensor_flatten__``."""
     return issubclass(t, Tensor) and t is not Tensor and hasattr(t, "__tensor_flatten__")
 
 

@@ -269,7 +269,7 @@ class UninitializedBuffer(UninitializedTensorMixin):
 
 
 def is_lazy(param: Any) -> bool:
-    """Return whether a parameter or buffer has no shape yet.
+    """Return True if a parameter or buffer has no shape yet.
 
     >>> nn.parameter.is_lazy(nn.LazyLinear(2).weight), nn.parameter.is_lazy(nn.Linear(2, 2).weight)
     (True, False)

@@ -76,7 +76,7 @@ class _Dependent(Constraint):
 
 
 def is_dependent(constraint: Any) -> bool:
-    """Return whether ``constraint`` depends on the parameters of a distribution, so that only an instance can check it.
+    """Return True if ``constraint`` depends on the parameters of a distribution, so that only an instance can check it.
 
     >>> from flambeau.distributions import Normal, Uniform
     >>> is_dependent(Normal.support), is_dependent(Uniform.support), is_dependent(Uniform(0.0, 1.0).support)

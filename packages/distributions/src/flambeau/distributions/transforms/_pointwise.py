@@ -243,7 +243,7 @@ class AffineTransform(Transform):
 
 
 def _equal_parameters(a: Any, b: Any) -> bool:
-    """Return whether two parameters, numbers or tensors, have the same values."""
+    """Return True if two parameters, numbers or tensors, have the same values."""
     if isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape != b.shape:
         return False
     equal = a == b

@@ -17,7 +17,7 @@ NO_FREQUENCIES = "{name}: scale_grad_by_freq not supported with sparse gradients
 
 
 def takes_sparse(weight: Tensor) -> bool:
-    """Return whether ``weight`` gets a sparse gradient: it must be a leaf that requires grad."""
+    """Return True if ``weight`` gets a sparse gradient: it must be a leaf that requires grad."""
     wanted = weight.requires_grad and weight.is_leaf and flambeau.is_grad_enabled()
     if wanted:
         release(weight)

@@ -21,7 +21,7 @@ HAS_HOOKS = (
 
 
 def is_foreign(state: dict[str, Any]) -> bool:
-    """Return whether the attributes belong to a module of PyTorch."""
+    """Return True if the attributes belong to a module of PyTorch."""
     return "_parameters" in state and "_backward_hooks" in state
 
 

@@ -64,7 +64,7 @@ class Hooks:
         self.backward, self.node = table, OrderedDict()
 
     def registered(self) -> bool:
-        """Return whether any hook is registered. Options are not checked, because options of removed hooks remain."""
+        """Return True if any hook is registered. Options are not checked, because options of removed hooks remain."""
         return any((self.forward_pre, self.forward, self.backward_pre, self.backward, self.node))
 
     def options(self, option: str, kind: str) -> dict[int, bool]:

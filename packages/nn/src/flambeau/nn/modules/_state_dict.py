@@ -359,7 +359,7 @@ def _run_actions(actions: list[Callable[[], Any]]) -> None:
 
 
 def _is_known(key: str, prefix: str, known: set[str], modules: Mapping[str, Any]) -> bool:
-    """Return whether ``key`` does not begin with ``prefix``, or names a value or submodule of this module."""
+    """Return True if ``key`` does not begin with ``prefix``, or names a value or submodule of this module."""
     if not key.startswith(prefix):
         return True
     name, dot, _ = key[len(prefix) :].partition(".")

@@ -512,7 +512,7 @@ def remove(module: Module, name: str) -> Module:
 
 
 def is_pruned(module: Module) -> bool:
-    """Return whether any parameter of the module or its submodules is pruned.
+    """Return True if any parameter of the module or its submodules is pruned.
 
     >>> layer = nn.utils.prune.l1_unstructured(nn.Linear(3, 2), "weight", amount=2)
     >>> nn.utils.prune.is_pruned(layer)

@@ -111,7 +111,7 @@ class PackedSequence(_Fields):
         return self.data.is_cuda
 
     def is_pinned(self) -> bool:
-        """Return whether ``data`` is in pinned memory."""
+        """Return True if ``data`` is in pinned memory."""
         return self.data.is_pinned()
 
 

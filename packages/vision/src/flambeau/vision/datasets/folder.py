@@ -21,7 +21,7 @@ Check = Callable[[str], bool] | None
 
 
 def has_file_allowed_extension(filename: str, extensions: str | Sequence[str]) -> bool:
-    """Return whether a file name, in lower case, ends with one of the given extensions.
+    """Return True if a file name, in lower case, ends with one of the given extensions.
 
     >>> has_file_allowed_extension("a/B.PNG", (".png", ".jpg"))
     True
@@ -30,7 +30,7 @@ def has_file_allowed_extension(filename: str, extensions: str | Sequence[str]) -
 
 
 def is_image_file(filename: str) -> bool:
-    """Return whether a file name has one of the image extensions ``IMG_EXTENSIONS``."""
+    """Return True if a file name has one of the image extensions ``IMG_EXTENSIONS``."""
     return has_file_allowed_extension(filename, IMG_EXTENSIONS)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 
 def check_integrity(fpath: str | Path, md5: str | None = None) -> bool:
-    """Return whether a file exists and, if ``md5`` is given, has this checksum."""
+    """Return True if a file exists and, if ``md5`` is given, has this checksum."""
     path = Path(fpath)
     return path.is_file() and md5 in (None, calculate_md5(path))
 
@@ -30,7 +30,7 @@ def calculate_md5(fpath: str | Path, chunk_size: int = 1024 * 1024) -> str:
 
 
 def check_md5(fpath: str | Path, md5: str, **kwargs: Any) -> bool:
-    """Return whether a file has the given checksum."""
+    """Return True if a file has the given checksum."""
     return md5 == calculate_md5(fpath)
 
 

@@ -49,7 +49,7 @@ class LeafModuleAwareTracer(fx.Tracer):
         super().__init__(*args, **kwargs)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Return whether a call of the module is one node."""
+        """Return True if a call of the module is one node."""
         return isinstance(m, self.leaf_modules) or super().is_leaf_module(m, module_qualified_name)
 
 

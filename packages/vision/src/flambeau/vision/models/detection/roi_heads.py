@@ -130,11 +130,11 @@ class RoIHeads(nn.Module):
         self.keypoint_predictor = keypoint_predictor
 
     def has_mask(self) -> bool:
-        """Return whether masks are predicted."""
+        """Return True if masks are predicted."""
         return None not in (self.mask_roi_pool, self.mask_head, self.mask_predictor)
 
     def has_keypoint(self) -> bool:
-        """Return whether keypoints are predicted."""
+        """Return True if keypoints are predicted."""
         return None not in (self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor)
 
     def assign_targets_to_proposals(
@@ -145,12 +145,12 @@ class RoIHeads(nn.Module):
         The class 0 is background; proposals with the class -1 are ignored.
         """
         matched, labels = [], []
-        for own, boxes, classes in zip(proposals, gt_boxes, gt_labels, strict=True):
+        for candidates, boxes, classes in zip(proposals, gt_boxes, gt_labels, strict=True):
             if len(boxes) == 0:
-                matched.append(fb.zeros(len(own), dtype=fb.int64, device=own.device))
+                matched.append(fb.zeros(len(candidates), dtype=fb.int64, device=candidates.device))
                 labels.append(matched[-1].clone())
                 continue
-            matches = self.proposal_matcher(self.box_similarity(boxes, own))
+            matches = self.proposal_matcher(self.box_similarity(boxes, candidates))
             matched.append(matches.clamp(min=0))
             label = classes[matched[-1]].to(fb.int64)
             label[matches == Matcher.BELOW_LOW_THRESHOLD] = 0
@@ -201,16 +201,16 @@ class RoIHeads(nn.Module):
         every_box = self.box_coder.decode(box_regression, proposals).split(counts, 0)
         every_score = class_logits.softmax(-1).split(counts, 0)
         boxes, scores, labels = [], [], []
-        for own, probabilities, size in zip(every_box, every_score, image_shapes, strict=True):
+        for decoded, probabilities, size in zip(every_box, every_score, image_shapes, strict=True):
             row, column = fb.where(probabilities[:, 1:] > self.score_thresh)  # 0 is background
-            found, classes = clip_boxes_to_image(own[row, column + 1], size), column + 1
+            candidates, classes = clip_boxes_to_image(decoded[row, column + 1], size), column + 1
             score = probabilities[row, classes]
-            large = remove_small_boxes(found, min_size=1e-2)
-            found, score, classes = found[large], score[large], classes[large]
-            kept = batched_nms(found, score, classes, self.nms_thresh)[: self.detections_per_img]
-            boxes.append(found[kept])
-            scores.append(score[kept])
-            labels.append(classes[kept])
+            large = remove_small_boxes(candidates, min_size=1e-2)
+            candidates, score, classes = candidates[large], score[large], classes[large]
+            best = batched_nms(candidates, score, classes, self.nms_thresh)[: self.detections_per_img]
+            boxes.append(candidates[best])
+            scores.append(score[best])
+            labels.append(classes[best])
         return boxes, scores, labels
 
     def forward(
@@ -260,18 +260,18 @@ class RoIHeads(nn.Module):
         regions: tuple[Any, list[fb.Tensor], Any],
         truths: Tensors,
         targets: Sequence[Target],
-        found: list[Detection],
+        detections: list[Detection],
         losses: dict[str, fb.Tensor],
     ) -> None:
-        """Add masks to the detections ``found``, or in training the mask loss to ``losses``."""
+        """Add masks to ``detections``, or in training the mask loss to ``losses``."""
         assert self.mask_roi_pool is not None and self.mask_head is not None and self.mask_predictor is not None
         logits = self.mask_predictor(self.mask_head(self.mask_roi_pool(*regions)))
         if self.training:
             masks, labels = ([target[key] for target in targets] for key in ("masks", "labels"))
             losses["loss_mask"] = maskrcnn_loss(logits, regions[1], masks, labels, truths)
             return
-        masks_of = maskrcnn_inference(logits, [detection["labels"] for detection in found])
-        for each, probabilities in zip(found, masks_of, strict=True):
+        masks_of = maskrcnn_inference(logits, [detection["labels"] for detection in detections])
+        for each, probabilities in zip(detections, masks_of, strict=True):
             each["masks"] = probabilities
 
     def _keypoints(
@@ -279,10 +279,10 @@ class RoIHeads(nn.Module):
         regions: tuple[Any, list[fb.Tensor], Any],
         truths: Tensors,
         targets: Sequence[Target],
-        found: list[Detection],
+        detections: list[Detection],
         losses: dict[str, fb.Tensor],
     ) -> None:
-        """Add keypoints to the detections ``found``, or in training the keypoint loss to ``losses``."""
+        """Add keypoints to ``detections``, or in training the keypoint loss to ``losses``."""
         assert self.keypoint_roi_pool is not None and self.keypoint_head is not None
         assert self.keypoint_predictor is not None
         logits = self.keypoint_predictor(self.keypoint_head(self.keypoint_roi_pool(*regions)))
@@ -290,5 +290,5 @@ class RoIHeads(nn.Module):
             points = [target["keypoints"] for target in targets]
             losses["loss_keypoint"] = keypointrcnn_loss(logits, regions[1], points, truths)
             return
-        for each, keypoints, scores in zip(found, *keypointrcnn_inference(logits, regions[1]), strict=True):
+        for each, keypoints, scores in zip(detections, *keypointrcnn_inference(logits, regions[1]), strict=True):
             each["keypoints"], each["keypoints_scores"] = keypoints, scores
