@@ -62,7 +62,7 @@ def test_gradients_of_wrong_shape_raise(x, shape):
     assert x.grad is None
 
 
-def test_backward_without_history_raises():
+def test_backward_without_a_graph_raises():
     with pytest.raises(RuntimeError, match="does not require grad and does not have a grad_fn"):
         fb.ones(()).backward()
     with pytest.raises(TypeError):

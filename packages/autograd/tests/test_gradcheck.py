@@ -79,7 +79,7 @@ def test_gradcheck_checks_its_inputs(x):
         gradcheck(fb.exp, x, check_backward_ad=False)
 
 
-def test_gradcheck_passes_arguments_without_gradients_on(x):
+def test_gradcheck_passes_on_arguments_without_gradients(x):
     assert gradcheck(lambda a, n, b: (a**n * b, "no tensor", b), [x, 3, fb.ones(2, dtype=fb.float64)])
     assert gradgradcheck(lambda a, n: a**n, [x, 3])
     assert gradgradcheck(lambda a: a**3, x, fb.ones(2, dtype=fb.float64))
@@ -193,7 +193,7 @@ def test_the_gradcheck_error_names_the_imaginary_part_of_an_output():
 
 
 @pytest.mark.parametrize("fast_mode", [False, True])
-def test_forward_mode_gives_all_inputs_tangents_and_no_history(x, fast_mode):
+def test_forward_mode_gives_all_inputs_tangents_and_records_no_graph(x, fast_mode):
     seen = []
 
     def function(a, b):

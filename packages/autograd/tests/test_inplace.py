@@ -297,7 +297,7 @@ def test_resize_invalidates_saved_tensors():
     assert versions == [1, 2, 2, 3]
 
 
-def test_out_rejects_tensors_with_history(x):
+def test_out_rejects_calls_that_record_a_graph(x):
     with pytest.raises(RuntimeError, match=r"out=.*automatic differentiation"):
         fb.exp(x, out=fb.zeros(3, dtype=fb.float64))
     with fb.no_grad():

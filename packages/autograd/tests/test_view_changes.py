@@ -38,7 +38,7 @@ def test_changing_one_of_several_views_in_place_raises(y, parts):
 
 
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
-def test_parts_of_a_tensor_without_history_may_change_in_place(parts):
+def test_parts_of_a_tensor_without_a_graph_may_change_in_place(parts):
     base = fb.ones(3)
     for part in parts(base):
         part.add_(1)

@@ -1,4 +1,4 @@
-"""Sums, extrema and sorting."""
+"""Reductions, sorting, products of matrices, and softmax."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-// Masks: positions of true elements, and reading and writing at these positions.
+// Masks: positions of true elements, and reading and writing at these positions. Also take() and put(), which index the
+// flattened tensor.
 #include <cstring>
 #include <optional>
 
