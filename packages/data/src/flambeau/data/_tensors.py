@@ -182,8 +182,8 @@ class PyTorchDraws:
         return drawn
 
     def choice(self, weights: np.ndarray, size: int, replace: bool) -> np.ndarray:
-        given = _flambeau.from_numpy(weights)
-        drawn: np.ndarray = _flambeau.multinomial(given, size, replace, generator=self._generator).numpy()
+        tensor = _flambeau.from_numpy(weights)
+        drawn: np.ndarray = _flambeau.multinomial(tensor, size, replace, generator=self._generator).numpy()
         return drawn
 
 

@@ -104,11 +104,11 @@ def among_members(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def check_tensor(call: str, name: str, given: Any) -> Tensor:
-    """Return ``given``, which must be a tensor. Raises: TypeError for other types."""
-    if not isinstance(given, Tensor):
-        raise TypeError(f"{call}: {name} should be a tensor, got {type(given).__name__}")
-    return given
+def check_tensor(call: str, name: str, value: Any) -> Tensor:
+    """Return ``value``, which must be a tensor. Raises: TypeError for other types."""
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{call}: {name} should be a tensor, got {type(value).__name__}")
+    return value
 
 
 def check_list(call: str, name: str, given: Any, size: int, like: Tensor | None) -> list[Tensor]:

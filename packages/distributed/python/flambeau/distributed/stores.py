@@ -126,17 +126,17 @@ class Store(ABC):
     def get(self, key: str) -> bytes:
         """Wait for a key and return its value. Raises: DistStoreError after the timeout."""
         self.wait([key])
-        (found,) = self._find([key])
-        if found is None:
+        (value,) = self._find([key])
+        if value is None:
             raise DistStoreError(f"the key {key!r} was deleted while it was read")
-        return found
+        return value
 
     def add(self, key: str, amount: int) -> int:
         """Add ``amount`` to the integer value of a key, which is 0 if missing. Return the sum."""
         if isinstance(amount, bool) or not isinstance(amount, int):
             raise TypeError(f"amount should be an int, got {type(amount).__name__}")
-        made = self._change(key, lambda old: str(int(old or 0) + amount).encode())
-        return int(made or 0)
+        total = self._change(key, lambda old: str(int(old or 0) + amount).encode())
+        return int(total or 0)
 
     def append(self, key: str, value: str | bytes) -> None:
         """Append text or bytes to the value of a key."""
@@ -155,14 +155,14 @@ class Store(ABC):
                 return desired if not expected else None
             return desired if old == expected else old
 
-        made = self._change(key, change)
-        return expected if made is None else made
+        value = self._change(key, change)
+        return expected if value is None else value
 
     def delete_key(self, key: str) -> bool:
         """Delete a key and return whether it existed."""
-        there = []
-        self._change(key, lambda old: there.append(old is not None))
-        return there[-1]
+        existed = []
+        self._change(key, lambda old: existed.append(old is not None))
+        return existed[-1]
 
     def check(self, keys: Sequence[str]) -> bool:
         """Return True if all of ``keys`` exist."""
