@@ -78,8 +78,8 @@ class Linux(Target):
     def __init__(self, machine: str, work: Path) -> None:
         super().__init__(f"linux-{machine}", f"manylinux*_{machine}", work)
         self.machine = machine
-        own = os.environ.get("CXX", "g++")
-        self.compiler = older_system.Compiler(own if self.is_host else CROSS_COMPILERS[machine])
+        host_compiler = os.environ.get("CXX", "g++")
+        self.compiler = older_system.Compiler(host_compiler if self.is_host else CROSS_COMPILERS[machine])
         self.flags = shlex.join(older_system.write(self.compiler, self.work / "older-system"))
         if not self.is_host:
             self.environment = {"_PYTHON_HOST_PLATFORM": f"linux-{machine}"}

@@ -118,12 +118,12 @@ def test_peak_memory_is_that_of_calls_after_the_first(side: Side, tmp_path: Path
 
 
 def test_a_runtime_that_is_not_installed_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
-    found, descriptions = engines.usable({engines.ONNX: Side("no_such_runtime")}, QUICK)
-    assert not found and not descriptions
+    sides, descriptions = engines.usable({engines.ONNX: Side("no_such_runtime")}, QUICK)
+    assert not sides and not descriptions
     assert "not compared with ONNX Runtime: no_such_runtime cannot be imported" in capsys.readouterr().err
 
 
-def test_torch_compile_runs_only_if_it_is_asked_for() -> None:
+def test_torch_compile_runs_only_on_request() -> None:
     sides = [engines.sides(Side("flambeau"), Side("torch"), torch_compile)[1] for torch_compile in (False, True)]
     assert engines.TORCH_COMPILE not in sides[0]
     assert sides[1][engines.TORCH_COMPILE].label == "torch.compile"

@@ -39,6 +39,7 @@ def round_trip(library: Library) -> Code:
 
 
 def checkpointed(library: Library) -> Code:
+    """Return the forward and the backward pass of a checkpointed function."""
     from_utils = __import__(f"{library.name}.utils.checkpoint", fromlist=["checkpoint"])
     x = library.normal(*SMALL).requires_grad_()
     names = {"checkpoint": from_utils.checkpoint, "f": lambda t: t.sin().exp(), "x": x}

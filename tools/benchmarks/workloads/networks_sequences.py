@@ -46,13 +46,17 @@ def bert(library: Library) -> Any:
     class Bert(nn.Module):  # type: ignore[name-defined, misc]
         def __init__(self) -> None:
             super().__init__()
-            self.token, self.place, self.kind = nn.Embedding(30_522, 768), nn.Embedding(512, 768), nn.Embedding(2, 768)
+            self.token, self.position, self.kind = (
+                nn.Embedding(30_522, 768),
+                nn.Embedding(512, 768),
+                nn.Embedding(2, 768),
+            )
             self.norm = nn.LayerNorm(768, eps=1e-12)
             self.blocks = nn.Sequential(*blocks)
 
         def forward(self, tokens: Any, kinds: Any) -> Any:
-            places = fb.arange(tokens.shape[1], device=tokens.device)
-            return self.blocks(self.norm(self.token(tokens) + self.place(places) + self.kind(kinds)))
+            positions = fb.arange(tokens.shape[1], device=tokens.device)
+            return self.blocks(self.norm(self.token(tokens) + self.position(positions) + self.kind(kinds)))
 
     return Bert()
 
@@ -66,14 +70,14 @@ def vit(library: Library) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.patches = nn.Conv2d(3, 384, 16, 16)
-            self.summary = nn.Parameter(fb.zeros(1, 1, 384))
-            self.places = nn.Parameter(fb.zeros(1, 197, 384))
+            self.class_token = nn.Parameter(fb.zeros(1, 1, 384))
+            self.positions = nn.Parameter(fb.zeros(1, 197, 384))
             self.blocks = nn.Sequential(*blocks)
             self.norm, self.head = nn.LayerNorm(384), nn.Linear(384, 1000)
 
         def forward(self, x: Any) -> Any:
             y = self.patches(x).flatten(2).transpose(1, 2)
-            y = fb.cat([self.summary.expand(x.shape[0], -1, -1), y], 1) + self.places
+            y = fb.cat([self.class_token.expand(x.shape[0], -1, -1), y], 1) + self.positions
             return self.head(self.norm(self.blocks(y))[:, 0])
 
     return ViT()
