@@ -280,7 +280,7 @@ def disable(fn: Any = None, recursive: bool = True, *, reason: str | None = None
 
     @functools.wraps(fn)
     def disabled(*args: Any, **kwargs: Any) -> Any:
-        if (trace := current()) is not None and (trace.open or trace.answers):
+        if (trace := current()) is not None and (trace.open or trace.earlier_calls):
             return trace.pause(fn, args, kwargs, f"{name} is disabled for compilation{why}", has_effects=True)
         return fn(*args, **kwargs)
 

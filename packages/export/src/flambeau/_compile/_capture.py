@@ -20,7 +20,7 @@ from ._effects import Effects
 from ._guards import Snapshot, UnguardedError, UninitializedError
 from ._logs import UnsupportedError, log
 from ._pausing import CONSTANTS
-from ._program import Answers, CapturedProgram, NoMatch, Part, SingleProgram
+from ._program import CapturedProgram, EarlierCalls, NoMatch, Part, SingleProgram
 from ._results import plain_result, plain_value, structure_of
 from ._segments import Recording, Tree, path_of, source_files
 
@@ -34,7 +34,7 @@ def capture(
     kwargs: dict[str, Any],
     tensors: Sequence[Tensor],
     fullgraph: bool,
-    answers: Answers | None = None,
+    earlier_calls: EarlierCalls | None = None,
     backend: CustomBackend | None = None,
 ) -> tuple[Any, CapturedProgram | CaptureFailure]:
     """Run ``function(*args, **kwargs)`` and record it as a program.
@@ -42,8 +42,8 @@ def capture(
     Args:
         tensors: the tensors among the arguments, without repetitions.
         fullgraph: raise an exception where the function does something that programs do not support.
-        answers: the calls of a replay that stopped at an unknown branch, with their results. This run starts from the
-            beginning, but does not repeat these calls.
+        earlier_calls: the calls of a replay that stopped at an unknown branch, with their results. This run starts from
+            the beginning, but does not repeat these calls.
         backend: the custom backend that compiles the program, or None.
     Returns: the function's result; the program, or the reason why there is none.
     Raises: UnsupportedError if ``fullgraph`` is set and no program can represent the function; any exception that the
@@ -59,7 +59,7 @@ def capture(
         if fullgraph:
             raise UnsupportedError(f"{error} (fullgraph=True)") from None
         return function(*args, **kwargs), CaptureFailure(str(error))
-    return _Capture(function, contents, snapshot, tensors, fullgraph, answers or (), backend).run(args, kwargs)
+    return _Capture(function, contents, snapshot, tensors, fullgraph, earlier_calls or (), backend).run(args, kwargs)
 
 
 class _Capture:
@@ -68,7 +68,7 @@ class _Capture:
     Args:
         contents: the arguments before the run.
         snapshot: the objects that the function can reach, before the run.
-        tensors, fullgraph, answers, backend: see `capture`.
+        tensors, fullgraph, earlier_calls, backend: see `capture`.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class _Capture:
         snapshot: Snapshot,
         tensors: Sequence[Tensor],
         fullgraph: bool,
-        answers: Answers,
+        earlier_calls: EarlierCalls,
         backend: CustomBackend | None,
     ) -> None:
         self._function, self._contents, self._snapshot, self._tensors = function, contents, snapshot, tensors
@@ -92,7 +92,7 @@ class _Capture:
         else:
             self._trace = trace = backend.trace(inputs, self._state, snapshot, fullgraph)
             self._part_of = functools.partial(backend.part, trace)
-        self._trace.answers.extend(answers)
+        self._trace.earlier_calls.extend(earlier_calls)
         for name, tensor in inputs.items():
             self._trace.effect("check_input", [tensor, name, tensor.dim()])
         self._effects = Effects(self._trace, tensors, snapshot)
@@ -134,7 +134,7 @@ class _Capture:
     def _run_again(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Repeat a run that raised an exception without recording. The function may raise the exception again."""
         trace = self._trace
-        trace.answers.extend(trace.performed)
+        trace.earlier_calls.extend(trace.performed)
         flambeau.set_rng_state(self._effects.rng_state)
         function = functools.partial(run_recorded, trace, self._function) if trace.performed else self._function
         return function(*args, **kwargs)

@@ -23,7 +23,7 @@ from ._guards import Compiled
 from ._logs import UnsupportedError, log
 from ._optimized_module import OptimizedModule
 from ._pausing import CONSTANTS
-from ._program import Answers, CapturedProgram, NoMatch
+from ._program import CapturedProgram, EarlierCalls, NoMatch
 from ._segments import MAX_PATHS, Tree
 
 if TYPE_CHECKING:
@@ -205,42 +205,44 @@ class Programs(Compiled):
         if leaves is None or leaves.key is None or _stance.current == "force_eager":
             return self._function(*args, **kwargs)
         programs = self._captured.get(leaves.key)
-        answers: Answers | None = None
+        earlier_calls: EarlierCalls | None = None
         if programs is not None:
             for program in programs:
                 try:
-                    result = _replay(program, leaves, answers)
+                    result = _replay(program, leaves, earlier_calls)
                 except OPERATOR_ERRORS:
                     if not program.is_repeatable:
                         raise
                     return self._function(*args, **kwargs)
                 if not isinstance(result, NoMatch):
                     return result
-                self._last_reason, answers = result.reason, result.answers
+                self._last_reason, earlier_calls = result.reason, result.earlier_calls
         elif self._uncompiled and leaves.kind in self._uncompiled:
             return self.children.call(self._function, args, kwargs)
-        return self._capture(leaves, args, kwargs, answers)
+        return self._capture(leaves, args, kwargs, earlier_calls)
 
-    def _capture(self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], answers: Answers | None) -> Any:
+    def _capture(
+        self, leaves: _Leaves, args: tuple[Any, ...], kwargs: dict[str, Any], earlier_calls: EarlierCalls | None
+    ) -> Any:
         """Run the function, and store its program or the reason why there is none.
 
         Args:
-            answers: the calls of a tree that stopped and their results, or None. These calls must not be repeated.
+            earlier_calls: the calls of a tree that stopped and their results, or None. They must not be repeated.
         """
-        if self._count >= MAX_PROGRAMS and answers is None:
+        if self._count >= MAX_PROGRAMS and earlier_calls is None:
             if self._count == MAX_PROGRAMS:
                 self._count += 1
                 _warn_of_limit(self._name, self._last_reason)
             return self.children.call(self._function, args, kwargs)
-        if _stance.current != "default" and answers is None and not self._may_capture():
+        if _stance.current != "default" and earlier_calls is None and not self._may_capture():
             return self._function(*args, **kwargs)
-        if not _capturing.acquire(blocking=answers is not None):
+        if not _capturing.acquire(blocking=earlier_calls is not None):
             return self._function(*args, **kwargs)
         try:
             if self._last_reason:
                 log("guards", f"{self._name}: captured again, because {self._last_reason}")
             result, program = capture(
-                self._function, args, kwargs, leaves.tensors, self.fullgraph, answers, self.backend
+                self._function, args, kwargs, leaves.tensors, self.fullgraph, earlier_calls, self.backend
             )
             if isinstance(program, CaptureFailure):
                 self._count += 1
@@ -303,13 +305,13 @@ class Programs(Compiled):
             _warn_of_containers(self._name, failure.text)
 
 
-def _replay(program: CapturedProgram, leaves: _Leaves, answers: Answers | None) -> Any:
+def _replay(program: CapturedProgram, leaves: _Leaves, earlier_calls: EarlierCalls | None) -> Any:
     """Run a program if its sizes and guards fit the call; return the function's result or a `NoMatch`."""
     if program.fixed_sizes is not None and program.fixed_sizes != leaves.with_sizes():
-        return NoMatch("the sizes of the arguments differ", answers)
+        return NoMatch("the sizes of the arguments differ", earlier_calls)
     if (changed := program.snapshot.first_change()) is not None:
-        return NoMatch(f"{changed} has changed", answers)
-    return program.run(leaves.tensors, answers)
+        return NoMatch(f"{changed} has changed", earlier_calls)
+    return program.run(leaves.tensors, earlier_calls)
 
 
 def _warn_of_paths(name: str, reason: str) -> None:

@@ -46,8 +46,8 @@ class PausingTrace(Trace):
         pauses: the calls that divide the program.
         numbers: dictionary from the names of numbers in the program to the calls that compute them.
         performed: functions with possible side effects that were called at pauses, with their results.
-        answers: functions with possible side effects that an earlier run called, and their results. This run returns
-            these results and does not call the functions again.
+        earlier_calls: functions with possible side effects that an earlier run called, and their results. This run
+            returns these results and does not call the functions again.
     """
 
     def __init__(self, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor], fullgraph: bool) -> None:
@@ -55,7 +55,7 @@ class PausingTrace(Trace):
         self.pauses: list[Pause] = []
         self.numbers: dict[str, Call] = {}
         self.performed: list[tuple[Any, Any]] = []
-        self.answers: deque[tuple[Any, Any]] = deque()
+        self.earlier_calls: deque[tuple[Any, Any]] = deque()
         super().__init__(inputs, state)
 
     @abstractmethod
@@ -144,11 +144,11 @@ class PausingTrace(Trace):
 
     def _call_once(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Call a function that may have side effects. In a repeated run, return the earlier result instead."""
-        if self.answers:
-            asked, result = self.answers.popleft()
-            if asked is not function:
+        if self.earlier_calls:
+            called, result = self.earlier_calls.popleft()
+            if called is not function:
                 raise RuntimeError(
-                    f"flambeau.compile: the first run of the function called {asked}, but its repetition called "
+                    f"flambeau.compile: the first run of the function called {called}, but its repetition called "
                     f"{function}: the function must make the same calls each time"
                 )
         else:
@@ -199,7 +199,7 @@ def pausing_at_print(trace: PausingTrace) -> Iterator[None]:
     original, thread = builtins.print, threading.get_ident()
 
     def traced_print(*args: Any, **kwargs: Any) -> None:
-        if threading.get_ident() == thread and (trace.open or trace.answers):
+        if threading.get_ident() == thread and (trace.open or trace.earlier_calls):
             trace.pause(original, args, kwargs, "a call of print cannot be captured", has_effects=True)
         else:
             original(*args, **kwargs)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._results import Structure
     from ._training import Option
 
-Answers = Sequence[tuple[Any, Any]]  # functions with possible side effects that were called, and their results
+EarlierCalls = Sequence[tuple[Any, Any]]  # functions with possible side effects that were called, and their results
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class NoMatch:
 
     Attributes:
         reason: why the last program does not fit.
-        answers: the calls with possible side effects that a `Tree` made before it stopped, with their results. A new
-            capture must not repeat them. None if no tree stopped.
+        earlier_calls: the calls with possible side effects that a `Tree` made before it stopped, with their results. A
+            new capture must not repeat them. None if no tree stopped.
     """
 
     reason: str
-    answers: Answers | None = None
+    earlier_calls: EarlierCalls | None = None
 
 
 class CapturedProgram(ABC):
@@ -52,11 +52,11 @@ class CapturedProgram(ABC):
     fixed_sizes: Any = None
 
     @abstractmethod
-    def run(self, tensors: Sequence[Tensor], answers: Answers | None) -> Any:
+    def run(self, tensors: Sequence[Tensor], earlier_calls: EarlierCalls | None) -> Any:
         """Return the function's result for the tensors among its arguments, or a `NoMatch`.
 
         Args:
-            answers: the `answers` of an earlier `NoMatch`, whose calls the program does not repeat.
+            earlier_calls: the calls of the previous `NoMatch`, which the program does not repeat.
         """
 
     def compile(self, tensors: Sequence[Tensor]) -> None:
@@ -152,9 +152,9 @@ class SingleProgram(CapturedProgram):
         """Pass the program to its custom backend if it has one."""
         self.part.compile(tensors)
 
-    def run(self, tensors: Sequence[Tensor], answers: Answers | None) -> Any:
+    def run(self, tensors: Sequence[Tensor], earlier_calls: EarlierCalls | None) -> Any:
         """Return the function's result, or a `NoMatch` if the sizes of the tensors take another branch."""
-        unmet = NoMatch("the sizes of the arguments lead to another branch", answers)
+        unmet = NoMatch("the sizes of the arguments lead to another branch", earlier_calls)
         results = self.part.run(tensors, unmet)
         return results if results is unmet else self._structure.packed(results)
 

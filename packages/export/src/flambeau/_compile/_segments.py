@@ -30,7 +30,7 @@ from flambeau.jit._text import needed_calls, text_of_calls
 from flambeau.utils import _pytree as pytree
 
 from ._guards import Snapshot
-from ._program import Answers, CapturedProgram, NoMatch, Part
+from ._program import CapturedProgram, EarlierCalls, NoMatch, Part
 
 MAX_PATHS = 32  # maximum number of paths in a tree
 MAX_PAUSES = 100  # maximum number of pauses on a path
@@ -309,14 +309,14 @@ class Tree(CapturedProgram):
         """The reasons why the program is divided, without repetitions."""
         return list(dict.fromkeys(node.pause.reason for node in self.root.all() if node.pause is not None))
 
-    def run(self, tensors: Sequence[Tensor], answers: Answers | None) -> Any:
+    def run(self, tensors: Sequence[Tensor], earlier_calls: EarlierCalls | None) -> Any:
         """Run the tree and return the function's result, or a `NoMatch` if no segment follows the result of a call.
 
         In the second case, the state of the random number generator is restored.
         """
         generator = flambeau.get_rng_state() if self.draws else None
         values: Environment = dict(zip(self.inputs, tensors, strict=True))
-        known = deque(answers or ())
+        known = deque(earlier_calls or ())
         performed = [*known]
         node = self.root
         while node.run(values):
