@@ -47,7 +47,7 @@ class Workers(Protocol):
         """Request a batch from a worker."""
 
     def dismiss(self) -> None:
-        """Tell the workers to end after they have answered all requests."""
+        """Tell the workers to end after they have completed all requests."""
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
         """Wait for results. Return pairs of the number of a request and its result."""
@@ -145,8 +145,8 @@ class ParallelEpoch(Epoch):
         self._timeout = timeout
         self._persistent = persistent
         self._first = self._due = workers.posted
-        self._waiting_for = 0  # number of outstanding answers
-        self._answers: dict[int, Result] = {}  # answers that were received but not yet returned
+        self._waiting_for = 0  # number of outstanding responses
+        self._responses: dict[int, Result] = {}  # responses that were received but not yet returned
         self._active = list(range(workers.count))
         self._turn = 0
         self._exhausted = False
@@ -185,39 +185,39 @@ class ParallelEpoch(Epoch):
         if os.getpid() != self._owner:
             raise RuntimeError(_FORKED)
         while not self._over:
-            answer = self._next_answer()
-            if answer is None:
+            response = self._next_response()
+            if response is None:
                 self._end()
                 break
-            if isinstance(answer, End):
-                self._remove_worker(answer.worker)
+            if isinstance(response, End):
+                self._remove_worker(response.worker)
             self._send_request()
-            if isinstance(answer, Failure):
+            if isinstance(response, Failure):
                 try:
-                    raise answer.error
+                    raise response.error
                 finally:
-                    del answer  # avoid a reference cycle, because the traceback refers to this frame
-            if not isinstance(answer, End):
-                return answer.content
+                    del response  # avoid a reference cycle, because the traceback refers to this frame
+            if not isinstance(response, End):
+                return response.content
         raise RuntimeError(_ANOTHER_PASS) if self._superseded else StopIteration
 
-    def _next_answer(self) -> Result | None:
-        """Return the next answer, or None if no more answers are expected."""
+    def _next_response(self) -> Result | None:
+        """Return the next response, or None if no more responses are expected."""
         while True:
-            if self._in_order and self._due in self._answers:
+            if self._in_order and self._due in self._responses:
                 self._due += 1
-                return self._answers.pop(self._due - 1)
-            if not self._in_order and self._answers:
-                return self._answers.pop(next(iter(self._answers)))
+                return self._responses.pop(self._due - 1)
+            if not self._in_order and self._responses:
+                return self._responses.pop(next(iter(self._responses)))
             if not self._waiting_for:
                 return None
             self._receive()
 
     def _receive(self) -> None:
         try:
-            for number, answer in self._workers.receive(self._timeout):
+            for number, response in self._workers.receive(self._timeout):
                 if number >= self._first:  # requests of an earlier, abandoned pass have smaller numbers
-                    self._answers[number] = answer
+                    self._responses[number] = response
                     self._waiting_for -= 1
         except TimeoutError:
             self._end(at_once=True)
@@ -234,7 +234,7 @@ class ParallelEpoch(Epoch):
 
     def _end(self, at_once: bool = False) -> None:
         self._over = True
-        self._answers.clear()
+        self._responses.clear()
         if at_once or not self._persistent:
             self._workers.stop(at_once)
         if self._finalizer is not None:
@@ -248,4 +248,4 @@ class ParallelEpoch(Epoch):
         """End this pass because a new pass uses the workers."""
         if not self._over:
             self._over = self._superseded = True
-            self._answers.clear()
+            self._responses.clear()

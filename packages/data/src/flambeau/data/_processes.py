@@ -151,14 +151,14 @@ class WorkerProcesses:
         self._send(worker, pickle.dumps(("fetch", number, indices, released), protocol=5))
 
     def dismiss(self) -> None:
-        """Tell the workers to end after they have answered all requests."""
+        """Tell the workers to end after they have completed all requests."""
         for worker in range(self.count):
             self._send(worker, pickle.dumps(("end",)))
 
     def receive(self, timeout: float | None) -> list[tuple[int, Result]]:
-        """Wait for answers. Return pairs of the number of a request and its answer.
+        """Wait for responses. Return pairs of the number of a request and its response.
 
-        Raises: RuntimeError if a worker ended before it answered; TimeoutError after ``timeout`` seconds.
+        Raises: RuntimeError if a worker ended before it responded; TimeoutError after ``timeout`` seconds.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
@@ -167,9 +167,9 @@ class WorkerProcesses:
                     self._selector.modify(key.fileobj, events, key.data)
             left = _CHECK_INTERVAL if deadline is None else min(_CHECK_INTERVAL, deadline - time.monotonic())
             ready = self._selector.select(max(0.0, left))
-            answers = [answer for key, events in ready for answer in self._receive_from(key.data, events)]
-            if answers:
-                return answers
+            responses = [response for key, events in ready for response in self._receive_from(key.data, events)]
+            if responses:
+                return responses
             if not ready:
                 self._check_alive()
                 if deadline is not None and time.monotonic() >= deadline:

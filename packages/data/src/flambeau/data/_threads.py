@@ -79,13 +79,13 @@ class WorkerThreads:
         self._seeds = seeds
         self._undecided: list[tuple[int, int]] = []  # (worker, number) of requests until moves_shared is known
         self._requests: list[queue.SimpleQueue[Any]] = [queue.SimpleQueue() for _ in range(count)]
-        self._answers: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        self._indices: dict[int, Any] = {}  # indices of the requests that have not been answered
+        self._responses: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        self._indices: dict[int, Any] = {}  # indices of the requests that are not complete
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(
                 target=_work,
-                args=(worker, count, recipe, worker_init_fn, self._requests[worker], self._answers, self._stop),
+                args=(worker, count, recipe, worker_init_fn, self._requests[worker], self._responses, self._stop),
                 name=f"DataLoader worker {worker}",
                 daemon=True,
             )
@@ -111,7 +111,7 @@ class WorkerThreads:
 
     def _assign(self, worker: int, number: int) -> None:
         if self._seeds.moves_shared:
-            self._answers.put((number, _SharedDraw()))
+            self._responses.put((number, _SharedDraw()))
         else:
             self._requests[worker].put(("fetch", number, self._indices[number]))
 
@@ -119,7 +119,7 @@ class WorkerThreads:
         """Make the first batch in the calling thread if the workers must wait for it, then start the threads."""
         if self._undecided and self._seeds.moves_shared is None:
             _, first = self._undecided.pop(0)
-            self._answers.put((first, self._make_batch(first)))
+            self._responses.put((first, self._make_batch(first)))
         if not self._started:
             self._started = True
             for thread in self._threads:
@@ -131,7 +131,7 @@ class WorkerThreads:
             self._send_end()
 
     def dismiss(self) -> None:
-        """Tell the workers to end after they have answered all requests."""
+        """Tell the workers to end after they have completed all requests."""
         self._dismissed = True
         if self._started and not self._undecided:
             self._send_end()
@@ -146,14 +146,14 @@ class WorkerThreads:
         Raises: TimeoutError after ``timeout`` seconds.
         """
         try:
-            answers = [self._answers.get(timeout=timeout)]
+            responses = [self._responses.get(timeout=timeout)]
         except queue.Empty:
             raise TimeoutError from None
-        return [(number, self._finish_request(number, answer)) for number, answer in answers]
+        return [(number, self._finish_request(number, response)) for number, response in responses]
 
-    def _finish_request(self, number: int, answer: Any) -> Result:
-        """Return the answer to a request. If the worker could not make the batch, make it in the calling thread."""
-        result: Result = self._make_batch(number) if isinstance(answer, _SharedDraw) else answer
+    def _finish_request(self, number: int, response: Any) -> Result:
+        """Return the response to a request. If the worker could not make the batch, make it in the calling thread."""
+        result: Result = self._make_batch(number) if isinstance(response, _SharedDraw) else response
         self._indices.pop(number, None)
         return result
 
@@ -186,7 +186,7 @@ def _work(
     recipe: Recipe,
     worker_init_fn: Callable[[int], None] | None,
     requests: queue.SimpleQueue[Any],
-    answers: queue.SimpleQueue[tuple[int, Any]],
+    responses: queue.SimpleQueue[tuple[int, Any]],
     stop: threading.Event,
 ) -> None:
     """Run a worker thread."""
@@ -202,10 +202,10 @@ def _work(
             introduction.run()
         else:
             number, indices = details
-            answers.put((number, _compute_answer(worker, introduction, fetcher, indices)))
+            responses.put((number, _compute_response(worker, introduction, fetcher, indices)))
 
 
-def _compute_answer(
+def _compute_response(
     worker: int, introduction: Introduction, fetcher: Fetcher, indices: Any
 ) -> Batch | End | Failure | _SharedDraw:
     try:

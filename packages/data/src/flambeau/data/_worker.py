@@ -69,7 +69,7 @@ def _exit_with_loader(end: socket.socket, assignment: Assignment) -> None:
 
 
 class _Server:
-    """Loop that answers the loader's messages."""
+    """Loop that responds to the loader's messages."""
 
     def __init__(self, assignment: Assignment, channel: Channel) -> None:
         self._assignment = assignment
@@ -88,7 +88,7 @@ class _Server:
             if kind == "epoch":
                 self._begin_epoch(*details)
             else:
-                self._answer(*details)
+                self._respond(*details)
 
     def _begin_epoch(self, epoch_seed: int) -> None:
         if not (self._seeded and self._assignment.as_pytorch):
@@ -106,7 +106,7 @@ class _Server:
         else:
             _random_state.seed_all(seed)
 
-    def _answer(self, number: int, indices: Any, released: list[int]) -> None:
+    def _respond(self, number: int, indices: Any, released: list[int]) -> None:
         """Make a batch and send it, or send the error."""
         self._sender.release(released)
         segment = None

@@ -60,7 +60,7 @@ class DataLoader(Generic[T_co]):
         workers: ``"process"``, or ``"thread"`` for datasets that release the GIL while they read.
     Raises:
         ValueError: if options are mutually exclusive.
-        RuntimeError: during iteration, if a worker dies or does not answer within ``timeout``.
+        RuntimeError: during iteration, if a worker dies or does not respond within ``timeout``.
 
     An exception that a dataset raises in a worker is re-raised in the calling thread with its original type. Its cause
     is the worker's traceback, and a note names the sample's index.

@@ -88,7 +88,7 @@ def _generate_state(base_seed: int, worker_id: int) -> list[int]:
 
 
 class Introduction:
-    """Wrapper that calls ``worker_init_fn`` once in a worker. Its exception is the answer to the first request."""
+    """Wrapper that calls ``worker_init_fn`` once in a worker. Its exception is the response to the first request."""
 
     def __init__(self, worker: int, worker_init_fn: Callable[[int], None] | None) -> None:
         self._worker = worker
