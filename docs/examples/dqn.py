@@ -37,23 +37,25 @@ class Memory:
 
     def __init__(self, capacity: int) -> None:
         self.observations = fb.zeros(capacity, 4)
-        self.following = fb.zeros(capacity, 4)
+        self.next_observations = fb.zeros(capacity, 4)
         self.actions = fb.zeros(capacity, dtype=fb.int64)
         self.rewards = fb.zeros(capacity)
         self.ended = fb.zeros(capacity, dtype=fb.bool)
         self.count = 0
 
-    def add(self, observation: Observation, action: int, reward: float, following: Observation, ended: bool) -> None:
-        place = self.count % len(self.actions)
-        self.observations[place] = fb.from_numpy(observation)
-        self.following[place] = fb.from_numpy(following)
-        self.actions[place], self.rewards[place], self.ended[place] = action, reward, ended
+    def add(
+        self, observation: Observation, action: int, reward: float, next_observation: Observation, ended: bool
+    ) -> None:
+        row = self.count % len(self.actions)
+        self.observations[row] = fb.from_numpy(observation)
+        self.next_observations[row] = fb.from_numpy(next_observation)
+        self.actions[row], self.rewards[row], self.ended[row] = action, reward, ended
         self.count += 1
 
     def sample(self, size: int) -> tuple[fb.Tensor, ...]:
         rows = fb.randint(min(self.count, len(self.actions)), (size,))
         return tuple(
-            table[rows] for table in (self.observations, self.actions, self.rewards, self.following, self.ended)
+            table[rows] for table in (self.observations, self.actions, self.rewards, self.next_observations, self.ended)
         )
 
 
@@ -85,12 +87,12 @@ def choose(network: nn.Module, observation: Observation, exploration: float) -> 
 def learn(
     network: nn.Module, target: nn.Module, optimizer: fb.optim.Optimizer, memory: Memory, args: argparse.Namespace
 ) -> None:
-    observations, actions, rewards, following, ended = memory.sample(args.batch_size)
+    observations, actions, rewards, next_observations, ended = memory.sample(args.batch_size)
     with fb.no_grad():
-        best = network(following).argmax(1, keepdim=True)
-        future = target(following).gather(1, best).squeeze(1).masked_fill(ended, 0.0)
-    worth = network(observations).gather(1, actions[:, None]).squeeze(1)
-    loss = nn.functional.smooth_l1_loss(worth, rewards + args.gamma * future)
+        best = network(next_observations).argmax(1, keepdim=True)
+        future = target(next_observations).gather(1, best).squeeze(1).masked_fill(ended, 0.0)
+    q_values = network(observations).gather(1, actions[:, None]).squeeze(1)
+    loss = nn.functional.smooth_l1_loss(q_values, rewards + args.gamma * future)
     optimizer.zero_grad()
     loss.backward()
     nn.utils.clip_grad_norm_(network.parameters(), 10.0)
@@ -117,9 +119,9 @@ def play(
     observation, _ = environment.reset(seed=args.seed + steps.start)
     for step in tqdm(steps, desc=f"Steps to {steps.stop}", unit="step", leave=False, disable=None):
         action = choose(network, observation, max(0.05, 1 - step / 5000))
-        following, reward, terminated, truncated, _ = environment.step(action)
-        memory.add(observation, action, float(reward), following, terminated)
-        observation, episode = following, episode + float(reward)
+        next_observation, reward, terminated, truncated, _ = environment.step(action)
+        memory.add(observation, action, float(reward), next_observation, terminated)
+        observation, episode = next_observation, episode + float(reward)
         if terminated or truncated:
             rewards.append(episode)
             observation, episode = environment.reset()[0], 0.0
