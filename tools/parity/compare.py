@@ -57,14 +57,14 @@ def _difference(a: Any, b: Any, exact: Any, values: bool) -> str | None:
         return f"dtype {name_of(b.dtype)} instead of {name_of(a.dtype)}"
     if not values or a.numel() == 0:
         return None
-    return _values(to_numpy(a), to_numpy(b), exact, name_of(a.dtype))
+    return _array_difference(to_numpy(a), to_numpy(b), exact, name_of(a.dtype))
 
 
 def _close_numbers(a: Any, b: Any) -> bool:
     return isinstance(a, (float, complex)) and type(a) is type(b) and abs(a - b) <= 1e-5 + 1.3e-6 * abs(a)
 
 
-def _values(a: np.ndarray, b: np.ndarray, exact: Any, dtype: str) -> str | None:
+def _array_difference(a: np.ndarray, b: np.ndarray, exact: Any, dtype: str) -> str | None:
     """Return how two arrays differ by more than the tolerance, or None.
 
     An element that is at most twice as far from the exact result as PyTorch's also counts as equal.

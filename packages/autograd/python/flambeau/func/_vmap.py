@@ -274,7 +274,7 @@ def _vmap_in_chunks(
     randomness: str,
     chunk_size: int,
 ) -> Any:
-    """Map over chunks of the batch and concatenate the results. Those without a batch come from the first chunk."""
+    """Map over chunks of the batch and concatenate the results. A result without a batch comes from the first chunk."""
     parts = []
     state = flambeau.get_rng_state() if randomness == "same" else None
     for start in range(0, size, chunk_size):

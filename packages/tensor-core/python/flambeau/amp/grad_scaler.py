@@ -107,7 +107,7 @@ class GradScaler:
         if not self._enabled:
             return outputs
         if isinstance(outputs, Tensor):
-            return outputs * self._made_scale()
+            return outputs * self._lazy_scale()
         if isinstance(outputs, Iterable):
             scaled = map(self.scale, outputs)
             return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
@@ -200,16 +200,18 @@ class GradScaler:
         return self._found_inf_per_device(optimizer)
 
     def _found_inf_per_device(self, optimizer: Any) -> dict[_core.device, Tensor]:
-        found = self._found_inf.get(id(optimizer))
-        return {} if found is None else {_core.device("cpu"): found}
+        found_inf = self._found_inf.get(id(optimizer))
+        return {} if found_inf is None else {_core.device("cpu"): found_inf}
 
-    def _made_scale(self) -> Tensor:
+    def _lazy_scale(self) -> Tensor:
+        """Return the scale. The first call creates it and the growth tracker."""
         if self._scale is None:
             self._scale = _core.tensor(self._init_scale, dtype=_core.float32)
             self._growth_tracker = _core.tensor(self._init_growth_tracker, dtype=_core.int32)
         return self._scale
 
     def _checked(self, name: str) -> tuple[Tensor, Tensor]:
+        """Return the scale and the growth tracker. Raise AssertionError if no loss has been scaled."""
         if self._scale is None or self._growth_tracker is None:
             raise AssertionError(_NOT_SCALED.format(name=name))
         return self._scale, self._growth_tracker

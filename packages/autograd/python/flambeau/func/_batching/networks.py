@@ -58,13 +58,14 @@ batching("_grid_sample_values")(lambda call: folded(call, call.values[0].ndim - 
 
 
 def _pooled_by_samples(call: Call, dims: int) -> Any:
+    """Apply fractional max-pooling to batched inputs and random samples, folded into the examples."""
     x, kernel_size, output_size, samples = call.values
-    value, chosen = call.batch(x), call.batch(samples)
+    value, samples = call.batch(x), call.batch(samples)
     if x.ndim == dims + 2:
-        value, chosen = value.flatten(0, 1), chosen.flatten(0, 1)
-    elif chosen.ndim == 4:  # a single example
-        chosen = chosen.flatten(0, 1)
-    result = call.run((value, kernel_size, output_size, chosen))
+        value, samples = value.flatten(0, 1), samples.flatten(0, 1)
+    elif samples.ndim == 4:  # a single example
+        samples = samples.flatten(0, 1)
+    result = call.run((value, kernel_size, output_size, samples))
     return map_results(result, lambda t: t.reshape(call.size, *x.shape[: x.ndim - dims], *t.shape[-dims:]))
 
 
@@ -108,6 +109,7 @@ def convolution(call: Call) -> Any:
 
 
 def _convolved_examples(call: Call, values: dict[str, Any], x: Tensor, single: bool, batched: bool) -> Any:
+    """Convolve a batch of inputs with the same weights, as one larger mini-batch."""
     joined = x if single or not batched else x.flatten(0, 1)
     result = call.run({**values, "input": joined}.values())
     if not batched:
@@ -116,6 +118,7 @@ def _convolved_examples(call: Call, values: dict[str, Any], x: Tensor, single: b
 
 
 def _convolved_groups(call: Call, values: dict[str, Any], x: Any, single: bool) -> Any:
+    """Convolve each element of a batch with its own weights, as groups of one convolution."""
     value = call.batch(x)
     if single:
         value = value.unsqueeze(1)
