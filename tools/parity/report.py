@@ -32,8 +32,8 @@ def table(cells: list[Cell]) -> str:
     lines = []
     for variant, by_dtype in rows.items():
         marks = []
-        for dtype, own in by_dtype.items():
-            failed = "".join(MARKS[c.kind] for c in own if c.failures)
+        for dtype, of_dtype in by_dtype.items():
+            failed = "".join(MARKS[c.kind] for c in of_dtype if c.failures)
             marks.append(f"{dtype}:{failed or '.'}")
         lines.append(f"{variant:48} {' '.join(marks)}")
     return "\n".join(lines)

@@ -20,13 +20,13 @@ def array(tensor: Any) -> np.ndarray:
     return np.asarray(tensor.to(fb.float32) if tensor.dtype == fb.bfloat16 else tensor)
 
 
-def difference(found: np.ndarray, expected: np.ndarray) -> float:
+def difference(actual: np.ndarray, expected: np.ndarray) -> float:
     """Return the largest difference as a fraction of the largest expected element, or infinity if shapes differ."""
-    if found.shape != expected.shape or found.dtype != expected.dtype:
+    if actual.shape != expected.shape or actual.dtype != expected.dtype:
         return float("inf")
-    if not expected.size or np.array_equal(found, expected):
+    if not expected.size or np.array_equal(actual, expected):
         return 0.0
-    distance = float(np.abs(found.astype(np.float64) - expected.astype(np.float64)).max())
+    distance = float(np.abs(actual.astype(np.float64) - expected.astype(np.float64)).max())
     scale = float(np.abs(expected.astype(np.float64)).max())
     ratio = distance / scale if scale else float("inf")
     return ratio if np.isfinite(ratio) else float("inf")
@@ -40,7 +40,7 @@ def compare(name: str) -> str:
     for device in ("cpu", "cuda"):
         fb.manual_seed(0)
         sides.append([array(tensor) for tensor in work.run(device)])
-    largest = max(difference(found, expected) for expected, found in zip(*sides, strict=True))
+    largest = max(difference(actual, expected) for expected, actual in zip(*sides, strict=True))
     if largest > work.tolerance:
         raise AssertionError(f"the results differ by {largest:.2g}, and at most {work.tolerance:g} is allowed")
     calls = fb.cuda.host_calls()

@@ -24,9 +24,9 @@ def _sum(call: Differentiated) -> Gradients:
     sign = 1 if call.overload._opname.startswith("add") else -1
     factor = sign * call.kwargs.get("alpha", 1)
     gradients = []
-    for operand, own in zip(call.args, (1, factor), strict=False):
+    for operand, scale in zip(call.args, (1, factor), strict=False):
         if isinstance(operand, Tensor):
-            gradients.append(g if own == 1 else -g if own == -1 else g * own)
+            gradients.append(g if scale == 1 else -g if scale == -1 else g * scale)
     return tuple(gradients)
 
 

@@ -42,7 +42,7 @@ def expand(g: Graph, input: Value, **_: Any) -> Name:
 
 @converts("broadcast_tensors")
 def broadcast(g: Graph, tensors: Sequence[Value], **_: Any) -> list[Name]:
-    return [g.op("Expand", t, g.sizes(made.shape)) for t, made in zip(tensors, g.results, strict=True)]
+    return [g.op("Expand", t, g.sizes(result.shape)) for t, result in zip(tensors, g.results, strict=True)]
 
 
 @converts("meshgrid")

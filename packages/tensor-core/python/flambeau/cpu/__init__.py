@@ -86,7 +86,7 @@ def get_capabilities() -> dict[str, Any]:
     if "flags" in facts:
         flags = facts["flags"].split()
         capabilities |= {"cpu_name": facts.get("model name", "")}
-        capabilities |= {name: own in flags for name, own in _INSTRUCTION_SETS.items()}
+        capabilities |= {name: instructions in flags for name, instructions in _INSTRUCTION_SETS.items()}
     return capabilities
 
 

@@ -77,8 +77,8 @@ def broadcast_coalesced(
     for positions in _batches(tensors, buffer_size):
         batch = [tensors[position] for position in positions]
         flat = _concatenate_flat(batch)
-        for index, own in zip(indices[1:], copies[1:], strict=True):
-            _copy_parts(flat.to(_device(index), non_blocking=True), own, positions)
+        for index, copy in zip(indices[1:], copies[1:], strict=True):
+            _copy_parts(flat.to(_device(index), non_blocking=True), copy, positions)
     return copies
 
 

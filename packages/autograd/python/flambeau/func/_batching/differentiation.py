@@ -51,8 +51,8 @@ def gradients(call: Call) -> tuple[list[Any], Any]:
             flambeau.ones_like(call.batch(t)) if g is None else call.batch(g)
             for t, g in zip(outputs, grad_outputs, strict=True)
         ]
-        found, depends = _engine.gradients(_values(call, outputs), [t.value for t in leaves], directions, follow, keep)
-        return list(found), depends
+        row, depends = _engine.gradients(_values(call, outputs), [t.value for t in leaves], directions, follow, keep)
+        return list(row), depends
     if any(call.is_batched(t) for t in leaves):
         raise RuntimeError(
             "vmap: the tensors to differentiate by must all depend on the mapped arguments, or none of them may, but "
@@ -62,7 +62,7 @@ def gradients(call: Call) -> tuple[list[Any], Any]:
     for i in range(call.size):
         parts = (element(tuple(part), call.level, i) if part is not None else None for part in (outputs, cotangents))
         runs.append(_engine.gradients(*_with_leaves(parts, leaves), follow, keep or i + 1 < call.size))
-    return [flambeau.stack(column) for column in zip(*(found for found, _ in runs), strict=True)], runs[0][1]
+    return [flambeau.stack(column) for column in zip(*(row for row, _ in runs), strict=True)], runs[0][1]
 
 
 def _with_leaves(parts: Any, leaves: Any) -> tuple[Any, Any, Any]:

@@ -297,9 +297,9 @@ def _fractional(
         if not all(0 < r < 1 for r in ratios):
             raise ValueError(f"{name} requires output_ratio to be between 0 and 1, got {output_ratio}")
         windows = [int(s * r) for s, r in zip(input.shape[-dims:], ratios, strict=True)]
-    for option, given in (("kernel_size", kernel_size), ("output_size", windows)):
-        if not isinstance(given, int) and len(given) != dims:
-            raise RuntimeError(f"{name}: {option} must either be a single int or a tuple of {dims} ints, got {given}")
+    for option, value in (("kernel_size", kernel_size), ("output_size", windows)):
+        if not isinstance(value, int) and len(value) != dims:
+            raise RuntimeError(f"{name}: {option} must either be a single int or a tuple of {dims} ints, got {value}")
     if samples is not None and samples.ndim == 3:  # ignore entries beyond the batch size
         samples = samples[: 1 if input.ndim == dims + 1 else input.shape[0]]
     pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d

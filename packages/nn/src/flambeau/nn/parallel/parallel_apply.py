@@ -32,10 +32,10 @@ def parallel_apply(
     >>> nn.parallel.parallel_apply([nn.ReLU(), nn.Identity()], [fb.tensor([-1.0]), fb.tensor([-2.0])])
     [tensor([0.]), tensor([-2.])]
     """
-    for name, given in (("inputs", inputs), ("kwargs_tup", kwargs_tup), ("devices", devices)):
-        if given is not None and len(given) != len(modules):
+    for name, values in (("inputs", inputs), ("kwargs_tup", kwargs_tup), ("devices", devices)):
+        if values is not None and len(values) != len(modules):
             raise AssertionError(
-                f"The number of modules {len(modules)} is not equal to the number of {name} {len(given)}"
+                f"The number of modules {len(modules)} is not equal to the number of {name} {len(values)}"
             )
     results = []
     for number, module in enumerate(modules):

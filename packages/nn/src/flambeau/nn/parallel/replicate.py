@@ -30,7 +30,9 @@ def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[
     tensors = [*network.parameters(), *network.buffers()]
     copies = [comm.broadcast(tensor.detach() if detach else tensor, devices) for tensor in tensors]
     return [
-        _copy_with_tensors(network, {id(tensor): made[number] for tensor, made in zip(tensors, copies, strict=True)})
+        _copy_with_tensors(
+            network, {id(tensor): replicas[number] for tensor, replicas in zip(tensors, copies, strict=True)}
+        )
         for number in range(len(devices))
     ]
 

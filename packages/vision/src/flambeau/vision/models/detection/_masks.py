@@ -59,7 +59,7 @@ def maskrcnn_loss(
     """
     size = mask_logits.shape[-1]
     matched = list(zip(gt_labels, gt_masks, proposals, mask_matched_idxs, strict=True))
-    labels = fb.cat([own[index] for own, _, _, index in matched])
+    labels = fb.cat([classes[index] for classes, _, _, index in matched])
     targets = fb.cat([project_masks_on_boxes(masks, boxes, index, size) for _, masks, boxes, index in matched])
     if targets.numel() == 0:
         return mask_logits.sum() * 0

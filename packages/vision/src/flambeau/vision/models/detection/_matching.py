@@ -138,11 +138,11 @@ class SSDMatcher(Matcher):
 def match_anchors(matcher: Matcher, targets: Sequence[Target], anchors: Sequence[fb.Tensor]) -> list[fb.Tensor]:
     """Return the index of the matched box for each anchor of each image, or -1 in images without boxes."""
     matched = []
-    for own, target in zip(anchors, targets, strict=True):
+    for boxes, target in zip(anchors, targets, strict=True):
         if len(target["boxes"]) == 0:
-            matched.append(fb.full((len(own),), Matcher.BELOW_LOW_THRESHOLD, dtype=fb.int64, device=own.device))
+            matched.append(fb.full((len(boxes),), Matcher.BELOW_LOW_THRESHOLD, dtype=fb.int64, device=boxes.device))
         else:
-            matched.append(matcher(box_iou(target["boxes"], own)))
+            matched.append(matcher(box_iou(target["boxes"], boxes)))
     return matched
 
 

@@ -125,8 +125,8 @@ class FCOSHead(nn.Module):
         matches = fb.stack(list(matched_idxs))
         foreground = matches >= 0
         pairs = list(zip(targets, matches, strict=True))
-        labels = fb.cat([target["labels"][own[own >= 0]] for target, own in pairs])
-        truth = fb.cat([target["boxes"][own[own >= 0]] for target, own in pairs])
+        labels = fb.cat([target["labels"][indices[indices >= 0]] for target, indices in pairs])
+        truth = fb.cat([target["boxes"][indices[indices >= 0]] for target, indices in pairs])
         classes = fb.zeros_like(logits)
         classes[(*fb.where(foreground), labels)] = 1.0
         boxes = fb.stack(list(anchors))[foreground]
@@ -225,8 +225,8 @@ class FCOS(OneStageDetector):
     ) -> Losses:
         """Match pixels with boxes, and return the losses of the head."""
         matched = [
-            self._matches(target["boxes"], own, num_anchors_per_level)
-            for target, own in zip(targets, anchors, strict=True)
+            self._matches(target["boxes"], image_anchors, num_anchors_per_level)
+            for target, image_anchors in zip(targets, anchors, strict=True)
         ]
         losses: Losses = self.head.compute_loss(targets, head_outputs, anchors, matched)
         return losses

@@ -178,7 +178,7 @@ class RoIHeads(nn.Module):
         self.check_targets(targets)
         assert targets is not None
         truth = [target["boxes"].to(proposals[0].dtype) for target in targets]
-        candidates = [fb.cat([own, boxes]) for own, boxes in zip(proposals, truth, strict=True)]
+        candidates = [fb.cat([proposed, boxes]) for proposed, boxes in zip(proposals, truth, strict=True)]
         matched, labels = self.assign_targets_to_proposals(candidates, truth, [target["labels"] for target in targets])
         for image, sampled in enumerate(self.subsample(labels)):
             for values in (candidates, matched, labels):
@@ -232,12 +232,13 @@ class RoIHeads(nn.Module):
             classification, regression = fastrcnn_loss(class_logits, box_regression, labels, codes)
             losses = {"loss_classifier": classification, "loss_box_reg": regression}
             positive = [fb.where(label > 0)[0] for label in labels]
-            boxes = [own[indices] for own, indices in zip(proposals, positive, strict=True)]
+            boxes = [proposed[indices] for proposed, indices in zip(proposals, positive, strict=True)]
             truths = [numbers[indices] for numbers, indices in zip(matched, positive, strict=True)]
         else:
             results = self.postprocess_detections(class_logits, box_regression, proposals, image_shapes)
             detections = [
-                {"boxes": own, "labels": label, "scores": score} for own, score, label in zip(*results, strict=True)
+                {"boxes": refined, "labels": label, "scores": score}
+                for refined, score, label in zip(*results, strict=True)
             ]
             boxes, truths = [each["boxes"] for each in detections], []
         if self.has_mask():

@@ -157,13 +157,13 @@ class RegionProposalNetwork(nn.Module):
         The label is 1 for positive, 0 for negative and -1 for ignored anchors.
         """
         labels, matched = [], []
-        for own, target in zip(anchors, targets, strict=True):
+        for image_anchors, target in zip(anchors, targets, strict=True):
             truth = target["boxes"]
             if len(truth) == 0:
-                labels.append(fb.zeros(len(own), dtype=fb.float32, device=own.device))
-                matched.append(fb.zeros_like(own, dtype=fb.float32))
+                labels.append(fb.zeros(len(image_anchors), dtype=fb.float32, device=image_anchors.device))
+                matched.append(fb.zeros_like(image_anchors, dtype=fb.float32))
                 continue
-            matches = self.proposal_matcher(self.box_similarity(truth, own))
+            matches = self.proposal_matcher(self.box_similarity(truth, image_anchors))
             label = (matches >= 0).to(fb.float32)
             label[matches == Matcher.BETWEEN_THRESHOLDS] = -1.0
             labels.append(label)

@@ -123,12 +123,12 @@ class GeneralizedRCNNTransform(nn.Module):
         """Convert detections to coordinates of the original images. In training, return them unchanged."""
         if self.training:
             return result
-        for found, before, after in zip(result, image_shapes, original_image_sizes, strict=True):
-            found["boxes"] = resize_boxes(found["boxes"], before, after)
-            if "masks" in found:
-                found["masks"] = paste_masks_in_image(found["masks"], found["boxes"], after)
-            if "keypoints" in found:
-                found["keypoints"] = resize_keypoints(found["keypoints"], before, after)
+        for detection, before, after in zip(result, image_shapes, original_image_sizes, strict=True):
+            detection["boxes"] = resize_boxes(detection["boxes"], before, after)
+            if "masks" in detection:
+                detection["masks"] = paste_masks_in_image(detection["masks"], detection["boxes"], after)
+            if "keypoints" in detection:
+                detection["keypoints"] = resize_keypoints(detection["keypoints"], before, after)
         return result
 
     def __repr__(self) -> str:
