@@ -7,11 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+import scipy.stats as st
 import univariate
 
 import flambeau as fb
 from flambeau import distributions as D
 from flambeau.distributions import constraints, utils
+from flambeau.func import vmap
 
 EYE = fb.eye(2)
 # Function that creates a distribution of batch shape (3,) or (), and the event shape.
@@ -350,6 +352,31 @@ def test_vectors_convert_to_triangular_matrices_and_back():
     with pytest.raises(ValueError, match=r"diag \(3\) provided is outside \[-3, 2\]"):
         utils.tril_matrix_to_vec(matrix, 3)
     np.testing.assert_allclose(utils.clamp_probs(fb.tensor([0.0, 1.0])).numpy(), [0, 1], atol=2e-7)
+
+
+@pytest.mark.parametrize(
+    ("create", "sample", "expected"),
+    [
+        (lambda x: D.Normal(x, x), 0.5, [st.norm(x, x).logpdf(0.5) for x in (0.2, 0.6)]),
+        (lambda x: D.Geometric(x), 2.0, [st.geom(x, loc=-1).logpmf(2) for x in (0.2, 0.6)]),
+        (lambda x: D.Binomial(fb.tensor(4), x), 2.0, [st.binom(4, x).logpmf(2) for x in (0.2, 0.6)]),
+        (
+            lambda x: D.MultivariateNormal(fb.zeros(2), EYE * x),
+            [2.0, 1.0],
+            [st.multivariate_normal([0, 0], np.eye(2) * x).logpdf([2, 1]) for x in (0.2, 0.6)],
+        ),
+    ],
+)
+def test_vmap_over_a_parameter_computes_log_prob_of_each_example(create, sample, expected):
+    computed = vmap(lambda x: create(x).log_prob(fb.tensor(sample)))(fb.tensor([0.2, 0.6]))
+    np.testing.assert_allclose(computed.numpy(), expected, rtol=1e-5)
+
+
+def test_vmap_checks_the_parameters_and_the_sample_of_each_example():
+    with pytest.raises(ValueError, match="Expected parameter scale"):
+        vmap(lambda x: D.Normal(0.0, x))(fb.tensor([1.0, -1.0]))
+    with pytest.raises(ValueError, match="Expected value argument"):
+        vmap(lambda x: D.Exponential(1.0).log_prob(x))(fb.tensor([1.0, -1.0]))
 
 
 def test_numpy_scalars_are_accepted_as_parameters():

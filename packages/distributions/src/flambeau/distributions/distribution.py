@@ -4,6 +4,7 @@ import warnings
 from typing import Any, TypeVar
 
 from flambeau import Size, Tensor, no_grad
+from flambeau._operators.queries import _holds
 
 from .constraints import Constraint, _Dependent
 from .utils import lazy_property
@@ -92,7 +93,7 @@ class Distribution:
                 continue  # the parameter is computed from other parameters
             else:
                 value = getattr(self, name)
-            if not isinstance(constraint, _Dependent) and not constraint.check(value).all():
+            if not isinstance(constraint, _Dependent) and not _holds(constraint.check(value)):
                 raise ValueError(
                     f"Expected parameter {name} ({type(value).__name__} of shape {tuple(value.shape)}) of distribution "
                     f"{self!r} to satisfy the constraint {constraint!r}, but found invalid values:\n{value}"
@@ -200,7 +201,7 @@ class Distribution:
         except NotImplementedError:
             warnings.warn(_NO_SUPPORT.format(type(self)), stacklevel=4)
             return
-        if not support.check(value).all():
+        if not _holds(support.check(value)):
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(value.shape)}) to be within the "
                 f"support ({support!r}) of the distribution {self!r}, but found invalid values:\n{value}"

@@ -5,6 +5,7 @@ from typing import Any
 import flambeau as fb
 from flambeau import Size, Tensor
 from flambeau._core import _binary_cross_entropy_with_logits
+from flambeau._operators.queries import _holds
 
 from . import constraints
 from ._probs_or_logits import Binary
@@ -36,7 +37,7 @@ class Geometric(Binary):
     ) -> None:
         self._set(probs, logits)
         super().__init__(self._param.shape, validate_args=validate_args)
-        if self._validate_args and probs is not None and not (self.probs > 0).all():
+        if self._validate_args and probs is not None and not _holds(self.probs > 0):
             raise ValueError(
                 f"Expected parameter probs ({type(self.probs).__name__} of shape {tuple(self.probs.shape)}) of "
                 f"distribution {self!r} to be positive but found invalid values:\n{self.probs}"
