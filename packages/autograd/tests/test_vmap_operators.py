@@ -180,7 +180,13 @@ def test_dropout_in_vmap_draws_a_mask_for_each_example():
     dropped = vmap(fb.dropout, randomness="different")(fb.ones(3, 200))
     assert 0.4 < (dropped == 0).float().mean() < 0.6
     assert not fb.equal(dropped[0], dropped[1])
-    assert fb.equal(vmap(lambda x: fb.dropout(x, training=False))(fb.ones(3, 4)), fb.ones(3, 4))
+
+
+@pytest.mark.parametrize(("p", "training", "factor"), [(0.5, False, 1), (0.0, True, 1), (1.0, True, 0)])
+def test_dropout_that_is_not_random_needs_no_randomness_in_vmap(p, training, factor):
+    x = fb.arange(12.0).reshape(3, 4)
+    assert fb.equal(vmap(lambda x: fb.dropout(x, p, training))(x), x * factor)
+    assert fb.equal(vmap(lambda x: fb.dropout_(x.clone(), p, training))(x), x * factor)
 
 
 def test_in_place_samplers_in_vmap_draw_numbers_for_each_example():

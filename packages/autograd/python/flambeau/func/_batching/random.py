@@ -31,7 +31,7 @@ def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
         _running_maps(level - 1)
         map_ = maps.running[level - 1]
         call = Call(callable_, values, level, map_.size)
-        if callable_.__name__ == "dropout" and not call.argument("training"):
+        if callable_.__name__.startswith("dropout") and not _drops_at_random(call):
             return wrapped(pointwise(call), level) if call.is_batched(values[0]) else call.run(values)
         if map_.randomness == "error":
             raise RuntimeError(REJECTED.format(name=callable_.__name__))
@@ -44,6 +44,11 @@ def drawn(callable_: Any, values: tuple[Any, ...], _: int) -> Any:
         )
     finally:
         _running_maps(level)
+
+
+def _drops_at_random(call: Call) -> bool:
+    """Return whether a dropout zeroes some elements but not all. Otherwise, its result is not random."""
+    return bool(call.argument("training")) and 0.0 < call.argument("p") < 1.0
 
 
 def _in_place(call: Call, mode: str) -> Any:
