@@ -189,6 +189,16 @@ def test_dropout_that_is_not_random_needs_no_randomness_in_vmap(p, training, fac
     assert fb.equal(vmap(lambda x: fb.dropout_(x.clone(), p, training))(x), x * factor)
 
 
+@pytest.mark.parametrize("convert", [fb.Tensor.type_as, fb.Tensor.to])
+def test_vmap_repeats_an_unbatched_tensor_that_takes_the_dtype_of_a_batched_one(convert):
+    examples = fb.zeros(3, 2, dtype=fb.float64)
+    for tensor, repeated in [(fb.tensor(4), [4.0] * 3), (fb.tensor([1, 2, 3]), [[1.0, 2.0, 3.0]] * 3)]:
+        converted = vmap(lambda x, tensor=tensor: convert(tensor, x))(examples)
+        assert converted.dtype == fb.float64
+        assert converted.tolist() == repeated
+    assert vmap(lambda x: convert(x, fb.tensor(1)))(examples).dtype == fb.int64
+
+
 def test_in_place_samplers_in_vmap_draw_numbers_for_each_example():
     fb.manual_seed(0)
     written = vmap(lambda x: x.clone().normal_(), randomness="different")(fb.zeros(3, 50))

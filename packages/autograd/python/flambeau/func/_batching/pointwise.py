@@ -65,16 +65,15 @@ def in_place(call: Call) -> Any:
     return target
 
 
-@batching("to clone contiguous")
+@batching("to type_as clone contiguous")
 def converted(call: Call) -> Any:
     """Apply a conversion to a batch. Ignore a channels-last ``memory_format``, which applies to single elements."""
     names = call.operator.parameters
     supported = (None, flambeau.contiguous_format, flambeau.preserve_format)
+    input, *others = call.values  # if only the tensor with the dtype is batched, the input is repeated
+    values = (call.batch(input), *call.value(others))
     return call.run(
-        [
-            None if n == "memory_format" and v not in supported else v
-            for n, v in zip(names, call.value(call.values), strict=True)
-        ]
+        [None if n == "memory_format" and v not in supported else v for n, v in zip(names, values, strict=True)]
     )
 
 
@@ -113,7 +112,7 @@ def _rows() -> list[str]:
 _COMPOSITES = (
     "add sub subtract div divide pow float_power clamp clip square positive rsub bitwise_not round logit ldexp frexp "
     "nan_to_num isclose lerp addcmul addcdiv gelu celu softshrink complex polar view_as_real real imag conj "
-    "resolve_conj resolve_neg isreal polygamma mvlgamma where type_as float double half bfloat16 long int "
+    "resolve_conj resolve_neg isreal polygamma mvlgamma where float double half bfloat16 long int "
     "short char byte bool cfloat cdouble cpu detach detach_copy alias_copy empty_like zeros_like "
     "ones_like full_like _binary_cross_entropy _binary_cross_entropy_with_logits _absolute_error _huber"
 )
