@@ -133,6 +133,10 @@ def test_assigning_another_type_changes_the_registry():
         (lambda m: m.get_submodule("fc1.wieght"), AttributeError, "Linear has no attribute `wieght`"),
         (lambda m: m.get_submodule("fc3"), AttributeError, "Block has no attribute `fc3`; did you mean `fc"),
         (lambda m: m.get_parameter("fc1.wieght"), AttributeError, "no attribute `wieght`; did you mean `weight`"),
+        (lambda m: m.get_submodule("fc1.weight"), AttributeError, "`weight` is not an nn.Module"),
+        (lambda m: m.set_submodule("offset", nn.ReLU()), AttributeError, "`offset` is not an nn.Module"),
+        (lambda m: m.get_parameter("offset"), AttributeError, "`offset` is not an nn.Parameter"),
+        (lambda m: m.get_buffer("fc1.weight"), AttributeError, "`weight` is not a buffer"),
         (lambda m: m.get_buffer("ofset"), AttributeError, "Block has no attribute `ofset`; did you mean `offset`"),
         (lambda m: m.train("yes"), ValueError, "expected to be boolean"),
         (lambda m: m.to(fb.int64), TypeError, "only accepts floating point or complex dtypes"),
@@ -153,6 +157,21 @@ def test_register_parameter_rejects_non_leaf_tensors():
     module = nn.Module()
     with pytest.raises(TypeError, match="Parameter or None required"):
         module.register_parameter("result", result * 2)
+
+
+def test_get_submodule_finds_a_module_that_a_property_returns():
+    class Wrapper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(2, 2)])
+
+        @property
+        def head(self):
+            return self.layers[-1]
+
+    model = Wrapper()
+    assert model.get_submodule("head") is model.layers[0]
+    assert model.get_parameter("head.weight") is model.layers[0].weight
 
 
 def test_get_submodule_and_get_parameter_find_members_by_path():

@@ -360,20 +360,21 @@ class Tree:
     def get_submodule(self, target: str) -> Module:
         """Return the module at a dotted path such as ``"encoder.2.fc1"``; this module for the empty path.
 
-        Raises: AttributeError that names the first component of the path that does not exist.
+        Raises: AttributeError that names the first component of the path that does not exist or is not a module.
         """
         module = cast("Module", self)
         for name in target.split(".") if target else ():
-            if name not in module._modules:
-                module._raise_missing(name, module._modules)
-            module = module._modules[name]
+            child = getattr(module, name, None)  # a property can also return a module
+            if not isinstance(child, Tree):
+                module._raise_missing(name, module._modules, "an nn.Module")
+            module = cast("Module", child)
         return module
 
     def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
         """Replace the module at a dotted path. Unless ``strict``, a module that does not exist is added.
 
         Raises: ValueError if the path is empty or ``module`` is not a module; AttributeError that names the first
-        component of the path that does not exist.
+        component of the path that does not exist or is not a module.
 
         >>> model = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.ReLU()))
         >>> model.set_submodule("1.0", nn.Tanh())
@@ -388,30 +389,33 @@ class Tree:
             raise ValueError(f'"module" is not an nn.Module, found {type(module)}')
         path, _, name = target.rpartition(".")
         parent = self.get_submodule(path)
-        if strict and name not in parent._modules:
-            parent._raise_missing(name, parent._modules)
+        if (strict or hasattr(parent, name)) and not isinstance(getattr(parent, name, None), Tree):
+            parent._raise_missing(name, parent._modules, "an nn.Module")
         setattr(parent, name, module)
 
     def get_parameter(self, target: str) -> Parameter:
-        """Return the parameter at a dotted path. Raises: AttributeError if a component of the path does not exist."""
+        """Return the parameter at a dotted path. Raises: AttributeError if there is no parameter at this path."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
-        if module._parameters.get(name) is None:
-            module._raise_missing(name, module._parameters)
-        return module._parameters[name]  # type: ignore[return-value]
+        parameter = getattr(module, name, None)
+        if not isinstance(parameter, Parameter):
+            module._raise_missing(name, module._parameters, "an nn.Parameter")
+        return parameter
 
     def get_buffer(self, target: str) -> Tensor:
         """Return the buffer at a dotted path, or None for a buffer that is None.
 
-        Raises: AttributeError if a component of the path does not exist.
+        Raises: AttributeError if there is no buffer at this path.
         """
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         if name not in module._buffers:
-            module._raise_missing(name, module._buffers)
+            module._raise_missing(name, module._buffers, "a buffer")
         return module._buffers[name]  # type: ignore[return-value]
 
-    def _raise_missing(self, name: str, registry: Mapping[str, Any]) -> NoReturn:
+    def _raise_missing(self, name: str, registry: Mapping[str, Any], kind: str) -> NoReturn:
+        if hasattr(self, name):
+            raise AttributeError(f"`{name}` is not {kind}")
         match = nearest(name, [key for key, value in registry.items() if value is not None])
         suggestion = f"; did you mean `{match}`?" if match else ""
         raise AttributeError(f"{type(self).__name__} has no attribute `{name}`{suggestion}")
