@@ -205,6 +205,12 @@ def test_random_resize_transforms_draw_sizes_in_range(noise: Image.Image) -> Non
         v2.RandomZoomOut(side_range=(0.5, 2))
 
 
+def test_scale_jitter_fits_the_image_into_a_target_of_width_and_height() -> None:
+    wide = v2.ScaleJitter((60, 20), scale_range=(1.0, 1.0))
+    assert wide(fb.zeros(3, 10, 40)).shape == (3, 15, 60)
+    assert wide(fb.zeros(3, 40, 10)).shape == (3, 20, 5)
+
+
 def test_custom_v2_transforms_define_transform() -> None:
     class Darker(v2.Transform):
         def transform(self, image: fb.Tensor) -> fb.Tensor:

@@ -134,7 +134,7 @@ class ScaleJitter(Transform):
     """Resize images by a random scale. At scale 1, the image is as large as possible inside ``target_size``.
 
     Args:
-        target_size: height and width.
+        target_size: width and height.
         scale_range: minimum and maximum of the random scale.
         interpolation, antialias: as for :func:`~functional.resize`.
     Source: Ghiasi et al. 2020, arXiv:2012.07177.
@@ -161,7 +161,7 @@ class ScaleJitter(Transform):
     def transform(self, image: Any) -> Any:
         height, width = height_and_width(image)
         scale = _random.uniform(*self.scale_range)
-        ratio = min(self.target_size[0] / height, self.target_size[1] / width) * scale
+        ratio = min(self.target_size[0] / width, self.target_size[1] / height) * scale
         size = (int(height * ratio), int(width * ratio))
         return resize(image, size, self.interpolation, antialias=self.antialias)
 
