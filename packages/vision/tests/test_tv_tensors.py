@@ -92,3 +92,9 @@ def test_workers_can_send_tv_tensors() -> None:
     assert received[3]["boxes"].canvas_size == (8, 10) and (received[3]["image"] == 3).all()
     batch = next(iter(DataLoader([sample["image"] for sample in samples], batch_size=4)))
     assert type(batch) is fb.Tensor and tuple(batch.shape) == (4, 1, 2, 2)
+
+
+def test_repr_aligns_the_rows_of_boxes() -> None:
+    two = BoundingBoxes([[1, 2, 3, 4], [5, 6, 7, 8]], format="XYXY", canvas_size=(8, 10))
+    rows = [line.index("[") for line in repr(two).replace("([[", "( [").splitlines()]
+    assert len(rows) == 2 and rows[0] == rows[1]

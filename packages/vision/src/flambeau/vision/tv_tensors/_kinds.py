@@ -102,9 +102,10 @@ class TVTensor(fb.Tensor):
         return {}
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:
-        inner = repr(self.as_subclass(fb.Tensor)).removeprefix("tensor")[:-1]
+        with DisableTorchFunctionSubclass():
+            shown = super().__repr__()[:-1]
         known = "".join(f", {name}={value}" for name, value in self._metadata().items())
-        return f"{type(self).__name__}{inner}{known})"
+        return f"{shown}{known})"
 
 
 def as_tensor(data: Any, dtype: Any, device: Any, requires_grad: bool | None) -> fb.Tensor:
