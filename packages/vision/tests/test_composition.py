@@ -82,6 +82,7 @@ def test_compositions_require_lists_of_transforms() -> None:
         (lambda: T.Normalize(0.5, [0.5]), r"mean holds a number per channel, got 0\.5; write \[0\.5\]"),
         (lambda: T.Resize("4"), "Size should be int or sequence"),
         (lambda: T.Compose(T.ToTensor()), r"Compose takes a list of transforms, got ToTensor\(\)"),
+        (lambda: T.Compose(3), "Compose takes a list of transforms, got 3"),
         (lambda: T.Compose([T.ToTensor]), r"Compose got the class ToTensor; write ToTensor\(\.\.\.\)"),
     ],
 )

@@ -41,7 +41,7 @@ class Compose:
     """
 
     def __init__(self, transforms: Transforms) -> None:
-        if callable(transforms) and not isinstance(transforms, Iterable):
+        if not isinstance(transforms, Iterable):
             raise TypeError(f"Compose takes a list of transforms, got {transforms!r}; write Compose([...])")
         for transform in transforms if isinstance(transforms, Sequence) else ():
             if isinstance(transform, type) and transform.__module__.startswith(__package__):
