@@ -325,3 +325,21 @@ def test_tensors_of_one_element_are_accepted_in_a_list_of_numbers(shape):
 def test_elements_of_linspace_are_rounded_as_in_pytorch():
     assert fb.linspace(1e-4, 0.02, 1000)[333].item().hex() == "0x1.b946980000000p-8"
     assert fb.linspace(0, 1, 7)[3].item() == 0.5 and fb.linspace(3.3, 9.9, 64)[-1] == fb.tensor(9.9)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        np.datetime64("2020"),
+        np.timedelta64(3, "D"),
+        np.bytes_(b"abc"),
+        [np.datetime64("2020")],
+        np.array(["2020"], dtype="M8[D]"),
+        np.array(["text"]),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("function", [fb.tensor, fb.as_tensor])
+def test_dates_and_texts_of_numpy_are_rejected(function, data):
+    with pytest.raises(TypeError, match=r"can't convert numpy.* of dtype .* The only supported types are"):
+        function(data)

@@ -32,6 +32,10 @@ void require_format(Dtype d) {
                      ": it has no NumPy or buffer equivalent; convert with .float() first");
 }
 
+constexpr const char* kSupportedTypes =
+    ". The only supported types are: float64, float32, float16, complex64, complex128, int64, int32, int16, int8, "
+    "uint64, uint32, uint16, uint8, and bool. Convert the array first, as in array.astype('float32').";
+
 Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter) {
   std::string_view f = format ? format : "B";
   const char order = f.empty() ? '@' : f[0];
@@ -59,11 +63,8 @@ Dtype dtype_from_format(const char* format, Py_ssize_t size, PyObject* exporter)
   require<ValueError>(
       !foreign, "the array's element format '", format ? format : "",
       "' is not of the machine's byte order; convert it with array.astype(array.dtype.newbyteorder('='))");
-  detail::raise<TypeError>(
-      "can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
-      "'. The only supported types are: float64, float32, float16, complex64, complex128, int64, "
-      "int32, int16, int8, uint64, uint32, uint16, uint8, and bool. Convert the array first, as in "
-      "array.astype('float32').");
+  detail::raise<TypeError>("can't convert ", Py_TYPE(exporter)->tp_name, " with element format '", format ? format : "",
+                           "'", kSupportedTypes);
 }
 
 // The deleters of storages that own Python objects. They may run in any thread, so they acquire the GIL.
@@ -239,11 +240,25 @@ Tensor tensor_over_array(PyObject* o) {
   return tensor_over(memory, Owner(Py_NewRef(o), release_object));
 }
 
+// Raises TypeError for dates and texts of NumPy. NumPy exports a scalar of these types as bytes, which look
+// like integers, and does not export an array of dates.
+void require_numbers(PyObject* exporter) {
+  const Object dtype(PyObject_GetAttrString(exporter, "dtype"));
+  const Object kind(dtype ? PyObject_GetAttrString(dtype.get(), "kind") : nullptr);
+  if (!kind) return PyErr_Clear();  // not an object of NumPy
+  if (!PyUnicode_Check(kind.get()) || PyUnicode_GET_LENGTH(kind.get()) != 1) return;
+  if (!std::strchr("mMSU", int(PyUnicode_READ_CHAR(kind.get(), 0)))) return;
+  const Object name(checked(PyObject_Str(dtype.get())));
+  detail::raise<TypeError>("can't convert ", Py_TYPE(exporter)->tp_name, " of dtype ", text_of(name.get()),
+                           kSupportedTypes);
+}
+
 }  // namespace
 
 Tensor tensor_from_buffer(PyObject* exporter) {
   if (py::isinstance<py::array>(exporter))
     if (Tensor t = tensor_over_array(exporter)) return t;
+  require_numbers(exporter);
   auto view = std::make_unique<Py_buffer>();
   bool writable = true;
   if (PyObject_GetBuffer(exporter, view.get(), PyBUF_RECORDS) < 0) {

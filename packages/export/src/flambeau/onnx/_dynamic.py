@@ -74,7 +74,7 @@ def size_of(seen: Sequence[Any], samples: Samples) -> int | Size | None:
         return None
     if first.kind == "size":
         value, axis = first.operands
-        assert isinstance(value, Value)
+        assert isinstance(value, Value) and isinstance(axis, int)
         return value.shape_or_none[axis]
     left, right = (size_of(parts, samples) for parts in zip(*(x.operands for x in seen), strict=True))
     if left is None or right is None:

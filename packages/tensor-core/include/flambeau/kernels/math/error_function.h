@@ -198,10 +198,9 @@ FLAMBEAU_INLINE double times_erfcx(double factor, double x) {
                           5.6491694728842896,    5.6264393079922055,    3.4678246903318002,    1.0};
   return factor * horner(x, p) / horner(x, q);
 }
-// Returns x**2 - square, the rounding error of a square.
 #ifdef __FMA__
 template <class V>
-FLAMBEAU_INLINE V lost_of_square(V x, V square) {
+FLAMBEAU_INLINE V lost_of_square(V x, V square) {  // x**2 - square, the rounding error of a square
   return std::fma(x, x, -square);
 }
 #else
