@@ -135,6 +135,12 @@ def multilabel_soft_margin_loss(
     return reduced(loss.sum(-1) / input.shape[-1], reduction)
 
 
+def check_margin_target(name: str, target: Tensor) -> None:
+    """Raise a RuntimeError if the target of a margin loss is not int64."""
+    if target.dtype != flambeau.int64:
+        raise RuntimeError(f"{name}: expected scalar type Long (int64) for the target, but found {target.dtype}")
+
+
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -151,14 +157,15 @@ def multi_margin_loss(
         input: ``(N, C)`` or ``(C,)``.
         target: ``(N,)`` or a scalar, class indices.
         p: 1 or 2.
-    Raises: ValueError for another ``p`` or a weight that is not a vector; RuntimeError if the shapes do not match or
-        a class index is out of range.
+    Raises: ValueError for another ``p`` or a weight that is not a vector; RuntimeError if the shapes do not match,
+        the target is not int64 or a class index is out of range.
 
     >>> nn.functional.multi_margin_loss(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([2]))
     tensor(0.2333)
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
+    check_margin_target("multi_margin_loss", target)
     return _core._multi_margin_loss(input, target, p, margin, weight, reduction)
 
 
@@ -174,11 +181,12 @@ def multilabel_margin_loss(
     Args:
         input: ``(N, C)`` or ``(C,)``.
         target: same shape; each row begins with its labels, and -1 marks their end.
-    Raises: RuntimeError if the shapes do not match or a label is out of range.
+    Raises: RuntimeError if the shapes do not match, the target is not int64 or a label is out of range.
 
     >>> nn.functional.multilabel_margin_loss(fb.tensor([[0.1, 0.2, 0.8]]), fb.tensor([[2, -1, 0]]))
     tensor(0.2333)
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
+    check_margin_target("multilabel_margin_loss", target)
     return _core._multilabel_margin_loss(input, target, reduction)
