@@ -335,3 +335,15 @@ def test_vmap_maps_over_autograd_grad_of_an_outer_graph():
     assert fb.equal(rows, fb.diag(2 * x))
     with pytest.raises(NotImplementedError, match=r"use func.grad or func.vjp"):
         fb.vmap(lambda v: fb.autograd.grad((x * v).sum(), x, v)[0])(fb.ones(3))
+
+
+def test_attributes_of_a_batched_tensor_in_vmap_are_those_of_the_value():
+    seen = []
+
+    def record(x):
+        seen.append((x.is_cuda, x.output_nr, x._grad, x.type()))
+        return x.type(fb.float64)
+
+    x = fb.ones(2, 3)
+    assert vmap(record)(x).dtype == fb.float64
+    assert seen == [(x.is_cuda, 0, None, x.type())]

@@ -118,11 +118,13 @@ def requires_grad(input: Tensor) -> bool:
     return bool(without_placeholders(input).requires_grad)
 
 
+composition("is_cuda.__get__")(lambda t: without_placeholders(t).is_cuda)
 composition("is_leaf.__get__")(lambda t: without_placeholders(t).is_leaf)
+composition("output_nr.__get__")(lambda t: without_placeholders(t).output_nr)
 composition("grad_fn.__get__")(lambda t: without_placeholders(t).grad_fn)
 composition("_version.__get__")(lambda t: without_placeholders(t)._version)
 composition("retains_grad.__get__")(lambda t: False)
-composition("grad.__get__", "_base.__get__")(lambda t: None)
+composition("grad.__get__", "_grad.__get__", "_base.__get__")(lambda t: None)
 
 
 @batching("data.__get__")
