@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import nn
+from flambeau import distributed as dist, nn
 from flambeau.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "packages/distributed/tests"))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import nn, optim
+from flambeau import distributed as dist, nn, optim
 from flambeau.data import DataLoader, DistributedSampler, TensorDataset
 from flambeau.distributed.algorithms.join import Join
 from flambeau.distributed.optim import ZeroRedundancyOptimizer

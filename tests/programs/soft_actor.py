@@ -2,8 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import distributions as pyd
-from torch import nn
+from torch import distributions as pyd, nn
 
 torch.manual_seed(1)
 

@@ -82,10 +82,8 @@ def stub_of_special() -> str:
     """Return the text of ``special.pyi``. The module itself reads its names from the registry when it is imported."""
     native = {id(function): name for name, function in sorted(vars(_core).items())}
     names = {name: native[id(getattr(special, name))] for name in special.__all__}
-    imported = sorted((attribute, name) for name, attribute in names.items())
-    lines = [f"from flambeau._core import {attribute} as {name}" for attribute, name in imported]
-    listed = "".join(f'    "{name}",\n' for name in sorted(names))
-    return "\n".join([SPECIAL, "", *lines, "", f"__all__ = [\n{listed}]\n"])
+    imported = "".join(f"    {attribute} as {name},\n" for attribute, name in sorted((a, n) for n, a in names.items()))
+    return f"{SPECIAL}\n\nfrom flambeau._core import (\n{imported})\n\n{_exported(names)}"
 
 
 def rows() -> Iterator[dict[str, Any]]:

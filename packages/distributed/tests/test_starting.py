@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import multiprocessing
+from flambeau import distributed as dist, multiprocessing
 
 PROGRAM = """
     import os, sys

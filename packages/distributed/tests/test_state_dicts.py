@@ -3,8 +3,7 @@
 import pytest
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import nn, optim
+from flambeau import distributed as dist, nn, optim
 from flambeau.distributed.checkpoint import state_dict as module
 from flambeau.distributed.checkpoint.state_dict import StateDictOptions
 

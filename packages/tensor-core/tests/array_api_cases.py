@@ -1,8 +1,7 @@
 """Shapes, dtypes and strategies for the tests of the array API, and the comparison of results with NumPy."""
 
 import numpy as np
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.extra import numpy as hnp
 
 from flambeau import array_api as xp

@@ -16,8 +16,7 @@ from array_api_cases import (
     same,
     with_axes,
 )
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra import numpy as hnp
 
 import flambeau as fb

@@ -5,8 +5,7 @@ import struct
 import zipfile
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pytorch_bytes import THEIRS, archive_of, entries_of, file_of, load, saved
 
 import flambeau as fb

@@ -1,8 +1,7 @@
 """e3nn: networks that are equivariant under rotations."""
 
 import torch
-from e3nn import nn as enn
-from e3nn import o3
+from e3nn import nn as enn, o3
 
 from tools.ecosystem.cases import fill, gradients, normal
 

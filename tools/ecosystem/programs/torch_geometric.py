@@ -3,8 +3,7 @@
 import io
 
 import torch
-from torch_geometric import nn as gnn
-from torch_geometric import transforms, utils
+from torch_geometric import nn as gnn, transforms, utils
 from torch_geometric.data import Batch, Data, HeteroData
 from torch_geometric.loader import DataLoader
 

@@ -8,8 +8,7 @@ import pytest
 from small_models import Branches, batch, descend, gradients, loss, made, of_all
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import nn
+from flambeau import distributed as dist, nn
 from flambeau.nn.parallel import DistributedDataParallel
 
 TINY = 64 / 2**20  # bucket size in MiB: eight float64 numbers

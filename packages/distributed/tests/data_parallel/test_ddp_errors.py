@@ -4,8 +4,7 @@ import pytest
 from small_models import Branches
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import nn
+from flambeau import distributed as dist, nn
 from flambeau.nn.parallel import DistributedDataParallel
 
 

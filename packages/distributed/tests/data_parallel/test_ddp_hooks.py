@@ -5,8 +5,7 @@ import pytest
 from small_models import Branches, batch, descend, gradients, loss, made
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import nn
+from flambeau import distributed as dist, nn
 from flambeau.distributed.algorithms.ddp_comm_hooks import (
     DDPCommHookType,
     default_hooks,

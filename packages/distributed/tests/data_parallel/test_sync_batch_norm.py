@@ -5,8 +5,7 @@ import pytest
 from small_models import made
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import nn
+from flambeau import distributed as dist, nn
 from flambeau.nn.parallel import DistributedDataParallel
 
 SHAPES = {"one dimension": (), "image": (3, 2), "volume": (2, 1, 2)}

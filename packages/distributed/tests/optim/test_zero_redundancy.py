@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
-from flambeau import distributed as dist
-from flambeau import optim
+from flambeau import distributed as dist, optim
 from flambeau.distributed.optim import ZeroRedundancyOptimizer, zero_redundancy_optimizer
 
 SIZES = [(3, 4), (5,), (2, 2), (7,), ()]

@@ -10,8 +10,7 @@ from functools import partial
 from typing import Any, TypeVar, cast, overload
 
 from flambeau import Tensor, is_grad_enabled, set_grad_enabled
-from flambeau._compile import CompiledFunction, CompiledModule
-from flambeau._compile import reset as reset
+from flambeau._compile import CompiledFunction, CompiledModule, reset as reset
 from flambeau._compile._capture_trace import current
 from flambeau._compile._function import Programs, _Leaves
 from flambeau._compile._optimized_module import OptimizedModule

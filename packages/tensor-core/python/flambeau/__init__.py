@@ -139,7 +139,6 @@ _install_methods()
 _install_sparse_methods()
 
 if TYPE_CHECKING:
-    # isort: off
     from flambeau import random as random, serialization as serialization, storage as storage
     from flambeau._on_first_use import *
     from flambeau._tensor_types import tensortype as _tensortype
@@ -154,7 +153,6 @@ if TYPE_CHECKING:
     BFloat16Tensor: _tensortype
     FloatTensor: _tensortype
     DoubleTensor: _tensortype
-    # isort: on
 
 _MODULES = (*_on_first_use.MODULES, *_distributions.SUBPACKAGES)
 _MODULE_OF = {name: module for module, names in _on_first_use.NAMES.items() for name in names}

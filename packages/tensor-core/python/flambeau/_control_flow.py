@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from flambeau import overrides
-from flambeau._core import Tensor, int64, tensor
-from flambeau._core import bool as bool_
+from flambeau._core import Tensor, bool as bool_, int64, tensor
 
 T = TypeVar("T")
 

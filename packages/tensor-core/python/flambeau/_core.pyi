@@ -1,30 +1,24 @@
 # Written by tools/stubs from the registry: change tools/stubs/classes.pyi.in or the registry, not this file.
 
-from builtins import bool as _bool
-from builtins import complex as _complex
-from builtins import float as _float
-from builtins import int as _int
-from builtins import type as _type
-from collections.abc import Callable as _Callable
-from collections.abc import Iterator as _Iterator
-from collections.abc import Sequence as _Sequence
-from types import ModuleType as _ModuleType
-from types import TracebackType as _TracebackType
-from typing import Any as _Any
-from typing import Literal as _Literal
-from typing import NamedTuple as _NamedTuple
-from typing import Protocol as _Protocol
-from typing import Self as _Self
-from typing import SupportsIndex as _SupportsIndex
-from typing import TypeAlias as _TypeAlias
-from typing import TypeVar as _TypeVar
-from typing import final as _final
-from typing import overload as _overload
+from builtins import bool as _bool, complex as _complex, float as _float, int as _int, type as _type
+from collections.abc import Callable as _Callable, Iterator as _Iterator, Sequence as _Sequence
+from types import ModuleType as _ModuleType, TracebackType as _TracebackType
+from typing import (
+    Any as _Any,
+    Literal as _Literal,
+    NamedTuple as _NamedTuple,
+    Protocol as _Protocol,
+    Self as _Self,
+    SupportsIndex as _SupportsIndex,
+    TypeAlias as _TypeAlias,
+    TypeVar as _TypeVar,
+    final as _final,
+    overload as _overload,
+)
 
 from numpy.typing import NDArray as _NDArray
 
-from flambeau.storage import TypedStorage as _TypedStorage
-from flambeau.storage import UntypedStorage as _UntypedStorage
+from flambeau.storage import TypedStorage as _TypedStorage, UntypedStorage as _UntypedStorage
 
 _T = _TypeVar("_T")
 _FunctionT = _TypeVar("_FunctionT", bound=_Callable[..., _Any])

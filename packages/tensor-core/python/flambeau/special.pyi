@@ -1,61 +1,63 @@
 # Written by tools/stubs from the registry: change that, not this file.
 
-from flambeau._core import log_softmax as log_softmax
-from flambeau._core import logit as logit
-from flambeau._core import logsumexp as logsumexp
-from flambeau._core import mvlgamma as multigammaln
-from flambeau._core import polygamma as polygamma
-from flambeau._core import round as round
-from flambeau._core import softmax as softmax
-from flambeau._core import special_airy_ai as airy_ai
-from flambeau._core import special_bessel_j0 as bessel_j0
-from flambeau._core import special_bessel_j1 as bessel_j1
-from flambeau._core import special_bessel_y0 as bessel_y0
-from flambeau._core import special_bessel_y1 as bessel_y1
-from flambeau._core import special_chebyshev_polynomial_t as chebyshev_polynomial_t
-from flambeau._core import special_chebyshev_polynomial_u as chebyshev_polynomial_u
-from flambeau._core import special_chebyshev_polynomial_v as chebyshev_polynomial_v
-from flambeau._core import special_chebyshev_polynomial_w as chebyshev_polynomial_w
-from flambeau._core import special_digamma as digamma
-from flambeau._core import special_entr as entr
-from flambeau._core import special_erf as erf
-from flambeau._core import special_erfc as erfc
-from flambeau._core import special_erfcx as erfcx
-from flambeau._core import special_erfinv as erfinv
-from flambeau._core import special_exp2 as exp2
-from flambeau._core import special_expit as expit
-from flambeau._core import special_expm1 as expm1
-from flambeau._core import special_gammainc as gammainc
-from flambeau._core import special_gammaincc as gammaincc
-from flambeau._core import special_gammaln as gammaln
-from flambeau._core import special_hermite_polynomial_h as hermite_polynomial_h
-from flambeau._core import special_hermite_polynomial_he as hermite_polynomial_he
-from flambeau._core import special_i0 as i0
-from flambeau._core import special_i0e as i0e
-from flambeau._core import special_i1 as i1
-from flambeau._core import special_i1e as i1e
-from flambeau._core import special_laguerre_polynomial_l as laguerre_polynomial_l
-from flambeau._core import special_legendre_polynomial_p as legendre_polynomial_p
-from flambeau._core import special_log1p as log1p
-from flambeau._core import special_log_ndtr as log_ndtr
-from flambeau._core import special_modified_bessel_i0 as modified_bessel_i0
-from flambeau._core import special_modified_bessel_i1 as modified_bessel_i1
-from flambeau._core import special_modified_bessel_k0 as modified_bessel_k0
-from flambeau._core import special_modified_bessel_k1 as modified_bessel_k1
-from flambeau._core import special_ndtr as ndtr
-from flambeau._core import special_ndtri as ndtri
-from flambeau._core import special_psi as psi
-from flambeau._core import special_scaled_modified_bessel_k0 as scaled_modified_bessel_k0
-from flambeau._core import special_scaled_modified_bessel_k1 as scaled_modified_bessel_k1
-from flambeau._core import special_shifted_chebyshev_polynomial_t as shifted_chebyshev_polynomial_t
-from flambeau._core import special_shifted_chebyshev_polynomial_u as shifted_chebyshev_polynomial_u
-from flambeau._core import special_shifted_chebyshev_polynomial_v as shifted_chebyshev_polynomial_v
-from flambeau._core import special_shifted_chebyshev_polynomial_w as shifted_chebyshev_polynomial_w
-from flambeau._core import special_sinc as sinc
-from flambeau._core import special_spherical_bessel_j0 as spherical_bessel_j0
-from flambeau._core import special_xlog1py as xlog1py
-from flambeau._core import special_xlogy as xlogy
-from flambeau._core import special_zeta as zeta
+from flambeau._core import (
+    log_softmax as log_softmax,
+    logit as logit,
+    logsumexp as logsumexp,
+    mvlgamma as multigammaln,
+    polygamma as polygamma,
+    round as round,
+    softmax as softmax,
+    special_airy_ai as airy_ai,
+    special_bessel_j0 as bessel_j0,
+    special_bessel_j1 as bessel_j1,
+    special_bessel_y0 as bessel_y0,
+    special_bessel_y1 as bessel_y1,
+    special_chebyshev_polynomial_t as chebyshev_polynomial_t,
+    special_chebyshev_polynomial_u as chebyshev_polynomial_u,
+    special_chebyshev_polynomial_v as chebyshev_polynomial_v,
+    special_chebyshev_polynomial_w as chebyshev_polynomial_w,
+    special_digamma as digamma,
+    special_entr as entr,
+    special_erf as erf,
+    special_erfc as erfc,
+    special_erfcx as erfcx,
+    special_erfinv as erfinv,
+    special_exp2 as exp2,
+    special_expit as expit,
+    special_expm1 as expm1,
+    special_gammainc as gammainc,
+    special_gammaincc as gammaincc,
+    special_gammaln as gammaln,
+    special_hermite_polynomial_h as hermite_polynomial_h,
+    special_hermite_polynomial_he as hermite_polynomial_he,
+    special_i0 as i0,
+    special_i0e as i0e,
+    special_i1 as i1,
+    special_i1e as i1e,
+    special_laguerre_polynomial_l as laguerre_polynomial_l,
+    special_legendre_polynomial_p as legendre_polynomial_p,
+    special_log1p as log1p,
+    special_log_ndtr as log_ndtr,
+    special_modified_bessel_i0 as modified_bessel_i0,
+    special_modified_bessel_i1 as modified_bessel_i1,
+    special_modified_bessel_k0 as modified_bessel_k0,
+    special_modified_bessel_k1 as modified_bessel_k1,
+    special_ndtr as ndtr,
+    special_ndtri as ndtri,
+    special_psi as psi,
+    special_scaled_modified_bessel_k0 as scaled_modified_bessel_k0,
+    special_scaled_modified_bessel_k1 as scaled_modified_bessel_k1,
+    special_shifted_chebyshev_polynomial_t as shifted_chebyshev_polynomial_t,
+    special_shifted_chebyshev_polynomial_u as shifted_chebyshev_polynomial_u,
+    special_shifted_chebyshev_polynomial_v as shifted_chebyshev_polynomial_v,
+    special_shifted_chebyshev_polynomial_w as shifted_chebyshev_polynomial_w,
+    special_sinc as sinc,
+    special_spherical_bessel_j0 as spherical_bessel_j0,
+    special_xlog1py as xlog1py,
+    special_xlogy as xlogy,
+    special_zeta as zeta,
+)
 
 __all__ = [
     "airy_ai",

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 import os
-from builtins import bool as _bool
-from builtins import bytes as _bytes
-from builtins import complex as _complex
-from builtins import float as _float
-from builtins import int as _int
-from builtins import str as _str
+from builtins import bool as _bool, bytes as _bytes, complex as _complex, float as _float, int as _int, str as _str
 from collections.abc import Sequence
 from typing import IO, TypeAlias
 
-from flambeau._core import Size, Tensor
-from flambeau._core import device as _device
-from flambeau._core import dtype as _dtype
-from flambeau._core import layout as _layout
+from flambeau._core import Size, Tensor, device as _device, dtype as _dtype, layout as _layout
 from flambeau.storage import TypedStorage, UntypedStorage
 
 __all__ = ["Device", "FileLike", "Number", "Storage"]

@@ -17,8 +17,12 @@ from flambeau.library._function_schema import FunctionSchema
 from flambeau.library._overloads import OpOverload, OpOverloadPacket
 from flambeau.library._own_operators import own
 
-from . import _conversions, _decompositions, _indexing
-from . import _layer_decompositions as _layer_decompositions  # the import registers the decompositions
+from . import (
+    _conversions,
+    _decompositions,
+    _indexing,
+    _layer_decompositions as _layer_decompositions,  # the import registers the decompositions
+)
 
 PREFIXES = {"flambeau.linalg": "linalg_", "flambeau.special": "special_", "flambeau.fft": "fft_"}
 # Aliases of pointwise operators. PyTorch dispatches an alias as the operator itself.

@@ -11,26 +11,34 @@ from flambeau._grad_mode import enable_grad, inference_mode, no_grad, set_grad_e
 from flambeau.autograd._backward import backward, grad
 
 if TYPE_CHECKING:
-    from flambeau.autograd import anomaly_mode as anomaly_mode
-    from flambeau.autograd import checkpoint as checkpoint
-    from flambeau.autograd import forward_ad as forward_ad
-    from flambeau.autograd import function as function
-    from flambeau.autograd import functional as functional
-    from flambeau.autograd import grad_mode as grad_mode
-    from flambeau.autograd import graph as graph
-    from flambeau.autograd import profiler as profiler
-    from flambeau.autograd import variable as variable
+    from flambeau.autograd import (
+        anomaly_mode as anomaly_mode,
+        checkpoint as checkpoint,
+        forward_ad as forward_ad,
+        function as function,
+        functional as functional,
+        grad_mode as grad_mode,
+        graph as graph,
+        profiler as profiler,
+        variable as variable,
+    )
     from flambeau.autograd._engine import SavedTensor as SavedTensor
     from flambeau.autograd._function import Function as Function
-    from flambeau.autograd._gradcheck import GradcheckError as GradcheckError
-    from flambeau.autograd._gradcheck import gradcheck as gradcheck
-    from flambeau.autograd._gradcheck import gradgradcheck as gradgradcheck
-    from flambeau.autograd._multithreading import is_multithreading_enabled as is_multithreading_enabled
-    from flambeau.autograd._multithreading import set_multithreading_enabled as set_multithreading_enabled
-    from flambeau.autograd.anomaly_mode import NonfiniteError as NonfiniteError
-    from flambeau.autograd.anomaly_mode import detect_anomaly as detect_anomaly
-    from flambeau.autograd.anomaly_mode import detect_nonfinite as detect_nonfinite
-    from flambeau.autograd.anomaly_mode import set_detect_anomaly as set_detect_anomaly
+    from flambeau.autograd._gradcheck import (
+        GradcheckError as GradcheckError,
+        gradcheck as gradcheck,
+        gradgradcheck as gradgradcheck,
+    )
+    from flambeau.autograd._multithreading import (
+        is_multithreading_enabled as is_multithreading_enabled,
+        set_multithreading_enabled as set_multithreading_enabled,
+    )
+    from flambeau.autograd.anomaly_mode import (
+        NonfiniteError as NonfiniteError,
+        detect_anomaly as detect_anomaly,
+        detect_nonfinite as detect_nonfinite,
+        set_detect_anomaly as set_detect_anomaly,
+    )
     from flambeau.autograd.variable import Variable as Variable
 
 _SUBMODULES = (

@@ -20,8 +20,11 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from flambeau import Tensor, _core
-from flambeau import _dispatch as _dispatch  # registers the handler
+from flambeau import (
+    Tensor,
+    _core,
+    _dispatch as _dispatch,  # registers the handler
+)
 
 __all__ = [
     "BaseTorchDispatchMode",

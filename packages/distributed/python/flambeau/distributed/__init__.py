@@ -43,6 +43,8 @@ from .grad_bucket import GradBucket
 from .groups import (
     GroupMember,
     ProcessGroup,
+    _get_default_group as _get_default_group,
+    _rank_not_in_group as _rank_not_in_group,
     destroy_process_group,
     get_backend,
     get_global_rank,
@@ -54,13 +56,11 @@ from .groups import (
     group,
     init_process_group,
     is_initialized,
+    member as _member,
     new_group,
     new_subgroups,
     new_subgroups_by_enumeration,
 )
-from .groups import _get_default_group as _get_default_group
-from .groups import _rank_not_in_group as _rank_not_in_group
-from .groups import member as _member
 from .objects import (
     all_gather_object,
     broadcast_object_list,

@@ -19,8 +19,7 @@ from flambeau import _public_names, _suggestions
 from .distribution import Distribution
 
 if TYPE_CHECKING:
-    from . import constraints as constraints
-    from . import transforms as transforms
+    from . import constraints as constraints, transforms as transforms
     from .bernoulli import *
     from .beta import *
     from .binomial import *

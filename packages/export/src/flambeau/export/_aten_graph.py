@@ -29,8 +29,15 @@ from flambeau.library import _argument_types, _aten_schemas
 from flambeau.library._aten import aten
 from flambeau.utils import _pytree
 
-from .graph_signature import ConstantArgument, ExportGraphSignature, InputKind, InputSpec, OutputKind, OutputSpec
-from .graph_signature import TensorArgument as _Argument
+from .graph_signature import (
+    ConstantArgument,
+    ExportGraphSignature,
+    InputKind,
+    InputSpec,
+    OutputKind,
+    OutputSpec,
+    TensorArgument as _Argument,
+)
 
 _SIZES = {"size": aten.sym_size.int, "stride": aten.sym_stride.int, "numel": aten.sym_numel.default}
 

@@ -22,11 +22,13 @@ from flambeau import _public_names, _suggestions
 from flambeau.nn._leaf_functions import wrap
 
 if TYPE_CHECKING:
-    from . import experimental as experimental
-    from . import immutable_collections as immutable_collections
-    from . import node as node
-    from . import passes as passes
-    from . import proxy as proxy
+    from . import (
+        experimental as experimental,
+        immutable_collections as immutable_collections,
+        node as node,
+        passes as passes,
+        proxy as proxy,
+    )
     from ._symbolic_trace import PH, ProxyableClassMeta, Tracer, symbolic_trace
     from .graph import CodeGen, Graph
     from .graph_module import GraphModule

@@ -22,12 +22,14 @@ from flambeau.utils import _pytree as pytree
 from . import _patches
 from ._compatibility import compatibility as compatibility
 from ._functions import find_proxy
-from ._patcher import ScriptObject as ScriptObject
-from ._patcher import _autowrap_check as _autowrap_check
-from ._patcher import _orig_module_call as _orig_module_call
-from ._patcher import _orig_module_getattr as _orig_module_getattr
-from ._patcher import _patch_wrapped_functions as _patch_wrapped_functions
-from ._patcher import _Patcher as _Patcher
+from ._patcher import (
+    ScriptObject as ScriptObject,
+    _autowrap_check as _autowrap_check,
+    _orig_module_call as _orig_module_call,
+    _orig_module_getattr as _orig_module_getattr,
+    _patch_wrapped_functions as _patch_wrapped_functions,
+    _Patcher as _Patcher,
+)
 from ._pytree_code import PyTreeCodeGen
 from .graph import Graph
 from .graph_module import GraphModule

@@ -29,8 +29,7 @@ from flambeau import Tensor, _extension_points, _public_names, _suggestions
 from flambeau._tracing._numbers import TracerWarning, warn
 from flambeau.nn import Module
 
-from . import _indexing as _indexing
-from . import _rules as _rules
+from . import _indexing as _indexing, _rules as _rules
 from ._program import ScriptFunction, ScriptModule, TopLevelTracedModule, TracedModule, compiled, outputs_differ, read
 from ._script import (
     Attribute,

@@ -9,8 +9,14 @@ import contextlib
 import itertools
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar, overload
-from typing import Final as Final  # re-exported for annotations in scripts
+from typing import (
+    Any,
+    Final as Final,  # re-exported for annotations in scripts
+    Generic,
+    NamedTuple,
+    TypeVar,
+    overload,
+)
 
 from flambeau._settings import warn_once
 from flambeau._tracing._modes import in_mode

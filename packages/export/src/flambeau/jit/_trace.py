@@ -12,8 +12,7 @@ from flambeau._operator import OPERATOR_TYPES
 from flambeau._tracing._autocast import ArgumentCasts, without_autocast
 from flambeau._tracing._calls import DECOMPOSITIONS, DROPPED, Rule, bound, draws, run
 from flambeau._tracing._numbers import TRACED, Number, Repeated, plain, symbol
-from flambeau._tracing._recorder import RULES, Call, Recorder, Value
-from flambeau._tracing._recorder import rule as recorder_rule
+from flambeau._tracing._recorder import RULES, Call, Recorder, Value, rule as recorder_rule
 from flambeau._tracing._structure import leaves, replaced, source_location
 
 from ._operators import NATIVE, missing_of, quoted

@@ -18,12 +18,14 @@ from flambeau.nn import Module
 from onnx import helper
 
 # These imports register the converters.
-from . import _indexing as _indexing
-from . import _layers as _layers
-from . import _pointwise as _pointwise
-from . import _recurrent as _recurrent
-from . import _reductions as _reductions
-from . import _shapes as _shapes
+from . import (
+    _indexing as _indexing,
+    _layers as _layers,
+    _pointwise as _pointwise,
+    _recurrent as _recurrent,
+    _reductions as _reductions,
+    _shapes as _shapes,
+)
 from ._counts import COUNTED_TRACES
 from ._dimensions import Dimensions
 from ._graph import CONVERTERS, ELEMENT_TYPES, Converter, Graph, Name

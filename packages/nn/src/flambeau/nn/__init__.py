@@ -13,14 +13,16 @@ from .modules.module import Module
 from .parameter import Buffer, Parameter, UninitializedBuffer, UninitializedParameter
 
 if TYPE_CHECKING:
-    from . import attention as attention
-    from . import common_types as common_types
-    from . import functional as functional
-    from . import grad as grad
-    from . import init as init
-    from . import modules as modules
-    from . import parallel as parallel
-    from . import utils as utils
+    from . import (
+        attention as attention,
+        common_types as common_types,
+        functional as functional,
+        grad as grad,
+        init as init,
+        modules as modules,
+        parallel as parallel,
+        utils as utils,
+    )
     from ._summary import *
     from .modules.activation import *
     from .modules.adaptive import *

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flambeau
-from flambeau import Tensor, _suggestions, no_grad, randperm
-from flambeau import eye as identity
+from flambeau import Tensor, _suggestions, eye as identity, no_grad, randperm
 from flambeau._overridable import overridable
 
 __all__ = [

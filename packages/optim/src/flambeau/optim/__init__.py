@@ -8,11 +8,12 @@ from flambeau import _public_names, _suggestions
 from .optimizer import Optimizer
 
 if TYPE_CHECKING:
-    from . import lr_scheduler as lr_scheduler
-    from . import swa_utils as swa_utils
+    from . import lr_scheduler as lr_scheduler, swa_utils as swa_utils
     from ._adafactor import Adafactor as Adafactor
-    from ._hooks import register_optimizer_step_post_hook as register_optimizer_step_post_hook
-    from ._hooks import register_optimizer_step_pre_hook as register_optimizer_step_pre_hook
+    from ._hooks import (
+        register_optimizer_step_post_hook as register_optimizer_step_post_hook,
+        register_optimizer_step_pre_hook as register_optimizer_step_pre_hook,
+    )
     from ._muon import Muon as Muon
     from .adadelta import Adadelta as Adadelta
     from .adagrad import Adagrad as Adagrad

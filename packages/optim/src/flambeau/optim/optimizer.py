@@ -15,23 +15,25 @@ from flambeau import Tensor, _core
 from flambeau.utils._foreach_utils import _group_tensors_by_device_and_dtype
 
 from . import _state_dict
-from ._helpers_of_torch import StateDict as StateDict
-from ._helpers_of_torch import _capturable_doc as _capturable_doc
-from ._helpers_of_torch import _default_to_fused_or_foreach as _default_to_fused_or_foreach
-from ._helpers_of_torch import _device_dtype_check_for_fused as _device_dtype_check_for_fused
-from ._helpers_of_torch import _differentiable_doc as _differentiable_doc
-from ._helpers_of_torch import _disable_dynamo_if_unsupported as _disable_dynamo_if_unsupported
-from ._helpers_of_torch import _foreach_doc as _foreach_doc
-from ._helpers_of_torch import _fused_doc as _fused_doc
-from ._helpers_of_torch import _get_capturable_supported_devices as _get_capturable_supported_devices
-from ._helpers_of_torch import _get_scalar_dtype as _get_scalar_dtype
-from ._helpers_of_torch import _get_value as _get_value
-from ._helpers_of_torch import _maximize_doc as _maximize_doc
-from ._helpers_of_torch import _params_doc as _params_doc
-from ._helpers_of_torch import _stack_if_compiling as _stack_if_compiling
-from ._helpers_of_torch import _to_scalar as _to_scalar
-from ._helpers_of_torch import _use_grad_for_differentiable as _use_grad_for_differentiable
-from ._helpers_of_torch import _view_as_real as _view_as_real
+from ._helpers_of_torch import (
+    StateDict as StateDict,
+    _capturable_doc as _capturable_doc,
+    _default_to_fused_or_foreach as _default_to_fused_or_foreach,
+    _device_dtype_check_for_fused as _device_dtype_check_for_fused,
+    _differentiable_doc as _differentiable_doc,
+    _disable_dynamo_if_unsupported as _disable_dynamo_if_unsupported,
+    _foreach_doc as _foreach_doc,
+    _fused_doc as _fused_doc,
+    _get_capturable_supported_devices as _get_capturable_supported_devices,
+    _get_scalar_dtype as _get_scalar_dtype,
+    _get_value as _get_value,
+    _maximize_doc as _maximize_doc,
+    _params_doc as _params_doc,
+    _stack_if_compiling as _stack_if_compiling,
+    _to_scalar as _to_scalar,
+    _use_grad_for_differentiable as _use_grad_for_differentiable,
+    _view_as_real as _view_as_real,
+)
 from ._hooks import Hooked, register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 __all__ = ["Optimizer", "ParamsT", "register_optimizer_step_post_hook", "register_optimizer_step_pre_hook", "required"]

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import flambeau
-from flambeau import Tensor
-from flambeau import fft as _fft
+from flambeau import Tensor, fft as _fft
 from flambeau.array_api._promotion import implemented_by
 
 __all__ = [

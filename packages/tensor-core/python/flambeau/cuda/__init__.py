@@ -87,11 +87,7 @@ from .streams import (
 if TYPE_CHECKING:
     from flambeau._core import Generator
     from flambeau._tensor_types import tensortype
-    from flambeau.cuda import amp as amp
-    from flambeau.cuda import comm as comm
-    from flambeau.cuda import nccl as nccl
-    from flambeau.cuda import nvtx as nvtx
-    from flambeau.cuda import profiler as profiler
+    from flambeau.cuda import amp as amp, comm as comm, nccl as nccl, nvtx as nvtx, profiler as profiler
 
     default_generators: tuple[Generator, ...]
     BFloat16Tensor: tensortype

@@ -6,8 +6,11 @@ repositories contain programs for PyTorch: load them in a program that runs with
 
 from ._entry_points import help, list, load
 from ._files import HASH_REGEX, download_url_to_file, load_state_dict_from_url, urlparse
-from ._folder import _get_torch_home as _get_torch_home  # used by model libraries
-from ._folder import get_dir, set_dir
+from ._folder import (
+    _get_torch_home as _get_torch_home,  # used by model libraries
+    get_dir,
+    set_dir,
+)
 
 __all__ = [
     "HASH_REGEX",

@@ -6,40 +6,42 @@ small matrices. For larger matrices, eigenvalues and singular values are compute
 """
 
 from flambeau import _suggestions
-from flambeau._core import _LinAlgError as LinAlgError
-from flambeau._core import linalg_cholesky as cholesky
-from flambeau._core import linalg_cholesky_ex as cholesky_ex
-from flambeau._core import linalg_cross as cross
-from flambeau._core import linalg_diagonal as diagonal
-from flambeau._core import linalg_eig as eig
-from flambeau._core import linalg_eigh as eigh
-from flambeau._core import linalg_eigvals as eigvals
-from flambeau._core import linalg_eigvalsh as eigvalsh
-from flambeau._core import linalg_householder_product as householder_product
-from flambeau._core import linalg_inv as inv
-from flambeau._core import linalg_inv_ex as inv_ex
-from flambeau._core import linalg_ldl_factor as ldl_factor
-from flambeau._core import linalg_ldl_factor_ex as ldl_factor_ex
-from flambeau._core import linalg_ldl_solve as ldl_solve
-from flambeau._core import linalg_lstsq as lstsq
-from flambeau._core import linalg_lu as lu
-from flambeau._core import linalg_lu_factor as lu_factor
-from flambeau._core import linalg_lu_factor_ex as lu_factor_ex
-from flambeau._core import linalg_lu_solve as lu_solve
-from flambeau._core import linalg_matmul as matmul
-from flambeau._core import linalg_matrix_power as matrix_power
-from flambeau._core import linalg_matrix_rank as matrix_rank
-from flambeau._core import linalg_multi_dot as multi_dot
-from flambeau._core import linalg_pinv as pinv
-from flambeau._core import linalg_qr as qr
-from flambeau._core import linalg_solve as solve
-from flambeau._core import linalg_solve_ex as solve_ex
-from flambeau._core import linalg_solve_triangular as solve_triangular
-from flambeau._core import linalg_svd as svd
-from flambeau._core import linalg_svdvals as svdvals
-from flambeau._core import linalg_vander as vander
-from flambeau._core import linalg_vecdot as vecdot
-from flambeau._core import linalg_vector_norm as vector_norm
+from flambeau._core import (
+    _LinAlgError as LinAlgError,
+    linalg_cholesky as cholesky,
+    linalg_cholesky_ex as cholesky_ex,
+    linalg_cross as cross,
+    linalg_diagonal as diagonal,
+    linalg_eig as eig,
+    linalg_eigh as eigh,
+    linalg_eigvals as eigvals,
+    linalg_eigvalsh as eigvalsh,
+    linalg_householder_product as householder_product,
+    linalg_inv as inv,
+    linalg_inv_ex as inv_ex,
+    linalg_ldl_factor as ldl_factor,
+    linalg_ldl_factor_ex as ldl_factor_ex,
+    linalg_ldl_solve as ldl_solve,
+    linalg_lstsq as lstsq,
+    linalg_lu as lu,
+    linalg_lu_factor as lu_factor,
+    linalg_lu_factor_ex as lu_factor_ex,
+    linalg_lu_solve as lu_solve,
+    linalg_matmul as matmul,
+    linalg_matrix_power as matrix_power,
+    linalg_matrix_rank as matrix_rank,
+    linalg_multi_dot as multi_dot,
+    linalg_pinv as pinv,
+    linalg_qr as qr,
+    linalg_solve as solve,
+    linalg_solve_ex as solve_ex,
+    linalg_solve_triangular as solve_triangular,
+    linalg_svd as svd,
+    linalg_svdvals as svdvals,
+    linalg_vander as vander,
+    linalg_vecdot as vecdot,
+    linalg_vector_norm as vector_norm,
+)
 from flambeau.linalg import _iterative, _lowrank  # noqa: F401  (called by functions of the top level)
 from flambeau.linalg._determinant import det, slogdet
 from flambeau.linalg._functions import matrix_exp

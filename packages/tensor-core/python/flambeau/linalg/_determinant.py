@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from flambeau import _core
-from flambeau._core import Tensor
-from flambeau._core import linalg_solve_ex as solve_ex
+from flambeau._core import Tensor, linalg_solve_ex as solve_ex
 from flambeau._numbers import finfo
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks

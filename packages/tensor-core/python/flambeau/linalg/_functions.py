@@ -4,8 +4,7 @@ import math
 from typing import Any
 
 from flambeau import _core
-from flambeau._core import Tensor
-from flambeau._core import linalg_solve_ex as solve_ex
+from flambeau._core import Tensor, linalg_solve_ex as solve_ex
 from flambeau._grad_mode import no_grad
 from flambeau._operator import operator, recorded
 from flambeau.linalg import _checks

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from flambeau import _core
-from flambeau._core import Tensor
-from flambeau._core import _LinAlgError as LinAlgError
+from flambeau._core import Tensor, _LinAlgError as LinAlgError
 from flambeau.linalg._one_thread import one_thread
 
 _NOT_CONVERGED = "The algorithm failed to converge, because the input matrix is ill-conditioned or not finite."

@@ -1,8 +1,7 @@
 """Randomised low-rank factorizations: Halko, Martinsson, Tropp 2011, arXiv:0909.4061."""
 
 from flambeau import _core
-from flambeau._core import Tensor
-from flambeau._core import linalg_qr as qr
+from flambeau._core import Tensor, linalg_qr as qr
 from flambeau.linalg._matrices import adjoint
 
 

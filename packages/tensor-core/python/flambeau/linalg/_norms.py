@@ -5,10 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from flambeau import _core
-from flambeau._core import Tensor
-from flambeau._core import linalg_inv_ex as inv_ex
-from flambeau._core import linalg_svdvals as svdvals
-from flambeau._core import linalg_vector_norm as vector_norm
+from flambeau._core import Tensor, linalg_inv_ex as inv_ex, linalg_svdvals as svdvals, linalg_vector_norm as vector_norm
 from flambeau._operator import operator
 from flambeau.linalg import _checks
 

@@ -2,9 +2,7 @@
 
 from collections.abc import Sequence
 
-from flambeau._core import Tensor
-from flambeau._core import linalg_inv as inv
-from flambeau._core import linalg_solve as solve
+from flambeau._core import Tensor, linalg_inv as inv, linalg_solve as solve
 from flambeau._operator import operator
 
 

@@ -7,13 +7,15 @@ from typing import Any
 
 # Importing these modules registers the operators of sparse tensors.
 from flambeau import _extension_points, _public_names, _suggestions
-from flambeau.sparse import _arithmetic as _arithmetic
-from flambeau.sparse import _attributes as _attributes
-from flambeau.sparse import _factories as _factories
-from flambeau.sparse import _gradients as _gradients
-from flambeau.sparse import _indexing as _indexing
-from flambeau.sparse import _low_rank as _low_rank
-from flambeau.sparse import _pointwise as _pointwise
+from flambeau.sparse import (
+    _arithmetic as _arithmetic,
+    _attributes as _attributes,
+    _factories as _factories,
+    _gradients as _gradients,
+    _indexing as _indexing,
+    _low_rank as _low_rank,
+    _pointwise as _pointwise,
+)
 from flambeau.sparse._diagonals import spdiags
 from flambeau.sparse._functions import addmm, log_softmax, mm, softmax, sum
 from flambeau.sparse._invariants import check_sparse_tensor_invariants

@@ -5,9 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Self
 
-from flambeau import _core
-from flambeau import no_grad as _AutoDispatchBelowAutograd
-from flambeau import ops as _ops
+from flambeau import _core, no_grad as _AutoDispatchBelowAutograd, ops as _ops
 from flambeau.library._custom_op import registry
 from flambeau.library._function_schema import FunctionSchema
 

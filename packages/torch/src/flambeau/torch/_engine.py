@@ -4,11 +4,13 @@ import weakref
 
 from flambeau import Tensor
 from flambeau.autograd import _engine
-from flambeau.autograd._engine import SavedTensor
-from flambeau.autograd._engine import current_run as _current_graph_task_id
-from flambeau.autograd._engine import pop_saved_hooks as _pop_saved_tensors_default_hooks
-from flambeau.autograd._engine import push_saved_hooks as _push_saved_tensors_default_hooks
-from flambeau.autograd._engine import reject_saved_hooks as _saved_tensors_hooks_disable
+from flambeau.autograd._engine import (
+    SavedTensor,
+    current_run as _current_graph_task_id,
+    pop_saved_hooks as _pop_saved_tensors_default_hooks,
+    push_saved_hooks as _push_saved_tensors_default_hooks,
+    reject_saved_hooks as _saved_tensors_hooks_disable,
+)
 from flambeau.autograd.forward_ad import _is_fwd_grad_enabled, _set_fwd_grad_enabled
 
 __all__ = [

@@ -8,8 +8,7 @@ from typing import Any, NoReturn
 
 import flambeau
 from flambeau import Tensor, cat, cuda, dtype, layout
-from flambeau._serialization.rebuild import parameter as _rebuild_parameter
-from flambeau._serialization.rebuild import tensor_v2 as _rebuild_tensor_v2
+from flambeau._serialization.rebuild import parameter as _rebuild_parameter, tensor_v2 as _rebuild_tensor_v2
 
 __all__ = [
     "ExceptionWrapper",

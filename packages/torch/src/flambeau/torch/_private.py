@@ -9,8 +9,11 @@ from flambeau._core import _disabled_torch_dispatch_impl
 from flambeau.accelerator import current_accelerator
 from flambeau.futures import Future
 from flambeau.linalg import LinAlgError as _LinAlgError
-from flambeau.overrides import DisableTorchFunctionSubclass, _disabled_torch_function_impl
-from flambeau.overrides import _is_mode_entered as _is_torch_function_mode_enabled
+from flambeau.overrides import (
+    DisableTorchFunctionSubclass,
+    _disabled_torch_function_impl,
+    _is_mode_entered as _is_torch_function_mode_enabled,
+)
 from flambeau.torch._transforms import maybe_current_level
 
 __all__ = [

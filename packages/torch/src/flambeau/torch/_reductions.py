@@ -1,7 +1,6 @@
 """Functions of ``torch.nn._reduction``, which convert the arguments of losses to those of PyTorch's operators."""
 
-from flambeau.nn.functional._reduction import chosen
-from flambeau.nn.functional._reduction import deprecated_reduction as legacy_get_string
+from flambeau.nn.functional._reduction import chosen, deprecated_reduction as legacy_get_string
 
 __all__ = ["get_enum", "legacy_get_enum", "legacy_get_string"]
 

@@ -12,8 +12,8 @@ from ._pointwise import (
     SigmoidTransform,
     SoftplusTransform,
     TanhTransform,
+    _clipped_sigmoid as _clipped_sigmoid,  # other libraries import this name
 )
-from ._pointwise import _clipped_sigmoid as _clipped_sigmoid  # other libraries import this name
 from ._simplex import SoftmaxTransform, StickBreakingTransform
 
 __all__ = [

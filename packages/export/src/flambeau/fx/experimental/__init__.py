@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flambeau import _public_names, _suggestions
 
 if TYPE_CHECKING:
-    from . import optimization as optimization
-    from . import proxy_tensor as proxy_tensor
+    from . import optimization as optimization, proxy_tensor as proxy_tensor
 
 __all__ = ["optimization", "proxy_tensor"]
 

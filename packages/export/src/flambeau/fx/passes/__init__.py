@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flambeau import _public_names, _suggestions
 
 if TYPE_CHECKING:
-    from . import fake_tensor_prop as fake_tensor_prop
-    from . import shape_prop as shape_prop
-    from . import split_module as split_module
+    from . import fake_tensor_prop as fake_tensor_prop, shape_prop as shape_prop, split_module as split_module
 
 __all__ = ["fake_tensor_prop", "shape_prop", "split_module"]
 

@@ -41,15 +41,17 @@ from flambeau import (
     tanh,
     tanhshrink,
 )
-from flambeau._core import nn_grid_sample as grid_sample
-from flambeau._core import nn_interpolate as interpolate
-from flambeau._core import nn_max_unpool1d as max_unpool1d
-from flambeau._core import nn_max_unpool2d as max_unpool2d
-from flambeau._core import nn_max_unpool3d as max_unpool3d
-from flambeau._core import nn_pad as pad
+from flambeau._core import (
+    nn_grid_sample as grid_sample,
+    nn_interpolate as interpolate,
+    nn_max_unpool1d as max_unpool1d,
+    nn_max_unpool2d as max_unpool2d,
+    nn_max_unpool3d as max_unpool3d,
+    nn_pad as pad,
+)
 
-from ._activations import _get_softmax_dim as _get_softmax_dim
 from ._activations import (
+    _get_softmax_dim as _get_softmax_dim,
     celu,
     celu_,
     elu,
@@ -76,10 +78,13 @@ from ._activations import (
     threshold,
     threshold_,
 )
-from ._attention import _in_projection as _in_projection
-from ._attention import _in_projection_packed as _in_projection_packed
-from ._attention import _mha_shape_check as _mha_shape_check
-from ._attention import multi_head_attention_forward, scaled_dot_product_attention
+from ._attention import (
+    _in_projection as _in_projection,
+    _in_projection_packed as _in_projection_packed,
+    _mha_shape_check as _mha_shape_check,
+    multi_head_attention_forward,
+    scaled_dot_product_attention,
+)
 from ._classification import (
     cross_entropy,
     linear_cross_entropy,
@@ -97,11 +102,9 @@ from ._distances import (
     triplet_margin_with_distance_loss,
 )
 from ._dropout import alpha_dropout, dropout, dropout1d, dropout2d, dropout3d, feature_alpha_dropout
-from ._embedding import _no_grad_embedding_renorm_ as _no_grad_embedding_renorm_
-from ._embedding import embedding, embedding_bag, one_hot
+from ._embedding import _no_grad_embedding_renorm_ as _no_grad_embedding_renorm_, embedding, embedding_bag, one_hot
 from ._grouped import grouped_mm
-from ._helpers_of_torch import _canonical_mask as _canonical_mask
-from ._helpers_of_torch import _none_or_dtype as _none_or_dtype
+from ._helpers_of_torch import _canonical_mask as _canonical_mask, _none_or_dtype as _none_or_dtype
 from ._images import (
     fold,
     unfold,

@@ -21,8 +21,7 @@ from flambeau.utils import swap_tensors
 from flambeau.utils.hooks import RemovableHandle, new_handle
 
 from ..parameter import NO_SHAPE_YET, Parameter, is_lazy
-from ._key_advice import loading_hint
-from ._key_advice import problems as key_problems
+from ._key_advice import loading_hint, problems as key_problems
 from ._rollback import snapshot
 from ._tree import Tree
 

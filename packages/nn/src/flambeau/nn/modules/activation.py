@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 from flambeau import Tensor, empty, sigmoid, tanh
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..parameter import Parameter
 from ._attention import MultiheadAttention as MultiheadAttention
 from ._inputs import check_no_input

@@ -8,8 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, islice
 from typing import Any, Self, overload
 
-from ._parameters import ParameterDict as ParameterDict
-from ._parameters import ParameterList as ParameterList
+from ._parameters import ParameterDict as ParameterDict, ParameterList as ParameterList
 from .module import Module, indent
 
 

@@ -22,8 +22,7 @@ from ._constructors import name_constructor
 from ._conversion import Convertible
 from ._hooks import ModuleWithHookTables, hooks_everywhere
 from ._registry import read_through
-from ._state_dict import EXTRA_STATE as _EXTRA_STATE_KEY_SUFFIX
-from ._state_dict import Stateful, _IncompatibleKeys
+from ._state_dict import EXTRA_STATE as _EXTRA_STATE_KEY_SUFFIX, Stateful, _IncompatibleKeys
 from ._tree import REGISTRATION_HOOKS
 
 __all__ = [

@@ -7,8 +7,7 @@ from typing import Any
 
 from flambeau import Tensor, empty
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..parameter import Parameter
 from .module import Module
 from .utils import options_of

@@ -13,10 +13,7 @@ from flambeau._operators.recurrent import recurrent_layers, weights_of_layers
 from .. import init
 from ..parameter import Parameter
 from ..utils.rnn import PackedSequence
-from ._cells import GRUCell as GRUCell
-from ._cells import LSTMCell as LSTMCell
-from ._cells import RNNCell as RNNCell
-from ._cells import RNNCellBase as RNNCellBase
+from ._cells import GRUCell as GRUCell, LSTMCell as LSTMCell, RNNCell as RNNCell, RNNCellBase as RNNCellBase
 from ._sizes import check_sizes
 from .module import Module
 

@@ -6,8 +6,7 @@ from typing import Any, ClassVar, Self
 
 from flambeau import Tensor, empty, no_grad
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ..parameter import Parameter
 from ._sizes import check_sizes
 from .module import Module

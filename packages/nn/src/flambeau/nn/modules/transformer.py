@@ -9,8 +9,7 @@ from typing import Any, ClassVar
 
 from flambeau import Tensor, _core, full, is_autocast_enabled, is_grad_enabled
 
-from .. import functional as F
-from .. import init
+from .. import functional as F, init
 from ._attention import MultiheadAttention
 from .activation import GELU, ReLU
 from .container import ModuleList

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 from flambeau import _public_names, _suggestions
 
 if TYPE_CHECKING:
-    from . import clip_grad as clip_grad
-    from . import convert_parameters as convert_parameters
-    from . import fusion as fusion
-    from . import init as init
-    from . import memory_format as memory_format
-    from . import parametrizations as parametrizations
-    from . import parametrize as parametrize
-    from . import prune as prune
-    from . import rnn as rnn
-    from . import stateless as stateless
+    from . import (
+        clip_grad as clip_grad,
+        convert_parameters as convert_parameters,
+        fusion as fusion,
+        init as init,
+        memory_format as memory_format,
+        parametrizations as parametrizations,
+        parametrize as parametrize,
+        prune as prune,
+        rnn as rnn,
+        stateless as stateless,
+    )
     from ._spectral_norm import *
     from ._weight_norm import *
     from .clip_grad import *

@@ -2,10 +2,12 @@
 
 from flambeau import _suggestions
 
-from ._base import EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING  # programs compare warning texts with it
-from ._base import LRScheduler
-from ._base import _enable_get_lr_call as _enable_get_lr_call
-from ._base import _warn_get_lr_called_within_step as _warn_get_lr_called_within_step
+from ._base import (
+    EPOCH_DEPRECATION_WARNING as EPOCH_DEPRECATION_WARNING,  # programs compare warning texts with it
+    LRScheduler,
+    _enable_get_lr_call as _enable_get_lr_call,
+    _warn_get_lr_called_within_step as _warn_get_lr_called_within_step,
+)
 from ._combined import ChainedScheduler, SequentialLR
 from ._cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
 from ._cyclic import CyclicLR, OneCycleLR

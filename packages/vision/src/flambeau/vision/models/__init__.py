@@ -178,9 +178,7 @@ __all__ = [
 
 
 if TYPE_CHECKING:
-    from . import detection as detection
-    from . import segmentation as segmentation
-    from . import video as video
+    from . import detection as detection, segmentation as segmentation, video as video
 
 _SUBMODULES = ("detection", "segmentation", "video")  # imported at first use
 _weights = published_in(__name__)

@@ -9,8 +9,8 @@ from ._box_distances import (
     distance_box_iou_loss,
     generalized_box_iou_loss,
 )
-from ._boxes import _box_inter_union as _box_inter_union
 from ._boxes import (
+    _box_inter_union as _box_inter_union,
     box_area,
     box_convert,
     box_iou,

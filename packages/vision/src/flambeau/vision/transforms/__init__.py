@@ -13,15 +13,15 @@ from flambeau import _public_names, _suggestions
 
 from . import functional as functional
 from ._augmentation_policies import AutoAugmentPolicy as AutoAugmentPolicy
-from ._composition import Compose as Compose
-from ._composition import Lambda as Lambda
-from ._composition import RandomApply as RandomApply
-from ._composition import RandomChoice as RandomChoice
-from ._composition import RandomOrder as RandomOrder
-from ._composition import RandomTransforms as RandomTransforms
-from ._conversion import PILToTensor as PILToTensor
-from ._conversion import ToPILImage as ToPILImage
-from ._conversion import ToTensor as ToTensor
+from ._composition import (
+    Compose as Compose,
+    Lambda as Lambda,
+    RandomApply as RandomApply,
+    RandomChoice as RandomChoice,
+    RandomOrder as RandomOrder,
+    RandomTransforms as RandomTransforms,
+)
+from ._conversion import PILToTensor as PILToTensor, ToPILImage as ToPILImage, ToTensor as ToTensor
 from ._image_transforms import *
 from ._interpolation import InterpolationMode as InterpolationMode
 

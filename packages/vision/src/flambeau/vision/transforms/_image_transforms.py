@@ -1,33 +1,36 @@
 """The transforms of single images. ``transforms`` exports these classes; ``transforms.v2`` adapts them to samples."""
 
-from ._blur import GaussianBlur as GaussianBlur
-from ._blur import RandomAdjustSharpness as RandomAdjustSharpness
-from ._colour import ColorJitter as ColorJitter
-from ._colour import Grayscale as Grayscale
-from ._colour import RandomGrayscale as RandomGrayscale
+from ._blur import GaussianBlur as GaussianBlur, RandomAdjustSharpness as RandomAdjustSharpness
+from ._colour import ColorJitter as ColorJitter, Grayscale as Grayscale, RandomGrayscale as RandomGrayscale
 from ._conversion import ConvertImageDtype as ConvertImageDtype
-from ._crop import CenterCrop as CenterCrop
-from ._crop import FiveCrop as FiveCrop
-from ._crop import RandomCrop as RandomCrop
-from ._crop import RandomResizedCrop as RandomResizedCrop
-from ._crop import TenCrop as TenCrop
+from ._crop import (
+    CenterCrop as CenterCrop,
+    FiveCrop as FiveCrop,
+    RandomCrop as RandomCrop,
+    RandomResizedCrop as RandomResizedCrop,
+    TenCrop as TenCrop,
+)
 from ._erase import RandomErasing as RandomErasing
-from ._flip import RandomHorizontalFlip as RandomHorizontalFlip
-from ._flip import RandomVerticalFlip as RandomVerticalFlip
-from ._geometry import ElasticTransform as ElasticTransform
-from ._geometry import RandomAffine as RandomAffine
-from ._geometry import RandomPerspective as RandomPerspective
-from ._geometry import RandomRotation as RandomRotation
-from ._normalization import LinearTransformation as LinearTransformation
-from ._normalization import Normalize as Normalize
+from ._flip import RandomHorizontalFlip as RandomHorizontalFlip, RandomVerticalFlip as RandomVerticalFlip
+from ._geometry import (
+    ElasticTransform as ElasticTransform,
+    RandomAffine as RandomAffine,
+    RandomPerspective as RandomPerspective,
+    RandomRotation as RandomRotation,
+)
+from ._normalization import LinearTransformation as LinearTransformation, Normalize as Normalize
 from ._pad import Pad as Pad
 from ._resize import Resize as Resize
-from ._tone import RandomAutocontrast as RandomAutocontrast
-from ._tone import RandomEqualize as RandomEqualize
-from ._tone import RandomInvert as RandomInvert
-from ._tone import RandomPosterize as RandomPosterize
-from ._tone import RandomSolarize as RandomSolarize
-from .autoaugment import AugMix as AugMix
-from .autoaugment import AutoAugment as AutoAugment
-from .autoaugment import RandAugment as RandAugment
-from .autoaugment import TrivialAugmentWide as TrivialAugmentWide
+from ._tone import (
+    RandomAutocontrast as RandomAutocontrast,
+    RandomEqualize as RandomEqualize,
+    RandomInvert as RandomInvert,
+    RandomPosterize as RandomPosterize,
+    RandomSolarize as RandomSolarize,
+)
+from .autoaugment import (
+    AugMix as AugMix,
+    AutoAugment as AutoAugment,
+    RandAugment as RandAugment,
+    TrivialAugmentWide as TrivialAugmentWide,
+)

@@ -18,37 +18,45 @@ from flambeau import _public_names, _suggestions
 
 from .. import _image_transforms
 from .._augmentation_policies import AutoAugmentPolicy as AutoAugmentPolicy
-from .._composition import Compose as Compose
-from .._composition import RandomApply as RandomApply
-from .._composition import RandomChoice as RandomChoice
-from .._composition import RandomOrder as RandomOrder
+from .._composition import (
+    Compose as Compose,
+    RandomApply as RandomApply,
+    RandomChoice as RandomChoice,
+    RandomOrder as RandomOrder,
+)
 from .._interpolation import InterpolationMode as InterpolationMode
 from . import functional as functional
-from ._augmentation import JPEG as JPEG
-from ._augmentation import CutMix as CutMix
-from ._augmentation import GaussianNoise as GaussianNoise
-from ._augmentation import MixUp as MixUp
-from ._augmentation import RandomChannelPermutation as RandomChannelPermutation
-from ._augmentation import RandomPhotometricDistort as RandomPhotometricDistort
-from ._boxes import ClampBoundingBoxes as ClampBoundingBoxes
-from ._boxes import ConvertBoundingBoxFormat as ConvertBoundingBoxFormat
-from ._boxes import RandomIoUCrop as RandomIoUCrop
-from ._boxes import SanitizeBoundingBoxes as SanitizeBoundingBoxes
-from ._conversion import RGB as RGB
-from ._conversion import Identity as Identity
-from ._conversion import PILToTensor as PILToTensor
-from ._conversion import ToDtype as ToDtype
-from ._conversion import ToImage as ToImage
-from ._conversion import ToPILImage as ToPILImage
-from ._conversion import ToPureTensor as ToPureTensor
-from ._conversion import ToTensor as ToTensor
-from ._sizes import RandomResize as RandomResize
-from ._sizes import RandomShortestSize as RandomShortestSize
-from ._sizes import RandomZoomOut as RandomZoomOut
-from ._sizes import ScaleJitter as ScaleJitter
-from ._transform import Lambda as Lambda
-from ._transform import Transform as Transform
-from ._transform import for_samples
+from ._augmentation import (
+    JPEG as JPEG,
+    CutMix as CutMix,
+    GaussianNoise as GaussianNoise,
+    MixUp as MixUp,
+    RandomChannelPermutation as RandomChannelPermutation,
+    RandomPhotometricDistort as RandomPhotometricDistort,
+)
+from ._boxes import (
+    ClampBoundingBoxes as ClampBoundingBoxes,
+    ConvertBoundingBoxFormat as ConvertBoundingBoxFormat,
+    RandomIoUCrop as RandomIoUCrop,
+    SanitizeBoundingBoxes as SanitizeBoundingBoxes,
+)
+from ._conversion import (
+    RGB as RGB,
+    Identity as Identity,
+    PILToTensor as PILToTensor,
+    ToDtype as ToDtype,
+    ToImage as ToImage,
+    ToPILImage as ToPILImage,
+    ToPureTensor as ToPureTensor,
+    ToTensor as ToTensor,
+)
+from ._sizes import (
+    RandomResize as RandomResize,
+    RandomShortestSize as RandomShortestSize,
+    RandomZoomOut as RandomZoomOut,
+    ScaleJitter as ScaleJitter,
+)
+from ._transform import Lambda as Lambda, Transform as Transform, for_samples
 
 if TYPE_CHECKING:
     from .._image_transforms import *

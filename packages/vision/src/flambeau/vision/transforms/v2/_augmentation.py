@@ -12,8 +12,7 @@ from PIL import Image
 import flambeau as fb
 from flambeau import nn
 
-from .. import _random
-from .. import functional as F
+from .. import _random, functional as F
 from .._arguments import check_probability, interval
 from .._image import as_batch, like_image, on_planes, white_value
 from ._transform import Transform

@@ -10,8 +10,7 @@ import flambeau as fb
 from ... import ops, tv_tensors
 from ...tv_tensors import BoundingBoxes, BoundingBoxFormat
 from ...tv_tensors._bounding_boxes import format_of
-from .. import _random
-from .. import functional as F
+from .. import _random, functional as F
 from .._boxes import corners_of, exact_corners_of, reformatted, rewritten
 from .._image import height_and_width
 from ._transform import Transform, kind_of, leaves, transform_images

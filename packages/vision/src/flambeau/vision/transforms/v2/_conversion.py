@@ -11,8 +11,7 @@ from PIL import Image
 import flambeau as fb
 
 from ... import tv_tensors
-from .. import _conversion
-from .. import functional as F
+from .. import _conversion, functional as F
 from .._image import height_and_width, like_image
 from ._transform import Transform, for_samples, kind_of, transform_images
 

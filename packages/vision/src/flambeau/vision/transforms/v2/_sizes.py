@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .. import _random
-from .. import functional as F
+from .. import _random, functional as F
 from .._arguments import check_probability
 from .._image import height_and_width
 from .._interpolation import InterpolationMode

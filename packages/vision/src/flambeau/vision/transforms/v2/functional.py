@@ -3,8 +3,7 @@
 from flambeau import _suggestions
 
 from ..functional import *
-from ..functional import hflip as hflip
-from ..functional import vflip as vflip
+from ..functional import hflip as hflip, vflip as vflip
 from ._augmentation import *
 from ._boxes import *
 from ._conversion import *
