@@ -366,6 +366,18 @@ def test_recorded_quotients_are_preferred_to_polynomials(compare):
         compare(made, windows, fb.randn(*shape))
 
 
+def test_a_small_batch_stays_small_at_other_sizes_of_an_image():
+    seen = []
+
+    def model(x):
+        seen.append(tuple(map(int, x.shape)))
+        return x[:, ::2, ::2]
+
+    export(model, fb.randn(2, 64, 96), dynamic_axes={"x": {0: "n", 1: "h", 2: "w"}}, input_names=["x"])
+    batches, heights, _ = zip(*seen, strict=True)
+    assert max(heights) > 64 and max(batches) < 8
+
+
 def test_a_model_that_fills_a_cache_at_its_first_call_is_exported(compare):
     class Weighted(nn.Module):
         weights = None

@@ -21,6 +21,8 @@ from fractions import Fraction
 from math import floor, lcm, prod
 
 Monomial = tuple[str, ...]  # factors in alphabetical order
+# Smaller sizes, such as the size of a batch, grow little in the traces with odd sizes, so that these need less memory.
+_SMALL = 8
 
 
 @dataclass(frozen=True)
@@ -95,13 +97,19 @@ class Samples:
         self.computed: dict[str, tuple[str, Size, int]] = {}
         self.recorded: dict[tuple[int, ...], Size] = {}
         self.odd = [
-            {name: by * size + size * part // 9 + more + 2 * k * part for k, (name, size) in enumerate(first.items())}
+            {
+                name: by * size + size * part // 9 + more + 2 * k * part if size >= _SMALL else size + more
+                for k, (name, size) in enumerate(first.items())
+            }
             for by, part, more in ((1, 0, 1), (1, 1, 5), (1, 3, 3), (2, 0, 3))
             if first
         ]
         # Halves, quarters, ... of these sizes are alternately odd and even, as after each stage of a network.
         self.odd += [
-            {name: size // 64 * 64 + 64 + bits[k % 2] for k, (name, size) in enumerate(first.items())}
+            {
+                name: size // 64 * 64 + 64 + bits[k % 2] if size >= _SMALL else size + 1
+                for k, (name, size) in enumerate(first.items())
+            }
             for bits in ((0b010101, 0b101010), (0b101010, 0b010101))
             if first
         ]
