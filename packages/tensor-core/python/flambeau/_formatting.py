@@ -243,3 +243,12 @@ class _Layout(NamedTuple):
         per_line = max(1, (self.linewidth - indent) // (self.width + 2))
         lines = [", ".join(items[start : start + per_line]) for start in range(0, len(items), per_line)]
         return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"
+
+
+def memory_text(count: float) -> str:
+    """Return a number of bytes as text, such as ``1.5 KiB``."""
+    for unit in ("B", "KiB", "MiB"):
+        if count < 1024:
+            return f"{count:.{0 if unit == 'B' else 1}f} {unit}"
+        count /= 1024
+    return f"{count:.1f} GiB"

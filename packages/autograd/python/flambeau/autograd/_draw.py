@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flambeau import Tensor
+from flambeau._formatting import memory_text
 from flambeau.autograd import _engine
 from flambeau.autograd._layers import Point, arrange
 from flambeau.autograd._nodes import GradientEdge
@@ -119,21 +120,13 @@ def _box(node: Any, is_root: bool) -> _Box:
         return _Box(("leaf", _sizes(node._output_sizes)), "leaf")
     lines = [node.name(), _sizes(node._output_sizes)]
     if node._bytes_saved:
-        lines.append(f"saved {_bytes(node._bytes_saved)}")
+        lines.append(f"saved {memory_text(node._bytes_saved)}")
         lines += [f"  {_sizes([(tuple(shape), dtype)])}" for shape, dtype, _ in node._sizes_saved]
     return _Box(tuple(lines), "result" if is_root else "operator")
 
 
 def _sizes(outputs: Iterable[tuple[Any, Any]]) -> str:
     return ", ".join(f"{str(dtype).rpartition('.')[2]}{list(shape)}" for shape, dtype in outputs)
-
-
-def _bytes(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
 
 
 def _curve(path: list[Point]) -> str:

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from typing import Any
 
 from flambeau import _core
+from flambeau._formatting import memory_text
 
 from ._devices import index_of, is_available
 
@@ -98,19 +99,14 @@ def memory_summary(device: Any = None, abbreviated: bool = False) -> str:
     lines = [
         f"Memory of cuda:{index}",
         f"{'':26}{'now':>14}{'at most':>14}",
-        *(f"{name:26}{_readable(now):>14}{'' if most is None else _readable(most):>14}" for name, now, most in rows),
+        *(
+            f"{name:26}{memory_text(now):>14}{'' if most is None else memory_text(most):>14}"
+            for name, now, most in rows
+        ),
         f"{stats['allocation.all.current']} allocations in {stats['segment.all.current']} segments; "
         f"{stats['num_alloc_retries']} were repeated after the cache was emptied, {stats['num_ooms']} failed",
     ]
     return "\n".join(line.rstrip() for line in lines)
-
-
-def _readable(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.{0 if unit == 'B' else 1}f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
