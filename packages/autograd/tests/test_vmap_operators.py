@@ -182,13 +182,6 @@ def test_dropout_in_vmap_draws_a_mask_for_each_example():
     assert not fb.equal(dropped[0], dropped[1])
 
 
-@pytest.mark.parametrize(("p", "training", "factor"), [(0.5, False, 1), (0.0, True, 1), (1.0, True, 0)])
-def test_dropout_that_is_not_random_needs_no_randomness_in_vmap(p, training, factor):
-    x = fb.arange(12.0).reshape(3, 4)
-    assert fb.equal(vmap(lambda x: fb.dropout(x, p, training))(x), x * factor)
-    assert fb.equal(vmap(lambda x: fb.dropout_(x.clone(), p, training))(x), x * factor)
-
-
 @pytest.mark.parametrize("convert", [fb.Tensor.type_as, fb.Tensor.to])
 def test_vmap_repeats_an_unbatched_tensor_that_takes_the_dtype_of_a_batched_one(convert):
     examples = fb.zeros(3, 2, dtype=fb.float64)

@@ -147,3 +147,10 @@ def test_batch_norm_without_running_statistics_can_be_mapped_by_vmap():
     h = x @ model[0].weight.T + model[0].bias
     expected = (h - h.mean(1, keepdim=True)) / (h.var(1, unbiased=False, keepdim=True) + 1e-5).sqrt()
     assert mapped.allclose(expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("p", "training", "factor"), [(0.5, False, 1), (0.0, True, 1), (1.0, True, 0)])
+def test_dropout_that_is_not_random_needs_no_randomness_in_vmap(p, training, factor):
+    x = fb.arange(12.0).reshape(3, 4)
+    assert fb.equal(vmap(lambda x: fb.dropout(x, p, training))(x), x * factor)
+    assert fb.equal(vmap(lambda x: fb.dropout_(x.clone(), p, training))(x), x * factor)

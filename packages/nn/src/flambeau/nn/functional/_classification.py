@@ -135,9 +135,12 @@ def multilabel_soft_margin_loss(
     return reduced(loss.sum(-1) / input.shape[-1], reduction)
 
 
-def check_margin_target(name: str, target: Tensor) -> None:
-    """Raise a RuntimeError if the target of a margin loss is not int64."""
-    if target.dtype != flambeau.int64:
+def check_margin_target(name: str, input: Tensor, target: Tensor) -> None:
+    """Raise a RuntimeError if the input of a margin loss is floating-point and its target is not int64.
+
+    If the input is not floating-point, the operator raises an error that says whether it was swapped with the target.
+    """
+    if target.dtype != flambeau.int64 and input.is_floating_point():
         raise RuntimeError(f"{name}: expected scalar type Long (int64) for the target, but found {target.dtype}")
 
 
@@ -165,7 +168,7 @@ def multi_margin_loss(
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
-    check_margin_target("multi_margin_loss", target)
+    check_margin_target("multi_margin_loss", input, target)
     return _core._multi_margin_loss(input, target, p, margin, weight, reduction)
 
 
@@ -188,5 +191,5 @@ def multilabel_margin_loss(
     """
     if size_average is not None or reduce is not None:
         reduction = chosen(reduction, size_average, reduce)
-    check_margin_target("multilabel_margin_loss", target)
+    check_margin_target("multilabel_margin_loss", input, target)
     return _core._multilabel_margin_loss(input, target, reduction)
