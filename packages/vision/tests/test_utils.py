@@ -142,3 +142,27 @@ def test_draw_keypoints_draws_visible_points_and_connections() -> None:
 def test_drawing_functions_reject_invalid_arguments(call, error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def test_flow_to_image_shows_directions_as_colours() -> None:
+    right, down = [0.0, 1.0, 0.0, -1.0, 0.0, 0.5], [0.0, 0.0, 1.0, 0.0, -1.0, 0.0]
+    flow = fb.tensor([[right], [down]]) * 4
+    image = utils.flow_to_image(flow)
+    assert image.dtype is fb.uint8 and tuple(image.shape) == (3, 1, 6)
+    # The colours 0, 13.5, 27 and 40.5 of the wheel belong to the directions right, down, left and up.
+    assert image[:, 0, 0].tolist() == [255, 255, 255]
+    assert image[:, 0, 1].tolist() == [255, 0, 0] and image[:, 0, 5].tolist() == [255, 127, 127]
+    assert image[:, 0, 2].tolist() == [255, 229, 0]
+    assert image[:, 0, 3].tolist() == [0, 209, 255]
+    assert image[:, 0, 4].tolist() == [87, 0, 255]  # exactly 88, but float32 rounds down, as in torchvision
+    both = utils.flow_to_image(fb.stack([flow, flow / 2]))
+    assert tuple(both.shape) == (2, 3, 1, 6) and (both[0] == image).all()
+    assert both[1, :, 0, 1].tolist() == [255, 127, 127]  # the largest distance of both is the scale
+
+
+def test_flow_to_image_rejects_other_dtypes_and_shapes() -> None:
+    with pytest.raises(ValueError, match=r"should be of dtype flambeau\.float32, got flambeau\.float64"):
+        utils.flow_to_image(fb.zeros(2, 4, 5, dtype=fb.float64))
+    for shape in ((3, 4, 5), (4, 5), (1, 1, 2, 4, 5)):
+        with pytest.raises(ValueError, match=r"should have shape \(2, H, W\) or \(N, 2, H, W\), got"):
+            utils.flow_to_image(fb.zeros(*shape))

@@ -1,4 +1,4 @@
-"""Visualisation of tensors: image grids, image files, and drawing of boxes, masks and keypoints."""
+"""Visualisation of tensors: image grids, image files, drawing of boxes, masks and keypoints, and images of flows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 import flambeau as fb
 
 Colour = str | tuple[int, int, int]
+
+# The colour wheel of optical flow: corners in red, green and blue, and the number of colours from each to the next.
+_WHEEL_CORNERS = [[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 1, 1], [0, 0, 1], [1, 0, 1]]
+_WHEEL_STEPS = [15, 6, 4, 11, 13, 6]
 
 
 def _log_api_usage_once(obj: Any) -> None:
@@ -260,3 +264,44 @@ def draw_keypoints(
             if seen[start] and seen[end]:
                 draw.line((*points[start], *points[end]), width=width)
     return _as_tensor(canvas, image)
+
+
+@fb.no_grad()
+def flow_to_image(flow: fb.Tensor) -> fb.Tensor:
+    """Convert an optical flow to an image: the hue shows the direction, and the saturation the distance.
+
+    Args:
+        flow: float32 ``(2, H, W)`` or ``(N, 2, H, W)``, the movement of each pixel to the right and down. The largest
+            distance of all flows gets a saturated colour.
+    Returns: uint8 ``(3, H, W)`` or ``(N, 3, H, W)``. Pixels that do not move are white.
+    Raises: ValueError for another dtype or shape.
+
+    Source: Baker et al. 2011, doi:10.1007/s11263-010-0390-2.
+
+    >>> flow_to_image(fb.tensor([[[0.0, 2.0]], [[0.0, 0.0]]]))[:, 0].T.tolist()  # a fixed pixel, and one to the right
+    [[255, 255, 255], [255, 0, 0]]
+    """
+    if flow.dtype is not fb.float32:
+        raise ValueError(f"Flow should be of dtype flambeau.float32, got {flow.dtype}.")
+    if flow.ndim not in (3, 4) or flow.shape[-3] != 2:
+        raise ValueError(f"Input flow should have shape (2, H, W) or (N, 2, H, W), got {list(flow.shape)}.")
+    flow = flow / (flow.square().sum(-3).sqrt().max() + fb.finfo(flow.dtype).eps)
+    right, down = flow.unbind(-3)
+    wheel = _colour_wheel().to(flow.device)
+    position = (fb.atan2(-down, -right) / math.pi + 1) / 2 * (len(wheel) - 1)
+    before = position.floor().to(fb.int64)
+    share = (position - before)[..., None]
+    colours = (1 - share) * wheel[before] + share * wheel[(before + 1) % len(wheel)]
+    distance = flow.square().sum(-3).sqrt()[..., None]
+    return (255 * (1 - distance * (1 - colours))).floor().to(fb.uint8).movedim(-1, -3).contiguous()
+
+
+def _colour_wheel() -> fb.Tensor:
+    """Return the 55 colours of the wheel, ``(55, 3)`` in 0..1."""
+    colours = []
+    for index, steps in enumerate(_WHEEL_STEPS):
+        start, end = _WHEEL_CORNERS[index], _WHEEL_CORNERS[(index + 1) % len(_WHEEL_CORNERS)]
+        for step in range(steps):
+            moved = 255 * step // steps
+            colours.append([255 * a + moved * (b - a) for a, b in zip(start, end, strict=True)])
+    return fb.tensor(colours) / 255.0
