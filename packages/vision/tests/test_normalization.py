@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import flambeau as fb
-from flambeau.vision.transforms import LinearTransformation, Normalize, functional
+from flambeau.vision.transforms import LinearTransformation, Normalize, functional, v2
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -61,5 +62,8 @@ def test_linear_transformation_whitens_images() -> None:
         LinearTransformation(fb.zeros(12, 4), fb.zeros(12))
     with pytest.raises(ValueError, match=r"length 12, like the transformation_matrix. Got 3"):
         LinearTransformation(fb.zeros(12, 12), fb.zeros(3))
+    for kind in (LinearTransformation, v2.LinearTransformation):
+        with pytest.raises(TypeError, match="does not work on PIL Images; apply ToTensor first"):
+            kind(fb.eye(12), fb.zeros(12))(Image.new("RGB", (2, 2)))
     with pytest.raises(ValueError, match=r"incompatible shape: \[3, 2, 3\] and \[12, 12\]"):
         whiten(fb.zeros(3, 2, 3))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+import numpy as np
+
 import flambeau as fb
 from flambeau import nn
 
@@ -93,7 +95,7 @@ class LinearTransformation(nn.Module):
     Args:
         transformation_matrix: ``(D, D)`` with D = C * H * W.
         mean_vector: ``(D,)``.
-    Raises: ValueError if the shapes do not match each other or the image.
+    Raises: ValueError if the shapes do not match each other or the image; TypeError for a PIL image.
 
     >>> transform = LinearTransformation(2 * fb.eye(2), mean_vector=fb.tensor([1.0, 0.0]))
     >>> transform(fb.tensor([[[1.0, 3.0]]]))
@@ -113,6 +115,8 @@ class LinearTransformation(nn.Module):
         self.mean_vector = mean_vector
 
     def forward(self, tensor: fb.Tensor) -> fb.Tensor:
+        if not isinstance(tensor, fb.Tensor | np.ndarray):
+            raise TypeError("LinearTransformation does not work on PIL Images; apply ToTensor first")
         size = tensor.shape[-3] * tensor.shape[-2] * tensor.shape[-1]
         if size != len(self.mean_vector):
             raise ValueError(
