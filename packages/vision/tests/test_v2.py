@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import flambeau as fb
-from flambeau.vision import transforms
+from flambeau.vision import transforms, tv_tensors
 from flambeau.vision.transforms import v2
 from flambeau.vision.transforms.functional import pil_to_tensor
 
@@ -249,3 +249,11 @@ def test_v2_erases_rectangles_of_pil_images():
     assert erased.mode == "RGB" and np.array_equal(np.asarray(erased), expected)
     assert image.getpixel((0, 1)) == (9, 9, 9)
     assert isinstance(v2.RandomErasing(p=1.0)(image), Image.Image)
+
+
+def test_v2_convert_image_dtype_passes_pil_images_through(noise: Image.Image) -> None:
+    convert = v2.ConvertImageDtype()
+    assert convert(noise) is noise and repr(convert) == "ConvertImageDtype(dtype=flambeau.float32)"
+    image, mask = v2.ConvertImageDtype(fb.float64)(tv_tensors.Image(noise), tv_tensors.Mask(fb.ones(2, 2)))
+    assert type(image) is tv_tensors.Image and image.dtype is fb.float64 and image.max() <= 1
+    assert mask.dtype is fb.float32

@@ -42,6 +42,7 @@ from ._boxes import (
 )
 from ._conversion import (
     RGB as RGB,
+    ConvertImageDtype as ConvertImageDtype,
     Identity as Identity,
     PILToTensor as PILToTensor,
     ToDtype as ToDtype,
@@ -59,10 +60,10 @@ from ._sizes import (
 from ._transform import Lambda as Lambda, Transform as Transform, for_samples
 
 if TYPE_CHECKING:
-    from .._image_transforms import *
+    from .._image_transforms import *  # type: ignore[assignment]
 else:  # type checkers take the public names from the imports
     _kinds = filter(inspect.isclass, vars(_image_transforms).values())
-    globals().update({kind.__name__: for_samples(kind) for kind in _kinds})
+    globals().update({kind.__name__: for_samples(kind) for kind in _kinds if kind.__name__ not in globals()})
     # The functions of v2 replace those that the classes of ``transforms`` call.
     for _name, _function in (("Resize", "resize"), ("RandomResizedCrop", "resized_crop"), ("RandomErasing", "erase")):
         setattr(globals()[_name], f"_{_function}", staticmethod(getattr(functional, _function)))

@@ -122,6 +122,20 @@ class ToDtype(Transform):
         return f"dtype={self.dtype}, scale={self.scale}"
 
 
+class ConvertImageDtype(ToDtype):
+    """Convert image tensors to another dtype and scale their values. PIL images do not change. See :func:`to_dtype`.
+
+    >>> ConvertImageDtype(fb.float32)(fb.tensor([[0, 255]], dtype=fb.uint8), 7)
+    (tensor([[0., 1.]]), 7)
+    """
+
+    def __init__(self, dtype: fb.dtype = fb.float32) -> None:
+        super().__init__(dtype, scale=True)
+
+    def extra_repr(self) -> str:
+        return f"dtype={self.dtype}"
+
+
 class ToPureTensor(Transform):
     """Convert images, masks and boxes to plain tensors.
 
