@@ -25,7 +25,7 @@ from .._composition import (
     RandomOrder as RandomOrder,
 )
 from .._interpolation import InterpolationMode as InterpolationMode
-from . import functional as functional
+from . import _queries, functional as functional
 from ._augmentation import (
     JPEG as JPEG,
     CutMix as CutMix,
@@ -51,6 +51,14 @@ from ._conversion import (
     ToPureTensor as ToPureTensor,
     ToTensor as ToTensor,
 )
+from ._queries import (
+    check_type as check_type,
+    get_bounding_boxes as get_bounding_boxes,
+    has_all as has_all,
+    has_any as has_any,
+    query_chw as query_chw,
+    query_size as query_size,
+)
 from ._sizes import (
     RandomResize as RandomResize,
     RandomShortestSize as RandomShortestSize,
@@ -67,7 +75,8 @@ else:  # type checkers take the public names from the imports
     # The functions of v2 replace those that the classes of ``transforms`` call.
     for _name, _function in (("Resize", "resize"), ("RandomResizedCrop", "resized_crop"), ("RandomErasing", "erase")):
         setattr(globals()[_name], f"_{_function}", staticmethod(getattr(functional, _function)))
-    __all__ = ["functional", *(name for name, value in globals().items() if inspect.isclass(value))]
+    __all__ = ["functional", *_queries.__all__]
+    __all__ += [name for name, value in globals().items() if inspect.isclass(value)]
 
     def __dir__() -> list[str]:
         return _public_names.public_names(globals(), __all__)

@@ -13,7 +13,8 @@ from ...tv_tensors._bounding_boxes import format_of
 from .. import _random, functional as F
 from .._boxes import corners_of, exact_corners_of, reformatted, rewritten
 from .._image import height_and_width
-from ._transform import Transform, kind_of, leaves, transform_images
+from ._queries import get_bounding_boxes
+from ._transform import Transform, kind_of, transform_images
 
 __all__ = ["clamp_bounding_boxes", "convert_bounding_box_format", "sanitize_bounding_boxes"]
 
@@ -148,20 +149,6 @@ def _valid(boxes: Any, min_size: float, min_area: float) -> fb.Tensor:
     return inside.all(1) & (sides >= min_size).all(1) & (sides[:, 0] * sides[:, 1] >= min_area)
 
 
-def _boxes_in(inputs: Any) -> BoundingBoxes:
-    """Return the boxes of a sample.
-
-    Raises: ValueError unless the sample contains exactly one ``BoundingBoxes``.
-    """
-    all_boxes = [value for value in leaves(inputs) if kind_of(value) == "boxes"]
-    if not all_boxes:
-        raise ValueError("No bounding boxes were found in the sample")
-    if len(all_boxes) > 1:
-        raise ValueError("Found multiple bounding boxes instances in the sample")
-    boxes: BoundingBoxes = all_boxes[0]
-    return boxes
-
-
 class ConvertBoundingBoxFormat(Transform):
     """Convert boxes to another format, ``"XYXY"``, ``"XYWH"`` or ``"CXCYWH"``.
 
@@ -242,7 +229,7 @@ class SanitizeBoundingBoxes(Transform):
 
     def forward(self, *inputs: Any) -> Any:
         labels = self._labels(inputs if len(inputs) > 1 else inputs[0])
-        boxes = _boxes_in(inputs)
+        boxes = get_bounding_boxes(inputs)
         for label in labels:
             if not isinstance(label, fb.Tensor):
                 raise ValueError(
@@ -344,7 +331,7 @@ class RandomIoUCrop(Transform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw minimum IoUs and regions until a region fits a box, or until the full image is drawn."""
-        boxes = _boxes_in(flat_inputs)
+        boxes = get_bounding_boxes(flat_inputs)
         corners = corners_of(boxes).double()
         size = height_and_width(next(value for value in flat_inputs if kind_of(value) in (None, "image")))
         while True:

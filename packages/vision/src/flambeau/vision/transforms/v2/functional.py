@@ -3,12 +3,20 @@
 from flambeau import _suggestions
 
 from ..functional import *
-from ..functional import hflip as hflip, vflip as vflip
+from ..functional import (
+    elastic_transform as elastic_transform,
+    get_image_num_channels as get_image_num_channels,
+    hflip as hflip,
+    vflip as vflip,
+)
 from ._augmentation import *
 from ._boxes import *
 from ._conversion import *
 from ._images import erase, resize, resized_crop  # type: ignore[no-redef]  # noqa: F401
+from ._queries import is_pure_tensor as is_pure_tensor
 
+elastic = elastic_transform
+get_num_channels = get_image_num_channels
 horizontal_flip = hflip
 vertical_flip = vflip
 
