@@ -49,3 +49,15 @@ def test_get_bounding_boxes_returns_the_only_boxes_of_a_sample() -> None:
 def test_functions_have_the_general_and_the_older_names() -> None:
     assert F.get_num_channels(Image.new("RGB", (4, 5))) == F.get_num_channels(fb.zeros(2, 3, 4, 5)) == 3
     assert F.get_dimensions(fb.zeros(2, 3, 4, 5)) == [3, 4, 5] and F.elastic is F.elastic_transform
+
+
+def test_set_clamping_mode_changes_how_later_transforms_clip_boxes() -> None:
+    image, before = fb.zeros(3, 8, 10), boxes()
+    _, after = v2.SetClampingMode(None)(image, before)
+    assert before.clamping_mode == "soft" and after.clamping_mode is None and (after == before).all()
+    assert v2.CenterCrop((8, 10))(after).tolist() == [[-2, 1, 12, 5]]
+    hard = v2.SetClampingMode("hard")
+    assert hard(after).clamping_mode == "hard" and repr(hard) == "SetClampingMode(clamping_mode=hard)"
+    assert v2.CenterCrop((8, 10))(hard(after)).tolist() == [[0, 1, 10, 5]]
+    with pytest.raises(ValueError, match="clamping_mode must be None, hard or soft, got loud"):
+        v2.SetClampingMode("loud")

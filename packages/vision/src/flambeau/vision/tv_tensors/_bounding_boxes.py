@@ -49,6 +49,13 @@ def format_of(format: BoundingBoxFormat | str) -> BoundingBoxFormat:
     return BoundingBoxFormat[format.upper()]
 
 
+def check_clamping_mode(mode: str | None) -> str | None:
+    """Return a clamping mode. Raises: ValueError for an unknown mode."""
+    if mode not in (None, "hard", "soft"):
+        raise ValueError(f"clamping_mode must be None, hard or soft, got {mode}.")
+    return mode
+
+
 class BoundingBoxes(TVTensor):
     """Boxes ``(N, 4)``, or one box ``(4,)``, of an image.
 
@@ -86,9 +93,7 @@ class BoundingBoxes(TVTensor):
             tensor = tensor[None]
         elif tensor.ndim != 2:
             raise ValueError(f"Expected a 1D or 2D tensor, got {tensor.ndim}D")
-        if clamping_mode not in (None, "hard", "soft"):
-            raise ValueError(f"clamping_mode must be None, hard or soft, got {clamping_mode}.")
-        return cls._known(tensor, format_of(format), canvas_size, clamping_mode)
+        return cls._known(tensor, format_of(format), canvas_size, check_clamping_mode(clamping_mode))
 
     @classmethod
     def _known(cls, tensor: fb.Tensor, format: Any, canvas_size: Any, clamping_mode: Any) -> Self:

@@ -39,6 +39,7 @@ from ._boxes import (
     ConvertBoundingBoxFormat as ConvertBoundingBoxFormat,
     RandomIoUCrop as RandomIoUCrop,
     SanitizeBoundingBoxes as SanitizeBoundingBoxes,
+    SetClampingMode as SetClampingMode,
 )
 from ._conversion import (
     RGB as RGB,

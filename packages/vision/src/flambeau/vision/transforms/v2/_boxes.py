@@ -9,7 +9,7 @@ import flambeau as fb
 
 from ... import ops, tv_tensors
 from ...tv_tensors import BoundingBoxes, BoundingBoxFormat
-from ...tv_tensors._bounding_boxes import format_of
+from ...tv_tensors._bounding_boxes import check_clamping_mode, format_of
 from .. import _random, functional as F
 from .._boxes import corners_of, exact_corners_of, reformatted, rewritten
 from .._image import height_and_width
@@ -191,6 +191,33 @@ class ClampBoundingBoxes(Transform):
             return clamp_bounding_boxes(boxes, clamping_mode=self.clamping_mode)
 
         return transform_images(clamp, inputs, lambda value: kind_of(value) == "boxes")
+
+    def extra_repr(self) -> str:
+        return f"clamping_mode={self.clamping_mode}"
+
+
+class SetClampingMode(Transform):
+    """Set the ``clamping_mode`` of boxes, which determines whether later transforms clip them to the image.
+
+    Args:
+        clamping_mode: ``"soft"`` or ``"hard"`` to clip the boxes, None for no clipping.
+    Raises: ValueError for another mode.
+
+    >>> boxes = BoundingBoxes([[-2, 1, 12, 5]], format="XYXY", canvas_size=(8, 10))
+    >>> boxes = SetClampingMode(None)(boxes)
+    >>> boxes.clamping_mode, ClampBoundingBoxes()(boxes).tolist()
+    (None, [[-2, 1, 12, 5]])
+    """
+
+    def __init__(self, clamping_mode: str | None) -> None:
+        super().__init__()
+        self.clamping_mode = check_clamping_mode(clamping_mode)
+
+    def forward(self, *inputs: Any) -> Any:
+        def set_mode(boxes: Any) -> Any:
+            return tv_tensors.wrap(boxes.as_subclass(fb.Tensor).clone(), like=boxes, clamping_mode=self.clamping_mode)
+
+        return transform_images(set_mode, inputs, lambda value: kind_of(value) == "boxes")
 
     def extra_repr(self) -> str:
         return f"clamping_mode={self.clamping_mode}"
