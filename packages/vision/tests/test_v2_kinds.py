@@ -265,3 +265,30 @@ def test_custom_v2_transforms_override_make_params() -> None:
     left = image.shape[-1] - 60
     assert target["boxes"].tolist()[0] == [10 + left, 8, 30 + left, 20] and target["masks"].shape[-1] == 60 + left
     assert shift.seen == ["Image", "BoundingBoxes", "Mask"] and target["labels"].tolist() == [1, 2]
+
+
+def test_uniform_temporal_subsample_selects_frames_at_equal_distances() -> None:
+    frames = fb.arange(11)[:, None, None, None].expand(2, 11, 3, 2, 2)
+    video = tv_tensors.Video(frames)
+    assert F.get_num_frames(video) == F.get_num_frames(frames) == 11
+    for number, expected in (
+        (1, [0]),
+        (3, [0, 5, 10]),
+        (4, [0, 3, 6, 10]),
+        (12, [0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]),
+    ):
+        chosen = F.uniform_temporal_subsample(video, number)
+        assert type(chosen) is tv_tensors.Video and chosen[1, :, 0, 0, 0].tolist() == expected
+        plain = F.uniform_temporal_subsample(frames, number)
+        assert type(plain) is fb.Tensor and (plain == chosen).all()
+    picture, target = sample()
+    shorter = v2.UniformTemporalSubsample(5)
+    assert repr(shorter) == "UniformTemporalSubsample(num_samples=5)"
+    assert tuple(shorter(frames).shape) == (2, 5, 3, 2, 2)
+    chosen, same, others = shorter(video, picture, target)
+    assert type(chosen) is tv_tensors.Video and tuple(chosen.shape) == (2, 5, 3, 2, 2)
+    assert (same == picture).all() and others["masks"] is target["masks"] and others["boxes"] is target["boxes"]
+    with pytest.raises(ValueError, match=r"should have shape \[\.\.\., T, C, H, W\], got shape \[3, 4, 5\]"):
+        shorter(fb.zeros(3, 4, 5))
+    with pytest.raises(TypeError, match=r"should be a plain tensor or tv_tensors\.Video, got .*Image"):
+        F.get_num_frames(picture)

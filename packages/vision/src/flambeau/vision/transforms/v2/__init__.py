@@ -67,6 +67,7 @@ from ._sizes import (
     ScaleJitter as ScaleJitter,
 )
 from ._transform import Lambda as Lambda, Transform as Transform, for_samples
+from ._video import UniformTemporalSubsample as UniformTemporalSubsample
 
 if TYPE_CHECKING:
     from .._image_transforms import *  # type: ignore[assignment]

@@ -14,6 +14,7 @@ from ._boxes import *
 from ._conversion import *
 from ._images import erase, resize, resized_crop  # type: ignore[no-redef]  # noqa: F401
 from ._queries import is_pure_tensor as is_pure_tensor
+from ._video import *
 
 elastic = elastic_transform
 get_num_channels = get_image_num_channels
