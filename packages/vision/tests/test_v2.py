@@ -12,6 +12,7 @@ import flambeau as fb
 from flambeau.vision import transforms, tv_tensors
 from flambeau.vision.transforms import v2
 from flambeau.vision.transforms.functional import pil_to_tensor
+from flambeau.vision.transforms.v2 import functional as F
 
 
 class Pair(NamedTuple):
@@ -257,3 +258,13 @@ def test_v2_convert_image_dtype_passes_pil_images_through(noise: Image.Image) ->
     image, mask = v2.ConvertImageDtype(fb.float64)(tv_tensors.Image(noise), tv_tensors.Mask(fb.ones(2, 2)))
     assert type(image) is tv_tensors.Image and image.dtype is fb.float64 and image.max() <= 1
     assert mask.dtype is fb.float32
+
+
+def test_grayscale_to_rgb_makes_three_channels(noise: Image.Image) -> None:
+    gray = noise.convert("L")
+    assert F.grayscale_to_rgb(gray).mode == "RGB" and F.grayscale_to_rgb(noise.convert("CMYK")).mode == "RGB"
+    planes = pil_to_tensor(gray)
+    assert (F.grayscale_to_rgb(planes) == planes.expand(3, -1, -1)).all()
+    assert type(F.grayscale_to_rgb(tv_tensors.Image(gray))) is tv_tensors.Image
+    coloured = pil_to_tensor(noise)
+    assert F.grayscale_to_rgb(coloured) is coloured and v2.RGB()(planes).shape == coloured.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,9 @@ from .. import _conversion, functional as F
 from .._image import height_and_width, like_image
 from ._transform import Transform, for_samples, kind_of, transform_images
 
-__all__ = ["get_size", "to_dtype", "to_image"]
+ImageT = TypeVar("ImageT")
+
+__all__ = ["get_size", "grayscale_to_rgb", "to_dtype", "to_image"]
 
 PILToTensor = for_samples(_conversion.PILToTensor)
 ToPILImage = for_samples(_conversion.ToPILImage)
@@ -159,8 +161,27 @@ class Identity(Transform):
         return image
 
 
+@overload
+def grayscale_to_rgb(inpt: Image.Image) -> Image.Image: ...
+
+
+@overload
+def grayscale_to_rgb(inpt: ImageT) -> ImageT: ...
+
+
+def grayscale_to_rgb(inpt: Any) -> Any:
+    """Convert an image of one channel to three equal channels. Other images keep their channels, except PIL images.
+
+    >>> grayscale_to_rgb(fb.tensor([[[0.5]]])).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
+    """
+    if isinstance(inpt, Image.Image):
+        return inpt.convert("RGB")
+    return F.rgb_to_grayscale(inpt, 3) if F.get_image_num_channels(inpt) == 1 else inpt
+
+
 class RGB(Transform):
-    """Convert images of one channel to three equal channels.
+    """Convert images of one channel to three equal channels. See :func:`grayscale_to_rgb`.
 
     >>> RGB()(fb.tensor([[[0.5]]])).flatten()
     tensor([0.5000, 0.5000, 0.5000])
@@ -169,6 +190,4 @@ class RGB(Transform):
     """
 
     def transform(self, image: Any) -> Any:
-        if isinstance(image, Image.Image):
-            return image.convert("RGB")
-        return F.rgb_to_grayscale(image, 3) if F.get_image_num_channels(image) == 1 else image
+        return grayscale_to_rgb(image)
