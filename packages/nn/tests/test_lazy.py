@@ -1,6 +1,7 @@
 """Lazy layers before and after their first input."""
 
 import copy
+import io
 import pickle
 
 import numpy as np
@@ -138,6 +139,27 @@ def test_materialize_accepts_a_single_number_as_shape():
 def test_loading_uninitialised_parameters_raises():
     with pytest.raises(RuntimeError, match="shape of an uninitialized"):
         nn.Linear(2, 3).load_state_dict(nn.LazyLinear(3).state_dict())
+
+
+@each
+def test_save_writes_the_state_of_a_lazy_layer(lazy, ready, shape):
+    module = lazy().double()
+    file = io.BytesIO()
+    fb.save(module.state_dict(), file)
+    file.seek(0)
+    twin = lazy().double()
+    state = fb.load(file, weights_only=False)
+    assert [type(value) for value in state.values()] == [type(value) for value in module.state_dict().values()]
+    twin.load_state_dict(state)
+    twin(fb.ones(shape, dtype=fb.float64))
+    assert type(twin) is type(ready())
+    assert all(value.dtype == fb.float64 for value in state.values() if is_lazy(value))
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda buffer: pickle.loads(pickle.dumps(buffer))])
+def test_copies_of_an_uninitialised_buffer_keep_its_persistence(duplicate):
+    buffer = nn.UninitializedBuffer(persistent=False)
+    assert duplicate(buffer).persistent is False
 
 
 @pytest.mark.parametrize("lazy", [lambda: nn.LazyLinear(3), lambda: nn.LazyBatchNorm1d(affine=False)])

@@ -69,7 +69,7 @@ class Parameter(Tensor, metaclass=_ParameterMeta):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return _rebuild_parameter, (type(self), self.detach(), self.requires_grad, self.__dict__ or None)
 
-    def _reduce_for_pytorch(self, plain: tuple[Any, tuple[Any, ...]]) -> tuple[Any, ...]:
+    def _reduce_for_pytorch(self) -> tuple[Any, ...]:
         contents: tuple[Any, ...] = (self.detach(), self.requires_grad, OrderedDict())
         if not self.__dict__:
             return names.REBUILD_PARAMETER, contents
@@ -222,18 +222,21 @@ class UninitializedTensorMixin(Tensor):
         """Shape of the tensor. Reading it raises RuntimeError, because the shape is not known yet."""
         raise RuntimeError(NO_SHAPE_YET)
 
+    def _arguments(self) -> tuple[Any, ...]:
+        """Return the arguments with which the class creates a copy of this tensor."""
+        return self.requires_grad, self.device, self.dtype
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return type(self)(*_arguments(self))
+        return type(self)(*self._arguments())
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return type(self), _arguments(self)
+        return type(self), self._arguments()
+
+    def _reduce_for_pytorch(self) -> tuple[Any, ...]:
+        return names.Name.of("torch.nn.parameter", type(self).__name__), self._arguments()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
-
-
-def _arguments(tensor: UninitializedTensorMixin) -> tuple[Any, ...]:
-    return tensor.requires_grad, tensor.device, tensor.dtype
 
 
 class UninitializedParameter(UninitializedTensorMixin, Parameter):
@@ -259,6 +262,7 @@ class UninitializedBuffer(UninitializedTensorMixin):
     """
 
     cls_to_become = Tensor
+    persistent: bool
 
     def __new__(
         cls, requires_grad: bool = False, device: Any = None, dtype: Any = None, persistent: bool = True
@@ -266,6 +270,9 @@ class UninitializedBuffer(UninitializedTensorMixin):
         buffer = cls._new(requires_grad, device, dtype)
         _mark(buffer, persistent)
         return buffer
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return *super()._arguments(), self.persistent
 
 
 def is_lazy(param: Any) -> bool:

@@ -116,11 +116,9 @@ class Pickler(_PythonPickler):  # type: ignore[misc]
 
 def _reduce_tensor(tensor: Tensor) -> Any:
     """Return the function and arguments with which PyTorch's files rebuild a tensor."""
-    if tensor.layout is not flambeau.strided:
-        return tensor._reduce_for_pytorch(None)  # type: ignore[attr-defined]
-    reduce = getattr(tensor, "_reduce_for_pytorch", None)  # defined by parameters, buffers and sparse tensors
+    reduce = getattr(tensor, "_reduce_for_pytorch", None)  # defined by parameters and sparse tensors
     if reduce is not None:
-        return reduce(_reduce_plain(tensor))
+        return reduce()
     kind = type(tensor)
     if kind is not Tensor and kind.__reduce_ex__ is not Tensor.__reduce_ex__:
         return tensor.__reduce_ex__(2)

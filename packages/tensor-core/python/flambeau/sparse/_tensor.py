@@ -302,7 +302,7 @@ class SparseTensor(Tensor):
 
         return reduced(self)
 
-    def _reduce_for_pytorch(self, plain: Any) -> tuple[Any, ...]:
+    def _reduce_for_pytorch(self) -> tuple[Any, ...]:
         from flambeau.sparse._pickling import reduced_for_pytorch
 
         return reduced_for_pytorch(self)
