@@ -154,3 +154,22 @@ def test_dropout_that_is_not_random_needs_no_randomness_in_vmap(p, training, fac
     x = fb.arange(12.0).reshape(3, 4)
     assert fb.equal(vmap(lambda x: fb.dropout(x, p, training))(x), x * factor)
     assert fb.equal(vmap(lambda x: fb.dropout_(x.clone(), p, training))(x), x * factor)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 9, 9), (3, 9, 9)])
+@pytest.mark.parametrize(("randomness", "equal"), [("same", True), ("different", False)])
+def test_randomness_decides_if_fractional_max_pooling_draws_different_windows(shape, randomness, equal):
+    layer = nn.FractionalMaxPool2d(2, output_size=4)
+    image = fb.arange(81.0 * (shape[0] if len(shape) == 3 else 6)).reshape(shape)
+    fb.manual_seed(0)
+    first, second = vmap(layer, randomness=randomness)(image.expand(2, *shape))
+    assert fb.equal(first, second) == equal
+    fb.manual_seed(0)
+    if equal:
+        assert fb.equal(first, layer(image))
+    assert vmap(layer, randomness=randomness)(image.expand(2, *shape)).shape == (2, *shape[:-2], 4, 4)
+
+
+def test_vmap_rejects_fractional_max_pooling_without_a_randomness_mode():
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        vmap(nn.FractionalMaxPool3d(2, output_size=2))(fb.ones(2, 1, 4, 4, 4))

@@ -7,7 +7,7 @@ from functools import wraps
 from math import inf, prod
 from typing import Any, Literal, overload
 
-from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d
+from flambeau import Tensor, _core, avg_pool1d, avg_pool2d, avg_pool3d, max_pool1d, max_pool2d, max_pool3d, rand
 from flambeau._overridable import overridable
 
 Size = int | Sequence[int]
@@ -302,5 +302,9 @@ def _fractional(
             raise RuntimeError(f"{name}: {option} must either be a single int or a tuple of {dims} ints, got {value}")
     if samples is not None and samples.ndim == 3:  # ignore entries beyond the batch size
         samples = samples[: 1 if input.ndim == dims + 1 else input.shape[0]]
+    if samples is None and input.ndim in (dims + 1, dims + 2) and input.is_floating_point():
+        # Drawn here and not in the operator, so that vmap applies its randomness mode
+        images = 1 if input.ndim == dims + 1 else input.shape[0]
+        samples = rand(images, input.shape[-dims - 1], dims, dtype=input.dtype, device=input.device)
     pool = _core._fractional_max_pool2d if dims == 2 else _core._fractional_max_pool3d
     return pool(input, kernel_size, windows, samples)
