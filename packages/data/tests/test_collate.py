@@ -148,6 +148,8 @@ class Thing:
         ([("a", 1), 2], r"cannot collate tuple and int together"),
         ([np.array(["a", "b"])], r"cannot collate an array of dtype <U1"),
         ([np.array([Thing()])], r"cannot collate an array of dtype object"),
+        ([np.datetime64("2024-01-01")] * 2, r"cannot collate an array of dtype datetime64\[D\]"),
+        ([np.array([1], dtype="m8[s]")], r"cannot collate an array of dtype timedelta64\[s\]"),
     ],
 )
 def test_errors_name_the_element_that_cannot_be_collated(batch: list[Any], message: str) -> None:
@@ -163,7 +165,6 @@ def test_errors_name_the_element_that_cannot_be_collated(batch: list[Any], messa
             r"different shapes at sample\[0\]: \[2\] \(samples \[0\] of the batch\); \[3\] \(samples \[1\]",
         ),
         ([(1, 2), (1, 2), (1,)], r"different lengths: 2 and 1 \(samples 0 and 2"),
-        ([{"a": 1}, {"b": 1}], r"different keys: \['a'\] and \['b'\]"),
     ],
 )
 def test_samples_of_different_structure_are_rejected(batch: list[Any], message: str) -> None:
@@ -171,8 +172,13 @@ def test_samples_of_different_structure_are_rejected(batch: list[Any], message: 
         default_collate(batch)
 
 
+def test_dicts_with_different_keys_raise_the_same_error_as_in_pytorch() -> None:
+    with pytest.raises(KeyError, match=r"different keys: \['a'\] and \['b'\]"):
+        default_collate([{"a": 1}, {"b": 1}])
+
+
 def test_an_empty_batch_is_rejected() -> None:
-    with pytest.raises(ValueError, match="empty batch"):
+    with pytest.raises(IndexError, match="empty batch"):
         default_collate([])
 
 

@@ -32,6 +32,7 @@ _STRINGS = (str, bytes)
 _ARRAYS = (np.ndarray, np.generic)
 _NUMBERS = (bool, int, float, np.number, np.bool_)
 _NO_NUMBERS = "OSUV"  # kinds of NumPy dtypes for objects, strings and records
+_TIMES = "Mm"  # kinds of NumPy dtypes for dates and durations
 np_str_obj_array_pattern = re.compile("[SaUO]")
 """Pattern that matches the ``dtype.str`` of arrays of strings or objects."""
 
@@ -59,6 +60,8 @@ def default_collate(batch: Samples) -> Any:
     Raises:
         TypeError: if a value cannot be collated. The message names the value and its position in the sample.
         RuntimeError: if the shapes differ. The message contains the shapes.
+        KeyError: if dicts have different keys.
+        IndexError: if the batch is empty.
 
     >>> batch = default_collate([{"x": 1.0, "name": "a"}, {"x": 2.0, "name": "b"}])
     >>> batch["name"], batch["x"].tolist()
@@ -81,7 +84,7 @@ def collate(batch: Samples, *, collate_fn_map: FunctionMap | None = None) -> Any
     ['ef', 'bcd']
     """
     if len(batch) == 0:
-        raise ValueError("cannot collate an empty batch")
+        raise IndexError("cannot collate an empty batch")
     return _collate(batch, "", collate_fn_map or {})
 
 
@@ -185,7 +188,7 @@ def _collate_arrays(batch: Samples, path: str) -> Any:
         return _tensors.wrap(np.array(batch, dtype=batch[0].dtype))
     arrays = [np.asarray(value) for value in _check_kind(batch, _ARRAYS + _NUMBERS, path)]
     for array in arrays:
-        if array.dtype.kind in _NO_NUMBERS:
+        if array.dtype.kind in _NO_NUMBERS + _TIMES:
             raise _cannot_collate(f"an array of dtype {array.dtype}", path)
     return _stack(arrays, path)
 
@@ -227,7 +230,7 @@ def _collate_mappings(batch: Samples, path: str, functions: FunctionMap) -> Mapp
     for position, sample in enumerate(batch):
         if sample.keys() != first.keys():
             keys = f"{list(first)} and {list(sample)} (samples 0 and {position} of the batch)"
-            raise RuntimeError(f"cannot collate dicts with different keys{_where(path)}: {keys}")
+            raise KeyError(f"cannot collate dicts with different keys{_where(path)}: {keys}")
     content = {key: _collate([s[key] for s in batch], f"{path}[{key!r}]", functions) for key in first}
     return _rebuild_mapping(first, content)
 
