@@ -1,5 +1,6 @@
 """Splitting and gathering without GPUs. The tests in tests/cuda need GPUs."""
 
+import importlib
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +15,17 @@ without_gpu = pytest.mark.skipif(fb.cuda.is_available(), reason="there is a GPU"
 class Pair(NamedTuple):
     x: Any
     y: Any
+
+
+def test_replicas_have_the_copies_of_their_device(monkeypatch):
+    module = importlib.import_module("flambeau.nn.parallel.replicate")
+    monkeypatch.setattr(module.comm, "broadcast", lambda tensor, devices: tuple(tensor + device for device in devices))
+    first, second = module._broadcast_coalesced_reshape([fb.zeros(1), fb.ones(1)], [3, 4])
+    assert [value.item() for value in first + second] == [3, 4, 4, 5]
+    layer = nn.Linear(2, 1)
+    replicas = nn.parallel.replicate(layer, [3, 4])
+    assert all(fb.equal(replica.weight, layer.weight + n) for replica, n in zip(replicas, (3, 4), strict=True))
+    assert len(nn.parallel.replicate(nn.ReLU(), [3, 4])) == 2
 
 
 @without_gpu

@@ -28,13 +28,18 @@ def replicate(network: M, devices: Sequence[Any], detach: bool = False) -> list[
     Returns: a replica for each GPU.
     """
     tensors = [*network.parameters(), *network.buffers()]
-    copies = [comm.broadcast(tensor.detach() if detach else tensor, devices) for tensor in tensors]
     return [
-        _copy_with_tensors(
-            network, {id(tensor): replicas[number] for tensor, replicas in zip(tensors, copies, strict=True)}
-        )
-        for number in range(len(devices))
+        _copy_with_tensors(network, dict(zip(map(id, tensors), copies, strict=True)))
+        for copies in _broadcast_coalesced_reshape(tensors, devices, detach)
     ]
+
+
+def _broadcast_coalesced_reshape(
+    tensors: Sequence[Tensor], devices: Sequence[Any], detach: bool = False
+) -> list[list[Tensor]]:
+    """Copy tensors to several GPUs, and return a list of copies for each GPU. The name is PyTorch's."""
+    copies = [comm.broadcast(tensor.detach() if detach else tensor, devices) for tensor in tensors]
+    return [[replicas[number] for replicas in copies] for number in range(len(devices))]
 
 
 def _copy_with_tensors(network: M, tensors: dict[int, Tensor]) -> M:
