@@ -189,6 +189,15 @@ def test_weights_are_downloaded_once(server, folder, capsys):
     assert state["weight"].tolist() == [0, 1, 2] and (folder / "other" / "x.pth").exists()
 
 
+def test_model_zoo_has_the_progress_bar_of_hub():
+    pytest.importorskip("tqdm")
+    from flambeau.utils import model_zoo
+
+    assert model_zoo.tqdm is hub.tqdm
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        model_zoo.other  # noqa: B018
+
+
 def test_weights_with_another_hash_are_rejected(server, folder):
     server.files["/model-0123abcd.pth"] = (b"anything", 200)
     with pytest.raises(RuntimeError, match='expected "0123abcd"'):
