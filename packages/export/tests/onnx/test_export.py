@@ -13,7 +13,7 @@ import flambeau as fb
 from flambeau import nn
 from flambeau._tracing._calls import DECOMPOSITIONS  # the table of all decompositions
 from flambeau.jit import TracerWarning
-from flambeau.onnx import TrainingMode, export, is_in_onnx_export
+from flambeau.onnx import OperatorExportTypes, TrainingMode, export, is_in_onnx_export
 
 
 class Net(nn.Module):
@@ -398,3 +398,10 @@ def test_roll_of_a_dynamic_dimension_takes_the_shift_modulo_its_size(shift, comp
     exported = export(lambda x: x.roll(shift, 0), fb.rand(4, 2), dynamic_axes={"x": {0: "n"}})
     for size in (1, 3, 5, 7):
         compare(exported, lambda x: x.roll(shift, 0), fb.rand(size, 2))
+
+
+def test_export_accepts_operator_export_types():
+    for kind in OperatorExportTypes:
+        program = export(nn.Linear(3, 2), fb.rand(4, 3), operator_export_type=kind)
+        assert [node.op_type for node in program.model_proto.graph.node] == ["Gemm"]
+    assert [int(kind) for kind in OperatorExportTypes] == [0, 1, 2, 3]

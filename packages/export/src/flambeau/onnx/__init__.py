@@ -22,13 +22,27 @@ from flambeau._tracing._modes import in_mode
 
 from ._program import ONNXProgram as ONNXProgram
 
-__all__ = ["ONNXProgram", "TrainingMode", "export", "is_in_onnx_export"]
+__all__ = ["ONNXProgram", "OperatorExportTypes", "TrainingMode", "export", "is_in_onnx_export"]
 
 _NEEDED = "flambeau.onnx needs the package onnx: pip install onnx"
 # Arguments of PyTorch's exporters that have no effect here.
 _IGNORED = {"dynamo", "do_constant_folding", "keep_initializers_as_inputs", "operator_export_type", "autograd_inlining"}
 _IGNORED |= {"report", "optimize", "profile", "dump_exported_program", "artifacts_dir", "fallback", "input_shapes"}
 _running = 0
+
+
+class OperatorExportTypes(IntEnum):
+    """Values of the argument ``operator_export_type`` of `export`. They have no effect.
+
+    >>> model = nn.Linear(2, 2)
+    >>> fb.onnx.export(model, (fb.ones(1, 2),), operator_export_type=fb.onnx.OperatorExportTypes.ONNX)
+    ONNXProgram((input) -> (output), 1 nodes)
+    """
+
+    ONNX = 0
+    ONNX_ATEN = 1
+    ONNX_ATEN_FALLBACK = 2
+    ONNX_FALLTHROUGH = 3
 
 
 class TrainingMode(IntEnum):
