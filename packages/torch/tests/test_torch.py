@@ -46,16 +46,37 @@ def test_a_missing_name_raises_and_suggests_the_closest_match(run):
         except AttributeError as error:
             print(error)
         try:
-            torch.solve
+            torch.matrix_norm
         except AttributeError as error:
             print(error)
         print(hasattr(torch, "no_such_thing_anywhere"), hasattr(torch.Tensor, "add"))
     """)
     assert printed.splitlines() == [
         "flambeau has no torch.linalg.choleski; did you mean: torch.linalg.cholesky, torch.linalg.cholesky_ex",
-        "flambeau has no torch.solve; did you mean: torch.linalg.solve, torch.lu_solve, torch.save",
+        "flambeau has no torch.matrix_norm; did you mean: torch.linalg.matrix_norm, "
+        "torch.matrix_power, torch.matrix_exp",
         "False True",
     ]
+
+
+def test_the_error_for_a_removed_function_names_its_replacement(run):
+    printed = run("""
+        import torch
+        from flambeau.torch._missing import _REMOVED
+        for removed in sorted(_REMOVED):
+            name = removed.removeprefix("torch.")
+            try:
+                getattr(torch, name)
+            except AttributeError as error:
+                print(error)
+            assert any(hasattr(module, "eigh" if name == "symeig" else name) for module in (torch.linalg, torch.fft))
+    """)
+    lines = printed.splitlines()
+    assert len(lines) == 8
+    assert lines[3] == (
+        "flambeau has no torch.lstsq; PyTorch removed it. Use torch.linalg.lstsq(), which takes the arguments in the "
+        "opposite order"
+    )
 
 
 @pytest.mark.parametrize(

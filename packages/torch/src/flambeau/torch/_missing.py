@@ -28,6 +28,19 @@ _NATIVE_MODULES = {
 }
 
 
+# Replacements of functions that PyTorch no longer has.
+_REMOVED = {
+    "torch.eig": "torch.linalg.eig(), which returns complex tensors",
+    "torch.ifft": "torch.fft.ifft(), which works on complex tensors",
+    "torch.irfft": "torch.fft.irfft(), which takes a complex tensor",
+    "torch.lstsq": "torch.linalg.lstsq(), which takes the arguments in the opposite order",
+    "torch.matrix_rank": "torch.linalg.matrix_rank(), in which the argument symmetric is called hermitian",
+    "torch.rfft": "torch.fft.rfft(), which returns a complex tensor",
+    "torch.solve": "torch.linalg.solve(), which reverses the arguments and returns only the solution",
+    "torch.symeig": "torch.linalg.eigh() or eigvalsh(), which read the lower triangle by default (UPLO='L')",
+}
+
+
 @dataclass(frozen=True)
 class Missing:
     """Missing name, the line that first used it, and similar names."""
@@ -37,6 +50,8 @@ class Missing:
     nearest: tuple[str, ...]
 
     def __str__(self) -> str:
+        if self.name in _REMOVED:
+            return f"flambeau has no {self.name}; PyTorch removed it. Use {_REMOVED[self.name]}"
         nearest = f"; did you mean: {', '.join(self.nearest)}" if self.nearest else ""
         return f"flambeau has no {self.name}{nearest}"
 
