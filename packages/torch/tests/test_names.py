@@ -174,7 +174,23 @@ def test_settings_of_dynamo_and_inductor_can_be_assigned():
         def verbose():
             return torch._dynamo.config.verbose
         assert verbose() == 4 and inductor.max_autotune is True
-        assert not hasattr(torch._dynamo.config, "verbose")
+        assert not torch._dynamo.config.verbose
+        with torch._dynamo.config.patch(other=True):
+            assert torch._dynamo.config.other
+        assert not hasattr(torch._dynamo.config, "other")
+    """)
+
+
+def test_settings_of_dynamo_and_inductor_have_pytorchs_default_values():
+    pytest.importorskip("flambeau.compiler", reason="needs flambeau-export")
+    run("""
+        import torch._dynamo.config
+        import torch._inductor.config as inductor
+        assert torch._dynamo.config.suppress_errors is False and torch._dynamo.config.cache_size_limit == 8
+        assert (inductor.max_autotune, inductor.fallback_random, inductor.epilogue_fusion) == (False, False, True)
+        assert inductor.coordinate_descent_tuning is False and inductor.triton.unique_kernel_names is True
+        torch._inductor.config.triton.cudagraphs = True
+        assert inductor.triton.cudagraphs is True
     """)
 
 

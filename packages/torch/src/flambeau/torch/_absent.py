@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, NoReturn, TypeVar
 
 from flambeau.torch import _missing
@@ -187,8 +187,50 @@ class AbsentModule(ModuleType):
         return function(*args, **kwargs)
 
 
+# Default values in PyTorch of settings that programs read or whose attributes they set. A dict is a group of settings.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "torch._dynamo.config": {
+        "accumulated_recompile_limit": 256,
+        "assume_static_by_default": True,
+        "automatic_dynamic_shapes": True,
+        "cache_size_limit": 8,
+        "capture_scalar_outputs": False,
+        "error_on_recompile": False,
+        "optimize_ddp": True,
+        "recompile_limit": 8,
+        "suppress_errors": False,
+        "verbose": False,
+    },
+    "torch._inductor.config": {
+        "conv_1x1_as_mm": False,
+        "coordinate_descent_check_all_directions": False,
+        "coordinate_descent_tuning": False,
+        "cpp": {"simdlen": None, "threads": -1},
+        "cpp_wrapper": False,
+        "debug": False,
+        "epilogue_fusion": True,
+        "fallback_random": False,
+        "force_fuse_int_mm_with_mul": False,
+        "freezing": False,
+        "fx_graph_cache": True,
+        "max_autotune": False,
+        "max_autotune_gemm": False,
+        "max_autotune_pointwise": False,
+        "shape_padding": True,
+        "trace": {"enabled": False},
+        "triton": {"cudagraph_trees": True, "cudagraphs": False, "unique_kernel_names": True},
+        "use_mixed_mm": True,
+    },
+}
+
+
 class SettingsModule(AbsentModule):
     """Stand-in for a module of settings. Programs can set any attribute, without effect."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        for key, value in SETTINGS.get(name, {}).items():
+            setattr(self, key, SimpleNamespace(**value) if isinstance(value, dict) else value)
 
     @contextlib.contextmanager
     def patch(self, changes: dict[str, Any] | str | None = None, value: Any = None, **settings: Any) -> Iterator[None]:
