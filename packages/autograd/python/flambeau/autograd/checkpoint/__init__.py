@@ -74,7 +74,8 @@ def checkpoint(
             node that runs a nested backward pass. It only supports ``backward()`` without ``inputs``, and only tensors
             in ``args`` get gradients.
         context_fn: function that returns two context managers, for the first run and for the recomputation. It is not
-            supported with ``use_reentrant=True``.
+            supported with ``use_reentrant=True``. See also
+            :func:`flambeau.utils.checkpoint.create_selective_checkpoint_contexts`.
         determinism_check: ``"default"`` compares the shapes, dtypes and devices of the tensors that both runs save,
             ``"none"`` disables the check.
         debug: if True, a `CheckpointError` lists the tensors that both runs saved.
