@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import flambeau as fb
+from flambeau import optim
 from flambeau.optim.lr_scheduler import StepLR
 from flambeau.optim.optimizer import Optimizer, ParamsT, required
 
@@ -291,3 +292,62 @@ def test_a_step_can_check_for_the_capture_of_graphs(name):
             getattr(self, name)()
 
     Checked([fb.ones(2, requires_grad=True)], {"capturable": False}).step()
+
+
+class OwnAdam(optim.AdamW):
+    """AdamW with its own step, which collects the states as libraries for PyTorch do."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            lists = [], [], [], [], [], []
+            has_complex = self._init_group(group, *lists)
+            beta1, beta2 = group["betas"]
+            names = "amsgrad", "lr", "weight_decay", "eps", "maximize"
+            chosen = {name: group[name] for name in names}
+            optim.adamw.adamw(*lists, beta1=beta1, beta2=beta2, has_complex=has_complex, **chosen)
+
+
+class OwnSGD(optim.SGD):
+    """SGD with its own step, which stores the momentum buffers as libraries for PyTorch do."""
+
+    def step(self, closure=None):
+        for group in self.param_groups:
+            params, grads, buffers = [], [], []
+            sparse = self._init_group(group, params, grads, buffers)
+            names = "weight_decay", "momentum", "lr", "dampening", "nesterov", "maximize"
+            chosen = {name: group[name] for name in names}
+            optim.sgd.sgd(params, grads, buffers, has_sparse_grad=sparse, **chosen)
+            for param, buffer in zip(params, buffers, strict=False):
+                self.state[param]["momentum_buffer"] = buffer
+
+
+@pytest.mark.parametrize(
+    ("own", "plain", "chosen"),
+    [
+        (OwnAdam, optim.AdamW, {}),
+        (OwnAdam, optim.AdamW, {"amsgrad": True}),
+        (OwnSGD, optim.SGD, {"momentum": 0.9}),
+        (OwnSGD, optim.SGD, {}),
+    ],
+)
+@pytest.mark.parametrize("dtype", [fb.float32, fb.complex64, fb.bfloat16])
+def test_a_step_of_a_subclass_gets_states_from_init_group(own, plain, chosen, dtype):
+    results = []
+    for kind in (own, plain):
+        used, unused = fb.ones(3, dtype=dtype), fb.ones(2)
+        optimizer = kind([used, unused], lr=0.1, **chosen)
+        for scale in (1, -2, 3):
+            used.grad = fb.full((3,), scale, dtype=dtype)
+            optimizer.step()
+        states = {name: (value.tolist(), value.dtype) for name, value in optimizer.state[used].items()}
+        results.append((used.tolist(), states, unused in optimizer.state))
+    assert results[0] == results[1]
+
+
+def test_init_group_reports_sparse_gradients():
+    weight = fb.zeros(3, 2)
+    weight.grad = fb.sparse_coo_tensor([[1]], fb.ones(1, 2), (3, 2))
+    assert optim.SGD([weight])._init_group({"params": [weight], "momentum": 0}, [], [], []) is True
+    adam = optim.Adam([weight])
+    with pytest.raises(RuntimeError, match="Adam does not support sparse gradients"):
+        adam._init_group(adam.param_groups[0], [], [], [], [], [], [])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flambeau import Tensor
+from flambeau import Tensor, strided, tensor, zeros_like
 
 from ._functional import apply_rule
-from .optimizer import Optimizer, check_betas, check_nonnegative, options
+from .optimizer import Group, Optimizer, check_betas, check_nonnegative, options
 
 __all__ = ["Adam", "adam"]
 
@@ -66,6 +66,40 @@ class Adam(Optimizer):
             "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused decoupled_weight_decay"
         )
         super().__init__(params, options(locals(), order))
+
+    def _init_group(
+        self,
+        group: Group,
+        params_with_grad: list[Tensor],
+        grads: list[Tensor],
+        exp_avgs: list[Tensor],
+        exp_avg_sqs: list[Tensor],
+        max_exp_avg_sqs: list[Tensor],
+        state_steps: list[Tensor],
+    ) -> bool:
+        """Append the parameters that have a gradient, and their states, to the lists. Create missing states.
+
+        Optimizers of other packages that override `step` call this method of PyTorch.
+
+        Returns: True if a parameter is complex.
+        Raises: RuntimeError if a gradient is sparse.
+        """
+        lists = {"exp_avg": exp_avgs, "exp_avg_sq": exp_avg_sqs, "max_exp_avg_sq": max_exp_avg_sqs}
+        if not group["amsgrad"]:
+            del lists["max_exp_avg_sq"]
+        params = [param for param in group["params"] if param.grad is not None]
+        if any(param.grad.layout is not strided for param in params):
+            raise RuntimeError(f"{type(self).__name__} does not support sparse gradients{self._instead_for_sparse}")
+        for param in params:
+            state = self.state[param]
+            if not state:
+                state.update({"step": tensor(0.0), **{name: zeros_like(param) for name in lists}})
+            for name, values in lists.items():
+                values.append(state[name])
+            state_steps.append(state["step"])
+        params_with_grad += params
+        grads += [param.grad for param in params]
+        return any(param.is_complex() for param in params)
 
 
 def adam(

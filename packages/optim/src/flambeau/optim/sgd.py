@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flambeau import Tensor
+from flambeau import Tensor, strided
 
 from ._functional import apply_rule
-from .optimizer import Optimizer, check_nonnegative, options
+from .optimizer import Group, Optimizer, check_nonnegative, options
 
 __all__ = ["SGD", "sgd"]
 
@@ -63,6 +63,22 @@ class SGD(Optimizer):
                 f"momentum={momentum} and dampening={dampening}"
             )
         super().__init__(params, options(locals()))
+
+    def _init_group(
+        self, group: Group, params: list[Tensor], grads: list[Tensor], momentum_buffer_list: list[Tensor | None]
+    ) -> bool:
+        """Append the parameters that have a gradient, and their momentum buffers or None, to the lists.
+
+        Optimizers of other packages that override `step` call this method of PyTorch.
+
+        Returns: True if a gradient is sparse.
+        """
+        used = [param for param in group["params"] if param.grad is not None]
+        params += used
+        grads += [param.grad for param in used]
+        if group["momentum"] != 0:
+            momentum_buffer_list += [self.state[param].get("momentum_buffer") for param in used]
+        return any(param.grad.layout is not strided for param in used)
 
 
 def sgd(
