@@ -48,25 +48,28 @@ Eight orthogonal(Eight x, Eight n) {
   double degree = 0;
   bool usual = true;
   for (int j = 0; j < 8; ++j) {
-    const double own = n.pairs[j / 2][j % 2];
-    degree = own > degree ? own : degree;
-    usual &= own <= kLongest;
+    const double lane_degree = n.pairs[j / 2][j % 2];
+    degree = lane_degree > degree ? lane_degree : degree;
+    usual &= lane_degree <= kLongest;
   }
+  const auto one_by_one = [&](int j) { return orthogonal<P>(x.pairs[j / 2][j % 2], n.pairs[j / 2][j % 2]); };
   if (!usual) {
-    for (int j = 0; j < 8; ++j) value.pairs[j / 2][j % 2] = orthogonal<P>(x.pairs[j / 2][j % 2], n.pairs[j / 2][j % 2]);
+    for (int j = 0; j < 8; ++j) value.pairs[j / 2][j % 2] = one_by_one(j);
     return value;
   }
   for (int h = 0; h < Eight::kPairs; ++h) value.pairs[h] = P::second(x.pairs[h]);
   for (double k = 1; k + 1 <= degree; k += 1)
 #pragma GCC unroll 4
     for (int h = 0; h < Eight::kPairs; ++h) {
-      const Eight::Pair kept = value.pairs[h], next = P::step(k, x.pairs[h], kept, before.pairs[h]);
-      before.pairs[h] = kept;  // no longer read once `value` is complete or infinite
-      value.pairs[h] = (n.pairs[h] >= k + 1) & (kept - kept == 0) ? next : kept;
+      const Eight::Pair current = value.pairs[h], next = P::step(k, x.pairs[h], current, before.pairs[h]);
+      before.pairs[h] = current;  // no longer read once `value` is complete
+      value.pairs[h] = n.pairs[h] >= k + 1 ? next : current;
     }
   const Eight::Pair none = {}, one = none + 1;
   for (int h = 0; h < Eight::kPairs; ++h)
     value.pairs[h] = n.pairs[h] < 1 ? (n.pairs[h] > -1 ? one : none) : value.pairs[h];
+  for (int j = 0; j < 8; ++j)  // further steps after an overflow give NaN
+    if (!(value.pairs[j / 2][j % 2] - value.pairs[j / 2][j % 2] == 0)) value.pairs[j / 2][j % 2] = one_by_one(j);
   return value;
 }
 

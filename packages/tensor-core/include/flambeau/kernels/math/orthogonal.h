@@ -15,21 +15,23 @@ FLAMBEAU_SCALAR double bessel_j0(double x) { return special_bessel_j0(Unbounded<
 
 // A class P of polynomials defines `second`, the value for degree 1, `step`, the value for degree k + 1 from the values
 // for k and k - 1, and `beyond`, the value for degrees above kLongest. The recurrence is used for degrees up to
-// kLongest. The value for degree 0 is 1.
+// kLongest. The value for degree 0 is 1. The recurrence ends at the first infinite value: further steps would subtract
+// infinities, and only the sign can change.
 template <class P>
 FLAMBEAU_SCALAR double by_recurrence(double x, double n) {
   if (!(n >= 1)) return n != n ? n : n > -1 ? 1 : 0;  // -0.5 truncates to degree 0
-  double before = 1, value = P::second(x);
-  for (double k = 1; k + 1 <= n && std::isfinite(value); k += 1) {
+  double before = 1, value = P::second(x), k = 1;
+  for (; k + 1 <= n && std::isfinite(value); k += 1) {
     const double next = P::step(k, x, value, before);
     before = value;
     value = next;
   }
-  return value;
+  const bool odd_rest = std::fmod(std::trunc(n) - k, 2) != 0;
+  return odd_rest && std::isinf(value) && P::step(k, x, 1.0, 0.0) < 0 ? -value : value;
 }
 template <class P>
 FLAMBEAU_SCALAR double orthogonal(double x, double n) {
-  return n > P::kLongest ? P::beyond(x, n) : by_recurrence<P>(x, n);
+  return n > P::kLongest && !std::isinf(x) ? P::beyond(x, n) : by_recurrence<P>(x, n);
 }
 enum class Kind { T, U, V, W };
 // Computes the closed form, with trigonometric functions within [-1, 1] and hyperbolic functions outside.
@@ -100,6 +102,7 @@ struct Laguerre {
     return ((2 * k + 1 - x) * q - k * p) / (k + 1);
   }
   static double beyond(double x, double n) {
+    if (x > 4 * n + 2) return by_recurrence<Laguerre>(x, n);  // beyond the zeros: the recurrence overflows soon
     if (x > 0) return std::exp(0.5 * x) * bessel_j0(2 * std::sqrt((std::trunc(n) + 0.5) * x));
     return x == 0 ? 1 : (x < 0 ? INFINITY : NAN);
   }
