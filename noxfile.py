@@ -7,18 +7,11 @@ and runs it there.
 from __future__ import annotations
 
 import contextlib
-import graphlib
-import hashlib
-import json
 import os
-import platform
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 NOX = "nox>=2025.5.1"
@@ -43,126 +36,43 @@ if __name__ == "__main__":
 
 import nox  # noqa: E402
 
+sys.path.insert(0, str(ROOT))  # nox may be started in any folder
+from tools.workspace.builds import (  # noqa: E402
+    CACHED_BUILD,
+    build_sanitized,
+    delete_outdated_headers,
+    install_editable,
+    outdated,
+)
+from tools.workspace.checks import (  # noqa: E402
+    changed_sources,
+    check_changed_files,
+    check_programs,
+    compiler_options,
+    git,
+    merge_sources,
+    run_in_dev,
+)
+from tools.workspace.packages import (  # noqa: E402
+    DIST,
+    PACKAGES,
+    PROJECTS,
+    extra,
+    files_of,
+    group,
+    install,
+    install_alone,
+    packages_in,
+    sources,
+)
+
 nox.needs_version = NOX.removeprefix("nox")
 nox.options.sessions = ["lint", "tests"]
 nox.options.default_venv_backend = "virtualenv"
 
-DIST = ROOT / "dist"
 RECORDS = ROOT / ".nox" / "executed"  # which tests ran, one file for each run of pytest (tools/executed)
-PROJECTS = {path.parent.name: nox.project.load_toml(path) for path in sorted(ROOT.glob("packages/*/pyproject.toml"))}
-CACHED_BUILD = {  # ccache reuses results in all clones, also with precompiled headers
-    "CCACHE_BASEDIR": str(ROOT),
-    "CCACHE_NOHASHDIR": "1",
-    "CCACHE_SLOPPINESS": "pch_defines,time_macros",
-    # GCC uses a precompiled header only if the texts of its headers are unchanged, including comments. Without this
-    # option, ccache ignores comments, and returns precompiled headers that GCC does not use.
-    "CCACHE_COMMENTS": "1",
-    "CCACHE_NAMESPACE": "comments",  # separate from results that were stored without that option
-}
 # A process for each core, as most tests run on one thread. With "logical" instead of a number, --pdb uses one process.
 IN_PARALLEL = ("--numprocesses=logical", "--maxprocesses=8", "--dist=worksteal")
-
-
-def group(name: str) -> list[str]:
-    """Return the requirements of a dependency group of the top-level pyproject.toml."""
-    return list(nox.project.dependency_groups(nox.project.load_toml(ROOT / "pyproject.toml"), name))
-
-
-def extra(name: str) -> list[str]:
-    """Return the requirements of an extra of the metapackage."""
-    return list(PROJECTS["flambeau"]["project"]["optional-dependencies"][name])
-
-
-def packages_in(requirements: Sequence[str]) -> list[str]:
-    """Return the folders of this repository's packages that the requirements name."""
-    folder_of = {project["project"]["name"]: folder for folder, project in PROJECTS.items()}
-    names = (requirement.partition("==")[0] for requirement in requirements)
-    return [folder_of[name] for name in names if name in folder_of]
-
-
-def dependencies(package: str) -> list[str]:
-    """Return the folders of the declared dependencies of a package in this repository."""
-    return packages_in(PROJECTS[package]["project"].get("dependencies", ()))
-
-
-PACKAGES = tuple(graphlib.TopologicalSorter({name: dependencies(name) for name in PROJECTS}).static_order())
-NATIVE = [name for name in PACKAGES if PROJECTS[name]["build-system"]["build-backend"] == "scikit_build_core.build"]
-
-
-def with_dependencies(*packages: str) -> list[str]:
-    """Return packages with their dependencies in this repository, in order of dependency."""
-    needed = set(packages)
-    for package in reversed(PACKAGES):
-        if package in needed:
-            needed.update(dependencies(package))
-    return [package for package in PACKAGES if package in needed]
-
-
-def sources(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder, except build outputs and caches."""
-    for path in sorted(folder.iterdir()):
-        if path.name not in ("build", "__pycache__") and not path.name.startswith("."):
-            yield from sources(path) if path.is_dir() else [path]
-
-
-def fingerprint(package: str) -> str:
-    """Return a hash of the inputs of a package's build: its files, the interpreter, and the headers of dependencies."""
-    folder = ROOT / "packages" / package
-    files = list(sources(folder))
-    for below in packages_in(PROJECTS[package]["build-system"]["requires"]):
-        files += sources(folder.parent / below / "include")
-    digest = hashlib.sha256(sys.version.encode())
-    for path in files:
-        digest.update(f"{path.relative_to(ROOT)} {path.stat().st_size} ".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def outdated(stamps: Path) -> dict[str, str]:
-    """Return the packages that changed since their last build in a folder of stamps, and their fingerprints.
-
-    Their stamps are removed, so that a failed build is not considered complete.
-    """
-    stamps.mkdir(parents=True, exist_ok=True)
-    current = {package: fingerprint(package) for package in PACKAGES}
-    recorded = {path.name: path.read_text() for path in stamps.iterdir()}
-    found = {package: value for package, value in current.items() if recorded.get(package) != value}
-    for package in found:
-        (stamps / package).unlink(missing_ok=True)
-    return found
-
-
-def delete_outdated_headers(session: nox.Session, build: Path) -> None:
-    """Delete the precompiled headers of a build folder that are older than a header that they contain.
-
-    If a precompiled header exists, ccache reads it in place of the headers, so that it would return the outdated one.
-    """
-    for path in build.rglob("cmake_pch.hxx.gch"):
-        target = str(path.relative_to(build))
-        listed = str(session.run("ninja", "-C", str(build), "-t", "deps", target, silent=True)).splitlines()
-        contained = [build / line.strip() for line in listed if line.startswith("    ")]
-        if any(not header.exists() or header.stat().st_mtime > path.stat().st_mtime for header in contained):
-            path.unlink()
-
-
-def files_of(package: str, pattern: str = "*") -> list[Path]:
-    """Return the wheel and the sdist of a package in dist/, relative to the repository."""
-    name = PROJECTS[package]["project"]["name"].replace("-", "_")
-    return sorted(path.relative_to(ROOT) for path in DIST.glob(f"{name}-{pattern}"))
-
-
-def install_alone(session: nox.Session, *packages: str) -> list[str]:
-    """Install packages from their wheels in dist/ by path, so that no package index is asked for their names.
-
-    Return these paths. Only dependencies in this repository are installed.
-    """
-    paths = [str(path) for package in with_dependencies(*packages) for path in files_of(package, "*.whl")]
-    session.install("--quiet", "--no-deps", "--force-reinstall", *paths)
-    return paths
-
-
-def install(session: nox.Session, *packages: str, requirements: Sequence[str] = ()) -> None:
-    """Install packages from their wheels in dist/ with all dependencies, and further requirements."""
-    session.install(*install_alone(session, *packages), *requirements)
 
 
 @nox.session(reuse_venv=True)
@@ -312,58 +222,6 @@ def lint(session: nox.Session) -> None:
     check_programs(session)
 
 
-def git(*arguments: str) -> list[str]:
-    """Return the words that a git command prints, or none if it fails."""
-    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.split() if done.returncode == 0 else []
-
-
-def changed_sources() -> list[str]:
-    """Return the C++ sources that differ from the main branch, or, on the main branch, from the commit before."""
-    (head,) = git("rev-parse", "HEAD") or [""]
-    base = git("merge-base", "HEAD", "origin/main") or git("merge-base", "HEAD", "main")
-    since = base[0] if base and base[0] != head else "HEAD~1"
-    changed = git("diff", "--name-only", since, "--", *(f"packages/{package}/*.cpp" for package in NATIVE))
-    return [path for path in changed if "/tests/" not in path and (ROOT / path).exists()]
-
-
-def compiler_options(session: nox.Session) -> list[str]:
-    """Return the compiler options to parse the sources of native packages without a build."""
-    code = "import pybind11, sysconfig; print(pybind11.get_include(), sysconfig.get_path('include'))"
-    system = str(session.run("python", "-c", code, silent=True)).split()
-    core = "packages/tensor-core"
-    engine = "packages/autograd"
-    own = [f"{core}/include", f"{core}/src", f"{core}/bindings", f"{engine}/include", f"{engine}/src"]
-    defined = ["-DFLAMBEAU_ISA=baseline", "-DPY_SSIZE_T_CLEAN="]
-    # Some kernels call functions for these instructions.
-    extensions = ("avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512bf16", "amx-tile", "amx-bf16")
-    if platform.machine() == "x86_64":
-        defined += [f"-m{extension}" for extension in extensions]
-    return ["-std=c++20", "-fwrapv", *defined, *(f"-I{path}" for path in own), *(f"-isystem{path}" for path in system)]
-
-
-def merge_sources(folder: Path) -> None:
-    """Copy the packages' Python sources to a folder: type checkers see them as they see installed packages."""
-    shutil.rmtree(folder / "flambeau", ignore_errors=True)
-    for top in (*ROOT.glob("packages/*/src/flambeau"), *ROOT.glob("packages/*/python/flambeau")):
-        shutil.copytree(top, folder / "flambeau", dirs_exist_ok=True)  # some folders are shared: flambeau.utils
-
-
-def check_programs(session: nox.Session) -> None:
-    """Check the types of the examples and of the programs in the documentation, as a strict user would."""
-    folder = Path(session.create_tmp())
-    for earlier in folder.glob("*.py"):
-        earlier.unlink()
-    session.run("python", "-m", "tools.documentation", str(folder))
-    examples = [*ROOT.glob("docs/examples/*.py"), *ROOT.glob("docs/examples/deployment/*.py")]
-    programs = [str(path) for path in sorted([*examples, *folder.glob("*.py")])]
-    session.run("mypy", "--strict", "--config-file=", "--scripts-are-modules", *programs)
-    # pyright skips hidden folders such as .nox, even for files on its command line, unless a project excludes nothing.
-    project = {"include": [os.path.relpath(program, folder) for program in programs], "exclude": []}
-    (folder / "pyrightconfig.json").write_text(json.dumps(project))
-    session.run("pyright", "--project", str(folder))
-
-
 @contextlib.contextmanager
 def recorded_run(session: nox.Session, requirements: Sequence[str]) -> Iterator[None]:
     """Run the block and record the date, versions and result in docs/checks.toml, if the session has no arguments."""
@@ -442,59 +300,10 @@ def card(session: nox.Session) -> None:
     session.run(sys.executable, "-m", "tools.card", *session.posargs, external=True)
 
 
-# Clang compiles with sanitizers in a quarter of GCC's time. Its warnings are errors, except those about GCC's pragmas
-# and attributes, and about bitwise operators on booleans, which save branches. These are still warnings, since the
-# build's -Wall comes after these flags.
-CLANG_FLAGS = (
-    "-stdlib=libstdc++ -shared-libsan -Werror -Wno-ignored-optimization-argument -Wno-error=unknown-pragmas "
-    "-Wno-error=unknown-attributes -Wno-error=bitwise-instead-of-logical -Wno-error=bitwise-conditional-parentheses "
-    "-Wno-error=missing-field-initializers -Wno-error=deprecated-declarations "
-    "-Wno-error=unneeded-internal-declaration -fno-omit-frame-pointer -D_GLIBCXX_ASSERTIONS"
-)
 ADDRESS_AND_UNDEFINED = (
     "-fsanitize=address,undefined,float-cast-overflow -fno-sanitize=vptr "
     "-fno-sanitize-recover=undefined,float-cast-overflow"
 )
-
-
-def build_sanitized(session: nox.Session, flags: str, runtime: str, options: dict[str, str]) -> dict[str, str]:
-    """Install Clang and the native packages that it compiles with a sanitizer, and with its warnings as errors.
-
-    Args:
-        flags: compiler options that select the sanitizer.
-        runtime: the file name of the sanitizer's library.
-        options: environment variables that configure the sanitizer.
-    Returns: the environment of processes that load these packages.
-    """
-    session.install("--quiet", *group("build"), *group("clang"), *group("test"))
-    # A build imports installed packages that provide CMake configs, and these packages may be outdated or broken.
-    names = [PROJECTS[package]["project"]["name"] for package in NATIVE]
-    session.run("pip", "uninstall", "--quiet", "--yes", *names)
-    # The link clang++ exists, because Python creates it when it first starts with Clang installed, as for pip above.
-    compiler = str(Path(session.bin).resolve() / "clang++")
-    libraries = [
-        str(session.run(compiler, "-stdlib=libstdc++", f"-print-file-name={file}", silent=True)).strip()
-        for file in (runtime, "libstdc++.so")  # the runtime looks for symbols of the C++ library
-    ]
-    environment = {"LD_PRELOAD": " ".join(libraries), **options}
-    settings = {
-        "CMAKE_CXX_COMPILER": compiler,
-        "CMAKE_CXX_FLAGS": f"{CLANG_FLAGS} {flags}",
-        "CMAKE_CXX_FLAGS_DEBUG": "-O1 -g1",  # compiles in minutes, and operators are still fast enough
-        # By default, Clang's wheel links an unwinding library that the system may not have.
-        **{f"CMAKE_{kind}_LINKER_FLAGS": "-rtlib=libgcc --unwindlib=libgcc" for kind in ("EXE", "SHARED", "MODULE")},
-        # The compiler runs without the preloaded runtime, which would make it several times as slow.
-        "CMAKE_CXX_COMPILER_LAUNCHER": ";".join(["env", "-u", "LD_PRELOAD", *filter(None, [shutil.which("ccache")])]),
-        "FLAMBEAU_INSTRUCTION_SETS": "",
-    }
-    how = ["--no-build-isolation", "--no-deps", "-Ccmake.build-type=Debug"]
-    how += [f"-Ccmake.define.{name}={value}" for name, value in settings.items()]
-    builds = Path(session.create_tmp()).resolve()
-    for package in NATIVE:
-        build = ("--verbose", f"-Cbuild-dir={builds / package}", *how, f"packages/{package}")
-        needed = {} if package == "tensor-core" else environment  # later builds import tensor-core for its CMake config
-        session.install(*build, env={**CACHED_BUILD, **needed}, silent=False)
-    return environment
 
 
 @nox.session(reuse_venv=True)
@@ -552,35 +361,6 @@ def dev(session: nox.Session) -> None:
     session.log(f"Ready. To use it: source {Path(session.virtualenv.location).relative_to(ROOT)}/bin/activate")
 
 
-def install_editable(session: nox.Session, package: str) -> None:
-    """Install a package from its folder or, if it is installed, compile what changed.
-
-    FLAMBEAU_INSTRUCTION_SETS in the environment, such as `avx512`, chooses the sets that kernels are compiled for. The
-    choice is kept until the variable selects others.
-    """
-    folder, environment = ROOT / "packages" / package, Path(session.virtualenv.location).resolve()
-    (site,) = environment.glob("lib/python*/site-packages")
-    name = PROJECTS[package]["project"]["name"].replace("-", "_")
-    metadata = (folder / "pyproject.toml").stat().st_mtime
-    installed = any(path.stat().st_mtime > metadata for path in site.glob(f"{name}-*.dist-info/RECORD"))
-    caches = folder.glob("build/editable-*/CMakeCache.txt")
-    builds = [str(path.parent) for path in caches if str(environment) in path.read_text()]
-    sets = os.environ.get("FLAMBEAU_INSTRUCTION_SETS")
-    if not installed or (package in NATIVE and not builds):
-        shown = ["--quiet"]
-        if package in NATIVE:
-            shown = ["--verbose", *([] if sets is None else [f"-Ccmake.define.FLAMBEAU_INSTRUCTION_SETS={sets}"])]
-        editable = ("--no-build-isolation", "--no-deps", "--editable", f"packages/{package}")
-        session.install(*shown, *editable, env=CACHED_BUILD, silent=False)
-    for build in builds if installed else []:
-        # CMake runs without pip, which would import tensor-core to find its CMake config, and fail if it is broken.
-        if sets is not None:
-            session.run("cmake", f"-DFLAMBEAU_INSTRUCTION_SETS={sets}", build, env=CACHED_BUILD, silent=True)
-        delete_outdated_headers(session, Path(build))
-        session.run("cmake", "--build", build, env=CACHED_BUILD)
-        session.run("cmake", "--install", build, "--prefix", str(site / "flambeau"), silent=True)
-
-
 @nox.session(venv_backend="none", requires=["dev"])
 def check(session: nox.Session) -> None:
     """Compile what changed, write the stubs, run the tests (`-- -k name` chooses), check the style of changed files."""
@@ -597,32 +377,3 @@ def check(session: nox.Session) -> None:
     if session.posargs:
         run_in_dev(session, "pytest", "tests/test_completeness.py")
     check_changed_files(session)
-
-
-def run_in_dev(session: nox.Session, module: str, *arguments: str, **options: Any) -> None:
-    """Run a Python module with the interpreter of .nox/dev."""
-    session.run(str(ROOT / ".nox/dev/bin/python"), "-m", module, *arguments, external=True, **options)
-
-
-def check_changed_files(session: nox.Session) -> None:
-    """Check the style and the types of the files that differ from the last commit."""
-    changed = [*git("diff", "--name-only", "HEAD"), *git("ls-files", "--others", "--exclude-standard")]
-    changed = [path for path in changed if (ROOT / path).exists()]
-    python = [path for path in changed if path.endswith((".py", ".pyi"))]
-    if python:
-        run_in_dev(session, "ruff", "check", *python)
-        run_in_dev(session, "ruff", "format", "--diff", *python)
-    if cpp := [path for path in changed if path.endswith((".h", ".cpp"))]:
-        session.run(str(ROOT / ".nox/dev/bin/clang-format"), "--dry-run", "-Werror", *cpp, external=True)
-    if modules := sorted({name for path in python if (name := module_of(path))}):
-        merged = session.create_tmp()
-        merge_sources(Path(merged))
-        run_in_dev(session, "mypy", *(f"--module={name}" for name in modules), env={"MYPYPATH": merged})
-    if "noxfile.py" in changed:
-        run_in_dev(session, "mypy", "noxfile.py")
-
-
-def module_of(path: str) -> str:
-    """Return the dotted module name of a Python file in a package's sources, or an empty string for other files."""
-    match = re.fullmatch(r"packages/[^/]+/(?:src|python)/(flambeau.*?)(?:/__init__)?\.pyi?", path)
-    return match[1].replace("/", ".") if match else ""
