@@ -431,3 +431,14 @@ def test_a_plateau_schedule_warns_about_an_explicit_epoch():
     with pytest.warns(UserWarning, match="The epoch parameter in `scheduler.step"):
         schedule.step(1.0, epoch=3)
     assert schedule.last_epoch == 3
+
+
+def test_the_former_name_of_the_base_class_is_a_subclass_as_in_pytorch():
+    former = lr_scheduler._LRScheduler
+
+    class Constant(former):
+        def get_lr(self):
+            return [group["lr"] for group in self.optimizer.param_groups]
+
+    assert isinstance(Constant(optimizer()), lr_scheduler.LRScheduler)
+    assert not isinstance(lr_scheduler.ConstantLR(optimizer()), former)

@@ -23,7 +23,10 @@ from ._multiplied import (
 )
 from ._plateau import ReduceLROnPlateau
 
-_LRScheduler = LRScheduler  # the former name in PyTorch
+
+class _LRScheduler(LRScheduler):
+    """The former name of LRScheduler. As in PyTorch, the schedulers of this module are no instances of it."""
+
 
 __all__ = [
     "ChainedScheduler",
