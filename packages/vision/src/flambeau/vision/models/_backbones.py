@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from flambeau import nn
@@ -17,48 +18,63 @@ from ._requested_weights import requested_weights
 M = TypeVar("M", bound=nn.Module)
 
 
+@dataclass(frozen=True)
+class Backbone:
+    """Description of the classification network on which a model is built.
+
+    Attributes:
+        name: name of the network's builder.
+        norm_layer: normalisation of the network; None for the builder's default.
+        freezes_norm: if True, a pretrained network has frozen batch normalisation.
+        options: further arguments of the builder.
+        untrained_options: further arguments for a network without pretrained weights.
+        prepare_untrained: function that is applied to a network without pretrained weights.
+    """
+
+    name: str
+    norm_layer: Callable[..., nn.Module] | None = nn.BatchNorm2d
+    freezes_norm: bool = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+    untrained_options: Mapping[str, Any] = field(default_factory=dict)
+    prepare_untrained: Callable[[nn.Module], Any] | None = None
+
+    def create(self, weights: Any, is_trained: bool, progress: bool) -> nn.Module:
+        """Return the network with these weights. ``is_trained``: the model or the network has pretrained weights."""
+        is_pretrained = weights not in (None, False)
+        norm_layer = FrozenBatchNorm2d if self.freezes_norm and is_trained else self.norm_layer
+        options = {
+            **({} if norm_layer is None else {"norm_layer": norm_layer}),
+            **self.options,
+            **({} if is_pretrained else self.untrained_options),
+        }
+        network = get_model_builder(self.name)(weights=weights, progress=progress, **options)
+        if not is_pretrained and self.prepare_untrained is not None:
+            self.prepare_untrained(network)
+        return network
+
+
 def register_on_backbone(
-    backbone: str,
+    backbone: Backbone,
     weights_backbone: str | None,
     stages: int | None = None,
-    norm_layer: Callable[..., nn.Module] | None = nn.BatchNorm2d,
-    freezes_norm: bool = False,
     num_classes: int = 91,
     learning: int = 3,
-    untrained_options: Mapping[str, Any] | None = None,
-    prepare_untrained: Callable[[nn.Module], Any] | None = None,
-    **backbone_options: Any,
 ) -> Callable[[Callable[..., M]], Callable[..., M]]:
     """Return a decorator that registers a function that builds a model from a backbone.
 
     The registered builder also creates the backbone. ``_builder_docs`` describes the arguments that it adds.
 
     Args:
-        backbone, backbone_options: name and options of the backbone.
+        backbone: description of the backbone.
         weights_backbone: default weights of the backbone.
         stages: number of stages of the backbone; None for a builder without ``trainable_backbone_layers``.
-        norm_layer: normalisation of the backbone; None for the backbone's default.
-        freezes_norm: if True, a pretrained backbone has frozen batch normalisation.
         num_classes: default number of classes.
         learning: default number of trainable stages of a pretrained backbone.
-        untrained_options, prepare_untrained: options of a backbone without pretrained weights, and a function that
-            is applied to it.
     """
-
-    def make_network(weights: Any, trained: bool, progress: bool) -> nn.Module:
-        norm = FrozenBatchNorm2d if freezes_norm and trained else norm_layer
-        untrained = weights in (None, False)
-        options = {**({} if norm is None else {"norm_layer": norm}), **backbone_options}
-        if untrained:
-            options.update(untrained_options or {})
-        network = get_model_builder(backbone)(weights=weights, progress=progress, **options)
-        if untrained and prepare_untrained is not None:
-            prepare_untrained(network)
-        return network
+    default, default_classes = weights_backbone, num_classes
 
     def register(builder: Callable[..., M]) -> Callable[..., M]:
-        name, default = builder.__name__, weights_backbone
-        classes = num_classes
+        name = builder.__name__
 
         @functools.wraps(builder)
         def build(
@@ -81,21 +97,21 @@ def register_on_backbone(
                 weights_backbone = None
             elif pretrained_backbone is not None:
                 weights_backbone = (default or True) if pretrained_backbone else None
-            trained = requested is not None or weights_backbone not in (None, False)
-            network = make_network(weights_backbone, trained, progress)
+            is_trained = requested is not None or weights_backbone not in (None, False)
+            network = backbone.create(weights_backbone, is_trained, progress)
             if stages is not None:
-                trainable = _validate_trainable_layers(trained, trainable_backbone_layers, stages, learning)
+                trainable = _validate_trainable_layers(is_trained, trainable_backbone_layers, stages, learning)
                 options["trainable_layers"] = trainable
-            model = builder(network, num_classes or classes, **options)
+            model = builder(network, num_classes or default_classes, **options)
             if requested is not None:
                 requested.load_into(model, progress)
                 _set_eps(model, requested.frozen_norm_eps)
             return model
 
         if stages is None:  # only the builders of segmentation models have no trainable_backbone_layers
-            build.__doc__ = _builder_docs.of_segmentation(builder, classes)
+            build.__doc__ = _builder_docs.of_segmentation(builder, default_classes)
         else:
-            build.__doc__ = _builder_docs.of_detector(builder, classes, stages, learning)
+            build.__doc__ = _builder_docs.of_detector(builder, default_classes, stages, learning)
         add_model(build)
         return build
 

@@ -9,7 +9,7 @@ import flambeau as fb
 from flambeau import nn
 
 from ...ops import Conv2dNormActivation, MultiScaleRoIAlign
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from ._matching import Weights
 from .anchor_utils import AnchorGenerator
@@ -260,7 +260,7 @@ def improved_heads(channels: int) -> dict[str, Any]:
     }
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
+@register_on_backbone(Backbone("resnet50", freezes_norm=True), "IMAGENET1K_V1", stages=5)
 def fasterrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FasterRCNN:
     """Build :class:`FasterRCNN` with a ResNet-50 backbone (41,755,286 parameters with 91 classes).
 
@@ -272,7 +272,7 @@ def fasterrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_lay
     return FasterRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)
 
 
-@register_on_backbone("resnet50", None, stages=5)
+@register_on_backbone(Backbone("resnet50"), None, stages=5)
 def fasterrcnn_resnet50_fpn_v2(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
@@ -293,7 +293,7 @@ def _on_mobilenet(backbone: nn.Module, num_classes: int, trainable_layers: int, 
     return FasterRCNN(network, num_classes, **{"rpn_anchor_generator": anchors, "rpn_score_thresh": 0.05, **options})
 
 
-@register_on_backbone("mobilenet_v3_large", "IMAGENET1K_V1", stages=6, freezes_norm=True)
+@register_on_backbone(Backbone("mobilenet_v3_large", freezes_norm=True), "IMAGENET1K_V1", stages=6)
 def fasterrcnn_mobilenet_v3_large_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:
@@ -307,7 +307,7 @@ def fasterrcnn_mobilenet_v3_large_fpn(
     return _on_mobilenet(backbone, num_classes, trainable_layers, options)
 
 
-@register_on_backbone("mobilenet_v3_large", "IMAGENET1K_V1", stages=6, freezes_norm=True)
+@register_on_backbone(Backbone("mobilenet_v3_large", freezes_norm=True), "IMAGENET1K_V1", stages=6)
 def fasterrcnn_mobilenet_v3_large_320_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> FasterRCNN:

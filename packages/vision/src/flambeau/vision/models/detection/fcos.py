@@ -11,7 +11,7 @@ from flambeau import nn
 
 from ...ops import generalized_box_iou_loss, sigmoid_focal_loss
 from ...ops.feature_pyramid_network import LastLevelP6P7
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from ._detector import HeadOutputs, Losses, Targets, Tensors
 from ._matching import BoxLinearCoder
@@ -263,7 +263,7 @@ class FCOS(OneStageDetector):
         return boxes
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
+@register_on_backbone(Backbone("resnet50", freezes_norm=True), "IMAGENET1K_V1", stages=5)
 def fcos_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> FCOS:
     """Build :class:`FCOS` with a ResNet-50 backbone (32,269,600 parameters with 91 classes).
 

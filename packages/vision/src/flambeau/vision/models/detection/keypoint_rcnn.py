@@ -9,7 +9,7 @@ import flambeau as fb
 from flambeau import nn
 
 from ...ops import MultiScaleRoIAlign
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from .backbone_utils import resnet_extractor
 from .faster_rcnn import FasterRCNN, check_backbone, check_kind, init_convolutions
@@ -108,7 +108,7 @@ class KeypointRCNNPredictor(nn.Module):
         )
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True, num_classes=2)
+@register_on_backbone(Backbone("resnet50", freezes_norm=True), "IMAGENET1K_V1", stages=5, num_classes=2)
 def keypointrcnn_resnet50_fpn(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> KeypointRCNN:

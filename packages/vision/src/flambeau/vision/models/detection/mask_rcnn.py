@@ -10,7 +10,7 @@ from flambeau import nn
 
 from ...ops import Conv2dNormActivation, MultiScaleRoIAlign
 from ...ops.feature_pyramid_network import rename_keys
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from .backbone_utils import resnet_extractor
 from .faster_rcnn import FasterRCNN, check_backbone, check_kind, improved_heads, init_convolutions
@@ -127,7 +127,7 @@ class MaskRCNNPredictor(nn.Sequential):
                 nn.init.kaiming_normal_(parameter, mode="fan_out", nonlinearity="relu")
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
+@register_on_backbone(Backbone("resnet50", freezes_norm=True), "IMAGENET1K_V1", stages=5)
 def maskrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
     """Build :class:`MaskRCNN` with a ResNet-50 backbone (44,401,393 parameters with 91 classes).
 
@@ -139,7 +139,7 @@ def maskrcnn_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layer
     return MaskRCNN(resnet_extractor(backbone, trainable_layers), num_classes, **options)
 
 
-@register_on_backbone("resnet50", None, stages=5)
+@register_on_backbone(Backbone("resnet50"), None, stages=5)
 def maskrcnn_resnet50_fpn_v2(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> MaskRCNN:
     """Build :class:`MaskRCNN` with deeper heads (46,359,409 parameters with 91 classes).
 

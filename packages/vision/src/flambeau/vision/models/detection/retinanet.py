@@ -11,7 +11,7 @@ from flambeau import nn
 
 from ...ops import Conv2dNormActivation, sigmoid_focal_loss
 from ...ops.feature_pyramid_network import LastLevelP6P7, rename_keys
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from ._detector import HeadOutputs, Losses, Targets, Tensors
 from ._matching import BoxCoder, Matcher, box_loss, match_anchors
@@ -248,7 +248,7 @@ class RetinaNet(OneStageDetector):
         return self.compute_loss(targets, outputs, anchors)
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", stages=5, freezes_norm=True)
+@register_on_backbone(Backbone("resnet50", freezes_norm=True), "IMAGENET1K_V1", stages=5)
 def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> RetinaNet:
     """Build :class:`RetinaNet` with a ResNet-50 backbone (34,014,999 parameters with 91 classes).
 
@@ -262,7 +262,7 @@ def retinanet_resnet50_fpn(backbone: nn.Module, num_classes: int, trainable_laye
     return RetinaNet(network, num_classes, **options)
 
 
-@register_on_backbone("resnet50", None, stages=5)
+@register_on_backbone(Backbone("resnet50"), None, stages=5)
 def retinanet_resnet50_fpn_v2(
     backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any
 ) -> RetinaNet:

@@ -10,7 +10,7 @@ import flambeau as fb
 from flambeau import nn
 
 from ...ops import clip_boxes_to_image
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from ._detector import HeadOutputs, Losses, Targets, Tensors
 from ._matching import BoxCoder, SSDMatcher, best_first, match_anchors, retrieve_out_channels
@@ -293,7 +293,7 @@ def _vgg_maps(backbone: Any, trainable_layers: int) -> SSDFeatureExtractorVGG:
     return SSDFeatureExtractorVGG(features, highres=False)
 
 
-@register_on_backbone("vgg16", "IMAGENET1K_FEATURES", stages=5, norm_layer=None, learning=4)
+@register_on_backbone(Backbone("vgg16", norm_layer=None), "IMAGENET1K_FEATURES", stages=5, learning=4)
 def ssd300_vgg16(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> SSD:
     """Build :class:`SSD` for 300x300 pixels with a VGG-16 backbone (35,641,826 parameters with 91 classes).
 

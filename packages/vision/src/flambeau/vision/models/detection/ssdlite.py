@@ -11,7 +11,7 @@ import flambeau as fb
 from flambeau import nn
 
 from ...ops import Conv2dNormActivation
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from ._matching import retrieve_out_channels
 from .anchor_utils import DefaultBoxGenerator
@@ -156,13 +156,12 @@ def _mobilenet_maps(backbone: Any, trainable_layers: int) -> SSDLiteFeatureExtra
 
 
 @register_on_backbone(
-    "mobilenet_v3_large",
+    Backbone(
+        "mobilenet_v3_large", norm_layer=_NORM, untrained_options={"reduced_tail": True}, prepare_untrained=_init_normal
+    ),
     "IMAGENET1K_V1",
     stages=6,
     learning=6,
-    norm_layer=_NORM,
-    untrained_options={"reduced_tail": True},
-    prepare_untrained=_init_normal,
 )
 def ssdlite320_mobilenet_v3_large(backbone: nn.Module, num_classes: int, trainable_layers: int, **options: Any) -> SSD:
     """Build :class:`SSD` for 320x320 pixels with a reduced MobileNetV3 backbone (3,440,060 parameters with 91 classes).

@@ -8,7 +8,7 @@ from typing import Any
 import flambeau as fb
 from flambeau import nn
 
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._intermediate_layers import IntermediateLayerGetter
 from .._published import published_in
 from ._frame import SegmentationModel, mobilenet_stages, normalized, resize_like, resnet_maps
@@ -113,24 +113,20 @@ def _deeplab(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> De
     return DeepLabV3(resnet_maps(backbone, aux_loss), DeepLabHead(2048, num_classes), auxiliary)
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
+@register_on_backbone(Backbone("resnet50", norm_layer=None, options=_DILATED), "IMAGENET1K_V1", num_classes=21)
 def deeplabv3_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
     """Build :class:`DeepLabV3` with a ResNet-50 backbone (42,004,074 parameters with both heads and 21 classes)."""
     return _deeplab(backbone, num_classes, aux_loss)
 
 
-@register_on_backbone("resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
+@register_on_backbone(Backbone("resnet101", norm_layer=None, options=_DILATED), "IMAGENET1K_V1", num_classes=21)
 def deeplabv3_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
     """Build :class:`DeepLabV3` with a ResNet-101 backbone (60,996,202 parameters with both heads and 21 classes)."""
     return _deeplab(backbone, num_classes, aux_loss)
 
 
 @register_on_backbone(
-    "mobilenet_v3_large",
-    "IMAGENET1K_V1",
-    norm_layer=None,
-    num_classes=21,
-    dilated=True,
+    Backbone("mobilenet_v3_large", norm_layer=None, options={"dilated": True}), "IMAGENET1K_V1", num_classes=21
 )
 def deeplabv3_mobilenet_v3_large(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> DeepLabV3:
     """Build :class:`DeepLabV3` with a MobileNetV3 backbone (11,029,328 parameters with both heads and 21 classes)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from flambeau import nn
 
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._published import published_in
 from ._frame import SegmentationModel, normalized, resnet_maps
 
@@ -49,13 +49,13 @@ def _fcn(backbone: nn.Module, num_classes: int, aux_loss: bool | None) -> FCN:
     return FCN(resnet_maps(backbone, aux_loss), FCNHead(2048, num_classes), auxiliary)
 
 
-@register_on_backbone("resnet50", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
+@register_on_backbone(Backbone("resnet50", norm_layer=None, options=_DILATED), "IMAGENET1K_V1", num_classes=21)
 def fcn_resnet50(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
     """Build :class:`FCN` with a ResNet-50 backbone (35,322,218 parameters with both heads and 21 classes)."""
     return _fcn(backbone, num_classes, aux_loss)
 
 
-@register_on_backbone("resnet101", "IMAGENET1K_V1", norm_layer=None, num_classes=21, **_DILATED)
+@register_on_backbone(Backbone("resnet101", norm_layer=None, options=_DILATED), "IMAGENET1K_V1", num_classes=21)
 def fcn_resnet101(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> FCN:
     """Build :class:`FCN` with a ResNet-101 backbone (54,314,346 parameters with both heads and 21 classes)."""
     return _fcn(backbone, num_classes, aux_loss)

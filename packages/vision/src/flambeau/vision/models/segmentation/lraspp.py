@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import flambeau as fb
 from flambeau import nn
 
-from .._backbones import register_on_backbone
+from .._backbones import Backbone, register_on_backbone
 from .._intermediate_layers import IntermediateLayerGetter
 from .._published import published_in
 from ._frame import mobilenet_stages, resize_like
@@ -78,7 +78,9 @@ class LRASPPHead(nn.Module):
         return scores
 
 
-@register_on_backbone("mobilenet_v3_large", "IMAGENET1K_V1", norm_layer=None, num_classes=21, dilated=True)
+@register_on_backbone(
+    Backbone("mobilenet_v3_large", norm_layer=None, options={"dilated": True}), "IMAGENET1K_V1", num_classes=21
+)
 def lraspp_mobilenet_v3_large(backbone: nn.Module, num_classes: int, aux_loss: bool | None = None) -> LRASPP:
     """Build :class:`LRASPP` with a MobileNetV3 backbone (3,221,538 parameters with 21 classes)."""
     if aux_loss:
