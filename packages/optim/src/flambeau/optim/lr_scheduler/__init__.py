@@ -25,7 +25,7 @@ from ._plateau import ReduceLROnPlateau
 
 
 class _LRScheduler(LRScheduler):
-    """The former name of LRScheduler. As in PyTorch, the schedulers of this module are no instances of it."""
+    """The former name of LRScheduler. As in PyTorch, it is a subclass, of which no scheduler here is an instance."""
 
 
 __all__ = [

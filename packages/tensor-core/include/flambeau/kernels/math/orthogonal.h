@@ -15,8 +15,8 @@ FLAMBEAU_SCALAR double bessel_j0(double x) { return special_bessel_j0(Unbounded<
 
 // A class P of polynomials defines `second`, the value for degree 1, `step`, the value for degree k + 1 from the values
 // for k and k - 1, and `beyond`, the value for degrees above kLongest. The recurrence is used for degrees up to
-// kLongest. The value for degree 0 is 1. The recurrence ends at the first infinite value: further steps would subtract
-// infinities, and only the sign can change.
+// kLongest. The value for degree 0 is 1. The recurrence ends at the first infinite value, because further steps would
+// subtract infinities. The sign that they would give is taken from the leading term, which dominates for large |x|.
 template <class P>
 FLAMBEAU_SCALAR double by_recurrence(double x, double n) {
   if (!(n >= 1)) return n != n ? n : n > -1 ? 1 : 0;  // -0.5 truncates to degree 0
