@@ -1,7 +1,6 @@
-// Copies with rearranged elements: flips, repetitions, constant padding, and diagonals as matrices.
+// Copies with rearranged elements: flips and repetitions.
 #include "flambeau/cuda.h"
 #include "flambeau/interpreter.h"
-#include "flambeau/memory_format.h"
 #include "flambeau/operator.h"
 #include "flambeau/operators.h"
 #include "flambeau/operators/sorting.h"
@@ -161,79 +160,6 @@ tensor([1, 1, 2, 2]))",
 
 }  // namespace
 
-Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
-  require(pad.size() % 2 == 0, "Length of pad must be even but instead it equals ", pad.size());
-  require(int(pad.size()) <= 2 * t.dim(),
-          "Length of pad should be no more than twice the number of dimensions of the "
-          "input. Pad length is ",
-          pad.size(), " while the input has ", t.dim(), " dimensions.");
-  Shape shape = t.shape();
-  for (size_t i = 0; i < pad.size() / 2; ++i) {
-    const size_t d = shape.size() - 1 - i;
-    require(!__builtin_add_overflow(shape[d], pad[2 * i], &shape[d]) &&
-                !__builtin_add_overflow(shape[d], pad[2 * i + 1], &shape[d]) && shape[d] >= 0,
-            "The input size ", t.shape()[d], ", plus negative padding ", pad[2 * i], " and ", pad[2 * i + 1],
-            " resulted in a negative output size, which is invalid. Check dimension ", d, " of your input.");
-  }
-  const Tensor out = laid_out(full(shape, value, t.dtype()), suggested_format(t));
-  Tensor from = t, to = out;
-  for (size_t i = 0; i < pad.size() / 2; ++i) {
-    const int64_t d = int64_t(shape.size() - 1 - i), left = pad[2 * i], right = pad[2 * i + 1];
-    const int64_t kept = std::max<int64_t>(0, t.shape()[d] + std::min<int64_t>(left, 0) + std::min<int64_t>(right, 0));
-    from = narrow(from, d, kept ? std::max<int64_t>(0, -left) : 0, kept);
-    to = narrow(to, d, kept ? std::max<int64_t>(0, left) : 0, kept);
-  }
-  {
-    NoRecording off;
-    copy_values(to, from);
-  }
-  if (recording(t))
-    record("ConstantPadNd", out, {&t}, {}, [pad](const Context& c) {
-      Shape back;
-      for (int64_t p : pad) back.push_back(-p);
-      c.set(0, constant_pad_nd(c.gradient(), back, Scalar(0)));
-    });
-  return out;
-}
-
-const Operator constant_pad_nd_operator(
-    {.signature = "constant_pad_nd(input, pad, value=0)",
-     .forms = kFunction,
-     .doc =
-         R"(Pad with `value`: pad is (left, right) for the last dimension, then for the one before it, and so on.
-
-Negative amounts remove elements. Gradient: input.)",
-     .forward = constant_pad_nd,
-     .reference = "np.pad(input, [(0, 0), pad[:2]] if len(pad) == 2 else [pad[2:], pad[:2]], constant_values=value)",
-     .samples = "f(2, 3), (1, 2); f(2, 3), (1, 0, 0, 2), 2.5"});
-
-Tensor diag_embed(const Tensor& t, int64_t offset, int64_t dim1, int64_t dim2) {
-  const int dims = t.dim() + 1;
-  dim1 = Tensor::wrap_dim(dim1, dims);
-  dim2 = Tensor::wrap_dim(dim2, dims);
-  require(dim1 != dim2, "diagonal dimensions cannot be identical ", dim1, ", ", dim2);
-  require(t.dim() > 0, "diag_embed: the input must have at least one dimension");
-  const int64_t size = t.size(-1) + std::abs(offset);
-  Shape shape(t.shape().begin(), t.shape().end() - 1);
-  shape.insert(size_t(std::min(dim1, dim2)), size);
-  shape.insert(size_t(std::max(dim1, dim2)), size);
-  const Tensor out = zeros(shape, t.dtype());
-  copy_values(diagonal(out, offset, dim1, dim2), t);
-  if (recording(t))
-    record("DiagEmbed", out, {&t}, {},
-           [offset, dim1, dim2](const Context& c) { c.set(0, diagonal(c.gradient(), offset, dim1, dim2)); });
-
-  return out;
-}
-
-const Operator diag_embed_operator(
-    {.signature = "diag_embed(input, offset=0, dim1=-2, dim2=-1)",
-     .forms = kFunction | kMethod,
-     .doc = "Create matrices with the last dimension as a diagonal and zeros elsewhere. Gradient: input.",
-     .forward = diag_embed,
-     .reference = "np.array([np.diag(row, offset) for row in input]) if input.ndim == 2 else np.diag(input, offset)",
-     .samples = "f(3); f(2, 3); f(2, 3), 1"});
-
 const Operator tile_operator({.signature = "tile(input, *dims)",
                               .forms = kFunction | kMethod,
                               .doc = "Repeat the tensor like repeat(). If there are fewer counts than dimensions, they "
@@ -268,25 +194,5 @@ const Operator fliplr_operator({.signature = "fliplr(input)",
                                     },
                                 .reference = "np.fliplr(input)",
                                 .samples = "f(2, 3); i(2, 3, 2)"});
-
-const Operator diagflat_operator(
-    {.signature = "diagflat(input, offset=0)",
-     .forms = kFunction | kMethod,
-     .doc = "Create a matrix with all elements of the input as its diagonal.",
-     .forward = [](const Tensor& t, int64_t offset) { return diag_embed(reshape(t, {t.numel()}), offset, 0, 1); },
-     .reference = "np.diagflat(input, offset)",
-     .samples = "f(2, 2); f(3), 1"});
-
-const Operator diag_operator(
-    {.signature = "diag(input, diagonal=0)",
-     .forms = kFunction | kMethod | kOut | kExactOut,
-     .doc = "Return a copy of the diagonal of a matrix or, for a vector, a matrix with this diagonal.",
-     .forward =
-         [](const Tensor& t, int64_t diagonal) {
-           require(t.dim() == 1 || t.dim() == 2, "diag(): Supports 1D or 2D tensors. Got ", t.dim(), "D");
-           return t.dim() == 1 ? diag_embed(t, diagonal, 0, 1) : clone(flambeau::diagonal(t, diagonal, 0, 1));
-         },
-     .reference = "np.diag(input, diagonal)",
-     .samples = "f(3); f(3, 4); f(3), -1; f(3, 4), 1"});
 
 }  // namespace flambeau

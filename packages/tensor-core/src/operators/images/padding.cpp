@@ -1,5 +1,5 @@
-// Padding with elements of the image, by copying its rows. The derivatives are maps of Note [Resampling] with one tap
-// for each position.
+// Padding with a constant, and padding with elements of the image by copying its rows. The derivatives of the latter
+// are maps of Note [Resampling] with one tap for each position.
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -160,6 +160,52 @@ Tensor pad_edges(const Tensor& input, const Shape& amounts, PadMode mode) {
   if (recording(input)) record_resampling(kNodes[size_t(mode)], map_of(paddings), input, out);
   return out;
 }
+
+Tensor constant_pad_nd(const Tensor& t, const Shape& pad, Scalar value) {
+  require(pad.size() % 2 == 0, "Length of pad must be even but instead it equals ", pad.size());
+  require(int(pad.size()) <= 2 * t.dim(),
+          "Length of pad should be no more than twice the number of dimensions of the "
+          "input. Pad length is ",
+          pad.size(), " while the input has ", t.dim(), " dimensions.");
+  Shape shape = t.shape();
+  for (size_t i = 0; i < pad.size() / 2; ++i) {
+    const size_t d = shape.size() - 1 - i;
+    require(!__builtin_add_overflow(shape[d], pad[2 * i], &shape[d]) &&
+                !__builtin_add_overflow(shape[d], pad[2 * i + 1], &shape[d]) && shape[d] >= 0,
+            "The input size ", t.shape()[d], ", plus negative padding ", pad[2 * i], " and ", pad[2 * i + 1],
+            " resulted in a negative output size, which is invalid. Check dimension ", d, " of your input.");
+  }
+  const Tensor out = laid_out(full(shape, value, t.dtype()), suggested_format(t));
+  Tensor from = t, to = out;
+  for (size_t i = 0; i < pad.size() / 2; ++i) {
+    const int64_t d = int64_t(shape.size() - 1 - i), left = pad[2 * i], right = pad[2 * i + 1];
+    const int64_t kept = std::max<int64_t>(0, t.shape()[d] + std::min<int64_t>(left, 0) + std::min<int64_t>(right, 0));
+    from = narrow(from, d, kept ? std::max<int64_t>(0, -left) : 0, kept);
+    to = narrow(to, d, kept ? std::max<int64_t>(0, left) : 0, kept);
+  }
+  {
+    NoRecording off;
+    copy_values(to, from);
+  }
+  if (recording(t))
+    record("ConstantPadNd", out, {&t}, {}, [pad](const Context& c) {
+      Shape back;
+      for (int64_t p : pad) back.push_back(-p);
+      c.set(0, constant_pad_nd(c.gradient(), back, Scalar(0)));
+    });
+  return out;
+}
+
+const Operator constant_pad_nd_operator(
+    {.signature = "constant_pad_nd(input, pad, value=0)",
+     .forms = kFunction,
+     .doc =
+         R"(Pad with `value`: pad is (left, right) for the last dimension, then for the one before it, and so on.
+
+Negative amounts remove elements. Gradient: input.)",
+     .forward = constant_pad_nd,
+     .reference = "np.pad(input, [(0, 0), pad[:2]] if len(pad) == 2 else [pad[2:], pad[:2]], constant_values=value)",
+     .samples = "f(2, 3), (1, 2); f(2, 3), (1, 0, 0, 2), 2.5"});
 
 namespace {
 

@@ -178,6 +178,21 @@ Tensor sum_to(const Tensor& t, const Shape& shape) {
   return reshape(sum(t, dims, true, std::nullopt), shape);
 }
 
+const Operator sum_to_size_operator(
+    {.signature = "sum_to_size(input, *size)",
+     .forms = kMethod,
+     .doc = "Sum over the dimensions along which a tensor with the shape ``size`` would be broadcast to the input.",
+     .forward =
+         [](const Tensor& t, const Shape& size) {
+           const size_t shift = t.shape().size() - size.size();
+           bool fits = size.size() <= t.shape().size();
+           for (size_t i = 0; i < size.size() && fits; ++i) fits = size[i] == t.shape()[i + shift] || size[i] == 1;
+           require(fits, "size {", size, "} is not expandable to size {", t.shape(), "}.");
+           return size.empty() ? sum(t, {}, false, {}) : sum_to(t, size);
+         },
+     .reference = "input.sum(0) if len(size) == 1 else input.sum(1, keepdims=True)",
+     .samples = "f(2, 3), (3,); f(2, 3), (2, 1)"});
+
 Tensor squeeze(const Tensor& t, const OptionalDims& dim) {
   uint64_t mask = ~uint64_t(0);
   if (dim) {

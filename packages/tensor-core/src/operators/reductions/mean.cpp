@@ -1,4 +1,4 @@
-// mean, sum_to_size and trace.
+// The mean.
 #include "flambeau/operator.h"
 #include "operators/reductions/reduction.h"
 
@@ -44,32 +44,5 @@ Raises RuntimeError for integers. Gradient: input.)",
                               .batched = Batched<mean>::call,
                               .reference = "np.mean(input, dim, keepdims=keepdim)",
                               .samples = "f(2, 3); f(2, 3), 1; f(2, 3, 4), (0, -1), True"});
-
-const Operator sum_to_size_operator(
-    {.signature = "sum_to_size(input, *size)",
-     .forms = kMethod,
-     .doc = "Sum over the dimensions along which a tensor with the shape ``size`` would be broadcast to the input.",
-     .forward =
-         [](const Tensor& t, const Shape& size) {
-           const size_t shift = t.shape().size() - size.size();
-           bool fits = size.size() <= t.shape().size();
-           for (size_t i = 0; i < size.size() && fits; ++i) fits = size[i] == t.shape()[i + shift] || size[i] == 1;
-           require(fits, "size {", size, "} is not expandable to size {", t.shape(), "}.");
-           return size.empty() ? sum(t, {}, false, {}) : sum_to(t, size);
-         },
-     .reference = "input.sum(0) if len(size) == 1 else input.sum(1, keepdims=True)",
-     .samples = "f(2, 3), (3,); f(2, 3), (2, 1)"});
-
-const Operator trace_operator({.signature = "trace(input)",
-                               .forms = kFunction | kMethod | kFloat32,
-                               .doc = "Compute the sum of the diagonal of a matrix.",
-                               .forward =
-                                   [](const Tensor& t) {
-                                     require(t.dim() == 2, "trace: expected a matrix, but got a tensor of shape ",
-                                             t.shape());
-                                     return sum(diagonal(t, 0, 0, 1), {}, false, {});
-                                   },
-                               .reference = "np.trace(input)",
-                               .samples = "f(3, 4); i(3, 3)"});
 
 }  // namespace flambeau
