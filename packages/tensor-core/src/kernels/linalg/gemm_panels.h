@@ -71,7 +71,7 @@ void pack_a(T* to, const T* a, int64_t row, int64_t column, int64_t rows, int64_
   }
 }
 
-// Forms of B. Stored: a matrix whose rows are read in place if lies(m) is true for the number m of rows of A, and are
+// Forms of B. Stored: a matrix whose rows are read in place if is_read_in_place(m), where A has m rows, and are
 // packed otherwise. PackedColumns: a packed matrix. Gathered: a matrix that is not stored as such and whose panels are
 // gathered.
 template <class T>

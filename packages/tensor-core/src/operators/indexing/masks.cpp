@@ -160,24 +160,25 @@ class MaskedPositions {
  public:
   explicit MaskedPositions(const Tensor& flags) : on_gpu_(cuda::runs_on_gpu(flags)) {
     if (on_gpu_)
-      there_ = true_blocks(flags);
+      blocks_ = true_blocks(flags);
     else
-      here_.emplace(flags);
+      chunks_.emplace(flags);
   }
-  int64_t count() const { return on_gpu_ ? there_.count : here_->count(); }
+  int64_t count() const { return on_gpu_ ? blocks_.count : chunks_->count(); }
 
   void write(const Tensor& out, const Tensor& values) const {
-    if (on_gpu_) return store_blocks(out, there_, values, Combine::Assign);
+    if (on_gpu_) return store_blocks(out, blocks_, values, Combine::Assign);
     dispatch_size(item_size(out.dtype()), [&](auto tag) {
       using T = typename decltype(tag)::type;
-      here_->visit([in = values.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[position] = in[n]; });
+      chunks_->visit(
+          [in = values.data<T>(), to = out.data<T>()](int64_t position, int64_t n) { to[position] = in[n]; });
     });
   }
 
  private:
   bool on_gpu_;
-  std::optional<Chunks> here_;
-  Blocks there_;
+  std::optional<Chunks> chunks_;  // on the CPU
+  Blocks blocks_;                 // on a GPU
 };
 
 void masked_scatter_derivative(const Context& c, const Shape& source) {
