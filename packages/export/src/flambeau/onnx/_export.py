@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import flambeau
 from flambeau import Tensor
@@ -22,9 +22,11 @@ from . import (
     _indexing as _indexing,
     _layers as _layers,
     _pointwise as _pointwise,
+    _products as _products,
     _recurrent as _recurrent,
     _reductions as _reductions,
     _shapes as _shapes,
+    _sorting as _sorting,
 )
 from ._counts import COUNTED_TRACES
 from ._dimensions import Dimensions
@@ -51,26 +53,72 @@ def exported(
     opset_version: int,
 ) -> ONNXProgram:
     """Trace ``model`` for several sizes and return it as an ONNX program. The arguments are those of `export`."""
-    names = _input_names(model, args, kwargs, input_names)
-    tensors = leaves([args, kwargs], Tensor)
-    wanted = Dimensions(dimensions, names, tensors, list(_parameter_of(model, args, kwargs)))
-    traces, outputs = _traces(model, args, kwargs, wanted)
+    example = _Example(model, args, kwargs)
+    parameters = list(example.parameters())
+    names = _input_names(parameters, input_names)
+    wanted = Dimensions(dimensions, names, leaves([args, kwargs], Tensor), parameters)
+    traces, outputs = _traces(example, wanted)
     merge(traces, wanted.samples)
-    _check_smaller_sizes(traces, model, args, kwargs, wanted)
+    _check_smaller_sizes(traces, example, wanted)
     graph = _graph(model, names, wanted, traces[0], outputs, opset_version)
-    return ONNXProgram(_model(graph, traces[0], names, wanted, outputs, output_names, opset_version))
+    file = _model(graph, names, wanted, outputs, _output_names(len(outputs), output_names))
+    return ONNXProgram(in_opset(file, opset_version))
+
+
+class _Example(NamedTuple):
+    """The program to export, with the arguments of an example call."""
+
+    model: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def parameters(self) -> Iterator[str]:
+        """Yield, for each tensor in the arguments, the name of the parameter of ``forward`` that receives it."""
+        function = self.model.forward if isinstance(self.model, Module) else self.model
+        signature = inspect.signature(function)
+        signature.bind(*self.args, **self.kwargs)  # an invalid call raises an error
+        for parameter, value in (*signature.bind_partial(*self.args).arguments.items(), *self.kwargs.items()):
+            yield from (parameter for _ in leaves(value, Tensor))
+
+    def run_on(self, inputs: list[Tensor]) -> Any:
+        """Call the program with other tensors in the places of the example's tensors."""
+        remaining = iter(inputs)
+        args = replaced(self.args, Tensor, lambda _: next(remaining))
+        kwargs = replaced(self.kwargs, Tensor, lambda _: next(remaining))
+        return self.model(*args, **kwargs)
+
+
+def _input_names(parameters: list[str], wanted: Sequence[Name] | None) -> list[Name]:
+    repeats = [parameters[:i].count(name) for i, name in enumerate(parameters)]
+    names = [f"{name}_{i}" if parameters.count(name) > 1 else name for name, i in zip(parameters, repeats, strict=True)]
+    given = _given_names("input", wanted, len(names))
+    return [*given, *names[len(given) :]]
+
+
+def _output_names(count: int, wanted: Sequence[Name] | None) -> list[Name]:
+    given = _given_names("output", wanted, count)
+    return [*given, *(f"output_{i}" if count > 1 else "output" for i in range(len(given), count))]
+
+
+def _given_names(kind: str, wanted: Sequence[Name] | None, count: int) -> list[Name]:
+    if isinstance(wanted, str):
+        raise TypeError(f"{kind}_names must be a list of names, got the string {wanted!r}")
+    given = list(wanted or [])
+    if len(given) > count:
+        raise RuntimeError(f"number of {kind} names provided ({len(given)}) exceeded number of {kind}s ({count})")
+    return given
 
 
 # Tracing
 
 
-def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimensions) -> tuple[list[Trace], list[Value]]:
+def _traces(example: _Example, wanted: Dimensions) -> tuple[list[Trace], list[Value]]:
     """Trace the program with several sizes of its dynamic dimensions; return the traces and the outputs."""
     traces: list[Trace] = []
     outputs: list[list[Value]] = []
     for sizes in wanted.samples.traced:
         try:
-            trace, output = _trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(sizes))
+            trace, output = _trace_with_other_sizes(traces, example, wanted.resized(sizes))
         except Exception as error:
             if traces:
                 error.add_note(
@@ -83,30 +131,28 @@ def _traces(model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimension
     if traces[0].counted:  # further traces with the same sizes and other row counts
         same = wanted.samples.traced[0]
         for _ in range(COUNTED_TRACES):
-            traces.append(_trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(same))[0])
+            traces.append(_trace_with_other_sizes(traces, example, wanted.resized(same))[0])
             wanted.samples.traced.append(same)
     if len(traces) > 1 and not same_operators(traces[0], traces[1]):  # the first run may have filled a cache
-        traces[0], outputs[0] = _traced(model, args, kwargs, wanted.resized(wanted.samples.traced[0]), 0)
+        traces[0], outputs[0] = _traced(example, wanted.resized(wanted.samples.traced[0]), 0)
     if len(traces) > 1 and needs_rounding(traces, wanted.samples):
         for sizes in wanted.samples.odd:
             with contextlib.suppress(Exception):  # the program may not support odd sizes
-                trace = _trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(sizes))[0]
+                trace = _trace_with_other_sizes(traces, example, wanted.resized(sizes))[0]
                 if same_operators(trace, traces[0]):
                     traces.append(trace)
                     wanted.samples.traced.append(sizes)
     return traces, outputs[0]
 
 
-def _check_smaller_sizes(
-    traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, wanted: Dimensions
-) -> None:
+def _check_smaller_sizes(traces: Sequence[Trace], example: _Example, wanted: Dimensions) -> None:
     """Warn if the program calls other operators for half the sizes, as windowed networks do for small images."""
     first = wanted.samples.traced[0]
     sizes = {name: max(1, size // 2) for name, size in first.items()}
     if sizes == first:
         return
     try:
-        trace = _trace_with_other_sizes(traces, model, args, kwargs, wanted.resized(sizes))[0]
+        trace = _trace_with_other_sizes(traces, example, wanted.resized(sizes))[0]
     except Exception:  # the program does not support these sizes
         return
     if not same_operators(trace, traces[0]):
@@ -118,66 +164,35 @@ def _check_smaller_sizes(
 
 
 def _trace_with_other_sizes(
-    traces: Sequence[Trace], model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor]
+    traces: Sequence[Trace], example: _Example, inputs: list[Tensor]
 ) -> tuple[Trace, list[Value]]:
     """Trace the program with other sizes. Compute only shapes if the program does not read elements."""
     if traces and not traces[0].reads:
         with contextlib.suppress(Exception):  # an error is raised again below
-            trace, output = _traced(model, args, kwargs, inputs, len(traces), shapes_only=True)
+            trace, output = _traced(example, inputs, len(traces), shapes_only=True)
             if same_operators(trace, traces[0]):
                 return trace, output
-    return _traced(model, args, kwargs, inputs, len(traces))
+    return _traced(example, inputs, len(traces))
 
 
 def _traced(
-    model: Callable[..., Any], args: Any, kwargs: Any, inputs: list[Tensor], number: int, shapes_only: bool = False
+    example: _Example, inputs: list[Tensor], number: int, shapes_only: bool = False
 ) -> tuple[Trace, list[Value]]:
     """Trace the program once. Return the trace and the values of the outputs.
 
     ``number`` is the index of this run. The model is restored afterwards.
     """
-    remaining = iter(inputs)
-    args, kwargs = (
-        replaced(args, Tensor, lambda _: next(remaining)),
-        replaced(kwargs, Tensor, lambda _: next(remaining)),
-    )
     trace = Trace(inputs, number, shapes_only)
     with flambeau.no_grad(), flambeau.random.fork_rng(devices=[]):
         try:
             with traced_lengths(), trace.watching_extensions(), trace:
-                output = model(*args, **kwargs)
+                output = example.run_on(inputs)
             values = [trace.memory.value(tensor) for tensor in leaves(output, Tensor)]
         finally:
             trace.end(keep_constants=number == 0)
     if not values:
         raise RuntimeError(f"the model must return at least one tensor to be exported, got {type(output).__name__}")
     return trace, values
-
-
-def _parameter_of(model: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Iterator[str]:
-    """Yield, for each tensor in the arguments, the name of the parameter of ``forward`` that receives it."""
-    function = model.forward if isinstance(model, Module) else model
-    signature = inspect.signature(function)
-    signature.bind(*args, **kwargs)  # an invalid call raises an error
-    for parameter, value in (*signature.bind_partial(*args).arguments.items(), *kwargs.items()):
-        yield from (parameter for _ in leaves(value, Tensor))
-
-
-def _input_names(model: Any, args: Any, kwargs: Any, wanted: Sequence[Name] | None) -> list[Name]:
-    parameters = list(_parameter_of(model, args, kwargs))
-    repeats = [parameters[:i].count(name) for i, name in enumerate(parameters)]
-    names = [f"{name}_{i}" if parameters.count(name) > 1 else name for name, i in zip(parameters, repeats, strict=True)]
-    given = _given_names("input", wanted, len(names))
-    return [*given, *names[len(given) :]]
-
-
-def _given_names(kind: str, wanted: Sequence[Name] | None, count: int) -> list[Name]:
-    if isinstance(wanted, str):
-        raise TypeError(f"{kind}_names must be a list of names, got the string {wanted!r}")
-    given = list(wanted or [])
-    if len(given) > count:
-        raise RuntimeError(f"number of {kind} names provided ({len(given)}) exceeded number of {kind}s ({count})")
-    return given
 
 
 # Converting
@@ -261,38 +276,27 @@ def _missing_converters(calls: list[Call], model: Any) -> str:
 # Assembly
 
 
-def _model(
-    graph: Graph,
-    trace: Trace,
-    names: list[Name],
-    wanted: Dimensions,
-    outputs: list[Value],
-    output_names: Sequence[Name] | None,
-    opset_version: int,
-) -> Any:
+def _model(graph: Graph, names: list[Name], wanted: Dimensions, outputs: list[Value], output_names: list[Name]) -> Any:
     """Return the ONNX model: the graph with its named inputs and outputs and the weights that it uses."""
-    given = _given_names("output", output_names, len(outputs))
-    chosen = [*given, *(f"output_{i}" if len(outputs) > 1 else "output" for i in range(len(given), len(outputs)))]
-    _name_outputs(graph, outputs, chosen)
+    _name_outputs(graph, outputs, output_names)
     inputs = [
         helper.make_tensor_value_info(name, ELEMENT_TYPES[tensor.dtype], shape)
         for name, tensor, shape in zip(names, wanted.tensors, wanted.shapes, strict=True)
     ]
     results = [
         helper.make_tensor_value_info(name, ELEMENT_TYPES[value.dtype], _shape_names(value))
-        for name, value in zip(chosen, outputs, strict=True)
+        for name, value in zip(output_names, outputs, strict=True)
     ]
-    used = {name for node in every_node(graph.nodes) for name in node.input} | set(chosen)
+    used = {name for node in every_node(graph.nodes) for name in node.input} | set(output_names)
     initializers = [tensor for name, tensor in graph.initializers.items() if name in used]
     domains = sorted({node.domain for node in graph.nodes if node.domain})
-    model = helper.make_model(
+    return helper.make_model(
         helper.make_graph(graph.nodes, "main_graph", inputs, results, initializers),
         opset_imports=[helper.make_opsetid("", graph.opset), *(helper.make_opsetid(name, 1) for name in domains)],
         producer_name="flambeau",
         producer_version=flambeau.__version__,
         ir_version=10,  # the version of opsets 20 to 22; runtimes reject versions that they do not know
     )
-    return in_opset(model, opset_version)
 
 
 def _shape_names(value: Value) -> list[int | str | None]:

@@ -1,4 +1,4 @@
-"""Reductions, sorting, products of matrices, and softmax."""
+"""Reductions, cumulative sums and softmax."""
 
 from __future__ import annotations
 
@@ -65,57 +65,6 @@ def position(g: Graph, input: Value, dim: int | None, keepdim: bool) -> Name:
 @converts("cumsum")
 def cumsum(g: Graph, input: Value, dim: int, dtype: Any) -> Name:
     return g.op("CumSum", g.cast(input, g.result.dtype), g.constant(dim))
-
-
-@converts("topk")
-def topk(g: Graph, input: Value, k: Any, dim: int, largest: bool, sorted: bool) -> list[Name]:
-    return g.several(2, "TopK", input, g.size(k), axis=dim, largest=int(largest), sorted=int(sorted))
-
-
-@converts("sort")
-def sort(g: Graph, input: Value, dim: int, descending: bool, stable: bool = True) -> list[Name]:
-    return g.several(2, "TopK", input, g.size(input.shape[dim]), axis=dim, largest=int(descending))
-
-
-@converts("argsort")
-def argsort(g: Graph, input: Value, dim: int, descending: bool, stable: bool = True) -> Name:
-    return sort(g, input, dim, descending)[1]
-
-
-# Products
-
-
-@converts("matmul", "mm", "bmm", "mv", "dot")
-def matmul(g: Graph, input: Value, **others: Any) -> Name:
-    other = next(value for value in others.values() if isinstance(value, Value))
-    dtype = g.result.dtype
-    return g.op("MatMul", g.cast(input, dtype), g.cast(other, dtype))
-
-
-@converts("addmm")
-def addmm(g: Graph, input: Value, mat1: Value, mat2: Value, beta: Any, alpha: Any) -> Name:
-    return g.op("Gemm", mat1, mat2, input, alpha=float(alpha), beta=float(beta))
-
-
-@converts("linear")
-def linear(g: Graph, input: Value, weight: Value, bias: Value | None) -> Name:
-    if input.ndim == 2:
-        return g.op("Gemm", input, weight, bias, transB=1)
-    transposed = g.op("Transpose", weight, perm=[1, 0]) if weight.ndim == 2 else g.name(weight)
-    product = g.op("MatMul", input, transposed)
-    return product if bias is None else g.op("Add", product, bias)
-
-
-@converts("det")
-def determinant(g: Graph, **matrices: Value) -> Name:
-    return g.op("Det", *matrices.values())
-
-
-@converts("einsum")
-def einsum(g: Graph, equation: Any, operands: Any) -> Name:
-    if not isinstance(equation, str):
-        raise NotImplementedError("einsum() with lists of subscripts cannot be exported: write them as an equation")
-    return g.op("Einsum", *(g.cast(x, g.result.dtype) for x in operands), equation=equation.replace(" ", ""))
 
 
 @converts("softmax", "log_softmax")
