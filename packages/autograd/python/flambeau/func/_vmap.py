@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import flambeau
 from flambeau import Tensor
@@ -69,12 +69,9 @@ def vmap(
     @functools.wraps(func)
     def mapped(*args: P.args, **kwargs: P.kwargs) -> T:
         size, dims, leaves, spec = _process_batched_inputs(in_dims, args, func)
-        called = functools.partial(func, **kwargs) if kwargs else func
-        if chunk_size is None or chunk_size >= size:
-            result: T = _vmap_once(func, called, size, dims, leaves, spec, out_dims, randomness)
-            return result
-        joined: T = _vmap_in_chunks(func, called, size, dims, leaves, spec, out_dims, randomness, chunk_size)
-        return joined
+        call = _MappedCall(func, kwargs, size, dims, leaves, spec, out_dims, randomness)
+        result: T = call.run() if chunk_size is None or chunk_size >= size else call.run_in_chunks(chunk_size)
+        return result
 
     return mapped
 
@@ -159,29 +156,57 @@ def _checked_dim(where: str, dim: Any, leaf: Any) -> int | None:
     return dim % leaf.ndim
 
 
-def _vmap_once(
-    func: Any,
-    called: Any,
-    size: int,
-    dims: list[int | None],
-    leaves: list[Any],
-    spec: TreeSpec,
-    out_dims: Any,
-    randomness: str,
-) -> Any:
-    """Call ``called`` (``func`` with its keyword arguments bound) once, with placeholders for the whole batch."""
-    levels, former = maps.running, _running_maps(0)
-    _running_maps(former)
-    hidden, level = levels[former:], former + 1  # a rule that calls vmap must not see the levels above it
-    levels[former:] = [Level(size, randomness)]
-    try:
-        args = _create_batched_inputs(dims, leaves, level, spec)
-        _running_maps(level)
-        output = called(*args)
-    finally:
-        levels[former:] = hidden
+class _MappedCall(NamedTuple):
+    """A call of a mapped function."""
+
+    func: Any
+    kwargs: dict[str, Any]  # the same for all examples
+    size: int  # of the batch
+    dims: list[int | None]  # the mapped dimension of each leaf
+    leaves: list[Any]  # of the positional arguments
+    spec: TreeSpec  # the structure of the positional arguments
+    out_dims: OutDims
+    randomness: str
+
+    def run(self) -> Any:
+        """Call the function once, with placeholders for the whole batch."""
+        levels, former = maps.running, _running_maps(0)
         _running_maps(former)
-    return _unwrap_batched(output, out_dims, level, size, func)
+        hidden, level = levels[former:], former + 1  # a rule that calls vmap must not see the levels above it
+        levels[former:] = [Level(self.size, self.randomness)]
+        try:
+            args = _create_batched_inputs(self.dims, self.leaves, level, self.spec)
+            _running_maps(level)
+            output = self.func(*args, **self.kwargs)
+        finally:
+            levels[former:] = hidden
+            _running_maps(former)
+        return _unwrap_batched(output, self.out_dims, level, self.size, self.func)
+
+    def run_in_chunks(self, chunk_size: int) -> Any:
+        """Map over chunks of the batch and concatenate the results.
+
+        A result without a batch comes from the first chunk.
+        """
+        parts = []
+        state = flambeau.get_rng_state() if self.randomness == "same" else None
+        for start in range(0, self.size, chunk_size):
+            if state is not None:
+                flambeau.set_rng_state(state)  # every chunk draws the same numbers
+            parts.append(tree_flatten(self._chunk(start, min(chunk_size, self.size - start)).run()))
+        flat_parts, specs = zip(*parts, strict=True)
+        joined = [
+            tensors[0] if dim is None else flambeau.cat(tensors, dim)
+            for dim, *tensors in zip(_flat_out_dims(self.out_dims, specs[0]) or (), *flat_parts, strict=True)
+        ]
+        return tree_unflatten(joined, specs[0])
+
+    def _chunk(self, start: int, count: int) -> "_MappedCall":
+        leaves = [
+            leaf if dim is None else leaf.narrow(dim, start, count)
+            for leaf, dim in zip(self.leaves, self.dims, strict=True)
+        ]
+        return self._replace(size=count, leaves=leaves)
 
 
 def _create_batched_inputs(
@@ -261,33 +286,3 @@ def _maybe_remove_batch_dim(
             "set out_dims= to None for output?"
         )
     return _remove_batch_dim(batched_output, vmap_level, batch_size, out_dim)
-
-
-def _vmap_in_chunks(
-    func: Any,
-    called: Any,
-    size: int,
-    dims: list[int | None],
-    leaves: list[Any],
-    spec: TreeSpec,
-    out_dims: Any,
-    randomness: str,
-    chunk_size: int,
-) -> Any:
-    """Map over chunks of the batch and concatenate the results. A result without a batch comes from the first chunk."""
-    parts = []
-    state = flambeau.get_rng_state() if randomness == "same" else None
-    for start in range(0, size, chunk_size):
-        if state is not None:
-            flambeau.set_rng_state(state)  # every chunk draws the same numbers
-        count = min(chunk_size, size - start)
-        chunk = [
-            leaf if dim is None else leaf.narrow(dim, start, count) for leaf, dim in zip(leaves, dims, strict=True)
-        ]
-        parts.append(tree_flatten(_vmap_once(func, called, count, dims, chunk, spec, out_dims, randomness)))
-    flat_parts, specs = zip(*parts, strict=True)
-    joined = [
-        tensors[0] if dim is None else flambeau.cat(tensors, dim)
-        for dim, *tensors in zip(_flat_out_dims(out_dims, specs[0]) or (), *flat_parts, strict=True)
-    ]
-    return tree_unflatten(joined, specs[0])
