@@ -111,7 +111,7 @@ def all_reduce(
     >>> flambeau.cuda.nccl.all_reduce([x])  # a group of one GPU
     """
     tensors = _tensors("inputs", inputs)
-    _collect("all_reduce", tensors, tensors if outputs is None else _tensors("outputs", outputs), op, 0, streams, comms)
+    _collect("all_reduce", tensors, tensors if outputs is None else _tensors("outputs", outputs), streams, comms, op)
 
 
 def reduce(
@@ -127,7 +127,7 @@ def reduce(
     outputs_by_rank = list(tensors)
     if output is not None:
         outputs_by_rank[_root(tensors, root, comms)] = output
-    _collect("reduce", tensors, outputs_by_rank, op, _root(tensors, root, comms), streams, comms)
+    _collect("reduce", tensors, outputs_by_rank, streams, comms, op, _root(tensors, root, comms))
 
 
 def broadcast(
@@ -138,7 +138,7 @@ def broadcast(
 ) -> None:
     """Copy the tensor of rank ``root`` to all other ranks."""
     tensors = _tensors("inputs", inputs)
-    _collect("broadcast", tensors, tensors, SUM, _root(tensors, root, comms), streams, comms)
+    _collect("broadcast", tensors, tensors, streams, comms, root=_root(tensors, root, comms))
 
 
 def all_gather(
@@ -148,7 +148,7 @@ def all_gather(
     comms: Sequence[Communicator] | None = None,
 ) -> None:
     """Concatenate all inputs, in rank order, into each output."""
-    _collect("all_gather", _tensors("inputs", inputs), _tensors("outputs", outputs), SUM, 0, streams, comms)
+    _collect("all_gather", _tensors("inputs", inputs), _tensors("outputs", outputs), streams, comms)
 
 
 def reduce_scatter(
@@ -159,7 +159,7 @@ def reduce_scatter(
     comms: Sequence[Communicator] | None = None,
 ) -> None:
     """Reduce the tensors elementwise. Each rank receives its part of the result in its output."""
-    _collect("reduce_scatter", _tensors("inputs", inputs), _tensors("outputs", outputs), op, 0, streams, comms)
+    _collect("reduce_scatter", _tensors("inputs", inputs), _tensors("outputs", outputs), streams, comms, op)
 
 
 def _tensors(name: str, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -214,10 +214,10 @@ def _collect(
     collective: str,
     inputs: Sequence[Tensor],
     outputs: Sequence[Tensor],
-    op: int,
-    root: int,
     streams: Sequence[Stream | None] | None,
     comms: Sequence[Communicator] | None,
+    op: int = SUM,
+    root: int = 0,
 ) -> None:
     """Check the arguments and start a collective on the inputs' GPUs, on the given or else on the current streams."""
     if op not in range(5):
