@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 __all__ = ["unavailable_names"]
 
+IS_ABSENT = "_is_absent"  # attribute that marks the functions and classes below
+
 
 def unavailable_names(
     module: str, reason: str, functions: Sequence[str] = (), classes: Sequence[str] = ()
@@ -27,6 +29,7 @@ def _unavailable_function(module: str, name: str, reason: str) -> Callable[..., 
 
     function.__module__, function.__name__, function.__qualname__ = module, name, name
     function.__doc__ = "Raise NotImplementedError."
+    vars(function)[IS_ABSENT] = True
     return function
 
 
@@ -34,4 +37,5 @@ def _unavailable_class(module: str, name: str, reason: str) -> type:
     def reject(self: Any, *_: Any, **__: Any) -> None:
         raise NotImplementedError(f"{module}.{name}: {reason}")
 
-    return type(name, (), {"__init__": reject, "__module__": module, "__doc__": "Raises NotImplementedError."})
+    doc = "Raises NotImplementedError."
+    return type(name, (), {"__init__": reject, "__module__": module, "__doc__": doc, IS_ABSENT: True})

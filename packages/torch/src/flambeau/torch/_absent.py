@@ -163,9 +163,9 @@ def stand_in(path: str, entry: Entry) -> Any:
 
 def is_absent(value: Any) -> bool:
     """Return True if a value is a stand-in for an absent name."""
-    # Stand-ins in flambeau.distributed are recognised by these docstrings.
-    rejected = "Raise NotImplementedError.", "Raises NotImplementedError."
-    return isinstance(value, (AbsentClass, Absent)) or getattr(value, "__doc__", None) in rejected
+    if isinstance(value, (AbsentClass, Absent)):
+        return True
+    return getattr(value, "_is_absent", False) is True  # set by flambeau.distributed._missing
 
 
 class AbsentModule(ModuleType):
