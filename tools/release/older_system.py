@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,6 +86,11 @@ class Compiler:
     """
 
     def __init__(self, command: str) -> None:
+        if shutil.which(command) is None:
+            raise SystemExit(
+                f"the compiler {command} is not installed (Debian's package of aarch64-linux-gnu-g++, for example, is "
+                "g++-aarch64-linux-gnu)"
+            )
         self.command = command
 
     def run(self, *arguments: str, text: str | None = None) -> str:

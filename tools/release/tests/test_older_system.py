@@ -102,3 +102,8 @@ def test_the_newest_allowed_symbol_version_is_selected():
     assert is_older(found["hypot"]) and is_older(found["exp"])
     assert is_older(f"GLIBC_2.{LIMITS['GLIBC'][1]}")
     assert not is_older(f"GLIBC_2.{LIMITS['GLIBC'][1] + 1}") and not is_older("GLIBC_PRIVATE")
+
+
+def test_a_missing_compiler_is_named():
+    with pytest.raises(SystemExit, match="the compiler riscv64-none-g\\+\\+ is not installed"):
+        Compiler("riscv64-none-g++")
