@@ -130,6 +130,27 @@ print(torch.ones(beside.value), sys.argv)
         assert subprocess.run([*command, *arguments], capture_output=True, check=False).returncode == status
 
 
+def test_a_script_is_named_by_its_absolute_path_like_under_python(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "script.py").write_text(
+        "import inspect, os, sys\n"
+        "def double(x): return 2 * x\n"
+        "os.chdir(sys.argv[1])\n"
+        "print(inspect.getsource(double), __file__, sys.argv[0], sys.modules[double.__module__].double(1))\n"
+    )
+    printed = [
+        subprocess.check_output([sys.executable, *prefix, "folder/script.py", "/"], cwd=tmp_path, text=True)
+        for prefix in ([], ["-m", "flambeau.torch"])
+    ]
+    assert printed[1] == printed[0] and "return 2 * x" in printed[1]
+
+
+def test_a_directory_with_a_main_module_runs_as_a_script(tmp_path):
+    (tmp_path / "__main__.py").write_text("import torch\nprint(torch.ones(2))")
+    command = [sys.executable, "-m", "flambeau.torch", str(tmp_path)]
+    assert subprocess.check_output(command, text=True) == "tensor([1., 1.])\n"
+
+
 def test_the_option_m_runs_a_module(tmp_path):
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__main__.py").write_text("import sys, torch\nprint(torch.ones(2), sys.argv[1:])")

@@ -6,10 +6,12 @@ processes that the program starts also import flambeau as ``torch``: ``python -m
 """
 
 import argparse
+import io
 import os
 import runpy
 import sys
 import traceback
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -52,7 +54,24 @@ def _run(program: list[str]) -> None:
     else:
         sys.argv = program
         sys.path[0] = str(Path(program[0]).resolve().parent)
-        runpy.run_path(program[0], run_name="__main__")
+        _run_script(program[0])
+
+
+def _run_script(path: str) -> None:
+    """Run a file of source text as ``__main__``, named by its absolute path, or a directory, archive or ``.pyc`` file.
+
+    Like ``python``, leave ``sys.argv[0]`` as given: ``inspect.getsource`` and tracebacks find the source text in a
+    program that calls ``os.chdir``. ``runpy.run_path`` names the code by the path in ``sys.argv[0]``.
+    """
+    if not Path(path).is_file() or zipfile.is_zipfile(path) or path.endswith(".pyc"):
+        runpy.run_path(path, run_name="__main__")
+        return
+    absolute = str(Path(path).absolute())
+    with io.open_code(absolute) as file:
+        code = compile(file.read(), absolute, "exec")
+    main_module = sys.modules["__main__"] = ModuleType("__main__")
+    main_module.__file__ = absolute
+    exec(code, vars(main_module))
 
 
 def _let_children_import() -> None:
