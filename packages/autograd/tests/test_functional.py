@@ -181,3 +181,41 @@ def test_private_helper_functions_of_pytorch_exist():
     (leaf,) = functional._grad_preprocess((x,), create_graph=False, need_graph=True)
     assert leaf.is_leaf and leaf.requires_grad and leaf is not x
     assert not functional._grad_postprocess(((x,),), create_graph=False)[0][0].requires_grad
+
+
+def _kept_graph(call, **options):
+    """Return the sum of squares that a function stored while ``call`` differentiated it, and its argument."""
+    kept = {}
+
+    def squares(x):
+        result = x**2
+        kept.update(sum=result.sum(), x=x)
+        return result if call is functional.jacobian else kept["sum"]
+
+    call(squares, tensor(X), **options)
+    return kept["sum"], kept["x"]
+
+
+def test_jacobian_keeps_the_graph_of_tensors_that_the_function_stored():
+    total, x = _kept_graph(functional.jacobian)
+    total.backward()
+    close(x.grad, 2 * X)
+
+
+def test_vectorized_jacobian_frees_the_graph_like_pytorch():
+    total, _ = _kept_graph(functional.jacobian, vectorize=True)
+    with pytest.raises(RuntimeError, match="second time"):
+        total.backward()
+
+
+@pytest.mark.parametrize("call", [functional.hvp, functional.vhp])
+def test_the_function_receives_a_leaf_that_accumulates_gradients(call):
+    total, x = _kept_graph(call, v=tensor(V))
+    total.backward()
+    assert x.is_leaf
+    close(x.grad, 2 * X)
+
+
+def test_the_function_may_not_change_its_argument_in_place():
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        functional.jacobian(lambda x: x.mul_(2), tensor(X))

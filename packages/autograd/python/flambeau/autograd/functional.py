@@ -44,8 +44,8 @@ def _like(original: Any, values: Sequence[Any]) -> Any:
 
 def _leaf(t: Tensor, create_graph: bool) -> tuple[Tensor, Tensor]:
     """Return the tensor with respect to which to differentiate, and the tensor to pass to the function."""
-    if not (overrides.has_torch_function_unary(t) or _is_dispatched(t)):
-        return _engine.leaf(t if create_graph else t.detach())
+    if create_graph and not (overrides.has_torch_function_unary(t) or _is_dispatched(t)):
+        return _engine.leaf(t)
     # Keep the subclass, because the function may use its methods and attributes.
     leaf = t.view_as(t) if create_graph and t.requires_grad else t.detach().requires_grad_()
     return leaf, leaf
@@ -296,7 +296,8 @@ def jacobian(
 
     Args:
         func, inputs, create_graph, strict: see :func:`vjp`.
-        vectorize: accepted for compatibility with PyTorch. It has no effect on the computation.
+        vectorize: accepted for compatibility with PyTorch. If True, the graph that ``func`` recorded is freed. It has
+            no effect on the result.
         strategy: ``"reverse-mode"`` runs once per element of the outputs. ``"forward-mode"``, which requires
             ``vectorize=True``, runs once per element of the inputs.
     Returns: a tensor of shape ``(*out, *in)`` for an output of shape ``(*out)`` and an input of shape ``(*in)``. If
@@ -315,7 +316,8 @@ def jacobian(
         problem = _Problem("jacobian", func, inputs, create_graph, strict)
         if strict:
             _check_rows(problem)
-        last = len(problem.outputs) - 1
+        # Like PyTorch, keep the graph if not vectorize: func may have stored tensors that the caller differentiates.
+        last = len(problem.outputs) - 1 if vectorize else len(problem.outputs)
         of = _jacobian_by_operators if _is_dispatched(*problem.outputs, *problem.leaves) else _engine.jacobian
         rows = [of(t, problem.leaves, create_graph, i < last) for i, t in enumerate(problem.outputs)]
     return _like(problem.result, [_like(inputs, row) for row in rows])
