@@ -68,7 +68,7 @@ def _run_script(path: str) -> None:
         return
     absolute = str(Path(path).absolute())
     with io.open_code(absolute) as file:
-        code = compile(file.read(), absolute, "exec")
+        code = compile(file.read(), absolute, "exec", dont_inherit=True)
     main_module = sys.modules["__main__"] = ModuleType("__main__")
     main_module.__file__ = absolute
     exec(code, vars(main_module))
