@@ -69,7 +69,9 @@ PyObject* converted(Self self, Device device, Dtype dtype, bool copy, std::optio
 
 template <Dtype dtype>
 void bind_as(const char* name) {
-  def(std::string(name) + "(input, memory_format=None)", kMethod,
+  std::string signature = name;
+  signature += "(input, memory_format=None)";
+  def(signature, kMethod,
       "Convert the tensor to the dtype. Return the tensor itself if it has this dtype. Gradient: converted back.",
       [](Self self, std::optional<MemoryFormat> format) {
         return converted(self, tensor_of(self).device(), dtype, false, format);
