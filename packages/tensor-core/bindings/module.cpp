@@ -6,6 +6,7 @@
 #include "calls/bind.h"
 #include "calls/extension_watch.h"
 #include "calls/intercept.h"
+#include "calls/warning.h"
 #include "flambeau/guarded_calls.h"
 #include "flambeau/operators/linalg.h"
 #include "flambeau/parallel.h"
@@ -100,6 +101,7 @@ Raises: TypeError if the argument is not a dtype.
 >>> fb.set_default_dtype(fb.float32))");
   m.def("_set_library_name", &set_library_name, "Set the name of the package in reprs and error messages.");
   m.def("_library_name", &library_name, "Return the name of the package in reprs and error messages.");
+  m.def("_repeat_warnings", &repeat_warnings, "Issue the operators' warnings at each call instead of once.");
   m.def("empty_cache", &empty_cache, "Return cached memory to the system. See `memory_cached`.");
   m.def("memory_allocated", &allocated_bytes, R"(Return the number of bytes that tensors use.
 

@@ -112,6 +112,7 @@ def set_warn_always(b: bool) -> None:
     if not isinstance(b, bool):
         raise RuntimeError(f"set_warn_always() expects a bool, but got {type(b).__name__}")
     _warn_always = b
+    _core._repeat_warnings(b)
 
 
 def is_warn_always_enabled() -> bool:
