@@ -165,3 +165,13 @@ def test_custom_operators_use_their_fake_implementation():
     with FakeTensorMode():
         y = rows(fb.ones(5, 2, device="cuda"), 3)
     assert isinstance(y, FakeTensor) and y.shape == (3, 2) and str(y.device) == "cuda:0"
+
+
+def test_fake_implementations_receive_a_value_for_every_parameter():
+    library = fb.library.Library("testing_fake_defaults", "DEF")
+    library.define("rows(Tensor x, int count=2, *, bool empty=False) -> Tensor")
+    library.impl("rows", lambda x, count, empty: x.new_empty(0 if empty else count, *x.shape), "Meta")
+    with FakeTensorMode():
+        assert fb.ops.testing_fake_defaults.rows(fb.ones(4)).shape == (2, 4)
+        assert fb.ops.testing_fake_defaults.rows(fb.ones(4), 3).shape == (3, 4)
+        assert fb.ops.testing_fake_defaults.rows(fb.ones(4), empty=True).shape == (0, 4)

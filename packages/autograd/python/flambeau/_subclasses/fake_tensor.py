@@ -208,7 +208,7 @@ class FakeTensorMode(TorchDispatchMode):
         definition = vars(func).get("definition")
         if definition is not None and definition._fake is not None:
             with self:
-                return definition._fake(*args, **kwargs)
+                return definition._call_fake(args, kwargs)
         factory = not any(True for _ in tensors_of((*args, *kwargs.values()))) and func._own_schema is not None
         if factory and "device" in func._own_schema.by_name:
             kwargs["device"] = flambeau.device("meta")

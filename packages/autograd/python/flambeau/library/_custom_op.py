@@ -128,6 +128,13 @@ class CustomOpDef:
         bound.apply_defaults()
         return self._call(*bound.args, **bound.kwargs)
 
+    def _call_fake(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Call the fake implementation. Like a kernel, it receives a value for every parameter."""
+        assert self._fake is not None
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return self._fake(*bound.args, **bound.kwargs)
+
     def _callable(self) -> Callable[..., Any]:
         """Return a callable that runs the operator. Modes, vmap and classes can intercept calls of it."""
 
