@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, overload
 
-from flambeau import Tensor
+from flambeau import Tensor, _core
 from flambeau.autograd import Function
 from flambeau.library._custom_op import CustomOpDef, check_name, register, run_each_example
 from flambeau.utils import _pytree
@@ -26,9 +26,11 @@ class ExtensionOpDef(CustomOpDef):
         return super().__call__(*args, **kwargs)
 
     def _callable(self) -> Callable[..., Any]:
-        kernels = self._kernels
+        kernels, is_dispatched = self._kernels, _core._is_dispatched
 
         def call(*args: Any, **named: Any) -> Any:
+            if is_dispatched((args, *named.values()) if named else args):
+                return self._dispatch(args, named)
             if len(kernels) > 1 or None not in kernels:
                 return self._run(args, named)
             for x in args:
@@ -37,6 +39,12 @@ class ExtensionOpDef(CustomOpDef):
             return kernels[None](*args, **named)
 
         return self._add_metadata(call)
+
+    def _dispatch(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Call the ``__torch_dispatch__`` of a mode or class below autograd. Note [Dispatch]."""
+        from flambeau import _dispatch
+
+        return _dispatch.call(self._opoverload, *self._opoverload.without_defaults(args, named))
 
     def _run(self, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         return self._kernel([x for x in _pytree.tree_leaves(args) if isinstance(x, Tensor)])(*args, **named)
@@ -121,8 +129,8 @@ def extension_op(
 
     In contrast to :func:`custom_op`, the function records its own derivative, as C++ operators do with
     ``flambeau::record``. The operator can be traced by `jit.trace`, `export.export` and `onnx.export`, mapped by
-    `func.vmap`, and intercepted by `fx` and ``__torch_function__``. Programs call the function, or the operators of its
-    decomposition if ``register_decomposition`` has set one. The operator is also available as
+    `func.vmap`, and intercepted by `fx`, ``__torch_function__`` and ``__torch_dispatch__``. Programs call the function,
+    or the operators of its decomposition if ``register_decomposition`` has set one. The operator is also available as
     ``flambeau.ops.namespace.name``.
 
     Args:
