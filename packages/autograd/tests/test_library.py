@@ -184,6 +184,38 @@ def test_backward_of_a_custom_operator_without_a_derivative_raises():
         opaque(fb.ones(2, requires_grad=True)).sum().backward()
 
 
+def test_backward_of_a_custom_operator_returns_each_gradient_that_is_needed():
+    @custom_op("testing::weighted_sum", mutates_args=())
+    def weighted_sum(x: Tensor, others: list[Tensor], weight: float) -> Tensor:
+        return x + weight * others[0]
+
+    weighted_sum.register_autograd(lambda ctx, grad: grad)
+    x, y = fb.ones(2, requires_grad=True), fb.ones(2)
+    weighted_sum(x, [y], 2.0).sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="weighted_sum: backward returned 1 gradients for 3 inputs; return one"):
+        weighted_sum(x, [y.requires_grad_()], 2.0).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("declared", "result", "message"),
+    [
+        (tuple[Tensor, Tensor], fb.zeros(2), "a tuple of 2 results, but returned Tensor"),
+        (tuple[Tensor, Tensor], (fb.zeros(2),) * 3, "a tuple of 2 results, but returned tuple of 3"),
+        (Tensor, (fb.zeros(2), fb.zeros(2)), "one result, but returned tuple of 2"),
+        (list[Tensor], fb.zeros(2), "a list, but returned Tensor"),
+    ],
+    ids=["one of two", "three of two", "two of one", "no list"],
+)
+def test_custom_operators_check_the_number_of_results(declared, result, message):
+    def function(x):
+        return result
+
+    function.__annotations__ = {"x": Tensor, "return": declared}
+    with pytest.raises(RuntimeError, match=f"testing::results should return {message}. Declaration: testing::results"):
+        custom_op("testing::results", function, mutates_args=())(fb.ones(2))
+
+
 def test_custom_operators_check_their_arguments_and_results():
     @custom_op("testing::wrong", mutates_args=())
     def wrong(x: Tensor, kind: int) -> Tensor:

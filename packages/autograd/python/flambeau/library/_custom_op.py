@@ -212,7 +212,29 @@ class CustomOpDef:
                     f"{self._qualname} should return tensors, but returned {type(x).__name__}. Declaration: "
                     f"{self._schema}"
                 )
+        self._check_number_of_results(result)
         return result
+
+    @functools.cached_property
+    def _return_types(self) -> list[str]:
+        from flambeau.library._function_schema import FunctionSchema
+
+        return [each.type for each in FunctionSchema.parse(self._schema).returns]
+
+    def _check_number_of_results(self, result: Any) -> None:
+        """Raise RuntimeError if the number of results differs from the number in the schema."""
+        types, several = self._return_types, isinstance(result, (tuple, list))
+        if len(types) > 1:
+            expected, fits = f"a tuple of {len(types)} results", several and len(result) == len(types)
+        elif types:
+            expected, fits = ("a list", several) if "[" in types[0] else ("one result", not several)
+        else:
+            return
+        if not fits:
+            given = f"{type(result).__name__} of {len(result)}" if several else type(result).__name__
+            raise RuntimeError(
+                f"{self._qualname} should return {expected}, but returned {given}. Declaration: {self._schema}"
+            )
 
     def _call_torch_dispatch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Call the ``__torch_dispatch__`` of a mode or class with the operator, and return the result."""
@@ -357,11 +379,17 @@ def _share_address(x: Tensor, y: Tensor) -> bool:
     return x.numel() > 0 and x.data_ptr() == y.data_ptr() != 0
 
 
-def _gradients_of_leaves(name: str, nested: _pytree.TreeSpec, gradients: tuple[Any, ...]) -> list[Any]:
-    """Flatten the gradients that a backward function returns: one for each leaf, None for missing gradients."""
+def _gradients_of_leaves(
+    name: str, nested: _pytree.TreeSpec, gradients: tuple[Any, ...], needs: tuple[bool, ...]
+) -> list[Any]:
+    """Flatten the gradients that a backward function returns. The last ones may be missing if they are not needed."""
     positional = nested.children[0].children
-    if len(gradients) > len(positional):
-        raise RuntimeError(f"{name}: backward returned {len(gradients)} gradients for {len(positional)} inputs")
+    count = sum(spec.num_leaves for spec in positional[: len(gradients)])
+    if len(gradients) > len(positional) or any(needs[count:]):
+        raise RuntimeError(
+            f"{name}: backward returned {len(gradients)} gradients for {len(positional)} inputs; return one gradient, "
+            "or None, for each"
+        )
     leaf_gradients: list[Any] = []
     for gradient, spec in zip(gradients, positional, strict=False):
         if spec.is_leaf():
@@ -410,9 +438,8 @@ def _recorded(op: CustomOpDef, nested: _pytree.TreeSpec) -> type[Function]:
             if op._backward is None:
                 raise RuntimeError(NO_FORMULA.format(op=op._qualname.replace("::", ".")))
             results = op._backward(ctx, list(gradients)) if op._gives_list else op._backward(ctx, *gradients)
-            return tuple(
-                _gradients_of_leaves(op._qualname, nested, results if isinstance(results, tuple) else (results,))
-            )
+            given = results if isinstance(results, tuple) else (results,)
+            return tuple(_gradients_of_leaves(op._qualname, nested, given, ctx.needs_input_grad))
 
         @staticmethod
         def vmap(info: Any, in_dims: Any, *leaves: Any) -> Any:
