@@ -40,12 +40,33 @@ def test_a_custom_operator_needs_a_converter(compare):
     def function(x):
         return cube(x.relu(), 2.0) + 1
 
-    with pytest.raises(NotImplementedError, match=r"onnx_tests::cube, called by [^\0]*register_onnx"):
+    with pytest.raises(NotImplementedError, match=r"cube, called by [^\0]*onnx_tests.cube.default.register_onnx"):
         export(function, fb.ones(3))
     cube.register_onnx(lambda g, x, scale: g.op("Mul", g.op("Pow", x, g.constant(3.0)), g.constant(scale)))
     program = export(function, fb.ones(3), verify=True)
     assert [node.op_type for node in program.model_proto.graph.node] == ["Relu", "Pow", "Mul", "Add"]
     compare(program, function, fb.rand(3))
+
+
+def test_a_converter_receives_values_by_position_and_keyword_only_values_by_name(compare):
+    @custom_op("onnx_tests::offset", mutates_args=())
+    def offset(x: Tensor, device: float, *, factor: float = 2.0) -> tuple[Tensor, Tensor]:
+        return fb.from_numpy(x.numpy() * factor), fb.from_numpy(x.numpy() + device)
+
+    def function(x):
+        return offset(x, 3.0)[1]
+
+    offset.register_onnx(lambda g, x, *rest, factor: g.op("Mul", x, g.constant(factor)))
+    with pytest.raises(RuntimeError, match="the ONNX converter returned 1 results, expected 2") as caught:
+        export(function, fb.ones(3))
+    assert caught.value.__notes__[0].startswith("in onnx_tests::offset, called by ")
+    offset.register_onnx(lambda g, x, shift, *, factor: [g.op("Muul", x), g.op("Ad", x)])
+    with pytest.raises(ValueError, match="ONNX has no operator Ad, Muul"):
+        export(function, fb.ones(3))
+    offset.register_onnx(
+        lambda g, x, shift, *, factor: [g.op("Mul", x, g.constant(factor)), g.op("Add", x, g.constant(shift))]
+    )
+    compare(export(function, fb.ones(3)), function, fb.rand(3))
 
 
 def test_a_registered_decomposition_replaces_the_operator(compare):

@@ -39,7 +39,7 @@ from ._sizes import Size
 from ._trace import Trace
 from ._values import Value
 
-REGISTER = ". For an operator of flambeau.library, call its register_onnx() or register_decomposition()"
+REGISTER = ". Or call flambeau.ops.{}.register_onnx(converter) or register_decomposition(function)"
 _IGNORED_ARGUMENTS = {"out", "device", "layout", "requires_grad", "pin_memory", "memory_format", "generator"}
 
 
@@ -235,18 +235,34 @@ def _convert(graph: Graph, call: Call, model: Any) -> None:
     graph.operator, graph.results = call.name.rpartition("::")[2], call.results
     converter = _converter_of(call)
     assert converter is not None  # checked in _graph
-    arguments = {name: value for name, value in call.arguments.items() if name not in _IGNORED_ARGUMENTS}
+    args, kwargs = _converter_arguments(call)
     try:
-        outputs = converter(graph, **arguments)
-    except (NotImplementedError, RuntimeError) as error:
+        outputs = converter(graph, *args, **kwargs)
+        names = [outputs] if isinstance(outputs, str) else list(outputs)
+        if len(names) != len(call.results):
+            raise RuntimeError(f"the ONNX converter returned {len(names)} results, expected {len(call.results)}")
+    except Exception as error:
         error.add_note(f"in {call.name}, called by {_where(call, model)}")
         raise
-    for value, name in zip(call.results, [outputs] if isinstance(outputs, str) else outputs, strict=True):
+    for value, name in zip(call.results, names, strict=True):
         graph.bind(value, name)
 
 
+def _converter_arguments(call: Call) -> tuple[list[Any], dict[str, Any]]:
+    """Return the arguments of a converter. Operators of `library` pass values by position unless keyword-only."""
+    if _is_custom(call):
+        keywords = registry[call.name]._keywords
+        named = {name: call.arguments[name] for name in keywords}
+        return [value for name, value in call.arguments.items() if name not in keywords], named
+    return [], {name: value for name, value in call.arguments.items() if name not in _IGNORED_ARGUMENTS}
+
+
+def _is_custom(call: Call) -> bool:
+    return "::" in call.name and call.name in registry
+
+
 def _converter_of(call: Call) -> Converter | None:
-    if "::" in call.name and call.name in registry:
+    if _is_custom(call):
         return registry[call.name]._onnx
     return CONVERTERS.get(call.name)
 
@@ -266,11 +282,17 @@ def _call_name(call: Call) -> str:
 def _missing_converters(calls: list[Call], model: Any) -> str:
     first = {_call_name(call): call for call in reversed(calls)}
     lines = [f"  {name}, called by {_where(call, model)}" for name, call in sorted(first.items())]
+    custom = next((_overload_path(call.name) for call in calls if _is_custom(call)), None)
     return (
         "there is no converter to ONNX for these operators, which depend on the inputs:\n" + "\n".join(lines) + "\n"
         "Use other operators, or compute this part outside of the exported program"
-        + (REGISTER if any("::" in name for name in first) else "")
+        + ("" if custom is None else REGISTER.format(custom))
     )
+
+
+def _overload_path(name: str) -> str:
+    """Return ``namespace.name.default`` for an operator ``namespace::name``."""
+    return name.replace("::", ".") + ("" if "." in name.partition("::")[2] else ".default")
 
 
 # Assembly

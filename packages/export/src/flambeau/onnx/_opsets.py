@@ -26,7 +26,7 @@ def check_opset(version: int) -> None:
 def in_opset(model: Any, version: int) -> Any:
     """Convert a model from ``min(version, OPSET)`` to an opset.
 
-    Raises: NotImplementedError for operators that the opset lacks.
+    Raises: NotImplementedError for operators that the opset lacks, ValueError for operators that ONNX lacks.
     """
     if version > OPSET:
         try:
@@ -38,6 +38,8 @@ def in_opset(model: Any, version: int) -> Any:
             ) from error
         model.ir_version = max(model.ir_version, helper.find_min_ir_version_for(list(model.opset_import)))
     elif lacking := sorted({node.op_type for node in every_node(model.graph.node) if not _has(node, version)}):
+        if unknown := [kind for kind in lacking if not onnx.defs.has(kind)]:
+            raise ValueError(f"ONNX has no operator {', '.join(unknown)}; check the registered converter that adds it")
         raise NotImplementedError(
             f"opset {version} lacks {', '.join(lacking)}, which the model needs: leave out opset_version, or ask for a "
             "later one"
