@@ -267,6 +267,28 @@ def test_custom_v2_transforms_override_make_params() -> None:
     assert shift.seen == ["Image", "BoundingBoxes", "Mask"] and target["labels"].tolist() == [1, 2]
 
 
+def test_custom_v2_transforms_choose_the_types_that_they_transform() -> None:
+    class Halve(v2.Transform):
+        _transformed_types = (tv_tensors.BoundingBoxes, lambda value: isinstance(value, float))
+
+        def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+            return inpt / 2
+
+    class Negate(v2.Transform):
+        _transformed_types = (fb.Tensor,)
+
+        def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+            return -inpt
+
+    image, target = sample()
+    same, changed, number = Halve()(image, target, 3.0)
+    assert same is image and changed["masks"] is target["masks"] and number == 1.5
+    assert changed["boxes"].tolist() == (target["boxes"] / 2).tolist()
+    negative, changed = Negate()(image, target)
+    assert (negative == -image).all() and (changed["boxes"] == -target["boxes"]).all()
+    assert changed["labels"] is target["labels"]  # a plain tensor next to an image
+
+
 def test_uniform_temporal_subsample_selects_frames_at_equal_distances() -> None:
     frames = fb.arange(11)[:, None, None, None].expand(2, 11, 3, 2, 2)
     video = tv_tensors.Video(frames)

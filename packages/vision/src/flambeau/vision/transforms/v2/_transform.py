@@ -53,6 +53,19 @@ def _choice(inputs: tuple[Any, ...], maps_plane: bool) -> Callable[[Any], bool]:
     return chosen
 
 
+def _choice_of_types(
+    types: tuple[type | Callable[[Any], bool], ...], takes: Callable[[Any], bool]
+) -> Callable[[Any], bool]:
+    """Return a predicate for values of given types. Plain tensors must also satisfy the predicate ``takes``."""
+
+    def chosen(value: Any) -> bool:
+        if not any(isinstance(value, kind) if isinstance(kind, type) else kind(value) for kind in types):
+            return False
+        return takes(value) or kind_of(value) is not None or not isinstance(value, fb.Tensor)
+
+    return chosen
+
+
 def _kept(result: Any, like: Any) -> Any:
     """Convert the result of a transform to the type of the input."""
     if isinstance(result, list | tuple):
@@ -111,6 +124,8 @@ class Transform(nn.Module):
     """
 
     maps_plane: ClassVar[bool] = False  # True if masks and boxes are also transformed
+    # Types, or predicates, of the parts to transform, as in torchvision; None selects images, masks and boxes.
+    _transformed_types: ClassVar[tuple[type | Callable[[Any], bool], ...] | None] = None
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
         """Raise an error for samples that the transform does not support."""
@@ -133,6 +148,8 @@ class Transform(nn.Module):
             one: Callable[[Any], Any] = self.transform
             return transform_images(one, inputs, maps_plane=self.maps_plane)
         takes = _choice(inputs, maps_plane=True)
+        if self._transformed_types is not None:
+            takes = _choice_of_types(self._transformed_types, takes)
         params = self.make_params([value for value in flat if takes(value)])
         return transform_images(lambda value: self.transform(value, params), inputs, takes)
 
