@@ -4,6 +4,7 @@ import copy
 import importlib
 import pickle
 from pathlib import Path
+from typing import Optional
 from urllib.error import URLError
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 from PIL import Image
 
 import flambeau as fb
+from flambeau import nn
 from flambeau.vision import models
-from flambeau.vision.models import _published, detection, segmentation
+from flambeau.vision.models import _published, _registry, detection, segmentation
 from flambeau.vision.models._api import Weights, WeightsEnum, register_model
 from flambeau.vision.models._meta import _COCO_CATEGORIES, _IMAGENET_CATEGORIES
 from flambeau.vision.models._own_builders import _ovewrite_named_param, _ovewrite_value_param, handle_legacy_interface
@@ -178,6 +180,22 @@ def test_custom_weights_classes_load_their_files(cache: Path) -> None:
     assert (Own_Weights.FIRST.get_state_dict()["bias"] == 1).all()
     with pytest.raises(ValueError, match="already registered under the name 'resnet18'"):
         register_model("resnet18")(models.resnet34)
+
+
+def test_the_weights_of_a_registered_model_are_those_of_its_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_registry, "_BUILDERS", dict(_registry._BUILDERS))
+
+    class Own_Weights(WeightsEnum):
+        FIRST = Weights("https://example.org/own-12345678.pth", ObjectDetection, {})
+
+    def build(*, weights: object = None) -> nn.Module:
+        return nn.Identity()
+
+    for annotation in (Own_Weights, Own_Weights | None, Optional[Own_Weights]):  # noqa: UP045
+        build.__annotations__["weights"] = annotation
+        assert models.get_model_weights(build) is Own_Weights
+    register_model("own_model")(build)
+    assert "own_model" in models.list_models() and models.get_model_weights("own_model") is Own_Weights
 
 
 def test_custom_weights_with_a_published_name_have_no_recorded_options() -> None:

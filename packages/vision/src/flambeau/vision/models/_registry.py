@@ -5,6 +5,8 @@ from __future__ import annotations
 import fnmatch
 import functools
 import importlib
+import inspect
+import typing
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, TypeVar
@@ -115,16 +117,25 @@ def get_model(name: str, **config: Any) -> nn.Module:
 def get_model_weights(name: str | Callable[..., nn.Module]) -> type[WeightsEnum]:
     """Return the enumeration of published weights of a model, given its name or its builder.
 
+    If the builder is registered by the program, the annotation of its parameter ``weights`` names the enumeration.
+
     Raises: ValueError if there is no model of this name, or no published weights.
 
     >>> get_model_weights("resnet18")["DEFAULT"]
     ResNet18_Weights.IMAGENET1K_V1
     """
     builder = get_model_builder(name) if isinstance(name, str) else name
-    kind = enumeration_of(builder.__name__)
+    kind = _annotated_weights(builder) or enumeration_of(builder.__name__)
     if kind is None:
         raise ValueError(f"There are no published weights for the model {builder.__name__}")
     return kind
+
+
+def _annotated_weights(builder: Callable[..., nn.Module]) -> type[WeightsEnum] | None:
+    """Return the enumeration in the annotation of ``weights``, such as ``W | None``, or None if there is none."""
+    parameter = inspect.signature(builder).parameters.get("weights")
+    kinds = () if parameter is None else (parameter.annotation, *typing.get_args(parameter.annotation))
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, WeightsEnum)), None)
 
 
 def get_weight(name: str) -> WeightsEnum:
