@@ -10,7 +10,7 @@ import flambeau
 from flambeau import Tensor, nn
 from flambeau.nn import functional
 from flambeau.utils import flop_counter
-from flambeau.utils.flop_counter import FlopCounterMode
+from flambeau.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 
 def r(*sizes: int) -> Tensor:
@@ -107,6 +107,44 @@ def test_custom_flop_formulas_are_used() -> None:
     with FlopCounterMode(display=False, custom_mapping={flambeau.exp: count}) as counter:
         flambeau.rand(2, 5).exp()
     assert counter.get_total_flops() == 30
+
+
+def test_flops_of_custom_operators_are_counted_by_registered_formulas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flop_counter, "flop_registry", {})
+
+    @flambeau.library.custom_op("flop_tests::scaled", mutates_args=())
+    def scaled(x: Tensor, others: list[Tensor], factor: float = 2.0) -> Tensor:
+        return x * factor
+
+    packet = flambeau.ops.flop_tests.scaled
+    seen = []
+
+    def count(shape: Any, others: Any, factor: float, *, out_shape: Any) -> int:
+        seen.append((shape, others, factor))
+        return 3 * out_shape.numel()
+
+    register_flop_formula([packet])(count)
+    with FlopCounterMode(display=False) as counter:
+        scaled(flambeau.ones(2, 5), [flambeau.ones(4)])
+        packet(flambeau.ones(3), [])
+    assert counter.get_flop_counts() == {"Global": {packet: 39}}
+    assert seen == [((2, 5), [(4,)], 2.0), ((3,), [], 2.0)]
+    for key in (scaled, packet, packet.default):
+        with FlopCounterMode(display=False, custom_mapping={key: lambda *args, out_shape: 1}) as counter:
+            scaled(flambeau.ones(2), [])
+        assert counter.get_total_flops() == 1
+    with pytest.raises(RuntimeError, match="duplicate registrations for"):
+        register_flop_formula(scaled)(count)
+    with pytest.raises(ValueError, match=r"expected each target to be an operator such as ops\.mylib\.foo, got 3"):
+        register_flop_formula(3)(count)
+
+
+def test_a_registered_formula_can_receive_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flop_counter, "flop_registry", {})
+    register_flop_formula(flambeau.ops.aten.exp, get_raw=True)(lambda x, out_val: int(x.sum()) + out_val.numel())
+    with FlopCounterMode(display=False) as counter:
+        flambeau.tensor([2.0, 3.0]).exp()
+    assert counter.get_total_flops() == 7
 
 
 def test_flop_counting_stops_after_the_context() -> None:

@@ -27,14 +27,73 @@ import flambeau
 from flambeau import Tensor, _public_names
 from flambeau._tracing._calls import CallMode
 from flambeau.fx._table import table
+from flambeau.library._custom_op import CustomOpDef
+from flambeau.library._custom_overload import packet_of
+from flambeau.library._overloads import OpOverload, OpOverloadPacket
 from flambeau.nn import Module
 from flambeau.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from flambeau.utils import _pytree
 
 from ._formulas import FORMULAS, Count
 
-__all__ = ["FlopCounterMode"]
+__all__ = ["FlopCounterMode", "register_flop_formula"]
 
 _SUFFIXES = ("", "K", "M", "B", "T")
+flop_registry: dict[Any, Callable[..., int]] = {}  # registered formulas, for all counters
+
+
+def register_flop_formula(targets: Any, get_raw: bool = False) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Return a decorator that registers the formula of operators that `FlopCounterMode` does not know.
+
+    Args:
+        targets: an operator, such as ``ops.namespace.name``, or a list of operators.
+        get_raw: if True, the formula receives tensors and ``out_val``, instead of shapes and ``out_shape``.
+    Raises: ValueError if a target is not an operator, RuntimeError if it already has a registered formula.
+
+    >>> @fb.library.custom_op("example::double", mutates_args=())
+    ... def double(x: fb.Tensor) -> fb.Tensor:
+    ...     return x + x
+    >>> @register_flop_formula(fb.ops.example.double)
+    ... def count(shape, *, out_shape):
+    ...     return shape.numel()
+    >>> with FlopCounterMode(display=False) as counter:
+    ...     result = double(fb.ones(2, 3))
+    >>> counter.get_total_flops()
+    6
+    """
+
+    def register(formula: Callable[..., int]) -> Callable[..., int]:
+        function = formula if get_raw else _with_shapes(formula)
+        for target in targets if isinstance(targets, (list, tuple)) else [targets]:
+            if not isinstance(target, (OpOverloadPacket, CustomOpDef)):
+                raise ValueError(
+                    f"register_flop_formula(targets): expected each target to be an operator such as "
+                    f"ops.mylib.foo, got {target!r}"
+                )
+            if _called(target) in flop_registry:
+                raise RuntimeError(f"duplicate registrations for {target}")
+            flop_registry[_called(target)] = function
+        return function
+
+    return register
+
+
+def _with_shapes(formula: Callable[..., int]) -> Callable[..., int]:
+    """Return a function that calls a formula with shapes in place of tensors."""
+
+    def count(*args: Any, out_val: Any = None, **kwargs: Any) -> int:
+        args, kwargs, out_shape = _pytree.tree_map(_shape, (args, kwargs, out_val))
+        return formula(*args, out_shape=out_shape, **kwargs)
+
+    return count
+
+
+def _called(target: Any) -> Any:
+    """Return the object by which the counter identifies an operator: a packet if it is a custom operator."""
+    if isinstance(target, CustomOpDef):
+        return packet_of(target._packet_name)
+    packet = target.overloadpacket if isinstance(target, OpOverload) else target
+    return packet.op if isinstance(packet, OpOverloadPacket) else packet
 
 
 class FlopCounterMode:
@@ -49,8 +108,8 @@ class FlopCounterMode:
         mods: ignored, with a warning.
         depth: number of module levels in `get_table`.
         display: if True, print the table at the end.
-        custom_mapping: dictionary from further functions to formulas. A formula is called with the arguments of the
-            call, with shapes instead of tensors, and with ``out_shape``.
+        custom_mapping: dictionary from further functions or operators to formulas. A formula is called with the
+            arguments of the call, with shapes instead of tensors, and with ``out_shape``.
 
     >>> with FlopCounterMode(display=False) as counter:
     ...     product = fb.ones(2, 3) @ fb.ones(3, 4)
@@ -69,7 +128,8 @@ class FlopCounterMode:
             warnings.warn("mods argument is not needed anymore, you can stop passing it", stacklevel=2)
         self.flop_counts: dict[str, dict[Any, int]] = defaultdict(lambda: defaultdict(int))
         self.depth, self.display = depth, display
-        self.custom_mapping = custom_mapping or {}
+        given = {_called(key): _with_shapes(formula) for key, formula in (custom_mapping or {}).items()}
+        self._formulas = {**flop_registry, **given}
         self._names: dict[int, str] = {}
         self._running: list[tuple[int, str]] = []
 
@@ -170,15 +230,19 @@ class _CountingMode(CallMode):
 
     def _custom_formula(self, func: Any) -> Callable[..., int] | None:
         """Return the user's formula for a call. A formula for a function is also used for the method of Tensor."""
-        mapping = self.counter.custom_mapping
-        return mapping.get(func) or mapping.get(getattr(flambeau, func.__name__, None))
+        formulas = self.counter._formulas
+        return formulas.get(func) or formulas.get(getattr(flambeau, func.__name__, None))
+
+    def custom(self, definition: Any, func: Any, args: Any, kwargs: Any) -> Any:
+        result, packet = func(*args, **kwargs), _called(definition)
+        if (formula := self.counter._formulas.get(packet)) is not None:
+            self.counter._count(Count(packet, formula(*args, **kwargs, out_val=result)), result)
+        return result
 
     def operator(self, func: Any, name: str, args: Any, kwargs: Any) -> Any:
         result = func(*args, **kwargs)
         if (formula := self._custom_formula(func)) is not None:
-            shapes = [_shape(arg) for arg in args]
-            named = {name: _shape(arg) for name, arg in kwargs.items()}
-            self.counter._count(Count(func, formula(*shapes, **named, out_shape=_shape(result))), result)
+            self.counter._count(Count(func, formula(*args, **kwargs, out_val=result)), result)
         elif (counts := FORMULAS[name](result, *args, **kwargs) if name in FORMULAS else None) is not None:
             self.counter._count(counts, result)
         return result
