@@ -24,3 +24,10 @@ def test_the_citation_has_the_version_of_the_packages(root: Path, projects: dict
 def test_the_changelog_begins_with_the_version_of_the_packages(root: Path, projects: dict[str, dict[str, Any]]) -> None:
     versions = re.findall(r"^## \[?([\d.]+)", (root / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == projects["flambeau"]["project"]["version"]
+
+
+def test_the_metapackage_requires_every_package(projects: dict[str, dict[str, Any]]) -> None:
+    metapackage = projects["flambeau"]["project"]
+    required = {requirement.partition("==")[0] for requirement in metapackage["dependencies"]}
+    names = {project["project"]["name"] for project in projects.values()}
+    assert required == names - {metapackage["name"]}
