@@ -66,6 +66,7 @@ def test_parameters_can_have_names():
         (lambda p: optim.SGD([3], lr=0.1), TypeError, "one of the params is int"),
         (lambda p: optim.SGD([{"params": {p}}], lr=0.1), TypeError, "ordered collections"),
         (lambda p: optim.SGD([{"params": p}, 3], lr=0.1), TypeError, "must be a dict, but got <class 'int'>"),
+        (lambda p: optim.SGD([{"parameters": p}], lr=0.1), KeyError, r"needs the key 'params', but has .*'parameters'"),
         (lambda p: optim.SGD([{"params": p}, {"params": p}], lr=0.1), ValueError, "more than one parameter group"),
         (lambda p: optim.SGD([("a", p), parameter(1)], lr=0.1), ValueError, "Some param names are missing"),
         (lambda p: optim.SGD([p], lr=-1.0), ValueError, r"Invalid learning rate: -1\.0"),

@@ -83,8 +83,9 @@ class Optimizer(Hooked):
     Args:
         params: parameters, pairs of a name and a parameter, or dictionaries of ``"params"`` and options for one group.
         defaults: values of the options that a group does not specify.
-    Raises: TypeError if a parameter is not a tensor; ValueError if the list is empty, if a parameter is the result of a
-        computation without ``differentiable=True``, or if a parameter is in two groups.
+    Raises: TypeError if a parameter is not a tensor; KeyError if a group has no ``"params"``; ValueError if the list is
+        empty, if a parameter is the result of a computation without ``differentiable=True``, or if a parameter is in
+        two groups.
     """
 
     _rule: str | None = None
@@ -185,10 +186,12 @@ class Optimizer(Hooked):
 
         Args:
             param_group: a dictionary with ``"params"`` and any options. The optimizer stores it without a copy.
-        Raises: TypeError or ValueError in the same cases as the constructor. Then the optimizer is unchanged.
+        Raises: TypeError, KeyError or ValueError in the same cases as the constructor. Then the optimizer is unchanged.
         """
         if not isinstance(param_group, dict):
             raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        if "params" not in param_group:
+            raise KeyError(f"a parameter group needs the key 'params', but has the keys {list(param_group)}")
         group = {**param_group, **_as_group(param_group["params"])}
         self._check(group)
         for name, value in self.defaults.items():
