@@ -276,6 +276,8 @@ def test_undefined_members_raise_not_implemented():
     for name in ("rsample", "entropy", "enumerate_support"):
         with pytest.raises(NotImplementedError):
             getattr(bare, name)()
+    with pytest.raises(NotImplementedError, match=r"Distribution defines neither sample\(\) nor rsample\(\)"):
+        bare.sample()
     for name in ("log_prob", "cdf", "icdf", "expand"):
         with pytest.raises(NotImplementedError):
             getattr(bare, name)(fb.zeros(1))

@@ -145,6 +145,8 @@ class Distribution:
 
     def sample(self, sample_shape: Shape = Size()) -> Tensor:
         """Draw samples without gradient, of shape ``sample_shape + batch_shape + event_shape``."""
+        if type(self).rsample is Distribution.rsample:
+            raise NotImplementedError(f"{type(self).__name__} defines neither sample() nor rsample()")
         with no_grad():
             return self.rsample(sample_shape)
 
