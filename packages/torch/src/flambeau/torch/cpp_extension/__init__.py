@@ -1,7 +1,7 @@
 """C++ extensions written for PyTorch, compiled against flambeau: ``torch.utils.cpp_extension``.
 
 The header ``torch/extension.h`` maps the commonly used part of ATen and libtorch to flambeau's C++ interface;
-``docs/differences.md`` lists the supported functions. A compiler for C++20 and pybind11
+``docs/cpp_extensions.md`` lists the supported functions. A compiler for C++20 and pybind11
 (``pip install flambeau-torch[cpp]``) must be installed.
 
 >>> module = load_inline("twice", "torch::Tensor twice(torch::Tensor x) { return x + x; }", functions="twice")
