@@ -286,6 +286,8 @@ def test_outputs_may_be_inputs_or_constants(compare):
 
 
 def test_export_rejects_invalid_arguments():
+    with pytest.raises(NotImplementedError, match="custom_translation_table is not supported: register each converter"):
+        export(nn.ReLU(), fb.ones(2), custom_translation_table={fb.ops.aten.relu.default: None})
     with pytest.raises(TypeError, match="unexpected keyword argument 'dynamic_axis'"):
         export(Net(), fb.rand(2, 4), dynamic_axis={"x": [0]})
     with pytest.raises(ValueError, match=r"no dimension 2"):

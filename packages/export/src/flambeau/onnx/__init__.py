@@ -131,6 +131,11 @@ def export(
         if error.name != "onnx":
             raise
         raise ImportError(_NEEDED) from None
+    if ignored.pop("custom_translation_table", None):
+        raise NotImplementedError(
+            "custom_translation_table is not supported: register each converter with "
+            "flambeau.ops.namespace.name.default.register_onnx(converter)"
+        )
     if unknown := ignored.keys() - _IGNORED:
         raise TypeError(f"export() got an unexpected keyword argument {min(unknown)!r}")
     if not export_params:
