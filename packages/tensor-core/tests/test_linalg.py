@@ -32,14 +32,28 @@ def test_lu_reproduces_the_matrix(shape, dtype):
         assert np.array_equal(one.numpy(), other.numpy())
 
 
-@pytest.mark.parametrize("n", [1, 2, 7, 32, 33, 65, 200])
-def test_lu_pivots_are_those_of_lapack(n):
-    a = draw((n, n))
-    want, pivots = scipy.linalg.lu_factor(a)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "shape", [(1, 1), (2, 2), (7, 7), (33, 33), (65, 65), (200, 200), (129, 1), (150, 31), (131, 180), (300, 70)]
+)
+def test_lu_pivots_are_those_of_lapack(shape, dtype):
+    a = draw(shape, dtype)
+    want, pivots, _ = scipy.linalg.get_lapack_funcs("getrf", [a])(a)
     got = linalg.lu_factor(fb.from_numpy(a))
-    close(got.LU, want, "float64", 10)
+    close(got.LU, want, dtype, 10)
     assert np.array_equal(got.pivots.numpy(), pivots + 1)
     assert got.pivots.dtype is fb.int32
+
+
+@pytest.mark.parametrize("rows", [6, 200])
+def test_lu_of_zeros_and_nan_counts_the_first_zero_pivot(rows):
+    a = draw((rows, 5))
+    a[:, [1, 3]] = 0
+    assert linalg.lu_factor_ex(fb.from_numpy(a)).info.item() == 2
+    assert linalg.lu_factor_ex(fb.zeros(rows, 5)).info.item() == 1
+    a[2, 4] = np.nan
+    LU, pivots, _ = linalg.lu_factor_ex(fb.from_numpy(a))
+    assert LU.isnan().any() and pivots.min() >= 1 and pivots.max() <= rows
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -170,12 +184,16 @@ def test_geqrf_and_householder_product_equal_qr(m, k, transpose, left, dtype):
     close(fb.ormqr(packed, tau, fb.from_numpy(c), left, transpose), used @ c if left else c @ used, dtype)
 
 
-def test_qr_of_extreme_numbers_neither_overflows_nor_underflows():
+@pytest.mark.parametrize("rows", [6, 200])
+def test_qr_of_extreme_numbers_neither_overflows_nor_underflows(rows):
     for scale in (1e-300, 1e-160, 1e160, 1e300):
-        a = draw((6, 4)) * scale
+        a = draw((rows, 4)) * scale
         Q, R = linalg.qr(fb.from_numpy(a))
         close(Q.numpy() @ (R.numpy() / scale), a / scale, "float64")
         close(Q.numpy().T @ Q.numpy(), np.eye(4), "float64")
+    for dtype, scale, precision in (("float64", 1e-310, 1e-12), ("float32", 1e-40, 1e-3)):  # subnormal numbers
+        Q = linalg.qr(fb.from_numpy((draw((rows, 4)) * scale).astype(dtype)))[0].numpy()
+        assert np.abs(Q.T @ Q - np.eye(4)).max() < precision
 
 
 def test_the_deprecated_triangular_solve_matches_numpy():

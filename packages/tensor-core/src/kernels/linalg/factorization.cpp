@@ -20,9 +20,126 @@ FLAMBEAU_INLINE void subtract(T* __restrict y, const T* __restrict x, T s, int64
   for (int64_t j = 0; j < n; ++j) y[j] -= s * x[j];
 }
 
+constexpr int64_t kLanes = 32;
+
+// Calls f(lane, i) for all i < n with alternating lanes, so that partial sums are independent.
+template <class F>
+FLAMBEAU_INLINE void in_lanes(int64_t n, F f) {
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    for (int64_t j = 0; j < kLanes; ++j) f(j, i + j);
+  for (; i < n; ++i) f(int64_t(0), i);
+}
+
+// A copy of a matrix with contiguous columns.
 template <class T>
-int64_t lu(int64_t m, int64_t n, void* data, int64_t ld, int32_t* pivots) {
-  T* a = static_cast<T*>(data);
+class Columns {
+ public:
+  Columns(int64_t m, int64_t n, const T* a, int64_t ld)
+      : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(borrow(bytes_))) {
+    transposed_copy(values_, m, a, ld, m, n);
+  }
+  ~Columns() { release_temporary(values_, bytes_); }
+  T* at(int64_t i, int64_t j) { return values_ + j * m_ + i; }
+  void store(T* a, int64_t ld) const { transposed_copy(a, ld, values_, m_, n_, m_); }
+
+ private:
+  static void transposed_copy(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
+    if constexpr (std::is_arithmetic_v<T>)
+      transpose(to, to_row, from, from_row, rows, columns);
+    else
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
+  }
+  int64_t m_, n_;
+  size_t bytes_;
+  T* values_;
+};
+
+// Factors the columns of a panel recursively: the left half, then the right half after an update by the left half.
+// Toledo, Locality of reference in LU decomposition with partial pivoting, 1997.
+template <class T>
+struct LuColumns {
+  Columns<T>& a;
+  int64_t m, n;
+  int32_t* pivots;
+
+  int64_t factor(int64_t first, int64_t count) const {
+    if (count == 1) return eliminate(first);
+    const int64_t half = count / 2, middle = first + half;
+    const int64_t zero = factor(first, half);
+    update(first, half, middle, count - half);
+    const int64_t later_zero = factor(middle, count - half);
+    return zero ? zero : later_zero;
+  }
+
+  // Subtracts the product of the columns [first, first + terms) of L and rows of U from the `count` columns at `begin`.
+  void update(int64_t first, int64_t terms, int64_t begin, int64_t count) const {
+    const int64_t below = first + terms;
+    for (int64_t j = begin; j < begin + count; ++j)
+      for (int64_t p = first; p < below; ++p) subtract(a.at(p + 1, j), a.at(p + 1, p), *a.at(p, j), below - p - 1);
+    int64_t j = begin;
+    for (; j + 4 <= begin + count; j += 4) subtract_product<4>(first, terms, j);
+    for (; j < begin + count; ++j) subtract_product<1>(first, terms, j);
+  }
+
+ private:
+  // Exchanges row k and the row with the largest element of column k. Divides the elements below by this element.
+  int64_t eliminate(int64_t k) const {
+    T* column = a.at(0, k);
+    const int64_t p = pivot_of(column, k);
+    pivots[k] = int32_t(p);
+    if (p != k)
+      for (int64_t j = 0; j < n; ++j) std::swap(*a.at(k, j), *a.at(p, j));
+    if (column[k] == T(0)) return k + 1;  // the elements below are also zero
+    for (int64_t i = k + 1; i < m; ++i) column[i] = column[i] / column[k];
+    return 0;
+  }
+
+  int64_t pivot_of(const T* column, int64_t k) const {
+    Real<T> most[kLanes] = {}, largest = 0;
+    in_lanes(m - k, [&](int64_t lane, int64_t i) __attribute__((always_inline)) {
+      const Real<T> size = Parts<T>::magnitude(column[k + i]);
+      most[lane] = size > most[lane] ? size : most[lane];
+    });
+    for (const Real<T> lane : most) largest = lane > largest ? lane : largest;
+    if (!(Parts<T>::magnitude(column[k]) < largest)) return k;  // also if it is NaN
+    int64_t p = k;
+    while (Parts<T>::magnitude(column[p]) != largest) ++p;
+    return p;
+  }
+
+  // Updates the rows below the triangle in the kCount columns at j.
+  template <int kCount>
+  void subtract_product(int64_t first, int64_t terms, int64_t j) const {
+    int64_t i = first + terms;
+    if constexpr (std::is_floating_point_v<T>) {
+      constexpr int64_t kWidth = Simd<T>::kLanes;
+      for (; i + 2 * kWidth <= m; i += 2 * kWidth) subtract_tile<kCount, 2>(first, terms, i, j);
+      for (; i + kWidth <= m; i += kWidth) subtract_tile<kCount, 1>(first, terms, i, j);
+    }
+    for (int64_t c = j; c < j + kCount; ++c)
+      for (int64_t p = first; p < first + terms; ++p) subtract(a.at(i, c), a.at(i, p), *a.at(p, c), m - i);
+  }
+
+  template <int kCount, int kVectors>
+  FLAMBEAU_INLINE void subtract_tile(int64_t first, int64_t terms, int64_t i, int64_t j) const {
+    using S = Simd<T>;
+    typename S::Vector sums[kCount][kVectors];
+    for (int c = 0; c < kCount; ++c)
+      for (int v = 0; v < kVectors; ++v) sums[c][v] = S::load(a.at(i + v * S::kLanes, j + c));
+    for (int64_t p = first; p < first + terms; ++p)
+      for (int v = 0; v < kVectors; ++v) {
+        const typename S::Vector l = S::load(a.at(i + v * S::kLanes, p));
+        for (int c = 0; c < kCount; ++c) sums[c][v] -= *a.at(p, j + c) * l;
+      }
+    for (int c = 0; c < kCount; ++c)
+      for (int v = 0; v < kVectors; ++v) S::store(a.at(i + v * S::kLanes, j + c), sums[c][v]);
+  }
+};
+
+template <class T>
+int64_t lu_rows(int64_t m, int64_t n, T* a, int64_t ld, int32_t* pivots) {
   int64_t first_zero = 0;
   for (int64_t k = 0; k < (m < n ? m : n); ++k) {
     int64_t p = k;
@@ -46,6 +163,19 @@ int64_t lu(int64_t m, int64_t n, void* data, int64_t ld, int32_t* pivots) {
     }
   }
   return first_zero;
+}
+
+template <class T>
+int64_t lu(int64_t m, int64_t n, void* data, int64_t ld, int32_t* pivots) {
+  T* a = static_cast<T*>(data);
+  if (m <= 4 * kLanes) return lu_rows(m, n, a, ld, pivots);
+  const int64_t steps = m < n ? m : n;
+  Columns<T> columns(m, n, a, ld);
+  const LuColumns<T> panel{columns, m, n, pivots};
+  const int64_t zero = steps ? panel.factor(0, steps) : 0;
+  if (n > steps) panel.update(0, steps, steps, n - steps);
+  columns.store(a, ld);
+  return zero;
 }
 
 template <class T>
@@ -109,35 +239,32 @@ void solve_triangular(int64_t n, int64_t columns, const Triangle& t, void* data,
   }
 }
 
-constexpr int64_t kLanes = 32;
-
-// Calls f(lane, i) for all i < n with alternating lanes, so that partial sums are independent.
-template <class F>
-FLAMBEAU_INLINE void in_lanes(int64_t n, F f) {
-  int64_t i = 0;
-  for (; i + kLanes <= n; i += kLanes)
-    for (int64_t j = 0; j < kLanes; ++j) f(j, i + j);
-  for (; i < n; ++i) f(int64_t(0), i);
+// Returns the sum of the squares of m elements `step` apart, multiplied by the square of `scale`.
+template <class T>
+double sum_of_squares(const T* x, int64_t step, int64_t m, double scale) {
+  double sums[kLanes] = {}, total = 0;
+  in_lanes(m, [&](int64_t j, int64_t i) __attribute__((always_inline)) {
+    const double re = double(Parts<T>::real(x[i * step])) * scale,
+                 im = double(Parts<T>::imaginary(x[i * step])) * scale;
+    sums[j] += re * re + im * im;
+  });
+  for (const double lane : sums) total += lane;
+  return total;
 }
 
 // Returns the 2-norm of m elements `step` apart, without intermediate overflow.
 template <class T>
 Real<T> norm(const T* x, int64_t step, int64_t m) {
-  double most[kLanes] = {}, sums[kLanes] = {}, largest = 0, total = 0;
-  in_lanes(m, [&](int64_t j, int64_t i) __attribute__((always_inline)) {
-    const double re = std::fabs(double(Parts<T>::real(x[i * step]))),
-                 im = std::fabs(double(Parts<T>::imaginary(x[i * step]))), size = re > im ? re : im;
-    most[j] = size > most[j] ? size : most[j];
-  });
-  for (const double lane : most) largest = lane > largest ? lane : largest;
-  const double scale = largest > 1e-140 && largest < 1e140 ? 1.0 : (largest > 0 ? largest : 1.0);
-  in_lanes(m, [&](int64_t j, int64_t i) __attribute__((always_inline)) {
-    const double re = double(Parts<T>::real(x[i * step])) / scale,
-                 im = double(Parts<T>::imaginary(x[i * step])) / scale;
-    sums[j] += re * re + im * im;
-  });
-  for (const double lane : sums) total += lane;
-  return Real<T>(scale * std::sqrt(total));
+  const double squares = sum_of_squares(x, step, m, 1);
+  if (sizeof(Real<T>) < sizeof(double) || (squares > 1e-280 && squares < 1e280)) return Real<T>(std::sqrt(squares));
+  double largest = 0;
+  for (int64_t i = 0; i < m; ++i)
+    for (const double part : {double(Parts<T>::real(x[i * step])), double(Parts<T>::imaginary(x[i * step]))})
+      largest = std::fabs(part) > largest ? std::fabs(part) : largest;
+  int exponent = largest > 0 ? std::ilogb(largest) : 0;
+  exponent = exponent < -1000 ? -1000 : exponent > 1000 ? 1000 : exponent;
+  const double scale = std::ldexp(1.0, -exponent);
+  return Real<T>(std::sqrt(sum_of_squares(x, step, m, scale)) / scale);
 }
 
 // Computes the Householder reflector that maps x = (alpha, rest) to beta e_1 with a real beta. Replaces alpha by beta,
@@ -148,8 +275,11 @@ T reflector(T* x, int64_t step, int64_t m) {
   const Real<T> rest = norm(x + step, step, m - 1), re = Parts<T>::real(alpha), im = Parts<T>::imaginary(alpha);
   if (rest == Real<T>(0) && im == Real<T>(0)) return T(0);
   const Real<T> beta = -std::copysign(std::hypot(std::hypot(re, im), rest), re);
-  const T scale = T(1) / (alpha - T(beta));
-  for (int64_t i = 1; i < m; ++i) x[i * step] = x[i * step] * scale;
+  const T first = alpha - T(beta), scale = T(1) / first;
+  if (std::isfinite(Parts<T>::modulus(scale)))
+    for (int64_t i = 1; i < m; ++i) x[i * step] = x[i * step] * scale;
+  else  // x is subnormal
+    for (int64_t i = 1; i < m; ++i) x[i * step] = x[i * step] / first;
   *x = T(beta);
   return (T(beta) - alpha) / T(beta);
 }
@@ -171,10 +301,35 @@ void reflect_one(int64_t m, int64_t n, const T* v, int64_t step, T tau, T* c, in
   }
 }
 
+// Computes C -= tau v (v^H C) for kCount real columns of C, which share the loads of v. Columns and v are contiguous.
+template <int kCount, class T>
+void reflect_columns_of(int64_t m, const T* v, T tau, T* c, int64_t ldc) {
+  using S = Simd<T>;
+  constexpr int64_t kWidth = S::kLanes;
+  const int64_t vectors = (m - 1) / kWidth, rest = 1 + vectors * kWidth;
+  typename S::Vector sums[kCount] = {};
+  for (int64_t i = 1; i < rest; i += kWidth)
+    for (int j = 0; j < kCount; ++j) sums[j] += S::load(v + i) * S::load(c + j * ldc + i);
+  T shares[kCount];
+  for (int j = 0; j < kCount; ++j) {
+    T total = c[j * ldc];
+    for (int lane = 0; lane < kWidth; ++lane) total += sums[j][lane];
+    for (int64_t i = rest; i < m; ++i) total += v[i] * c[j * ldc + i];
+    shares[j] = tau * total;
+    c[j * ldc] -= shares[j];
+  }
+  for (int64_t i = 1; i < rest; i += kWidth)
+    for (int j = 0; j < kCount; ++j) S::store(c + j * ldc + i, S::load(c + j * ldc + i) - shares[j] * S::load(v + i));
+  for (int j = 0; j < kCount; ++j) subtract(c + j * ldc + rest, v + rest, shares[j], m - rest);
+}
+
 // Like reflect_one(), if the columns of C and v are contiguous.
 template <class T>
 void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc) {
-  for (int64_t column = 0; column < n; ++column, c += ldc) {
+  int64_t column = 0;
+  if constexpr (std::is_floating_point_v<T>)
+    for (; column + 8 <= n; column += 8) reflect_columns_of<8>(m, v, tau, c + column * ldc, ldc);
+  for (c += column * ldc; column < n; ++column, c += ldc) {
     T sums[kLanes] = {}, total = c[0];
     in_lanes(m - 1, [&](int64_t j, int64_t i)
                         __attribute__((always_inline)) { sums[j] += Parts<T>::conjugate(v[i + 1]) * c[i + 1]; });
@@ -189,35 +344,11 @@ void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc)
 constexpr bool is_tall(int64_t m, int64_t n) { return n <= 16 && m >= 16 * n; }
 
 template <class T>
-class Columns {
- public:
-  Columns(int64_t m, int64_t n, const T* a, int64_t ld)
-      : m_(m), n_(n), bytes_(size_t(m * n) * sizeof(T)), values_(static_cast<T*>(borrow(bytes_))) {
-    transposed_copy(values_, m, a, ld, m, n);
-  }
-  ~Columns() { release_temporary(values_, bytes_); }
-  T* at(int64_t i, int64_t j) { return values_ + j * m_ + i; }
-  void store(T* a, int64_t ld) const { transposed_copy(a, ld, values_, m_, n_, m_); }
-
- private:
-  static void transposed_copy(T* to, int64_t to_row, const T* from, int64_t from_row, int64_t rows, int64_t columns) {
-    if constexpr (std::is_arithmetic_v<T>)
-      transpose(to, to_row, from, from_row, rows, columns);
-    else
-      for (int64_t i = 0; i < rows; ++i)
-        for (int64_t j = 0; j < columns; ++j) to[j * to_row + i] = from[i * from_row + j];
-  }
-  int64_t m_, n_;
-  size_t bytes_;
-  T* values_;
-};
-
-template <class T>
 void qr(int64_t m, int64_t n, void* data, int64_t ld, void* factors) {
   T *a = static_cast<T*>(data), *tau = static_cast<T*>(factors);
-  if (is_tall(m, n)) {
+  if (m > kLanes) {
     Columns<T> c(m, n, a, ld);
-    for (int64_t k = 0; k < n; ++k) {
+    for (int64_t k = 0; k < (m < n ? m : n); ++k) {
       tau[k] = reflector(c.at(k, k), 1, m - k);
       reflect_columns(m - k, n - k - 1, c.at(k, k), Parts<T>::conjugate(tau[k]), c.at(k, k) + m, m);
     }

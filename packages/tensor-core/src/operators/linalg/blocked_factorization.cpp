@@ -110,13 +110,10 @@ int64_t lu(int64_t m, int64_t n, const Block& a, int32_t* pivots) {
   const auto& kernel = kernels_of(a.dtype);
   const int64_t steps = std::min(m, n);
   if (steps <= kPanel && n <= 2 * kPanel) return kernel.lu(m, n, a.data, a.ld, pivots);
-  Scratch compact(m, kPanel, a.dtype);
   int64_t first_zero = 0;
   for (int64_t k = 0; k < steps; k += kPanel) {
     const int64_t width = std::min(kPanel, steps - k), right = k + width;
-    copy_block(*compact, a.from(k, k), m - k, width);
-    const int64_t zero = kernel.lu(m - k, width, compact->data, compact->ld, pivots + k);
-    copy_block(a.from(k, k), *compact, m - k, width);
+    const int64_t zero = kernel.lu(m - k, width, a.at(k, k), a.ld, pivots + k);
     if (zero && !first_zero) first_zero = k + zero;
     for (int64_t i = k; i < right; ++i) {
       pivots[i] += int32_t(k);
@@ -219,12 +216,9 @@ void qr(int64_t m, int64_t n, const Block& a, char* tau) {
   const auto& kernel = kernels_of(a.dtype);
   const int64_t steps = std::min(m, n), size = item_size(a.dtype);
   if (n <= 2 * kPanel) return kernel.qr(m, n, a.data, a.ld, tau);
-  Scratch compact(m, kPanel, a.dtype);
   for (int64_t k = 0; k < steps; k += kPanel) {
     const int64_t width = std::min(kPanel, steps - k), right = k + width;
-    copy_block(*compact, a.from(k, k), m - k, width);
-    kernel.qr(m - k, width, compact->data, compact->ld, tau + k * size);
-    copy_block(a.from(k, k), *compact, m - k, width);
+    kernel.qr(m - k, width, a.at(k, k), a.ld, tau + k * size);
     if (right < n) BlockReflector(a.from(k, k), tau + k * size, m - k, width).apply(n - right, true, a.from(k, right));
   }
 }
