@@ -1,6 +1,5 @@
 """Counts of floating-point operations. The expected counts are those of PyTorch 2.13 for the same calls."""
 
-import doctest
 from collections.abc import Callable
 from typing import Any
 
@@ -153,7 +152,3 @@ def test_flop_counting_stops_after_the_context() -> None:
         model(flambeau.rand(3))
     model(flambeau.rand(1, 2))
     assert counter.get_total_flops() == 0
-
-
-def test_examples_of_the_flop_counter_run() -> None:
-    assert doctest.testmod(flop_counter, extraglobs={"fb": flambeau, "nn": nn}).failed == 0
