@@ -165,6 +165,7 @@ int64_t lu_rows(int64_t m, int64_t n, T* a, int64_t ld, int32_t* pivots) {
   return first_zero;
 }
 
+// Factors contiguous columns if there are so many rows that this saves more time than the copy takes.
 template <class T>
 int64_t lu(int64_t m, int64_t n, void* data, int64_t ld, int32_t* pivots) {
   T* a = static_cast<T*>(data);
@@ -340,7 +341,7 @@ void reflect_columns(int64_t m, int64_t n, const T* v, T tau, T* c, int64_t ldc)
   }
 }
 
-// The columns of a tall, narrow matrix are first made contiguous, because its rows are too short for vectors.
+// reflect() first makes the columns of a tall, narrow matrix contiguous, because its rows are too short for vectors.
 constexpr bool is_tall(int64_t m, int64_t n) { return n <= 16 && m >= 16 * n; }
 
 template <class T>
