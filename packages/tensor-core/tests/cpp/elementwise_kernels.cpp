@@ -9,6 +9,7 @@ FLAMBEAU_ELEMENTWISE(snake, [](auto x, auto frequency) {
   return x + s * s / frequency;
 })
 FLAMBEAU_ELEMENTWISE(log_gamma_ratio, [](auto x, auto y) { return lgamma(x) - lgamma(y); })
+FLAMBEAU_ELEMENTWISE(growth, [](auto x) { return exp(x) - 1; })
 FLAMBEAU_ELEMENTWISE(limited, [](auto x, auto low, auto high) {
   const auto outside = (x < low) | (x > high);
   return where(outside & !isnan(x), 0.5, maximum(x, 1) + where(x == low, high, -x));

@@ -1,4 +1,5 @@
 // Fused elementwise operators of extensions (flambeau/elementwise.h), for the instruction set in use.
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -10,7 +11,7 @@
 using namespace flambeau;
 
 namespace test {
-extern const Elementwise squares, snake, log_gamma_ratio, limited, sum_of_five;
+extern const Elementwise growth, squares, snake, log_gamma_ratio, limited, sum_of_five;
 }
 
 namespace {
@@ -59,6 +60,39 @@ void test_arguments_beyond_the_limits_of_fast_functions() {
   CHECK(agree(values(test::log_gamma_ratio(of(x), of(y))), ratio, 1e-11));
 }
 
+// Half the spacing of a dtype, relative to 1, and a little for the errors of float32 lanes.
+double rounding_error(Dtype dtype) { return (dtype == Dtype::float16 ? 0x1p-11 : 0x1p-8) * 1.04; }
+void test_half_precision_rounds_accurate_results() {
+  for (const Dtype dtype : {Dtype::float16, Dtype::bfloat16}) {
+    const Tensor x = to(arange(-10, 10, 1.0 / 512, Dtype::float64), dtype);
+    const List result = values(test::growth(x)), from = values(x);
+    double most = 0;
+    for (size_t i = 0; i < from.size(); ++i)
+      if (from[i] != 0) most = std::fmax(most, std::fabs(result[i] / std::expm1(from[i]) - 1));
+    CHECK(most < rounding_error(dtype));
+  }
+}
+// An element beyond the limits of the fast functions does not change the results of its block.
+void test_results_do_not_depend_on_other_elements() {
+  for (const Dtype dtype : {Dtype::float32, Dtype::float16, Dtype::bfloat16}) {
+    List x;
+    for (int i = 0; i < 3000; ++i) x.push_back(std::sin(i) * 5);
+    const List usual = values(test::growth(of(x, dtype)));
+    x[0] = x[2999] = 5000;
+    const List beside = values(test::growth(of(x, dtype)));
+    CHECK(List(usual.begin() + 1, usual.end() - 1) == List(beside.begin() + 1, beside.end() - 1));
+  }
+}
+void test_nan_of_any_bits_stays_nan() {
+  const Tensor x = empty({65536}, Dtype::bfloat16);
+  for (int i = 0; i < 65536; ++i) x.data<bfloat16>()[i] = bfloat16{uint16_t(i)};
+  const List from = values(x), square = values(test::squares(x)), grown = values(test::growth(x));
+  for (size_t i = 0; i < from.size(); ++i) CHECK(std::isnan(from[i]) == std::isnan(square[i]));
+  for (size_t i = 0; i < from.size(); ++i) CHECK(std::isnan(from[i]) == std::isnan(grown[i]));
+  const double all_ones = -std::bit_cast<double>(~uint64_t(0) >> 1);
+  for (double v : values(test::snake(x, all_ones))) CHECK(std::isnan(v));
+}
+
 void test_masks_and_selections() {
   const List x = {-2, 0, 0.5, 1.5, 3, 4, NAN}, expected = {0.5, 4, 0.5, 0, 0, 0.5, NAN};
   for (const Dtype dtype : {Dtype::float64, Dtype::float32, Dtype::float16, Dtype::bfloat16})
@@ -100,6 +134,9 @@ void test_errors() {
 
 int main() {
   test_arguments_beyond_the_limits_of_fast_functions();
+  test_half_precision_rounds_accurate_results();
+  test_results_do_not_depend_on_other_elements();
+  test_nan_of_any_bits_stays_nan();
   test_masks_and_selections();
   test_operands();
   test_errors();

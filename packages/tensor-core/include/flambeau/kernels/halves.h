@@ -36,9 +36,11 @@ struct NumberPairs {  // a number as an operand: the same for all elements
   FLAMBEAU_INLINE float high(int64_t) const { return number; }
 };
 FLAMBEAU_INLINE BfloatPairs pairs_of(const bfloat16* x) { return {reinterpret_cast<const BfloatPair*>(x)}; }
-FLAMBEAU_INLINE NumberPairs pairs_of(const float* number) { return {*number}; }
+FLAMBEAU_INLINE NumberPairs pairs_of(const float* number) { return {*number == *number ? *number : NAN}; }
 
-// Round like to_bfloat16, with the result in the upper half of the word. rounded_number does not support NaN.
+// Round like to_bfloat16, with the result in the upper half of the word. rounded_number() supports NaN only if its
+// lower half is 0: otherwise the carry can change the sign and clear the exponent. A NaN that a processor generates or
+// takes from a bfloat16 has such a lower half.
 FLAMBEAU_INLINE uint32_t rounded_number(float v) {
   const uint32_t bits = bit_cast<uint32_t>(v);
   return bits + 0x7FFF + ((bits >> 16) & 1);
@@ -47,7 +49,7 @@ FLAMBEAU_INLINE uint32_t rounded(float v) { return v != v ? 0x7FC00000u : rounde
 
 FLAMBEAU_INLINE uint32_t join_halves(uint32_t low, uint32_t high) { return (low >> 16) | (high & 0xFFFF0000u); }
 FLAMBEAU_INLINE uint32_t pair_of(float low, float high) { return join_halves(rounded(low), rounded(high)); }
-FLAMBEAU_INLINE uint32_t pair_of_numbers(float low, float high) {  // neither is NaN
+FLAMBEAU_INLINE uint32_t pair_of_numbers(float low, float high) {  // see rounded_number()
   return join_halves(rounded_number(low), rounded_number(high));
 }
 

@@ -6,6 +6,7 @@
 
 #include "flambeau/kernels/math.h"
 #include "flambeau/kernels/math/bessel.h"
+#include "flambeau/kernels/math/coarse.h"
 #include "flambeau/kernels/math/digamma.h"
 #include "flambeau/kernels/math/log_gamma.h"
 #include "flambeau/kernels/math/oscillating_bessel.h"
@@ -32,8 +33,9 @@ struct Mask {
 
 // V is float or double. Some pointwise operators have fast functions that are valid only for usual arguments, in the
 // middle of the domain (usual.h, pointwise_paths.h). `unusual` is negative if such a function got an argument outside
-// its domain; the value is then invalid. A `careful` lane uses functions that are valid for all arguments.
-template <class V, bool careful>
+// its domain; the value is then invalid. A `careful` lane uses functions that are valid for all arguments. A `coarse`
+// lane is for results that are rounded to half precision (math/coarse.h).
+template <class V, bool careful, bool coarse = false>
 struct Lane {
   using Flag = std::conditional_t<sizeof(V) == 4, int32_t, int64_t>;  // as wide as V, for equally many lanes
   V value;
@@ -59,9 +61,18 @@ struct Lane {
       return 0;
     }
   }
+  template <class Row>
+  static FLAMBEAU_INLINE V coarse_value(V x) {
+    return std::is_same_v<Row, exp_row> ? coarse_exp(x) : coarse_sigmoid(x);
+  }
   template <class Row, class... More>
   static FLAMBEAU_INLINE auto value_of(V x, More... more) {
-    if constexpr (has_usual<Row, V>() && !careful)
+    constexpr bool has_coarse = coarse && (std::is_same_v<Row, exp_row> || std::is_same_v<Row, sigmoid_row>);
+    if constexpr (has_coarse && careful)  // a usual argument has the same result as in a fast lane
+      return outside<Row>(x) < 0 ? Row::template value<V>(x) : coarse_value<Row>(x);
+    else if constexpr (has_coarse)
+      return coarse_value<Row>(x);
+    else if constexpr (has_usual<Row, V>() && !careful)
       return Row::template value<UsualNumber<V>>(x).value;
     else if constexpr (has_unusual<Row, V>() && careful)
       return is_unusual<Row>(x) ? Row::template value<Unbounded<V>>(x).value : Row::template value<V>(x);
