@@ -10,10 +10,10 @@ template <class F>
 PyObject* watched(const char* name, F&& body) {
   const InterpreterSection section;
   CallObserver* const observer = call_observer;
-  if (FLAMBEAU_LIKELY(!observer)) return guarded<PyObject*>(nullptr, body);
-  observer->begin(name);
+  if (FLAMBEAU_UNLIKELY(observer)) observer->begin(name);
   PyObject* const result = guarded<PyObject*>(nullptr, body);
-  return observer == call_observer ? observer->end(name, result) : result;  // the body may have removed the observer
+  // The body may have removed the observer.
+  return FLAMBEAU_UNLIKELY(observer) && observer == call_observer ? observer->end(name, result) : result;
 }
 
 }  // namespace flambeau::python

@@ -33,7 +33,7 @@ constexpr int kFreeListSize = 512;
 TensorObject* free_list[kFreeListSize];
 int free_count = 0;
 
-TensorObject* new_object(PyTypeObject* type) {
+FLAMBEAU_INLINE TensorObject* new_object(PyTypeObject* type) {
   TensorObject* o;
   if (type == tensor_type && free_count > 0) {
     o = free_list[--free_count];

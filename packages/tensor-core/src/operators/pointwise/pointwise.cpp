@@ -241,16 +241,13 @@ const Operand* adjust_numbers(const PointwiseRow& row, Dtype dtype, const Operan
   return adjusted;
 }
 
-void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
+void run_adjusted(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
   const int arity = row_of(op).arity;
-  Operand adjusted[kMaxOperands] = {0, 0, 0};
-  if (types.dtype == Dtype::float16 || types.dtype == Dtype::bfloat16)
-    operands = adjust_numbers(row_of(op), types.dtype, operands, adjusted);
   if (cuda::runs_on_gpu(out)) return cuda::pointwise(row_of(op), cuda::kValue, out, operands, arity, types.in);
   if (item_size(types.dtype) <= 2) {
     if (const Tensor number = number_of_halves(operands, arity, out, types.dtype); number.defined()) {
       const Operand both[] = {Operand(number), operands[1]};
-      return run(op, types, both, out);
+      return run_adjusted(op, types, both, out);
     }
     if (const PointwiseKernel kernel = narrow_kernel(op, operands, types.dtype))
       return run_kernel(kernel, out, types.from == Dtype::bool_ ? types.from : types.dtype, operands, arity,
@@ -259,6 +256,16 @@ void run(PointwiseOp op, const Types& types, const Operand* operands, const Tens
   const PointwiseKernel kernel = kernel_of(op, types.in);
   if (out.numel() >= kMinElements && run_looked_up(op, kernel, out, types.from, operands, arity, types.in)) return;
   run_kernel(kernel, out, types.from, operands, arity, types.in);
+}
+
+[[gnu::noinline]] void run_halves(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
+  Operand adjusted[kMaxOperands] = {0, 0, 0};
+  run_adjusted(op, types, adjust_numbers(row_of(op), types.dtype, operands, adjusted), out);
+}
+
+void run(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& out) {
+  const bool in_halves = types.dtype == Dtype::float16 || types.dtype == Dtype::bfloat16;
+  (in_halves ? run_halves : run_adjusted)(op, types, operands, out);
 }
 
 void run_into(PointwiseOp op, const Types& types, const Operand* operands, const Tensor& target) {
