@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
@@ -21,11 +22,14 @@ class _ConvNd(Module):
     """Base class of convolutions; a subclass defines ``dimensions`` and the name of its ``_function`` in `functional`.
 
     Each call looks the function up, so that programs can replace it, as in PyTorch. Pooling and dropout do the same.
+
+    Programs also derive from this class. Then ``kernel_size`` is a tuple, which determines the number of dimensions,
+    and the subclass defines ``forward``.
     """
 
-    dimensions: ClassVar[int]
+    dimensions: int
     _function: ClassVar[str]
-    transposed: ClassVar[bool] = False
+    transposed: bool = False
 
     weight: Tensor
     bias: Tensor | None
@@ -36,16 +40,20 @@ class _ConvNd(Module):
         in_channels: int,
         out_channels: int,
         kernel_size: Size,
-        stride: Size = 1,
-        padding: str | Size = 0,
-        dilation: Size = 1,
-        groups: int = 1,
-        bias: bool = True,
-        padding_mode: str = "zeros",
+        stride: Size,
+        padding: str | Size,
+        dilation: Size,
+        transposed: bool,
+        output_padding: Size,
+        groups: int,
+        bias: bool,
+        padding_mode: str,
         device: Any = None,
         dtype: Any = None,
     ) -> None:
         super().__init__()
+        if not hasattr(type(self), "dimensions"):
+            self.dimensions = len(kernel_size)  # type: ignore[arg-type]
         count = self.dimensions
         check_sizes(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
         _check_channels(in_channels, out_channels, groups)
@@ -56,10 +64,11 @@ class _ConvNd(Module):
         self.stride = repeated(stride, count)
         self.padding = padding if isinstance(padding, str) else repeated(padding, count)
         self.dilation = repeated(dilation, count)
-        self.output_padding = (0,) * count
+        self.transposed = transposed
+        self.output_padding = repeated(output_padding, count)
         self.groups = groups
         self.padding_mode = padding_mode
-        channels = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+        channels = (in_channels, out_channels) if transposed else (out_channels, in_channels)
         shape = (channels[0], channels[1] // groups, *self.kernel_size)
         self.weight = Parameter(empty(shape, device=device, dtype=dtype))
         if bias:
@@ -82,7 +91,7 @@ class _ConvNd(Module):
         padded = F.pad(input, self._reversed_padding_repeated_twice, self.padding_mode)
         return function(padded, weight, bias, self.stride, 0, self.dilation, self.groups)
 
-    @property
+    @functools.cached_property
     def _reversed_padding_repeated_twice(self) -> tuple[int, ...]:
         """Return the padding in the format of `functional.pad`.
 
@@ -119,6 +128,23 @@ class Conv1d(_ConvNd):
     dimensions = 1
     _function = "conv1d"
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: str | Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        sizes = (kernel_size, stride, padding, dilation)
+        super().__init__(in_channels, out_channels, *sizes, False, 0, groups, bias, padding_mode, device, dtype)
+
 
 class Conv2d(_ConvNd):
     """Slide ``out_channels`` filters over an image (cross-correlation).
@@ -145,6 +171,23 @@ class Conv2d(_ConvNd):
     dimensions = 2
     _function = "conv2d"
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: str | Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        sizes = (kernel_size, stride, padding, dilation)
+        super().__init__(in_channels, out_channels, *sizes, False, 0, groups, bias, padding_mode, device, dtype)
+
 
 class Conv3d(_ConvNd):
     """Slide ``out_channels`` filters through a volume. Arguments as in `Conv2d`.
@@ -157,6 +200,23 @@ class Conv3d(_ConvNd):
 
     dimensions = 3
     _function = "conv3d"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: str | Size = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        sizes = (kernel_size, stride, padding, dilation)
+        super().__init__(in_channels, out_channels, *sizes, False, 0, groups, bias, padding_mode, device, dtype)
 
 
 class _ConvTransposeNd(_ConvNd):
@@ -185,9 +245,9 @@ class _ConvTransposeNd(_ConvNd):
             raise TypeError(
                 f"padding of {type(self).__name__} must be an int or an int for each dimension, got {padding!r}"
             )
-        options = (groups, bias, padding_mode, device, dtype)
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, *options)
-        self.output_padding = repeated(output_padding, self.dimensions)
+        sizes = (kernel_size, stride, padding, dilation)
+        extra = output_padding
+        super().__init__(in_channels, out_channels, *sizes, True, extra, groups, bias, padding_mode, device, dtype)
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         extra = self.output_padding if output_size is None else self._output_padding(input, output_size)
