@@ -511,3 +511,38 @@ def test_weight_int8pack_mm_multiplies_by_int8_rows_with_scales(run):
             else:
                 raise AssertionError
     """)
+
+
+def test_enumerations_of_the_onnx_exporter_are_in_the_private_module(run):
+    pytest.importorskip("flambeau.export", reason="needs flambeau-export")
+    run("""
+        import torch._C._onnx as private
+        import torch
+        assert torch._C._onnx is private
+        assert private.TrainingMode.EVAL is torch.onnx.TrainingMode.EVAL
+        assert private.OperatorExportTypes.ONNX is torch.onnx.OperatorExportTypes.ONNX
+    """)
+
+
+def test_a_function_without_setup_context_has_that_of_the_base_class_of_function(run):
+    run("""
+        import torch
+        base = torch.autograd.function._SingleLevelFunction
+
+        class Double(torch.autograd.Function):
+            @staticmethod
+            def forward(ctx, x):
+                return 2 * x
+
+        class Triple(torch.autograd.Function):
+            @staticmethod
+            def forward(x):
+                return 3 * x
+
+            @staticmethod
+            def setup_context(ctx, inputs, output):
+                pass
+
+        assert issubclass(Double, base) and Double.setup_context is base.setup_context
+        assert Triple.setup_context is not base.setup_context
+    """)

@@ -21,6 +21,7 @@ _MOVED = {
     "torch._C._autograd": "flambeau.torch._engine",
     "torch._C._functions": "flambeau.torch._nodes",
     "torch._C._nn": "flambeau.torch._nn",
+    "torch._C._onnx": "flambeau.onnx",
     "torch.nn.functional.grad": "flambeau.nn.grad",
     "torch._utils": "flambeau.torch._flattening",
     "torch.types": "flambeau.torch._types",
