@@ -533,3 +533,18 @@ def test_a_loss_of_sizes_that_multiply_is_broadcast_as_in_pytorch():
             loss = torch.nn.functional.mse_loss(torch.ones(2, 1), torch.tensor([1.0, 3.0]))
         assert loss.item() == 2.0 and "Using a target size" in str(caught[0].message)
     """)
+
+
+def test_tensor_has_the_names_of_methods_in_python_2(run):
+    run("""
+        import torch
+        assert torch.Tensor.__rdiv__ is torch.Tensor.__rtruediv__  # a key of tables of functions, as in PyTorch
+        x = torch.tensor([1.0, 4.0])
+        assert x.__div__(2).tolist() == [0.5, 2.0] and x.__rdiv__(2).tolist() == [2.0, 0.5]
+        x.__idiv__(2)
+        assert x.tolist() == [0.5, 2.0]
+        assert torch.tensor(3.7).__long__() == 3 and torch.tensor(0.0).__nonzero__() is False
+        import flambeau.torch
+        flambeau.torch.uninstall()
+        assert not hasattr(flambeau.Tensor, "__div__")
+    """)

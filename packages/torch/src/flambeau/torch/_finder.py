@@ -16,7 +16,7 @@ from typing import Any
 import flambeau
 from flambeau import _distributions
 from flambeau.random import use_pytorch_streams
-from flambeau.torch import _absent, _helpers, _interface, _missing, _optree, _renaming
+from flambeau.torch import _absent, _former_methods, _helpers, _interface, _missing, _optree, _renaming
 from flambeau.torch._module_names import (
     ROOTS,
     WALKED,
@@ -291,6 +291,7 @@ def install() -> None:
                 f"{root} is already imported{source}: call flambeau.torch.install() before anything imports it."
             )
     _renaming.start()
+    _former_methods.start()
     use_pytorch_streams()
     sys.meta_path.insert(0, _FINDER)
     if PATH not in sys.path:
@@ -317,4 +318,5 @@ def uninstall() -> None:
             vars(module)["__getattr__"] = getattribute
     _original_getattr.clear()
     _renaming.undo()
+    _former_methods.undo()
     _missing.clear_missing()
