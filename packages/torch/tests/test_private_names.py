@@ -525,6 +525,7 @@ def test_enumerations_of_the_onnx_exporter_are_in_the_private_module(run):
 
 
 def test_a_function_without_setup_context_has_that_of_the_base_class_of_function(run):
+    pytest.importorskip("flambeau.autograd", reason="needs flambeau-autograd")
     run("""
         import torch
         base = torch.autograd.function._SingleLevelFunction
