@@ -79,6 +79,25 @@ def test_lstsq_of_rank_deficient_matrices_matches_the_pseudo_inverse(shape, dtyp
     assert linalg.lstsq(nearly, ones, rcond=1e-4).rank.item() == 2
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape", [(40, 40), (60, 40), (40, 60), (1, 40), (150, 150)], ids=str)
+@pytest.mark.parametrize("falling", [False, True])
+def test_lstsq_ignores_singular_values_below_the_tolerance(falling, shape, dtype):
+    count, limit = min(shape), np.finfo(dtype).eps * max(shape)
+    smallest = limit * np.array([10, 3, 0.3, 0.1])
+    values = np.geomspace(1, smallest, count, axis=1) if falling else np.ones((4, count))
+    if count > 1:
+        values[:, -1] = smallest
+    u, _ = np.linalg.qr(draw((4, shape[0], count), dtype))
+    v, _ = np.linalg.qr(draw((4, shape[1], count), dtype, 1))
+    a = ((u * values[:, None]) @ conjugate_transpose(v)).astype(dtype)
+    found = linalg.lstsq(fb.from_numpy(a), fb.ones(4, shape[0], 2, dtype=fb.from_numpy(a).dtype))
+    want = (np.linalg.svd(a.astype("complex128"), compute_uv=False) > limit).sum(1)
+    assert found.rank.tolist() == want.tolist()
+    if not falling and count > 1:
+        assert want.tolist() == [count, count, count - 1, count - 1]
+
+
 def test_gels_rejects_matrices_without_full_rank():
     for matrix in (fb.tensor([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]]), fb.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])):
         with pytest.raises(linalg.LinAlgError, match="1 of 1 input matrices do not have full rank"):

@@ -104,18 +104,34 @@ Tensor matrix_rank(const Tensor& a, PyObject* tol, bool hermitian, PyObject* ato
   return sum(lt(unsqueeze(thresholds(s, a, tolerances), -1), s), Shape{-1}, false, {});
 }
 
-// Returns, for each upper triangular matrix R, true if its smallest singular value certainly exceeds `rcond` times the
-// largest. Uses bounds from the Frobenius norms of R and of its inverse, so the result may be false even if R has this
+// Returns the norm of each column.
+Tensor column_norms(const Tensor& t) { return sqrt(sum(square(abs(t)), Shape{-2}, true, {})); }
+
+// Estimates the largest singular value of each matrix M by the power method: M^H M is applied three times to eight
+// vectors of cosines. The result is at most the singular value. It is much less only if all vectors are nearly
+// orthogonal to the singular vector.
+Tensor estimated_spectral_norm(const Tensor& m) {
+  constexpr int64_t kVectors = 8;
+  const int64_t n = m.size(-1);
+  Tensor x = to(reshape(cos(arange(1, n * kVectors + 1, 1, Dtype::float64)), {n, kVectors}), m.dtype()), growth;
+  for (int step = 0; step < 3; ++step) {
+    x = matmul(adjoint(m), matmul(m, x / column_norms(x)));
+    growth = column_norms(x);
+  }
+  return sqrt(amax(growth, Shape{-2, -1}, false));
+}
+
+// Returns, for each upper triangular matrix R, true if its smallest singular value exceeds `rcond` times the largest.
+// The product of the estimates may be half of the condition number, so the result may be false even if R has this
 // property.
-Tensor is_surely_full_rank(const Tensor& r, double rcond) {
+Tensor is_well_conditioned(const Tensor& r, double rcond) {
   const Tensor inverse = linalg::solve_triangular(r, eye(r.size(-1), r.size(-1), r.dtype()), true, true, false);
-  const auto squares = [](const Tensor& t) { return sum(square(abs(t)), Shape{-2, -1}, false, {}); };
-  return lt(sqrt(squares(r)) * sqrt(squares(inverse)), Scalar(1 / rcond));
+  return lt(estimated_spectral_norm(r) * estimated_spectral_norm(inverse), Scalar(0.5 / rcond));
 }
 
 // Solves A X = B by QR for matrices A of full rank. The result is the least-squares solution or, if there are several
-// exact solutions, the solution of least norm. On the CPU, `surely` receives the result of is_surely_full_rank().
-Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tensor* surely = nullptr) {
+// exact solutions, the solution of least norm. On the CPU, `conditioned` receives the result of is_well_conditioned().
+Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tensor* conditioned = nullptr) {
   const int64_t m = a.size(-2), n = a.size(-1);
   if (a.is_cuda()) {  // the GPU computes Q as an explicit matrix, not as reflectors
     const linalg::Qr f = linalg::qr(m >= n ? a : adjoint(a), "reduced");
@@ -124,7 +140,7 @@ Tensor solve_full_rank(const Tensor& a, const Tensor& b, double rcond = 0, Tenso
   }
   const QrFactors f = linalg::geqrf(m >= n ? a : adjoint(a));
   const Tensor r = triu(narrow(f.reflectors, -2, 0, std::min(m, n)), 0);
-  if (surely) *surely = is_surely_full_rank(r, rcond);
+  if (conditioned) *conditioned = is_well_conditioned(r, rcond);
   if (m >= n) {
     const Tensor projected = narrow(linalg::ormqr(f.reflectors, f.tau, b, true, true), -2, 0, n);
     return linalg::solve_triangular(r, projected, true, true, false);
@@ -165,18 +181,17 @@ LeastSquares solve_smallest(const Tensor& a, const Tensor& b, double rcond) {
           sum(lt(unsqueeze(threshold, -1), f.values), Shape{-1}, false, {}), f.values};
 }
 
-// Returns the least-squares solution of least norm without the singular values. For matrices that certainly have full
-// rank, the solution is computed by QR, which is many times faster. For the other matrices, it is computed by singular
-// value decomposition.
+// Returns the least-squares solution of least norm without the singular values. For well-conditioned matrices, the
+// solution is computed by QR, which is many times faster than the singular value decomposition for the others.
 LeastSquares solve_smallest_by_reflections(const Tensor& a, const Tensor& b, double rcond) {
   const int64_t m = a.size(-2), n = a.size(-1), k = b.size(-1);
   const Shape batch(a.shape().begin(), a.shape().end() - 2);
   if (a.is_cuda() || a.is_meta() || a.numel() == 0 || batch != Shape(b.shape().begin(), b.shape().end() - 2))
     return solve_smallest(a, b, rcond);
-  Tensor surely;
-  LeastSquares out{solve_full_rank(a, b, rcond, &surely), full(batch, Scalar(std::min(m, n)), Dtype::int64), {}};
-  const int64_t count = surely.numel();
-  const Tensor others = reshape(nonzero(eq(reshape(surely, {count}), Scalar(false))), {-1});
+  Tensor conditioned;
+  LeastSquares out{solve_full_rank(a, b, rcond, &conditioned), full(batch, Scalar(std::min(m, n)), Dtype::int64), {}};
+  const int64_t count = conditioned.numel();
+  const Tensor others = reshape(nonzero(eq(reshape(conditioned, {count}), Scalar(false))), {-1});
   if (others.numel() == 0) return out;
   const auto part = [&](const Tensor& t, int64_t columns) {
     return index_select(reshape(t, {count, m, columns}), 0, others);
