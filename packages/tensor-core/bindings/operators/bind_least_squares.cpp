@@ -107,15 +107,15 @@ Tensor matrix_rank(const Tensor& a, PyObject* tol, bool hermitian, PyObject* ato
 // Returns the norm of each column.
 Tensor column_norms(const Tensor& t) { return sqrt(sum(square(abs(t)), Shape{-2}, true, {})); }
 
-// Estimates the largest singular value of each matrix M by the power method: M^H M is applied three times to eight
-// vectors of cosines. The result is at most the singular value. It is much less only if all vectors are nearly
-// orthogonal to the singular vector.
-Tensor estimated_spectral_norm(const Tensor& m) {
+// Estimates the largest singular value of each n x n matrix M by the power method: multiply(x), which returns M^H M x,
+// is applied three times to eight vectors of cosines. The result is at most the singular value. It is much less only if
+// all vectors are nearly orthogonal to the singular vector.
+template <class F>
+Tensor estimated_spectral_norm(int64_t n, Dtype dtype, F&& multiply) {
   constexpr int64_t kVectors = 8;
-  const int64_t n = m.size(-1);
-  Tensor x = to(reshape(cos(arange(1, n * kVectors + 1, 1, Dtype::float64)), {n, kVectors}), m.dtype()), growth;
+  Tensor x = to(reshape(cos(arange(1, n * kVectors + 1, 1, Dtype::float64)), {n, kVectors}), dtype), growth;
   for (int step = 0; step < 3; ++step) {
-    x = matmul(adjoint(m), matmul(m, x / column_norms(x)));
+    x = multiply(x / column_norms(x));
     growth = column_norms(x);
   }
   return sqrt(amax(growth, Shape{-2, -1}, false));
@@ -125,8 +125,13 @@ Tensor estimated_spectral_norm(const Tensor& m) {
 // The product of the estimates may be half of the condition number, so the result may be false even if R has this
 // property.
 Tensor is_well_conditioned(const Tensor& r, double rcond) {
-  const Tensor inverse = linalg::solve_triangular(r, eye(r.size(-1), r.size(-1), r.dtype()), true, true, false);
-  return lt(estimated_spectral_norm(r) * estimated_spectral_norm(inverse), Scalar(0.5 / rcond));
+  const Tensor adjoint_r = adjoint(r);
+  const auto norm_by = [&](auto&& multiply) { return estimated_spectral_norm(r.size(-1), r.dtype(), multiply); };
+  const Tensor norm = norm_by([&](const Tensor& x) { return matmul(adjoint_r, matmul(r, x)); });
+  const Tensor inverse_norm = norm_by([&](const Tensor& x) {
+    return linalg::solve_triangular(r, linalg::solve_triangular(adjoint_r, x, false, true, false), true, true, false);
+  });
+  return lt(norm * inverse_norm, Scalar(0.5 / rcond));
 }
 
 // Solves A X = B by QR for matrices A of full rank. The result is the least-squares solution or, if there are several
