@@ -23,6 +23,16 @@ def test_normalize_accepts_a_single_value_and_batches() -> None:
     np.testing.assert_allclose(result.numpy(), (image - 0.5) / 2)
 
 
+@pytest.mark.parametrize("normalization", [Normalize, v2.Normalize])
+def test_normalize_accepts_numbers_for_all_channels(normalization: type[Normalize]) -> None:
+    image = np.random.default_rng(0).random((3, 2, 4))
+    for mean, std in ((0.5, 2.0), ((0.5,), 2.0), (0.5, (2.0, 2.0, 2.0))):
+        result = normalization(mean, std)(fb.from_numpy(image))
+        np.testing.assert_allclose(result.numpy(), (image - 0.5) / 2)
+    with pytest.raises(ValueError, match="std must hold no zeros, got 0"):
+        normalization(0.5, 0)
+
+
 def test_normalize_changes_the_image_only_with_inplace() -> None:
     image = fb.ones(1, 2, 2)
     assert (Normalize([0.5], [0.5])(image) == 1).all() and (image == 1).all()

@@ -15,12 +15,14 @@ from ._image import like_image
 __all__ = ["normalize"]
 
 
-def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> fb.Tensor:
+def normalize(
+    tensor: fb.Tensor, mean: float | Sequence[float], std: float | Sequence[float], inplace: bool = False
+) -> fb.Tensor:
     """Compute ``(tensor - mean) / std`` per channel.
 
     Args:
         tensor: ``(..., C, H, W)``, floating.
-        mean, std: one value per channel, or one value for all channels; ``std`` must not contain zeros.
+        mean, std: one value per channel, or one value or number for all channels; ``std`` must not contain zeros.
         inplace: if True, write to ``tensor``.
     Raises: TypeError if ``tensor`` is not a floating tensor; ValueError for a zero in ``std``, fewer than 3 dimensions
         or a number of channels that does not match.
@@ -36,13 +38,19 @@ def normalize(tensor: fb.Tensor, mean: Sequence[float], std: Sequence[float], in
         shape = list(tensor.shape)
         raise ValueError(f"Expected tensor to be a tensor image of size (..., C, H, W). Got tensor.size() = {shape}")
     channels = tensor.shape[-3]
+    mean, std = _values(mean), _values(std)
     if any(len(values) not in (1, channels) for values in (mean, std)):
         values = f"{len(mean)} means and {len(std)} standard deviations"
         raise ValueError(
             f"mean and std should have one number per channel, got {values} for an image of shape {list(tensor.shape)}"
         )
-    center, scale = _columns(tuple(mean), tuple(std), tensor.dtype, tensor.device)
+    center, scale = _columns(mean, std, tensor.dtype, tensor.device)
     return like_image((tensor.sub_(center) if inplace else tensor - center).div_(scale), tensor)
+
+
+def _values(values: float | Sequence[float]) -> tuple[float, ...]:
+    """Return one value per channel, or a single value for all channels."""
+    return tuple(values) if isinstance(values, Iterable) else (values,)
 
 
 @lru_cache(maxsize=64)
@@ -63,7 +71,7 @@ class Normalize(nn.Module):
     """Compute ``(image - mean) / std`` per channel. See :func:`~functional.normalize`.
 
     Args:
-        mean, std: one value per channel, or one value for all channels; ``std`` must not contain zeros.
+        mean, std: one value per channel, or one value or number for all channels; ``std`` must not contain zeros.
         inplace: if True, write to the image.
     Raises: ValueError if ``std`` contains a zero. A call raises the errors of :func:`~functional.normalize`.
 
@@ -71,13 +79,10 @@ class Normalize(nn.Module):
     tensor([[[0., 2.]]])
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], inplace: bool = False) -> None:
+    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float], inplace: bool = False) -> None:
         super().__init__()
-        for name, values in (("mean", mean), ("std", std)):
-            if not isinstance(values, Iterable):
-                raise TypeError(f"Normalize: {name} holds a number per channel, got {values!r}; write [{values!r}]")
-        if not all(std):
-            raise ValueError(f"std must hold no zeros, got {list(std)}")
+        if not all(_values(std)):
+            raise ValueError(f"std must hold no zeros, got {std}")
         self.mean = mean
         self.std = std
         self.inplace = inplace
