@@ -22,7 +22,7 @@ def normalize(
 
     Args:
         tensor: ``(..., C, H, W)``, floating.
-        mean, std: one value per channel, or one value or number for all channels; ``std`` must not contain zeros.
+        mean, std: one value per channel, or one for all channels, also as a number; ``std`` must not contain zeros.
         inplace: if True, write to ``tensor``.
     Raises: TypeError if ``tensor`` is not a floating tensor; ValueError for a zero in ``std``, fewer than 3 dimensions
         or a number of channels that does not match.
@@ -71,7 +71,7 @@ class Normalize(nn.Module):
     """Compute ``(image - mean) / std`` per channel. See :func:`~functional.normalize`.
 
     Args:
-        mean, std: one value per channel, or one value or number for all channels; ``std`` must not contain zeros.
+        mean, std: one value per channel, or one for all channels, also as a number; ``std`` must not contain zeros.
         inplace: if True, write to the image.
     Raises: ValueError if ``std`` contains a zero. A call raises the errors of :func:`~functional.normalize`.
 
