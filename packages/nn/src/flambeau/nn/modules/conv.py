@@ -23,6 +23,8 @@ class _ConvNd(Module):
 
     Each call looks the function up, so that programs can replace it, as in PyTorch. Pooling and dropout do the same.
 
+    Each subclass has a constructor of its own, so that errors about arguments name the subclass.
+
     Programs also derive from this class. Then ``kernel_size`` is a tuple, which determines the number of dimensions,
     and the subclass defines ``forward``.
     """
